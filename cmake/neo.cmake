@@ -1,0 +1,77 @@
+# The verbs of the build: a layer, its unit tests, a program, generated protos.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g") # no NDEBUG: assertions stay on
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+option(NEO_FUZZ "build the fuzz targets (clang)" OFF)
+
+set(NEO_OUTPUT_DIR "${CMAKE_BINARY_DIR}" CACHE PATH "where bin/ and lib/ go")
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${NEO_OUTPUT_DIR}/bin")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${NEO_OUTPUT_DIR}/lib")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${NEO_OUTPUT_DIR}/lib")
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.44)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1>=0.2.5)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+add_library(neo_flags INTERFACE)
+target_compile_definitions(neo_flags INTERFACE _GNU_SOURCE)
+target_include_directories(neo_flags INTERFACE ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(neo_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wundef
+    -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla
+    -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -fno-common
+    -fno-delete-null-pointer-checks -fno-strict-overflow
+    -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
+    $<$<CONFIG:RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
+target_link_options(neo_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
+
+# Inside src/ and its tests, internal headers are reachable as "layer/file.h".
+add_library(neo_internal INTERFACE)
+target_link_libraries(neo_internal INTERFACE neo_flags)
+target_include_directories(neo_internal INTERFACE ${PROJECT_SOURCE_DIR}/src)
+
+# neo_layer(name sources...): called from src/<name>/CMakeLists.txt.
+function(neo_layer name)
+    add_library(neo_${name} OBJECT ${ARGN})
+    target_link_libraries(neo_${name} PUBLIC neo_internal)
+    set_property(GLOBAL APPEND PROPERTY NEO_LAYERS neo_${name})
+endfunction()
+
+# neo_unit_tests(layer modules...): tests/unit/<layer>/test_<module>.c, linked with the whole library.
+function(neo_unit_tests layer)
+    foreach(module IN LISTS ARGN)
+        set(target test_${layer}_${module})
+        add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/unit/${layer}/test_${module}.c)
+        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+        target_link_libraries(${target} PRIVATE neo_internal neo_static PkgConfig::CMOCKA)
+        set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+        add_test(NAME unit.${layer}.${module} COMMAND ${target})
+        set_tests_properties(unit.${layer}.${module} PROPERTIES TIMEOUT 120
+            ENVIRONMENT "NEO_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+    endforeach()
+endfunction()
+
+# neo_fuzz_target(name): tests/fuzz/fuzz_<name>.c with the corpus in tests/fuzz/corpus/<name>.
+# Outside the fuzz preset the same file is built with a driver that replays the corpus as a test.
+function(neo_fuzz_target name)
+    set(target fuzz_${name})
+    add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c)
+    target_link_libraries(${target} PRIVATE neo_internal neo_static)
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    if(NEO_FUZZ)
+        target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    else()
+        target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+        add_test(NAME fuzz.${name} COMMAND ${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+        set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120)
+    endif()
+endfunction()

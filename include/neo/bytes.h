@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * neo/bytes.h - a run of bytes somebody else owns.
+ *
+ * Passed by value. Text is bytes too: it is not terminated, may hold NUL, and
+ * becomes a C string only at the kernel's border. The empty run may have any
+ * address, NULL included.
+ */
+#ifndef NEO_BYTES_H
+#define NEO_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct neo_bytes {
+    const uint8_t *at;
+    size_t len;
+};
+
+/* The bytes of a string literal or other char array, without its terminator. */
+#define NEO_LIT(text) ((struct neo_bytes){(const uint8_t *)(text), sizeof(text) - 1})
+
+static inline struct neo_bytes neo_bytes(const void *at, size_t len)
+{
+    return (struct neo_bytes){(const uint8_t *)at, len};
+}
+
+/* Borrows a C string; NULL is the empty run. */
+static inline struct neo_bytes neo_text(const char *text)
+{
+    return (struct neo_bytes){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
+}
+
+/* Not constant in time: for secrets there is neo_secret_equal() in neo/digest.h. */
+static inline bool neo_bytes_equal(struct neo_bytes a, struct neo_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline bool neo_bytes_is(struct neo_bytes a, const char *text)
+{
+    return neo_bytes_equal(a, neo_text(text));
+}
+
+static inline bool neo_bytes_starts(struct neo_bytes a, struct neo_bytes prefix)
+{
+    return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.at, prefix.at, prefix.len) == 0);
+}
+
+static inline struct neo_bytes neo_bytes_from(struct neo_bytes a, size_t start)
+{
+    return start >= a.len ? (struct neo_bytes){a.at, 0}
+                          : (struct neo_bytes){a.at + start, a.len - start};
+}
+
+/* For printf: "%.*s", NEO_FMT(bytes). Shows at most 200 bytes. */
+#define NEO_FMT(b) (int)((b).len > 200 ? 200 : (b).len), (const char *)(b).at
+
+/* The struct of type `type` whose member `member` is at `pointer`. */
+#define neo_owner(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#define NEO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io/net.h - sockets on a loop.
+ *
+ * A socket is a small integer. Every function here is answered by the simulated
+ * twin too, so nothing above io may touch a descriptor in any other way.
+ * Reads and writes never block: NET_AGAIN means "watch and come back".
+ *
+ * Threads   The loop's own thread.
+ */
+#ifndef NEO_IO_NET_H
+#define NEO_IO_NET_H
+
+#include <neo/bytes.h>
+#include <neo/loop.h>
+
+enum { NET_READ = 1, NET_WRITE = 2 };
+
+struct net_watch;
+typedef void net_watch_fn(struct net_watch *watch, unsigned events);
+
+/* Storage is the owner's. Errors arrive at `ready` as NET_READ | NET_WRITE. */
+struct net_watch {
+    net_watch_fn *ready;
+    int fd;
+    /* private */
+    unsigned want;
+    struct net_slot *slot;
+};
+
+/* Watches, or changes what is watched for; `want` 0 unwatches. Unwatching is immediate. */
+NEO_MUST_CHECK enum neo_code net_watch(struct neo_loop *loop, struct net_watch *watch,
+                                       unsigned want, struct neo_error *err);
+void net_unwatch(struct neo_loop *loop, struct net_watch *watch);
+
+/*
+ * An address in text: "127.0.0.1:8441", "[::1]:8441", "unix:/run/neo/x.sock". Port 0 asks the
+ * kernel. Numeric only; names are resolved with net_resolve().
+ */
+struct net_address {
+    char text[128];
+};
+
+/* `shared`: SO_REUSEPORT, so that each worker may have its own. */
+NEO_MUST_CHECK enum neo_code net_listen(struct neo_loop *loop, const char *address, bool shared,
+                                        int *ret_fd, struct neo_error *err);
+/* The address a listening or connected socket really has. */
+NEO_MUST_CHECK enum neo_code net_local_address(struct neo_loop *loop, int fd,
+                                               struct net_address *ret, struct neo_error *err);
+NEO_MUST_CHECK enum neo_code net_peer_address(struct neo_loop *loop, int fd,
+                                              struct net_address *ret, struct neo_error *err);
+
+enum net_result {
+    NET_OK,
+    NET_AGAIN,
+    NET_EOF,
+    NET_ERROR, /* the connection is gone; `err` says why */
+};
+
+/* NET_AGAIN: none waiting. Survives running out of descriptors without spinning. */
+NEO_MUST_CHECK enum net_result net_accept(struct neo_loop *loop, int listener, int *ret_fd,
+                                          struct neo_error *err);
+/* Starts; the outcome is known when writable: net_connected(). */
+NEO_MUST_CHECK enum neo_code net_connect(struct neo_loop *loop, const char *address, int *ret_fd,
+                                         struct neo_error *err);
+NEO_MUST_CHECK enum neo_code net_connected(struct neo_loop *loop, int fd, struct neo_error *err);
+
+NEO_MUST_CHECK enum net_result net_read(struct neo_loop *loop, int fd, void *at, size_t len,
+                                        size_t *ret_len, struct neo_error *err);
+NEO_MUST_CHECK enum net_result net_write(struct neo_loop *loop, int fd, struct neo_bytes bytes,
+                                         size_t *ret_len, struct neo_error *err);
+/* No more will be written (FIN). */
+void net_shutdown(struct neo_loop *loop, int fd);
+/* The watch on it must be gone. */
+void net_close(struct neo_loop *loop, int fd);
+
+/* Names to numeric addresses, off the loop. `done` gets at most 64; none and a code on failure. */
+struct net_lookup;
+typedef void net_lookup_fn(void *self, enum neo_code code, const struct net_address *addresses,
+                           size_t n);
+/* Gives `*ret`: it ends by itself after `done`, or by net_lookup_cancel() before. */
+NEO_MUST_CHECK enum neo_code net_resolve(struct neo_loop *loop, const char *host, uint16_t port,
+                                         net_lookup_fn *done, void *self, struct net_lookup **ret,
+                                         struct neo_error *err);
+void net_lookup_cancel(struct net_lookup *lookup);
+
+#endif

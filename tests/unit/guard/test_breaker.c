@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
+
+#include <neo/breaker.h>
+
+#define SEC NEO_NSEC_PER_SEC
+
+static const struct neo_breaker_config config = {
+    .window = 10,
+    .min_results = 4,
+    .failure_percent = 50,
+    .probes = 2,
+    .open_min = 1 * SEC,
+    .open_max = 4 * SEC,
+};
+
+static struct neo_breaker new_breaker(void)
+{
+    struct neo_breaker b;
+
+    neo_breaker_init(&b, &config);
+    return b;
+}
+
+static struct neo_breaker_permit enter(struct neo_breaker *b, neo_nsec now)
+{
+    struct neo_breaker_permit permit;
+
+    assert_true(neo_breaker_enter(b, now, &permit));
+    return permit;
+}
+
+static bool admits(struct neo_breaker *b, neo_nsec now)
+{
+    return neo_breaker_enter(b, now, &(struct neo_breaker_permit){0});
+}
+
+static void call(struct neo_breaker *b, neo_nsec now, enum neo_breaker_outcome outcome)
+{
+    neo_breaker_leave(b, enter(b, now), outcome, now);
+}
+
+static void calls(struct neo_breaker *b, neo_nsec now, const char *outcomes)
+{
+    for (; *outcomes != '\0'; outcomes++)
+        call(b, now, *outcomes == 'x' ? NEO_BREAKER_FAILURE : NEO_BREAKER_SUCCESS);
+}
+
+/* What a sequence of calls leads to; 'x' failed, '.' did not. */
+TEST(opens_on_too_many_recent_failures)
+{
+    static const struct {
+        const char *outcomes;
+        enum neo_breaker_state want;
+    } cases[] = {
+        {"", NEO_BREAKER_CLOSED},
+        {"xxx", NEO_BREAKER_CLOSED}, /* too few to judge */
+        {"xxxx", NEO_BREAKER_OPEN},
+        {"...x", NEO_BREAKER_CLOSED},
+        {"..xx", NEO_BREAKER_OPEN}, /* exactly half */
+        {"......xxxx", NEO_BREAKER_CLOSED},
+        {"......xxxxx", NEO_BREAKER_OPEN}, /* the oldest success fell out */
+        {"x.........x..x", NEO_BREAKER_CLOSED},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct neo_breaker b = new_breaker();
+
+        calls(&b, 0, cases[i].outcomes);
+        assert_int_equal(neo_breaker_state(&b), cases[i].want);
+    }
+}
+
+TEST(admits_nothing_while_open)
+{
+    struct neo_breaker b = new_breaker();
+
+    calls(&b, 0, "xxxx");
+
+    assert_false(admits(&b, 0));
+    assert_false(admits(&b, 1 * SEC - 1));
+    assert_true(admits(&b, 1 * SEC));
+}
+
+TEST(half_open_admits_only_its_probes)
+{
+    struct neo_breaker b = new_breaker();
+
+    calls(&b, 0, "xxxx");
+
+    assert_true(admits(&b, SEC));
+    assert_true(admits(&b, SEC));
+    assert_false(admits(&b, SEC));
+}
+
+TEST(closes_when_every_probe_succeeds)
+{
+    struct neo_breaker b = new_breaker();
+
+    calls(&b, 0, "xxxx");
+    call(&b, SEC, NEO_BREAKER_SUCCESS);
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_HALF_OPEN);
+    call(&b, SEC, NEO_BREAKER_SUCCESS);
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_CLOSED);
+}
+
+TEST(a_recovered_breaker_starts_from_nothing)
+{
+    struct neo_breaker b = new_breaker();
+
+    calls(&b, 0, "xxxx");
+    calls(&b, SEC, "..");
+    calls(&b, SEC, "....");
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_CLOSED);
+
+    b = new_breaker();
+    calls(&b, 0, "xxxx");
+    calls(&b, SEC, "..");
+    calls(&b, SEC, "..xx");
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_OPEN);
+}
+
+TEST(a_failed_probe_discards_earlier_successes)
+{
+    struct neo_breaker b = new_breaker();
+
+    calls(&b, 0, "xxxx");
+    calls(&b, 1 * SEC, ".x");
+    calls(&b, 3 * SEC, ".");
+
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_HALF_OPEN);
+}
+
+TEST(each_failed_probe_doubles_the_wait_up_to_the_limit)
+{
+    static const neo_nsec waits[] = {1 * SEC, 2 * SEC, 4 * SEC, 4 * SEC};
+    struct neo_breaker b = new_breaker();
+    neo_nsec now = 0;
+
+    calls(&b, now, "xxxx");
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+        assert_false(admits(&b, now + waits[i] - 1));
+        now += waits[i];
+        call(&b, now, NEO_BREAKER_FAILURE);
+        assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_OPEN);
+    }
+}
+
+TEST(recovery_restores_the_first_wait)
+{
+    struct neo_breaker b = new_breaker();
+
+    calls(&b, 0, "xxxx");
+    call(&b, 1 * SEC, NEO_BREAKER_FAILURE);
+    calls(&b, 3 * SEC, "..");
+    calls(&b, 3 * SEC, "xxxx");
+
+    assert_true(admits(&b, 4 * SEC));
+}
+
+TEST(a_call_from_a_past_era_decides_nothing)
+{
+    struct neo_breaker b = new_breaker();
+    struct neo_breaker_permit slow = enter(&b, 0);
+    struct neo_breaker_permit slower = enter(&b, 0);
+
+    calls(&b, 0, "xxxx");
+    (void)enter(&b, SEC);
+    neo_breaker_leave(&b, slow, NEO_BREAKER_FAILURE, SEC);
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_HALF_OPEN);
+
+    call(&b, SEC, NEO_BREAKER_SUCCESS);
+    neo_breaker_leave(&b, slower, NEO_BREAKER_SUCCESS, SEC);
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_HALF_OPEN);
+}
+
+TEST(a_cancelled_probe_gives_its_place_to_another)
+{
+    struct neo_breaker b = new_breaker();
+
+    calls(&b, 0, "xxxx");
+    call(&b, SEC, NEO_BREAKER_UNKNOWN);
+    calls(&b, SEC, "..");
+
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_CLOSED);
+}
+
+TEST(cancelled_calls_are_not_results)
+{
+    struct neo_breaker b = new_breaker();
+
+    for (int i = 0; i < 20; i++)
+        call(&b, 0, NEO_BREAKER_UNKNOWN);
+    calls(&b, 0, "xxx");
+
+    assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_CLOSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(opens_on_too_many_recent_failures),
+        cmocka_unit_test(admits_nothing_while_open),
+        cmocka_unit_test(half_open_admits_only_its_probes),
+        cmocka_unit_test(closes_when_every_probe_succeeds),
+        cmocka_unit_test(a_recovered_breaker_starts_from_nothing),
+        cmocka_unit_test(a_failed_probe_discards_earlier_successes),
+        cmocka_unit_test(each_failed_probe_doubles_the_wait_up_to_the_limit),
+        cmocka_unit_test(recovery_restores_the_first_wait),
+        cmocka_unit_test(a_call_from_a_past_era_decides_nothing),
+        cmocka_unit_test(a_cancelled_probe_gives_its_place_to_another),
+        cmocka_unit_test(cancelled_calls_are_not_results),
+    };
+    return cmocka_run_group_tests_name("guard/breaker", tests, NULL, NULL);
+}
