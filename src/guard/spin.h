@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guard/spin.h - waiting for another core to finish a dozen instructions.
+ * guard/spin.h - waiting for another core to finish a few instructions.
  *
- * For critical sections without calls, loops or allocations, where a mutex would
- * cost more than what it protects. A holder can be preempted, so after a moment
- * the waiter gives its core away.
+ * For critical sections of nanoseconds that neither block nor allocate, where a
+ * mutex would cost more than what it protects. A holder can be preempted, so
+ * after a moment the waiter gives its core away.
  */
 #ifndef NEO_GUARD_SPIN_H
 #define NEO_GUARD_SPIN_H
