@@ -188,7 +188,7 @@ static size_t random_set(uint64_t *seed, size_t set[BUCKETS])
 
 static void take_set(const size_t set[], size_t n, neo_nsec now)
 {
-    struct neo_ratelimit *limits[BUCKETS];
+    struct neo_ratelimit *limits[BUCKETS] = {NULL};
 
     for (size_t i = 0; i < n; i++)
         limits[i] = &shared[set[i]];
