@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <neo/encoding.h>
 
+#include "codec/utf8.h"
+
 /*
- * The length of the sequence at `at`, or 0. The second byte carries all the
- * special cases: it is where overlong forms, surrogates and numbers beyond
- * U+10FFFF show.
+ * The second byte carries all the special cases: it is where overlong forms,
+ * surrogates and numbers beyond U+10FFFF show.
  */
-static size_t sequence_len(const uint8_t *at, size_t left)
+size_t utf8_sequence_len(const uint8_t *at, size_t left)
 {
     uint8_t first = at[0];
     uint8_t low = 0x80;
@@ -36,6 +37,15 @@ static size_t sequence_len(const uint8_t *at, size_t left)
     return len;
 }
 
+uint32_t utf8_code_point(const uint8_t *at, size_t len)
+{
+    uint32_t value = len == 1 ? at[0] : at[0] & (0x7fu >> len);
+
+    for (size_t i = 1; i < len; i++)
+        value = value << 6 | (at[i] & 0x3fu);
+    return value;
+}
+
 /* Most text is ASCII: eight bytes at a time while no high bit shows. */
 static size_t ascii_len(struct neo_bytes text)
 {
@@ -56,7 +66,7 @@ bool neo_is_utf8(struct neo_bytes text)
     while (text.len > 0) {
         size_t len = ascii_len(text);
         if (len == 0)
-            len = sequence_len(text.at, text.len);
+            len = utf8_sequence_len(text.at, text.len);
         if (len == 0)
             return false;
         text = neo_bytes_from(text, len);
