@@ -219,7 +219,8 @@ static enum neo_code read_extensions(struct neo_cert *cert, const char *what, st
     (void)X509_check_purpose(cert->x509, -1, 0);
     if ((X509_get_extension_flags(cert->x509) & EXFLAG_INVALID) != 0)
         return malformed(what, "extension", err);
-    f->is_ca = X509_check_ca(cert->x509) == 1;
+    /* What it claims, not what X509_check_ca() makes of it: that says no without keyCertSign. */
+    f->is_ca = (X509_get_extension_flags(cert->x509) & EXFLAG_CA) != 0;
     f->subject_key_id = key_id_bytes(X509_get0_subject_key_id(cert->x509));
     f->issuer_key_id = key_id_bytes(X509_get0_authority_key_id(cert->x509));
     if (f->subject_key_id.len > CERT_KEY_ID_MAX || f->issuer_key_id.len > CERT_KEY_ID_MAX)
