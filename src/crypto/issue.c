@@ -59,11 +59,33 @@ static enum neo_code check_names(const struct neo_cert_template *t, struct neo_s
     return NEO_OK;
 }
 
+static enum neo_code check_serial(const struct neo_cert_template *t, struct neo_error *err)
+{
+    uint8_t any = t->serial[0] & 0x7f;
+
+    for (size_t i = 1; i < sizeof(t->serial); i++)
+        any |= t->serial[i];
+    return any == 0 ? refuse(err, "the serial number must be random, not zero") : NEO_OK;
+}
+
 static enum neo_code check_times(const struct neo_cert_template *t, struct neo_error *err)
 {
     if (t->not_before < 0 || t->not_after > LAST_SECOND || t->not_before >= t->not_after)
         return refuse(err, "notBefore must be before notAfter, between 1970 and 9999");
     return NEO_OK;
+}
+
+/* A CA called like its issuer would count as self-issued, and path lengths would not apply to it.
+ */
+static bool has_common_name(const struct neo_cert *cert, const char *name)
+{
+    const X509_NAME *subject = X509_get_subject_name(cert->x509);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+    if (at < 0)
+        return false;
+    const ASN1_STRING *cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+    return neo_bytes_is(neo_bytes(ASN1_STRING_get0_data(cn), (size_t)ASN1_STRING_length(cn)), name);
 }
 
 static enum neo_code check_issuer(const struct neo_cert_template *t, const struct neo_spiffe_id *id,
@@ -83,6 +105,8 @@ static enum neo_code check_issuer(const struct neo_cert_template *t, const struc
             err, NEO_FAILED_PRECONDITION,
             "certificate: would outlive its issuer \"%.60s\" by %lld s; renew the issuer",
             f->subject, (long long)(t->not_after - f->not_after));
+    if (t->is_ca && has_common_name(issuer, t->common_name))
+        return refuse(err, "a CA's common name must not be its issuer's name");
     if (neo_bytes_equal(t->spki, f->spki))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "certificate: the key is the issuer's own");
     long path_length = X509_get_pathlen(issuer->x509);
@@ -102,6 +126,7 @@ static enum neo_code check_template(const struct neo_cert_template *t,
         return refuse(err, "the key is not ECDSA P-256, ECDSA P-384 or Ed25519");
     NEO_TRY(check_names(t, &id, err));
     NEO_TRY(check_times(t, err));
+    NEO_TRY(check_serial(t, err));
     if (issuer != NULL)
         return check_issuer(t, &id, issuer, issuer_key, err);
     if (!t->is_ca || !neo_bytes_equal(t->spki, key_spki(issuer_key)))

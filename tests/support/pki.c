@@ -68,8 +68,8 @@ static EVP_PKEY *make_key(const char *kind)
         return EVP_EC_gen("P-256");
     if (strcmp(kind, "P-256 explicit") == 0)
         return explicit_p256();
-    if (strcmp(kind, "RSA-2048") == 0)
-        return EVP_RSA_gen(2048);
+    if (strncmp(kind, "RSA-", 4) == 0)
+        return EVP_RSA_gen((unsigned)strtoul(kind + 4, NULL, 10));
     if (strcmp(kind, "ED25519") == 0)
         return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     return EVP_EC_gen(kind);

@@ -28,7 +28,7 @@
  * "critical,CA:TRUE,pathlen:0", "URI:spiffe://neo.test/a,DNS:a", "DER:30:02:05:00".
  */
 struct pki_options {
-    const char *key;     /* "P-256" (default), "P-384", "ED25519", "P-256 explicit", "RSA-2048" */
+    const char *key; /* "P-256" (default), "P-384", "ED25519", "P-256 explicit", "RSA-2048", ... */
     const char *subject; /* CN */
     const char *second_common_name;
     const char *san; /* instead of the URI */

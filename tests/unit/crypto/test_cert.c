@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../unit.h"
 
+#include "support/cost.h"
 #include "support/pki.h"
 
 #include <neo/cert.h>
 
 #include <string.h>
-#include <time.h>
 
 #define SERVICE "function-service"
 #define URI     "spiffe://neo.test/" SERVICE
@@ -420,13 +420,12 @@ TEST(a_serial_of_more_than_twenty_bytes_is_refused)
 
 static double milliseconds_to_refuse(struct neo_bytes der)
 {
-    struct timespec from, to;
     struct neo_cert *cert = NULL;
 
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    double start = cost_now();
+
     assert_int_equal(neo_cert_from_der(der, "bomb", &cert, NULL), NEO_INVALID_ARGUMENT);
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
-    return (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+    return cost_now() - start;
 }
 
 /* T05 */
@@ -440,7 +439,7 @@ TEST(certificate_bombs_cost_next_to_nothing)
     assert_true(neo_buffer_append_byte(&names, 0));
     struct neo_bytes many = make(&(struct pki_options){.san = (const char *)names.at});
     assert_true(many.len < 16 << 10); /* so that it is the number of names that is refused */
-    assert_true(milliseconds_to_refuse(many) < 2);
+    assert_true(milliseconds_to_refuse(many) < 2 * COST_SLACK);
     neo_buffer_clear(&names);
     for (int i = 0; i < 10000; i++)
         assert_true(neo_buffer_printf(&names, "%sDNS:a%d", i == 0 ? "" : ",", i));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../unit.h"
 
+#include "support/cost.h"
+
 #include <neo/cert.h>
 
 #include <openssl/ec.h>
@@ -8,7 +10,6 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <string.h>
-#include <time.h>
 
 /* What a requester may wish for; {0} wishes for nothing. */
 struct wish {
@@ -289,13 +290,12 @@ TEST(another_version_is_refused)
 
 static double milliseconds_to_refuse(struct neo_bytes der)
 {
-    struct timespec from, to;
     struct neo_buffer spki = {0};
 
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    double start = cost_now();
+
     assert_int_equal(neo_csr_check(der, &spki, NULL), NEO_INVALID_ARGUMENT);
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
-    return (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+    return cost_now() - start;
 }
 
 /* C04 */
@@ -306,7 +306,7 @@ TEST(a_request_of_a_mebibyte_is_refused_unread)
     memset(neo_buffer_reserve(&bomb, 1 << 20), 0x30, 1 << 20);
     bomb.len = 1 << 20;
     assert_refused(neo_buffer_bytes(&bomb), NEO_INVALID_ARGUMENT, "at most 4096");
-    assert_true(milliseconds_to_refuse(neo_buffer_bytes(&bomb)) < 1);
+    assert_true(milliseconds_to_refuse(neo_buffer_bytes(&bomb)) < 1 * COST_SLACK);
     neo_buffer_fini(&bomb);
 }
 
@@ -326,8 +326,8 @@ TEST(nests_and_swarms_of_elements_are_refused_quickly)
     memcpy(swarm, "\x30\x82\x0f\xfc", 4);
     for (size_t i = 4; i < sizeof(swarm); i += 2)
         swarm[i] = 0x31;
-    assert_true(milliseconds_to_refuse(neo_bytes(nest, sizeof(nest))) < 1);
-    assert_true(milliseconds_to_refuse(neo_bytes(swarm, sizeof(swarm))) < 1);
+    assert_true(milliseconds_to_refuse(neo_bytes(nest, sizeof(nest))) < 1 * COST_SLACK);
+    assert_true(milliseconds_to_refuse(neo_bytes(swarm, sizeof(swarm))) < 1 * COST_SLACK);
 }
 
 TEST(a_request_names_only_a_service)
