@@ -28,7 +28,8 @@ enum {
 struct stream {
     struct h2_stream pub; /* the owner's view of it; stays first */
     struct list link;     /* on `live` or `pool` */
-    struct list turn;     /* on `writable` or `yielded` */
+    struct list turn;     /* on `yielded` */
+    struct list wake;     /* on `writable` */
     struct neo_arena arena;
     struct neo_buffer queue; /* body bytes to send; those before `sent` are gone */
     size_t sent;

@@ -34,6 +34,7 @@ struct stream *h2_stream_open(struct h2 *h2, int32_t id)
     s->pub.arena = &s->arena;
     s->opened_at = h2->now;
     list_init(&s->turn);
+    list_init(&s->wake);
     neo_arena_init_with(&s->arena, s->first_block, sizeof(s->first_block), h2->limits.arena_budget);
     list_push_back(&h2->live, &s->link);
     h2->n_live++;
@@ -44,6 +45,7 @@ static void release(struct h2 *h2, struct stream *s)
 {
     list_remove(&s->link);
     list_remove(&s->turn);
+    list_remove(&s->wake);
     h2->n_live--;
     neo_arena_fini(&s->arena);
     if (s->queue.cap > LARGEST_KEPT_QUEUE)
