@@ -110,45 +110,43 @@ static void hang_up(struct conn *c, enum neo_code code, const char *message)
 
 /* --- writing ----------------------------------------------------------------------------- */
 
-/* One write; the rest waits in the backlog. */
-static void send_cipher(struct conn *c, struct neo_bytes bytes)
+/* One write. Returns what the socket took; a dead one takes everything. */
+static size_t write_some(struct conn *c, struct neo_bytes bytes)
 {
     struct neo_error err = {0};
     size_t sent = 0;
 
-    if (bytes.len == 0)
-        return;
-    if (c->backlog.len == 0) {
-        enum net_result r = net_write(c->loop, c->watch.fd, bytes, &sent, &err);
-        if (r != NET_OK && r != NET_AGAIN) {
-            give_up(c, NEO_UNAVAILABLE, err.message);
-            return;
-        }
+    switch (net_write(c->loop, c->watch.fd, bytes, &sent, &err)) {
+    case NET_OK:
         c->last_write = neo_loop_now(c->loop);
+        return sent;
+    case NET_AGAIN:
+        return 0;
+    case NET_EOF:
+    case NET_ERROR:
+        break;
     }
-    if (sent < bytes.len && !neo_buffer_append(&c->backlog, neo_bytes_from(bytes, sent)))
+    give_up(c, NEO_UNAVAILABLE, err.message);
+    return bytes.len;
+}
+
+static void send_cipher(struct conn *c, struct neo_bytes bytes)
+{
+    bool first = c->backlog.len == 0;
+    size_t sent = first && bytes.len > 0 ? write_some(c, bytes) : 0;
+
+    if (sent == bytes.len)
+        return;
+    if (first)
+        c->last_write = neo_loop_now(c->loop); /* the stall begins here */
+    if (!neo_buffer_append(&c->backlog, neo_bytes_from(bytes, sent)))
         give_up(c, NEO_RESOURCE_EXHAUSTED, "out of memory for output");
 }
 
 static void send_backlog(struct conn *c)
 {
-    struct neo_error err = {0};
-    size_t sent = 0;
-
-    if (c->backlog.len == 0)
-        return;
-    switch (net_write(c->loop, c->watch.fd, neo_buffer_bytes(&c->backlog), &sent, &err)) {
-    case NET_OK:
-        neo_buffer_drop(&c->backlog, sent);
-        c->last_write = neo_loop_now(c->loop);
-        break;
-    case NET_AGAIN:
-        break;
-    case NET_EOF:
-    case NET_ERROR:
-        give_up(c, NEO_UNAVAILABLE, err.message);
-        break;
-    }
+    if (c->backlog.len > 0)
+        neo_buffer_drop(&c->backlog, write_some(c, neo_buffer_bytes(&c->backlog)));
     if (c->backlog.len == 0)
         neo_buffer_fini(&c->backlog);
 }
@@ -307,8 +305,7 @@ static void read_socket(struct conn *c)
         take_cipher(c, neo_bytes(scratch->read, len));
 }
 
-/* --- turns
- * ---------------------------------------------------------------------------- */
+/* --- turns ------------------------------------------------------------------------------- */
 
 static void turn_begin(struct conn *c)
 {
@@ -352,7 +349,7 @@ static unsigned wanted(const struct conn *c)
     case CONN_LINGERING:
         return NET_READ;
     case CONN_GONE:
-        return 0;
+        break;
     }
     return 0;
 }
@@ -430,14 +427,12 @@ static void on_ready(struct net_watch *watch, unsigned events)
     struct conn *c = neo_owner(watch, struct conn, watch);
 
     turn_begin(c);
-    if (c->state == CONN_CONNECTING) {
+    if (c->state == CONN_CONNECTING)
         on_connected(c);
-    } else {
-        if (events & NET_WRITE)
-            send_backlog(c);
-        if ((events & NET_READ) && c->state < CONN_GONE)
-            read_socket(c);
-    }
+    else if (events & NET_WRITE)
+        send_backlog(c);
+    if ((events & NET_READ) && c->state > CONN_CONNECTING && c->state < CONN_GONE)
+        read_socket(c);
     turn_end(c);
 }
 
@@ -479,8 +474,7 @@ static void on_deadline(struct neo_timer *timer)
     turn_end(c);
 }
 
-/* --- the face
- * ------------------------------------------------------------------------- */
+/* --- the face ---------------------------------------------------------------------------- */
 
 static void init(struct conn *c, const struct conn_options *o)
 {

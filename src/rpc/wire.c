@@ -77,8 +77,7 @@ size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN])
     return (size_t)len;
 }
 
-/* --- grpc-message ------------------------------------------------------------------------------
- */
+/* --- grpc-message ------------------------------------------------------------------------ */
 
 static const char upper_hex[] = "0123456789ABCDEF";
 
@@ -148,8 +147,7 @@ struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *ar
     return neo_bytes(at, len);
 }
 
-/* --- names --------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------- */
 
 struct neo_bytes wire_header(struct h2_headers headers, const char *name)
 {
@@ -185,8 +183,7 @@ bool wire_is_reserved(struct neo_bytes name)
     return name.len == 0 || name.at[0] == ':' || memchr(name.at, '_', name.len) != NULL;
 }
 
-/* --- statuses ------------------------------------------------------------------------------------
- */
+/* --- statuses ---------------------------------------------------------------------------- */
 
 static const char *const status_digits[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                             "9", "10", "11", "12", "13", "14", "15", "16"};
