@@ -54,7 +54,7 @@ enum neo_reason {
 #define X(name, code, text) NEO_REASON_##name,
     NEO_REASONS(X)
 #undef X
-    NEO_REASON_COUNT,
+        NEO_REASON_COUNT,
 };
 
 /* "RATE_LIMITED"; "" for NONE. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc/builtin.h - the services every server has: health, reflection, attestation.
+ * rpc/builtin.h - the services every server has: attestation, health, reflection.
+ *
+ * They pass the same pipeline as all others. A proven caller may use them unless a
+ * rule of the policy denies it.
  */
 #ifndef NEO_RPC_BUILTIN_H
 #define NEO_RPC_BUILTIN_H
@@ -8,9 +11,13 @@
 #include "rpc/server.h"
 
 NEO_MUST_CHECK enum neo_code builtin_add(struct neo_server *server, struct neo_error *err);
-void builtin_free(struct neo_server *server);
 
-/* The peer's connection is going: its exchange, if there is one, comes to nothing. */
-void builtin_attest_abandon(struct peer *p);
+NEO_MUST_CHECK enum neo_code builtin_attest_add(struct neo_server *server, struct neo_error *err);
+NEO_MUST_CHECK enum neo_code builtin_health_add(struct neo_server *server, struct neo_error *err);
+NEO_MUST_CHECK enum neo_code builtin_reflection_add(struct neo_server *server,
+                                                    struct neo_error *err);
+
+/* Tells this worker's watchers what has changed. */
+void builtin_health_refresh(struct worker *w);
 
 #endif

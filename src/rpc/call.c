@@ -15,7 +15,7 @@
 
 enum { POOL_MAX = 256, FAIL_TEXT_MAX = 1024, STATUS_FIELDS = 4, ANSWER_FIELDS_MAX = 80 };
 
-/* --- life ---------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------- */
 
 static void on_deadline(struct neo_timer *timer)
 {
@@ -28,8 +28,8 @@ struct neo_call *call_new(struct peer *p, struct h2_stream *s)
 {
     struct worker *w = p->worker;
     struct list *link = list_pop_front(&w->idle_calls);
-    struct neo_call *call = link != NULL ? neo_owner(link, struct neo_call, link)
-                                         : neo_alloc(sizeof(struct neo_call));
+    struct neo_call *call =
+        link != NULL ? neo_owner(link, struct neo_call, link) : neo_alloc(sizeof(struct neo_call));
 
     if (call == NULL)
         return NULL;
@@ -145,7 +145,7 @@ void call_closed(struct neo_call *call)
         recycle(call);
 }
 
-/* --- the end -------------------------------------------------------------------------------- */
+/* --- the end ----------------------------------------------------------------------------- */
 
 /* It runs no more: the handler hears of it, once, and lets go. */
 static void conclude(struct neo_call *call, const struct neo_status *status)
@@ -239,8 +239,7 @@ void call_judge(struct neo_call *call)
     bool attested = peer_is_attested(call->peer, neo_loop_now(call->worker->loop));
     bool was_open = call->answer.verdict == NEO_DENY; /* builtin, let in by default */
     call->answer = pipeline_decide(call, attested);
-    if (call->answer.verdict == NEO_DENY &&
-        !(was_open && call->answer.kind == NEO_ANSWER_DEFAULT))
+    if (call->answer.verdict == NEO_DENY && !(was_open && call->answer.by_default))
         deny(call, NEO_REASON_POLICY_CHANGED);
     else if (call->peer->must_attest && !attested)
         deny(call, NEO_REASON_ATTESTATION_REQUIRED);
@@ -282,7 +281,7 @@ void call_admitted(struct neo_call *call, enum neo_admission_verdict verdict)
     }
 }
 
-/* --- answering -------------------------------------------------------------------------------- */
+/* --- answering --------------------------------------------------------------------------- */
 
 static bool send_headers(struct neo_call *call)
 {
@@ -291,8 +290,8 @@ static bool send_headers(struct neo_call *call)
     if (call->headers_sent)
         return true;
     size_t n = metadata_answer(call, fields, ANSWER_FIELDS_MAX);
-    call->headers_sent = h2_respond(conn_h2(call->peer->conn), call->stream, 200, fields, n, false,
-                                    NULL) == NEO_OK;
+    call->headers_sent =
+        h2_respond(conn_h2(call->peer->conn), call->stream, 200, fields, n, false, NULL) == NEO_OK;
     return call->headers_sent;
 }
 
@@ -353,7 +352,7 @@ static enum neo_flow flow_of(struct neo_call *call)
 {
     conn_kick(call->peer->conn);
     return h2_send(conn_h2(call->peer->conn), call->stream, (struct neo_bytes){0}) ? NEO_FLOW_MORE
-                                                                                  : NEO_FLOW_FULL;
+                                                                                   : NEO_FLOW_FULL;
 }
 
 enum neo_flow neo_call_send(struct neo_call *call, const void *response)
@@ -407,7 +406,7 @@ void neo_call_fail(struct neo_call *call, enum neo_code code, const char *format
     neo_call_finish(call, &status);
 }
 
-/* --- looking at it ------------------------------------------------------------------------------ */
+/* --- looking at it ----------------------------------------------------------------------- */
 
 const struct neo_context *neo_call_context(const struct neo_call *call)
 {

@@ -44,9 +44,9 @@ struct neo_call {
     enum call_state state;
     atomic_uint refs;
     atomic_bool cancelled;
-    uint8_t step;      /* of the pipeline, last taken */
-    bool entered;      /* counted by admission and by the peer */
-    bool rested;       /* nobody holds it any more */
+    uint8_t step; /* of the pipeline, last taken */
+    bool entered; /* counted by admission and by the peer */
+    bool rested;  /* nobody holds it any more */
     bool headers_sent;
     bool has_request;
     bool half_closed;
@@ -76,7 +76,7 @@ struct neo_call {
     struct neo_job release;
 };
 
-/* --- call.c: life ---------------------------------------------------------------------------- */
+/* --- call.c: life ------------------------------------------------------------------------ */
 
 /* NULL when out of memory. Attached to `s`. */
 struct neo_call *call_new(struct peer *p, struct h2_stream *s);
@@ -103,7 +103,7 @@ static inline bool call_is_streaming_in(const struct neo_call *call)
     return (call->method->info->kind & NEO_CLIENT_STREAM) != 0;
 }
 
-/* --- call_request.c ---------------------------------------------------------------------------- */
+/* --- call_request.c ---------------------------------------------------------------------- */
 
 /* Pieces of the request body, and its end. */
 void call_take(struct neo_call *call, struct neo_bytes bytes);
@@ -111,7 +111,7 @@ void call_take_end(struct neo_call *call);
 /* Decodes and calls the handler: the pipeline's last step before the end. */
 enum neo_reason call_run(struct neo_call *call);
 
-/* --- call_blocking.c ---------------------------------------------------------------------------- */
+/* --- call_blocking.c --------------------------------------------------------------------- */
 
 /* Runs the handler on the pool. */
 enum neo_reason call_run_blocking(struct neo_call *call, const void *request);
@@ -124,7 +124,7 @@ enum neo_flow call_post_send(struct neo_call *call, const void *response);
 void call_blocking_wake(struct neo_call *call);
 void call_blocking_fini(struct neo_call *call);
 
-/* --- pipeline.c ---------------------------------------------------------------------------------- */
+/* --- pipeline.c -------------------------------------------------------------------------- */
 
 /* The steps that need the headers only. */
 void pipeline_headers(struct neo_call *call);

@@ -40,7 +40,7 @@ bool call_is_elsewhere(const struct neo_call *call)
     return call->blocking != NULL && !neo_loop_is_current(call->worker->loop);
 }
 
-/* --- on the worker -------------------------------------------------------------------------- */
+/* --- on the worker ----------------------------------------------------------------------- */
 
 static void note_sent(struct call_blocking *b, size_t len, bool full)
 {
@@ -107,7 +107,7 @@ static void done(struct neo_job *job)
     neo_call_unref(call);
 }
 
-/* --- on the pool ----------------------------------------------------------------------------- */
+/* --- on the pool ------------------------------------------------------------------------- */
 
 static void work(struct neo_job *job)
 {

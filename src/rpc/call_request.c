@@ -6,11 +6,11 @@
  */
 #include "rpc/call.h"
 
-#include "rpc/metadata.h"
+#include "rpc/record.h"
 
 enum { GATHERING_MESSAGES = 4 };
 
-/* --- messages ------------------------------------------------------------------------------- */
+/* --- messages ---------------------------------------------------------------------------- */
 
 /* The one message of a unary request must outlive the bytes it came in. */
 static void keep_request(struct neo_call *call, struct neo_bytes message)
@@ -128,7 +128,8 @@ static void credit(struct neo_call *call, size_t n)
         h2_consume(conn_h2(call->peer->conn), call->stream, n);
 }
 
-/* A stream that waits for admission has nobody to hear it: its bytes wait too, without credit for more. */
+/* A stream that waits for admission has nobody to hear it: its bytes wait too, without credit for
+ * more. */
 void call_take(struct neo_call *call, struct neo_bytes bytes)
 {
     call->heard_at = neo_loop_now(call->worker->loop);
@@ -181,7 +182,7 @@ void call_take_end(struct neo_call *call)
         pipeline_request(call);
 }
 
-/* --- the handler ------------------------------------------------------------------------------ */
+/* --- the handler ------------------------------------------------------------------------- */
 
 /* Who takes a stream must have said so by the time it returns, or messages would go nowhere. */
 static void begin_listening(struct neo_call *call)

@@ -23,7 +23,7 @@ static bool is_binary(struct neo_bytes name)
     return name.len > 4 && memcmp(name.at + name.len - 4, "-bin", 4) == 0;
 }
 
-/* --- the request's ------------------------------------------------------------------------------ */
+/* --- the request's ----------------------------------------------------------------------- */
 
 static struct neo_bytes decoded(struct neo_bytes text, struct neo_arena *arena)
 {
@@ -57,7 +57,7 @@ struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name
     return is_binary(wanted) ? decoded(value, call->arena) : value;
 }
 
-/* --- the answer's -------------------------------------------------------------------------------- */
+/* --- the answer's ------------------------------------------------------------------------ */
 
 static bool is_name(struct neo_bytes name)
 {

@@ -7,7 +7,8 @@
 
 #include "rpc/call.h"
 
-/* The response headers: content-type and what the handler added. Returns how many, at most `max`. */
+/* The response headers: content-type and what the handler added. Returns how many, at most `max`.
+ */
 size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_t max);
 
 #endif

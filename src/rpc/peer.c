@@ -6,7 +6,6 @@
  */
 #include "rpc/peer.h"
 
-#include "rpc/builtin.h"
 #include "rpc/call.h"
 #include "rpc/record.h"
 #include "rpc/wire.h"
@@ -28,7 +27,7 @@ static neo_nsec now_of(const struct peer *p)
     return neo_loop_now(p->worker->loop);
 }
 
-/* --- time ------------------------------------------------------------------------------------ */
+/* --- time -------------------------------------------------------------------------------- */
 
 static void consider(neo_nsec *first, neo_nsec at)
 {
@@ -86,8 +85,7 @@ static void cut_stalled(struct peer *p)
         record_stalled(p);
         h2_reset(h2, s, H2_CANCEL, true);
     }
-    list_each (link, &p->calls)
-        call_check_stalled(neo_owner(link, struct neo_call, link), now);
+    list_each(link, &p->calls) call_check_stalled(neo_owner(link, struct neo_call, link), now);
     conn_kick(p->conn);
 }
 
@@ -131,7 +129,8 @@ static void on_tick(struct neo_timer *timer)
     arm(p);
 }
 
-/* When the earlier of both certificates ends; drained a minute, or a fifth of a short life, before. */
+/* When the earlier of both certificates ends; drained a minute, or a fifth of a short life, before.
+ */
 static void set_expiry(struct peer *p)
 {
     const struct neo_cert_facts *facts = p->leaf == NULL ? NULL : neo_cert_facts(p->leaf);
@@ -150,7 +149,7 @@ static void set_expiry(struct peer *p)
     p->drain_at = p->expires_at - (neo_nsec)before * NEO_NSEC_PER_SEC;
 }
 
-/* --- judgement ------------------------------------------------------------------------------- */
+/* --- judgement --------------------------------------------------------------------------- */
 
 static bool is_trusted(const struct peer *p, const struct epoch *e)
 {
@@ -185,8 +184,7 @@ void peer_judge(struct peer *p)
     }
     judge_attestation(p, e);
     p->judged = e->number;
-    list_each (link, &p->calls)
-        call_judge(neo_owner(link, struct neo_call, link));
+    list_each(link, &p->calls) call_judge(neo_owner(link, struct neo_call, link));
     conn_kick(p->conn);
 }
 
@@ -196,8 +194,7 @@ enum neo_reason peer_objection(struct peer *p, neo_nsec now)
         return NEO_REASON_CERTIFICATE_EXPIRED;
     if (p->judged != p->worker->epoch->number)
         peer_judge(p);
-    return p->judged == p->worker->epoch->number ? NEO_REASON_NONE
-                                                 : NEO_REASON_CERTIFICATE_REVOKED;
+    return p->judged == p->worker->epoch->number ? NEO_REASON_NONE : NEO_REASON_CERTIFICATE_REVOKED;
 }
 
 bool peer_is_attested(const struct peer *p, neo_nsec now)
@@ -210,12 +207,11 @@ void peer_set_attested(struct peer *p, neo_nsec until)
     p->attested_until = until;
     p->attested_by = p->worker->epoch->attest_number;
     if (until == 0)
-        list_each (link, &p->calls)
-            call_judge_attestation(neo_owner(link, struct neo_call, link));
+        list_each(link, &p->calls) call_judge_attestation(neo_owner(link, struct neo_call, link));
     arm(p);
 }
 
-/* --- leaving ----------------------------------------------------------------------------------- */
+/* --- leaving ----------------------------------------------------------------------------- */
 
 void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reason reason)
 {
@@ -256,15 +252,14 @@ void peer_end(struct peer *p, enum neo_reason reason)
         return;
     p->judged = 0;
     p->expires_at = p->end_at = p->drain_at = 0;
-    list_each (link, &p->calls)
-        call_end(neo_owner(link, struct neo_call, link), reason);
+    list_each(link, &p->calls) call_end(neo_owner(link, struct neo_call, link), reason);
     p->state = PEER_LEAVING;
     conn_close(p->conn, H2_NO_ERROR, neo_reason_name(reason), CLOSE_TIME, neo_reason_code(reason),
                neo_reason_text(reason));
     arm(p);
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------- */
 
 /* Without a certificate the address is all there is to count by. */
 static struct neo_bytes counting_name(const struct tls_peer *facts, const char *address)
@@ -327,7 +322,6 @@ static void let_go(struct peer *p)
 
     assert(list_is_empty(&p->calls));
     worker_handshake_done(w, p);
-    builtin_attest_abandon(p);
     neo_loop_disarm(w->loop, &p->tick);
     list_remove(&p->link);
     w->n_peers--;

@@ -58,18 +58,18 @@ struct peer {
     struct neo_timer tick;
     neo_nsec tick_at;
     neo_nsec idle_since;
-    neo_nsec drain_at;   /* its certificate or ours ends soon */
-    neo_nsec expires_at; /* the earlier of the two ends */
-    bool own_expires;    /* it is ours */
-    neo_nsec leave_at;   /* NOTICED: the second GOAWAY */
-    neo_nsec end_at;     /* of the grace: what still runs is ended, */
+    neo_nsec drain_at;          /* its certificate or ours ends soon */
+    neo_nsec expires_at;        /* the earlier of the two ends */
+    bool own_expires;           /* it is ours */
+    neo_nsec leave_at;          /* NOTICED: the second GOAWAY */
+    neo_nsec end_at;            /* of the grace: what still runs is ended, */
     enum neo_reason end_reason; /* with this */
-    const char *debug;   /* of the GOAWAY */
+    const char *debug;          /* of the GOAWAY */
 
     bool must_attest; /* under this epoch */
     neo_nsec attested_until;
-    uint64_t attested_by; /* attest_number of the epoch then */
-    char evidence[65];        /* SHA-256 of what was appraised, hex; empty: nothing */
+    uint64_t attested_by;             /* attest_number of the epoch then */
+    char evidence[65];                /* SHA-256 of what was appraised, hex; empty: nothing */
     struct attest_exchange *exchange; /* the one under way */
     neo_nsec exchange_tat;            /* how often it may try */
 };

@@ -41,7 +41,7 @@ static const struct step {
 };
 /* clang-format on */
 
-/* --- the steps --------------------------------------------------------------------------------- */
+/* --- the steps --------------------------------------------------------------------------- */
 
 /* HTTP/2 has checked the grammar of the path; calls of one method tend to follow each other. */
 static struct method *find_method(struct neo_call *call)
@@ -115,8 +115,7 @@ struct neo_policy_answer pipeline_decide(struct neo_call *call, bool attested)
 /* Health and the like are open to whoever has proven who it is, until a rule says otherwise. */
 static bool is_open(const struct neo_call *call)
 {
-    return call->method->builtin && call->peer->leaf != NULL &&
-           call->answer.kind == NEO_ANSWER_DEFAULT;
+    return call->method->builtin && call->peer->leaf != NULL && call->answer.by_default;
 }
 
 /*
@@ -165,12 +164,14 @@ static enum neo_reason take_tokens(struct neo_call *call)
     return call->limit.wait == 0 ? NEO_REASON_NONE : NEO_REASON_RATE_LIMITED;
 }
 
-/* Handlers whose streams were reset still run: they count, so resetting buys nobody more of them. */
+/* Handlers whose streams were reset still run: they count, so resetting buys nobody more of them.
+ */
 enum { RUNNING_PER_PEER = 100 };
 
 static enum neo_reason ask_admission(struct neo_call *call)
 {
-    call->ticket.criticality = call->method->builtin ? NEO_CRITICAL_PLUS : call->context.criticality;
+    call->ticket.criticality =
+        call->method->builtin ? NEO_CRITICAL_PLUS : call->context.criticality;
     call->ticket.deadline = call->context.deadline;
     if (call->peer->n_running >= RUNNING_PER_PEER)
         return NEO_REASON_OVERLOADED;
@@ -201,7 +202,7 @@ static enum neo_reason record(struct neo_call *call)
     return NEO_REASON_NONE;
 }
 
-/* --- refusing ------------------------------------------------------------------------------------ */
+/* --- refusing ---------------------------------------------------------------------------- */
 
 /* A little more than asked, so that those who were refused together do not come back together. */
 static neo_nsec spread(struct neo_call *call, neo_nsec wait)
@@ -233,7 +234,7 @@ static void refuse(struct neo_call *call, const char *stage, enum neo_reason rea
     call_finish(call, &status);
 }
 
-/* --- walking ---------------------------------------------------------------------------------------- */
+/* --- walking ----------------------------------------------------------------------------- */
 
 /* From step `at` as far as its phase goes, or the call does. */
 static void walk(struct neo_call *call, size_t at)

@@ -11,7 +11,7 @@
 
 enum { TRACE_ID_AT = 3, TRACE_ID_LEN = 32 };
 
-/* --- metrics ----------------------------------------------------------------------------------- */
+/* --- metrics ----------------------------------------------------------------------------- */
 
 static struct neo_family *family(struct neo_server *server, const char *name, const char *help,
                                  enum neo_metric_kind kind, const char *const *labels)
@@ -30,8 +30,8 @@ bool record_init(struct neo_server *server)
     static const char *const by_why[] = {"why", NULL};
     struct server_metrics *m = &server->metrics;
 
-    m->started = family(server, "neo_rpc_server_started_total", "Calls received.", NEO_COUNTER,
-                        by_method);
+    m->started =
+        family(server, "neo_rpc_server_started_total", "Calls received.", NEO_COUNTER, by_method);
     m->handled = family(server, "neo_rpc_server_handled_total", "Calls ended, by code.",
                         NEO_COUNTER, by_code);
     m->duration = family(server, "neo_rpc_server_duration_seconds",
@@ -105,7 +105,7 @@ void record_ended(struct neo_call *call, enum neo_code code)
     neo_histogram_observe(m->metrics.duration, neo_mono_nsec() - call->arrived);
 }
 
-/* --- audit --------------------------------------------------------------------------------------- */
+/* --- audit ------------------------------------------------------------------------------- */
 
 static void write_audit(struct neo_call *call, struct neo_audit_record *r)
 {
@@ -177,7 +177,21 @@ void record_allowed(struct neo_call *call)
     write_audit(call, &r);
 }
 
-/* --- connections ----------------------------------------------------------------------------------- */
+void record_attested(struct neo_call *call, const char *detail)
+{
+    struct neo_audit_record r = {
+        .decision = "allow",
+        .stage = "attestation",
+        .reason = "",
+        .detail = detail,
+    };
+
+    call->decision = neo_decision_id_new();
+    if (call->worker->server->options.audit != NULL)
+        write_audit(call, &r);
+}
+
+/* --- connections ------------------------------------------------------------------------- */
 
 void record_stalled(const struct peer *p)
 {

@@ -24,6 +24,9 @@ void record_denied(struct neo_call *call, const char *stage, enum neo_reason rea
 /* The call may run; also whether only the shadow mode of a policy let it. */
 void record_allowed(struct neo_call *call);
 
+/* The peer's evidence was accepted. */
+void record_attested(struct neo_call *call, const char *detail);
+
 void record_stalled(const struct peer *p);
 void record_gone(const struct peer *p, const struct neo_error *err);
 void record_refused_connection(const struct neo_server *server, const char *why,

@@ -17,7 +17,7 @@
 #define POLL_EVERY  (2 * NEO_NSEC_PER_MSEC)
 #define CUT_TIMEOUT (250 * NEO_NSEC_PER_MSEC)
 
-/* --- connections per identity ------------------------------------------------------------------ */
+/* --- connections per identity ------------------------------------------------------------ */
 
 struct identity_count {
     unsigned connections;
@@ -67,7 +67,7 @@ void server_identity_leave(struct neo_server *server, struct neo_bytes identity)
     (void)pthread_mutex_unlock(&server->shared.lock);
 }
 
-/* --- making ------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------ */
 
 static enum neo_code check(const struct neo_server_options *o, struct neo_error *err)
 {
@@ -152,7 +152,7 @@ enum neo_code neo_server_new(const struct neo_server_options *options, struct ne
     return NEO_OK;
 }
 
-/* --- services ------------------------------------------------------------------------------------ */
+/* --- services ---------------------------------------------------------------------------- */
 
 static void init_method(struct method *m, const struct neo_method *info, const void *handlers,
                         size_t row, void *self)
@@ -235,7 +235,7 @@ enum neo_code neo_server_set_blocking(struct neo_server *server, const char *pat
     return NEO_OK;
 }
 
-/* --- listening ------------------------------------------------------------------------------------ */
+/* --- listening --------------------------------------------------------------------------- */
 
 struct listen_request {
     struct worker *worker;
@@ -297,7 +297,7 @@ const char *neo_server_address(const struct neo_server *server)
     return server->address;
 }
 
-/* --- updates -------------------------------------------------------------------------------------- */
+/* --- updates ----------------------------------------------------------------------------- */
 
 struct epoch *server_epoch(struct neo_server *server)
 {
@@ -314,8 +314,8 @@ void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch)
     struct epoch *next;
 
     (void)pthread_mutex_lock(&server->shared.lock);
-    enum neo_code code = epoch_new(server->shared.epoch, epoch, server->options.allow_anonymous,
-                                   &next, &err);
+    enum neo_code code =
+        epoch_new(server->shared.epoch, epoch, server->options.allow_anonymous, &next, &err);
     if (code == NEO_OK) {
         epoch_unref(server->shared.epoch);
         server->shared.epoch = next;
@@ -324,11 +324,25 @@ void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch)
     }
     (void)pthread_mutex_unlock(&server->shared.lock);
     if (code != NEO_OK)
-        neo_log_error(server->options.log, "server.update_refused",
-                      NEO_STR("error", err.message), NEO_STR("kept", "the epoch before"));
+        neo_log_error(server->options.log, "server.update_refused", NEO_STR("error", err.message),
+                      NEO_STR("kept", "the epoch before"));
 }
 
-/* --- the end --------------------------------------------------------------------------------------- */
+void neo_server_set_serving(struct neo_server *server, const char *service, bool serving)
+{
+    list_each(link, &server->services)
+    {
+        struct service *s = neo_owner(link, struct service, link);
+        if (strcmp(s->info->full_name, service) == 0)
+            atomic_store(&s->serving, serving);
+    }
+    (void)pthread_mutex_lock(&server->shared.lock);
+    for (unsigned i = 0; i < server->n_workers; i++)
+        worker_post_update(server->workers[i], server->shared.epoch);
+    (void)pthread_mutex_unlock(&server->shared.lock);
+}
+
+/* --- the end ----------------------------------------------------------------------------- */
 
 struct wait {
     struct neo_timer poll;
@@ -443,7 +457,6 @@ void neo_server_free(struct neo_server *server)
     for (unsigned i = 0; i < server->n_workers; i++)
         neo_runtime_call(server->options.runtime, i, free_worker_there, server->workers[i]);
     neo_free(server->workers);
-    builtin_free(server);
     free_services(server);
     map_fini(&server->shared.identities);
     epoch_unref(server->shared.epoch);

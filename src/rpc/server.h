@@ -58,7 +58,7 @@ NEO_MUST_CHECK enum neo_code epoch_new(const struct epoch *base, const struct ne
 struct epoch *epoch_ref(struct epoch *e);
 void epoch_unref(struct epoch *e);
 
-/* --- methods ------------------------------------------------------------------------------- */
+/* --- methods ----------------------------------------------------------------------------- */
 
 enum { CODES = NEO_UNAUTHENTICATED + 1 };
 
@@ -101,7 +101,7 @@ struct service {
     struct method methods[];
 };
 
-/* --- server.c -------------------------------------------------------------------------------- */
+/* --- server.c ---------------------------------------------------------------------------- */
 
 struct server_metrics {
     struct neo_family *started;
@@ -124,7 +124,7 @@ struct neo_server {
     char address[128];
     struct server_metrics metrics;
     atomic_bool draining;
-    struct neo_loop *waiting; /* run by whoever waits in drain() or free() */
+    struct neo_loop *waiting; /* run by whoever waits for the workers to be empty */
     struct {
         pthread_mutex_t lock;
         struct epoch *epoch;
@@ -143,7 +143,7 @@ NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
                                         void *self, bool builtin, struct service **ret,
                                         struct neo_error *err);
 
-/* --- worker.c ---------------------------------------------------------------------------------- */
+/* --- worker.c ---------------------------------------------------------------------------- */
 
 enum { LISTENERS_MAX = 4 };
 
@@ -162,7 +162,7 @@ struct worker {
     struct list handshakes;
     size_t n_peers;
     size_t n_handshakes;
-    neo_nsec handshake_tat; /* the gate: theoretical arrival time */
+    neo_nsec handshake_tat;  /* the gate: theoretical arrival time */
     struct neo_timer resume; /* accepting, after the gate was shut */
     bool paused;
 
@@ -170,9 +170,10 @@ struct worker {
     struct neo_timer admission_wake;
     bool admitting;
 
+    struct list watchers; /* of health; see builtin_health.c */
     struct list idle_calls;
     size_t n_idle_calls;
-    size_t n_calls; /* not idle */
+    size_t n_calls;           /* not idle */
     struct neo_arena scratch; /* of the message of a stream that is being handled */
     uint64_t random;          /* jitter; never a secret */
 

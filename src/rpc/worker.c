@@ -5,13 +5,12 @@
  * the oldest gives way: an honest peer is done in milliseconds, so the one that has
  * taken longest is the one that is not.
  */
+#include "rpc/builtin.h"
 #include "rpc/call.h"
 #include "rpc/peer.h"
 #include "rpc/record.h"
 
 #include <neo/memory.h>
-
-#include <stdio.h>
 
 enum {
     ACCEPTS_PER_TURN = 32,
@@ -21,7 +20,7 @@ enum {
     SCRATCH_BUDGET = 32 * 1024 * 1024,
 };
 
-/* --- accepting ----------------------------------------------------------------------------- */
+/* --- accepting --------------------------------------------------------------------------- */
 
 static enum neo_code watch_listener(struct listener *l, bool on, struct neo_error *err)
 {
@@ -154,7 +153,7 @@ void worker_handshake_done(struct worker *w, struct peer *p)
     w->n_handshakes--;
 }
 
-/* --- admission ------------------------------------------------------------------------------- */
+/* --- admission --------------------------------------------------------------------------- */
 
 /* Not from inside itself: a call that ends at once makes room for the next, in the same round. */
 void worker_admit(struct worker *w)
@@ -181,7 +180,7 @@ static void on_admission_wake(struct neo_timer *timer)
     worker_admit(neo_owner(timer, struct worker, admission_wake));
 }
 
-/* --- epochs ----------------------------------------------------------------------------------- */
+/* --- epochs ------------------------------------------------------------------------------ */
 
 static void take_update(struct neo_job *job)
 {
@@ -196,8 +195,8 @@ static void take_update(struct neo_job *job)
 
     epoch_unref(w->epoch);
     w->epoch = next;
-    list_each (link, &w->peers)
-        peer_judge(neo_owner(link, struct peer, link));
+    list_each(link, &w->peers) peer_judge(neo_owner(link, struct peer, link));
+    builtin_health_refresh(w);
 }
 
 /* Only the latest counts. The server's lock is held. */
@@ -211,7 +210,7 @@ void worker_post_update(struct worker *w, struct epoch *next)
     neo_loop_post(w->loop, &w->update);
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------- */
 
 enum neo_code worker_new(struct neo_server *server, struct neo_loop *loop, struct worker **ret,
                          struct neo_error *err)
@@ -231,6 +230,7 @@ enum neo_code worker_new(struct neo_server *server, struct neo_loop *loop, struc
     list_init(&w->peers);
     list_init(&w->handshakes);
     list_init(&w->idle_calls);
+    list_init(&w->watchers);
     neo_admission_init(&w->admission, share, share);
     neo_arena_init(&w->scratch, SCRATCH_BUDGET);
     neo_random(&w->random, sizeof(w->random));
@@ -255,15 +255,14 @@ void worker_free(struct worker *w)
 void worker_drain(struct worker *w, neo_nsec grace)
 {
     worker_close_listeners(w);
-    list_each (link, &w->peers)
-        peer_drain(neo_owner(link, struct peer, link), "server_shutdown", grace,
-                   NEO_REASON_DRAINING);
+    builtin_health_refresh(w);
+    list_each(link, &w->peers) peer_drain(neo_owner(link, struct peer, link), "server_shutdown",
+                                          grace, NEO_REASON_DRAINING);
 }
 
 void worker_cut(struct worker *w)
 {
-    list_each (link, &w->peers)
-        peer_cut(neo_owner(link, struct peer, link));
+    list_each(link, &w->peers) peer_cut(neo_owner(link, struct peer, link));
 }
 
 bool worker_is_empty(const struct worker *w)
