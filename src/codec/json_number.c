@@ -277,8 +277,12 @@ enum json_number json_number_double(struct neo_bytes text, struct neo_arena *are
 /* Most numbers that people write are whole and small. */
 static bool print_whole(double value, char ret[static JSON_DOUBLE_MAX], size_t *len)
 {
-    if (!(value > -1e15 && value < 1e15) || (value == 0 && signbit(value)))
+    if (!(value > -1e15 && value < 1e15))
         return false;
+    if (value == 0 && signbit(value)) { /* to many readers "-0" is an integer, without a sign */
+        *len = (size_t)snprintf(ret, JSON_DOUBLE_MAX, "-0.0");
+        return true;
+    }
     int64_t whole = (int64_t)value;
     if ((double)whole < value || (double)whole > value)
         return false;
