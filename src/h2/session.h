@@ -50,6 +50,7 @@ struct stream {
     bool told_full;     /* `writable` is owed */
     bool reset;         /* by our own choice: not the peer's fault, or charged already */
     bool reset_by_peer; /* the guard has counted its end */
+    bool kept;          /* by the owner, when it closes */
 
     _Alignas(16) uint8_t first_block[STREAM_FIRST_BLOCK];
 };
