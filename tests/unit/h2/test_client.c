@@ -293,6 +293,19 @@ TEST(informational_responses_are_skipped)
     peer_stop(&client);
 }
 
+TEST(a_status_below_100_is_none)
+{
+    struct session s = {0};
+
+    begin(&s, false);
+    s.client.quiet = false;
+    frames_headers(&s.in, call(&s), FLAG_END_STREAM, NEO_LIT("\x08\x03"
+                                                             "042"));
+    give(&s);
+    peer_expect(&s.client, "ready; closed 1 1; ");
+    end(&s);
+}
+
 TEST(an_oversize_response_fails_its_call_alone)
 {
     struct session s = {0};
@@ -352,6 +365,7 @@ int main(void)
         cmocka_unit_test(refusing_every_call_is_a_servers_right),
         cmocka_unit_test(answers_to_cancelled_calls_may_come_late),
         cmocka_unit_test(informational_responses_are_skipped),
+        cmocka_unit_test(a_status_below_100_is_none),
         cmocka_unit_test(an_oversize_response_fails_its_call_alone),
         cmocka_unit_test(a_message_without_end_meets_the_window),
         cmocka_unit_test(pongs_that_answer_no_ping_are_not_reported),
