@@ -19,26 +19,29 @@ static inline char *hex_put(char *at, const uint8_t *bytes, size_t len)
     return at;
 }
 
-/* -1 for anything that is not a lower-case digit. */
-static inline int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+enum { HEX_DIGIT = 0x10 };
+
+/* The value of each lower-case digit, marked as one. */
+/* clang-format off */
+static const uint8_t hex_values[256] = {
+    ['0'] = 0x10, ['1'] = 0x11, ['2'] = 0x12, ['3'] = 0x13, ['4'] = 0x14, ['5'] = 0x15,
+    ['6'] = 0x16, ['7'] = 0x17, ['8'] = 0x18, ['9'] = 0x19, ['a'] = 0x1a, ['b'] = 0x1b,
+    ['c'] = 0x1c, ['d'] = 0x1d, ['e'] = 0x1e, ['f'] = 0x1f,
+};
+/* clang-format on */
 
 /* Reads 2 * len lower-case digits; false when there is another character. */
 static inline bool hex_take(const uint8_t *text, uint8_t *ret, size_t len)
 {
-    int bad = 0;
+    unsigned all = HEX_DIGIT;
 
     for (size_t i = 0; i < len; i++) {
-        int high = hex_value(text[2 * i]);
-        int low = hex_value(text[2 * i + 1]);
-        bad |= high | low; /* negative once any was */
-        ret[i] = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15));
+        unsigned high = hex_values[text[2 * i]];
+        unsigned low = hex_values[text[2 * i + 1]];
+        all &= high & low;
+        ret[i] = (uint8_t)(high << 4 | (low & 15));
     }
-    return bad >= 0;
+    return all != 0;
 }
 
 #endif

@@ -136,7 +136,6 @@ struct raw *raw_new(const struct raw_options *o)
     struct raw *raw = neo_alloc(sizeof(*raw));
 
     must(raw != NULL);
-    raw->alert = -1;
     raw->ctx = SSL_CTX_new(TLS_method());
     must(raw->ctx != NULL);
     SSL_CTX_set_verify(raw->ctx, SSL_VERIFY_PEER, NULL);
@@ -148,21 +147,39 @@ struct raw *raw_new(const struct raw_options *o)
     set_sessions(raw->ctx, o);
     if (o->cert != NULL)
         use_cert(raw->ctx, o->cert, o->copies);
+    raw->is_server = o->is_server;
+    raw_renew(raw, o->resume);
+    must(o->server_name == NULL || SSL_set_tlsext_host_name(raw->ssl, o->server_name) == 1);
+    return raw;
+}
+
+static void free_ssl(SSL *ssl)
+{
+    if (ssl == NULL)
+        return;
+    /* Else OpenSSL takes the connection for broken and its session for spoiled. */
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(ssl);
+}
+
+void raw_renew(struct raw *raw, SSL_SESSION *resume)
+{
+    free_ssl(raw->ssl);
     raw->ssl = SSL_new(raw->ctx);
+    raw->failed = false;
+    raw->alert = -1;
     must(raw->ssl != NULL && SSL_set_app_data(raw->ssl, raw) == 1);
     SSL_set_bio(raw->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    if (o->is_server)
+    if (raw->is_server)
         SSL_set_accept_state(raw->ssl);
     else
         SSL_set_connect_state(raw->ssl);
-    must(o->server_name == NULL || SSL_set_tlsext_host_name(raw->ssl, o->server_name) == 1);
-    must(o->resume == NULL || SSL_set_session(raw->ssl, o->resume) == 1);
-    return raw;
+    must(resume == NULL || SSL_set_session(raw->ssl, resume) == 1);
 }
 
 void raw_free(struct raw *raw)
 {
-    SSL_free(raw->ssl);
+    free_ssl(raw->ssl);
     SSL_CTX_free(raw->ctx);
     SSL_SESSION_free(raw->session);
     neo_buffer_fini(&raw->plain);

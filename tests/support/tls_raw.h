@@ -28,6 +28,7 @@ struct raw_options {
 struct raw {
     SSL_CTX *ctx;
     SSL *ssl;
+    bool is_server;
     SSL_SESSION *session; /* the last one that could be resumed */
     struct neo_buffer plain;
     int alert;   /* the last one received; -1: none */
@@ -38,6 +39,8 @@ struct raw {
 
 struct raw *raw_new(const struct raw_options *options);
 void raw_free(struct raw *raw);
+/* Another connection of the same kind, with the same ticket keys; `resume` may be NULL. */
+void raw_renew(struct raw *raw, SSL_SESSION *resume);
 
 /* Feeds `in`, works, appends what it sends to `out`. */
 void raw_run(struct raw *raw, struct neo_bytes in, struct neo_buffer *out);
