@@ -20,6 +20,7 @@
 #include <neo/server.h>
 #include <neo/test/v1/echo.neo.h>
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -342,6 +343,8 @@ static struct {
     struct neo_log log;
     struct neo_loop *loop;             /* of the clients */
     struct neo_server_options options; /* a test may change it before serve() */
+    struct rpc_client *clients[16];    /* closed at the end, when a test has failed */
+    size_t n_clients;
 } world;
 
 static inline struct neo_policy *compile_policy(const char *text)
@@ -418,6 +421,8 @@ static inline void serve(void)
 static inline int end(void **state)
 {
     (void)state;
+    for (size_t i = 0; i < world.n_clients; i++)
+        rpc_client_close(world.clients[i]);
     neo_server_free(world.server);
     neo_loop_free(world.loop);
     neo_runtime_free(world.runtime);
@@ -468,6 +473,17 @@ static inline void connect_as(struct rpc_client *client, struct neo_identity *id
     if (!rpc_client_connect(client, world.loop, neo_server_address(world.server), identity,
                             world.trust, "spiffe://neo.test/echo-service"))
         fail_msg("%s", client->why.message);
+    if (world.n_clients < NEO_COUNT(world.clients))
+        world.clients[world.n_clients++] = client;
+}
+
+/* Before its storage goes. */
+static inline void disconnect(struct rpc_client *client)
+{
+    rpc_client_close(client);
+    for (size_t i = 0; i < world.n_clients; i++)
+        if (world.clients[i] == client)
+            world.clients[i--] = world.clients[--world.n_clients];
 }
 
 static inline void connect_ready(struct rpc_client *client, struct neo_identity *identity)
