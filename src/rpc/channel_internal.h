@@ -15,6 +15,7 @@
 
 #include <neo/breaker.h>
 #include <neo/channel.h>
+#include <neo/retry.h>
 
 #include "attest/session.h"
 #include "base/list.h"
@@ -93,8 +94,8 @@ struct neo_channel {
     bool wait_for_ready;
 
     struct service_config config;
-    uint32_t throttle_milli; /* tokens left, in thousandths */
-    bool resolved;           /* the resolver has answered at least once */
+    struct neo_retry_budget budget;
+    bool resolved; /* the resolver has answered at least once */
     char resolve_error[160];
 
     struct list subchannels;
@@ -216,7 +217,7 @@ struct neo_client_call {
     unsigned transparent_retries;
     struct neo_timer deadline;
     struct neo_timer retry;
-    neo_nsec retry_base; /* of the next backoff */
+    unsigned backoffs; /* waited since the last pushback */
 
     bool starting; /* inside neo_channel_start() */
     bool over;

@@ -211,7 +211,13 @@ static enum neo_code fill(struct neo_channel *channel, const char *target,
     if (channel->target == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     NEO_TRY(service_config_init(&channel->config, options->service_config, err));
-    channel->throttle_milli = channel->config.throttle_max_milli;
+    neo_retry_budget_init(&channel->budget,
+                          &(struct neo_retry_config){
+                              .max_tokens = channel->config.throttle_max_milli / 1000,
+                              .token_ratio_milli = channel->config.throttle_ratio_milli,
+                              .percent = 10,
+                              .per_second = 3,
+                          });
     if (options->epoch.trust == NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "a channel needs a trust");
     if (options->epoch.identity == NULL && options->service != NULL)

@@ -172,24 +172,6 @@ void client_call_free(struct neo_client_call *call)
 /* --- retries
  * --------------------------------------------------------------------------------------- */
 
-static bool throttle_allows(struct neo_channel *channel)
-{
-    return channel->config.throttle_max_milli == 0 ||
-           channel->throttle_milli > channel->config.throttle_max_milli / 2;
-}
-
-static void throttle_failed(struct neo_channel *channel)
-{
-    channel->throttle_milli = channel->throttle_milli > 1000 ? channel->throttle_milli - 1000 : 0;
-}
-
-static void throttle_succeeded(struct neo_channel *channel)
-{
-    channel->throttle_milli += channel->config.throttle_ratio_milli;
-    if (channel->throttle_milli > channel->config.throttle_max_milli)
-        channel->throttle_milli = channel->config.throttle_max_milli;
-}
-
 /* grpc-retry-pushback-ms: *ret_wait when it names a wait; false when it forbids a retry. */
 static bool read_pushback(struct h2_headers trailers, bool *ret_given, neo_nsec *ret_wait)
 {
@@ -227,26 +209,22 @@ static bool is_retryable(const struct neo_client_call *call, const struct neo_st
     return !p->only_safe || call->method->idempotent || !status->processed;
 }
 
-static neo_nsec jittered(neo_nsec base)
-{
-    uint32_t random;
-
-    neo_random(&random, sizeof(random));
-    return base / 10 * 8 + (neo_nsec)((double)(base / 10 * 4) * (random / 4294967296.0));
-}
-
 static void arm_retry(struct neo_client_call *call, bool pushed_back, neo_nsec wait)
 {
     const struct retry_policy *p = &call->config->retry;
+    struct neo_backoff backoff = {
+        .initial = p->initial_backoff,
+        .max = p->max_backoff > p->initial_backoff ? p->max_backoff : p->initial_backoff,
+        .multiplier = p->multiplier_percent > 100 ? p->multiplier_percent / 100.0 : 1,
+        .jitter = 0.2,
+    };
+    uint64_t random;
 
     if (pushed_back) {
-        call->retry_base = p->initial_backoff;
+        call->backoffs = 0; /* A6: after a pushback the series begins anew */
     } else {
-        neo_nsec base = call->retry_base == 0 ? p->initial_backoff : call->retry_base;
-        wait = jittered(base < p->max_backoff ? base : p->max_backoff);
-        call->retry_base = base / 100 * p->multiplier_percent;
-        if (call->retry_base > p->max_backoff)
-            call->retry_base = p->max_backoff;
+        neo_random(&random, sizeof(random));
+        wait = neo_backoff_wait(&backoff, ++call->backoffs, random);
     }
     neo_loop_arm(call->channel->loop, &call->retry, neo_loop_now(call->channel->loop) + wait);
 }
@@ -270,8 +248,9 @@ static bool try_again(struct neo_client_call *call, const struct neo_status *sta
     bool may = read_pushback(trailers, &pushed_back, &wait);
     bool wanted = is_retryable(call, status, pushed_back);
     if (wanted || (pushed_back && !may))
-        throttle_failed(channel);
-    if (!may || !wanted || !throttle_allows(channel) || !deadline_leaves(call, wait))
+        neo_retry_budget_failure(&channel->budget);
+    if (!may || !wanted || !deadline_leaves(call, wait) ||
+        !neo_retry_budget_take(&channel->budget, neo_loop_now(channel->loop)))
         return false;
     report_outcome(call, status->code);
     detach_attempt(call);
@@ -303,7 +282,7 @@ static void attempt_ended(struct neo_client_call *call, const struct neo_status 
 {
     call->attempt.ended = true;
     if (status->code == NEO_OK)
-        throttle_succeeded(call->channel);
+        neo_retry_budget_success(&call->channel->budget);
     else if (try_again(call, status, trailers))
         return;
     client_call_end(call, status);

@@ -340,6 +340,7 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
         client_call_free(call);
         return code;
     }
+    neo_retry_budget_call(&channel->budget, neo_loop_now(channel->loop));
     *ret = call;
     call->starting = true;
     if (has_request) {

@@ -61,8 +61,8 @@ static bool read_milli(struct neo_json *r, uint32_t *ret)
 
     if (!neo_json_double(r, &value))
         return false;
-    if (!(value > 0 && value <= 1000000)) {
-        neo_json_refuse(r, "must be above 0 and at most 1000000");
+    if (!(value >= 0.001 && value <= 1000)) {
+        neo_json_refuse(r, "must be at least 0.001 and at most 1000");
         return false;
     }
     *ret = (uint32_t)(value * 1000 + 0.5);
@@ -252,9 +252,10 @@ static void read_throttling(struct neo_json *r, struct service_config *config)
     if (!neo_json_enter_object(r))
         return;
     while (neo_json_key(r, &key)) {
-        if (neo_bytes_is(key, "maxTokens"))
-            (void)read_milli(r, &config->throttle_max_milli);
-        else if (neo_bytes_is(key, "tokenRatio"))
+        if (neo_bytes_is(key, "maxTokens")) {
+            if (read_milli(r, &config->throttle_max_milli) && config->throttle_max_milli < 1000)
+                neo_json_refuse(r, "maxTokens is at least 1");
+        } else if (neo_bytes_is(key, "tokenRatio"))
             (void)read_milli(r, &config->throttle_ratio_milli);
         else
             neo_json_refuse(r, "unknown key '%.*s' in retryThrottling", NEO_FMT(key));

@@ -119,7 +119,7 @@ static void enter_backoff(struct subchannel *sub, const char *why)
     uint64_t random;
 
     neo_random(&random, sizeof(random));
-    neo_nsec wait = neo_connection_backoff(sub->failures++, random);
+    neo_nsec wait = neo_backoff_wait(&NEO_CONNECTION_BACKOFF, ++sub->failures, random);
     neo_nsec at = sub->attempt_at + wait;
     neo_nsec now = neo_loop_now(loop);
     (void)snprintf(sub->last_error, sizeof(sub->last_error), "%s", why);
