@@ -132,10 +132,10 @@ bool channel_is_failing(const struct neo_channel *channel, struct neo_status *st
         status->reason = NEO_LIT("ATTESTATION_REFUSED");
         status->message = neo_text(c.error);
     } else if (c.error[0] != '\0') {
-        status->reason = NEO_LIT("NO_CONNECTION");
+        status->reason = NEO_LIT("CONNECT_FAILED");
         status->message = neo_text(c.error);
     } else {
-        status->reason = NEO_LIT("NO_INSTANCES");
+        status->reason = NEO_LIT("NO_ENDPOINT");
         status->message = neo_text(channel->resolve_error[0] != '\0'
                                        ? channel->resolve_error
                                        : "no instance of the service is registered");

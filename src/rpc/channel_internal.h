@@ -224,7 +224,7 @@ struct neo_client_call {
     struct neo_status status;
     struct h2_header *response; /* metadata, copied when the attempt's stream goes */
     size_t n_response;
-    char peer[64];
+    char peer[128];
     _Alignas(16) uint8_t first[1536];
 };
 

@@ -264,7 +264,7 @@ static void deadline_expired(struct neo_timer *timer)
     struct neo_client_call *call = neo_owner(timer, struct neo_client_call, deadline);
     struct neo_status status = neo_status_of(NEO_DEADLINE_EXCEEDED, "the deadline has passed");
 
-    status.reason = NEO_LIT("DEADLINE_EXCEEDED");
+    status.reason = NEO_LIT("DEADLINE_PASSED");
     client_call_end(call, &status);
 }
 
