@@ -191,6 +191,14 @@ void h2_ping(struct h2 *h2, const uint8_t opaque[static 8]);
  */
 struct h2_stream *h2_stalled(const struct h2 *h2, neo_nsec since);
 
+/*
+ * From inside `closed`: the arena of `s`, and all that lives in it, stays until h2_kept_free(), even
+ * beyond h2_free(). For an owner that is not done with the call. Never NULL.
+ */
+struct h2_kept;
+struct h2_kept *h2_keep(struct h2_stream *s);
+void h2_kept_free(struct h2_kept *kept);
+
 /* Bytes of memory that this engine holds, everything included. */
 size_t h2_memory(const struct h2 *h2);
 /* Gives back what is kept for the next burst: for a connection that has gone idle. */

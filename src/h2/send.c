@@ -129,6 +129,20 @@ static int finish(struct h2 *h2, struct stream *s, uint32_t *flags)
     return nghttp2_submit_trailer(h2->session, s->pub.id, s->trailers, s->n_trailers);
 }
 
+static shim_ssize defer(struct stream *s)
+{
+    s->deferred = true;
+    s->turn_bytes = 0;
+    return NGHTTP2_ERR_DEFERRED;
+}
+
+/* Wherever it was before. */
+static void put_last(struct list *list, struct list *node)
+{
+    list_remove(node);
+    list_push_back(list, node);
+}
+
 static shim_ssize on_read(nghttp2_session *session, int32_t id, uint8_t *at, size_t room,
                           uint32_t *flags, nghttp2_data_source *source, void *user)
 {
@@ -139,12 +153,11 @@ static shim_ssize on_read(nghttp2_session *session, int32_t id, uint8_t *at, siz
     (void)session;
     (void)id;
     (void)at;
-    if ((n == 0 && !s->finishing) || s->turn_bytes > TURN) {
-        s->deferred = true;
-        if (n > 0)
-            list_push_back(&h2->yielded, &s->turn);
-        s->turn_bytes = 0;
-        return NGHTTP2_ERR_DEFERRED;
+    if (n == 0 && !s->finishing)
+        return defer(s);
+    if (s->turn_bytes > TURN) {
+        put_last(&h2->yielded, &s->turn);
+        return defer(s);
     }
     if (s->finishing && n == waiting(s) && finish(h2, s, flags) != 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -165,8 +178,7 @@ static void pop(struct h2 *h2, struct stream *s, size_t n)
     }
     if (s->told_full && has_room_again(h2, s)) {
         s->told_full = false;
-        list_remove(&s->turn);
-        list_push_back(&h2->writable, &s->turn);
+        put_last(&h2->writable, &s->wake);
     }
 }
 
@@ -206,7 +218,7 @@ bool h2_next_turn(struct h2 *h2)
     while ((link = list_pop_front(&h2->writable)) != NULL)
         list_push_back(&now, link);
     while ((link = list_pop_front(&now)) != NULL) {
-        struct stream *s = neo_owner(link, struct stream, turn);
+        struct stream *s = neo_owner(link, struct stream, wake);
         if (h2->events->writable != NULL && !s->reset)
             h2->events->writable(h2, &s->pub);
         more = true;

@@ -28,7 +28,8 @@ enum {
 struct stream {
     struct h2_stream pub; /* the owner's view of it; stays first */
     struct list link;     /* on `live` or `pool` */
-    struct list turn;     /* on `writable` or `yielded` */
+    struct list turn;     /* on `yielded` */
+    struct list wake;     /* on `writable` */
     struct neo_arena arena;
     struct neo_buffer queue; /* body bytes to send; those before `sent` are gone */
     size_t sent;
@@ -49,6 +50,7 @@ struct stream {
     bool told_full;     /* `writable` is owed */
     bool reset;         /* by our own choice: not the peer's fault, or charged already */
     bool reset_by_peer; /* the guard has counted its end */
+    bool kept;          /* by the owner, when it closes */
 
     _Alignas(16) uint8_t first_block[STREAM_FIRST_BLOCK];
 };

@@ -34,6 +34,7 @@ struct stream *h2_stream_open(struct h2 *h2, int32_t id)
     s->pub.arena = &s->arena;
     s->opened_at = h2->now;
     list_init(&s->turn);
+    list_init(&s->wake);
     neo_arena_init_with(&s->arena, s->first_block, sizeof(s->first_block), h2->limits.arena_budget);
     list_push_back(&h2->live, &s->link);
     h2->n_live++;
@@ -44,7 +45,12 @@ static void release(struct h2 *h2, struct stream *s)
 {
     list_remove(&s->link);
     list_remove(&s->turn);
+    list_remove(&s->wake);
     h2->n_live--;
+    if (s->kept) {
+        neo_buffer_fini(&s->queue);
+        return;
+    }
     neo_arena_fini(&s->arena);
     if (s->queue.cap > LARGEST_KEPT_QUEUE)
         neo_buffer_fini(&s->queue);
@@ -86,6 +92,24 @@ struct stream *h2_stream_find(struct h2 *h2, int32_t id)
     if (s != NULL)
         h2->latest = s;
     return s;
+}
+
+struct h2_kept *h2_keep(struct h2_stream *pub)
+{
+    struct stream *s = stream_of(pub);
+
+    s->kept = true;
+    return (struct h2_kept *)(void *)s;
+}
+
+void h2_kept_free(struct h2_kept *kept)
+{
+    struct stream *s = (struct stream *)(void *)kept;
+
+    if (s == NULL)
+        return;
+    neo_arena_fini(&s->arena);
+    neo_free(s);
 }
 
 size_t h2_stream_memory(const struct stream *s)

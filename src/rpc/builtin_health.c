@@ -27,8 +27,7 @@ struct watcher {
 
 static struct service *find(struct neo_server *server, struct neo_bytes name)
 {
-    list_each(link, &server->services)
-    {
+    list_each (link, &server->services) {
         struct service *s = neo_owner(link, struct service, link);
         if (neo_bytes_is(name, s->info->full_name))
             return s;
@@ -107,7 +106,8 @@ static void watch(struct neo_call *call, const struct grpc_health_v1_HealthCheck
 
 void builtin_health_refresh(struct worker *worker)
 {
-    list_each(link, &worker->watchers) tell(neo_owner(link, struct watcher, link));
+    list_each (link, &worker->watchers)
+        tell(neo_owner(link, struct watcher, link));
 }
 
 /* --- listing ----------------------------------------------------------------------------- */
@@ -126,8 +126,7 @@ static void list(struct neo_call *call, const struct grpc_health_v1_HealthListRe
     entries[n].key = (struct neo_bytes){0};
     entries[n].value = &statuses[n];
     n++;
-    list_each(link, &server->services)
-    {
+    list_each (link, &server->services) {
         struct service *s = neo_owner(link, struct service, link);
         if (n > LIST_MAX) {
             neo_call_fail(call, NEO_RESOURCE_EXHAUSTED, "more than %d services", LIST_MAX);

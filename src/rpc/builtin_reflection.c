@@ -45,7 +45,7 @@ static void add_imports(struct files *files)
 
 static void collect(struct neo_server *server, struct files *files)
 {
-    list_each(link, &server->services)
+    list_each (link, &server->services)
         add_file(files, neo_owner(link, struct service, link)->info->file);
     add_imports(files);
 }
@@ -146,13 +146,13 @@ static void list_services(struct answer *a, struct neo_server *server, struct ne
 {
     size_t n = 0;
 
-    list_each(link, &server->services) n++;
+    list_each (link, &server->services)
+        n++;
     struct grpc_reflection_v1_ServiceResponse *services =
         neo_arena_calloc(arena, n, sizeof(*services));
     struct grpc_reflection_v1_ServiceResponse **at = neo_arena_calloc(arena, n, sizeof(*at));
     n = 0;
-    list_each(link, &server->services)
-    {
+    list_each (link, &server->services) {
         if (services == NULL || at == NULL)
             break;
         services[n].name = neo_text(neo_owner(link, struct service, link)->info->full_name);

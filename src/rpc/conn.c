@@ -17,7 +17,6 @@
 #include "rpc/conn.h"
 
 #include "rpc/scratch.h"
-#include "rpc/wire.h"
 
 #include <neo/memory.h>
 
@@ -240,7 +239,7 @@ static void note_read_end(struct conn *c)
 
     c->read_ended = true;
     if (busy && c->server)
-        conn_close(c, WIRE_NO_ERROR, "", HALF_CLOSE_GRACE, NEO_OK, "the peer was done");
+        conn_close(c, H2_NO_ERROR, "", HALF_CLOSE_GRACE, NEO_OK, "the peer was done");
     else
         part(c, busy ? NEO_UNAVAILABLE : NEO_OK, "the peer closed the connection");
 }
@@ -261,7 +260,7 @@ static void take_cipher(struct conn *c, struct neo_bytes in)
     if (c->state == CONN_HANDSHAKE && tls_state(c->tls) != TLS_HANDSHAKE &&
         begin_h2(c, &err) != NEO_OK) {
         if (c->h2 != NULL)
-            h2_goaway(c->h2, WIRE_INADEQUATE_SECURITY, "refused");
+            h2_goaway(c->h2, H2_INADEQUATE_SECURITY, "refused");
         part(c, err.code, err.message);
         return;
     }
@@ -581,7 +580,7 @@ void conn_close(struct conn *c, uint32_t h2_error, const char *debug, neo_nsec g
         change_state(c, CONN_GONE, 0);
         return;
     }
-    if (c->state < CONN_CLOSING || h2_error != WIRE_NO_ERROR)
+    if (c->state < CONN_CLOSING || h2_error != H2_NO_ERROR)
         h2_goaway(c->h2, h2_error, debug);
     if (c->state < CONN_CLOSING)
         change_state(c, CONN_CLOSING, 0);

@@ -85,7 +85,8 @@ static void cut_stalled(struct peer *p)
         record_stalled(p);
         h2_reset(h2, s, H2_CANCEL, true);
     }
-    list_each(link, &p->calls) call_check_stalled(neo_owner(link, struct neo_call, link), now);
+    list_each (link, &p->calls)
+        call_check_stalled(neo_owner(link, struct neo_call, link), now);
     conn_kick(p->conn);
 }
 
@@ -153,12 +154,9 @@ static void set_expiry(struct peer *p)
 
 static bool is_trusted(const struct peer *p, const struct epoch *e)
 {
-    int64_t wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
-
     if (p->leaf == NULL)
         return p->worker->server->options.allow_anonymous;
-    return !neo_trust_is_revoked(e->is.trust, p->leaf) &&
-           tls_judge(conn_tls(p->conn), e->is.trust, wall, NULL) == NEO_OK;
+    return neo_trust_stands(e->is.trust, p->leaf);
 }
 
 static void judge_attestation(struct peer *p, const struct epoch *e)
@@ -184,7 +182,8 @@ void peer_judge(struct peer *p)
     }
     judge_attestation(p, e);
     p->judged = e->number;
-    list_each(link, &p->calls) call_judge(neo_owner(link, struct neo_call, link));
+    list_each (link, &p->calls)
+        call_judge(neo_owner(link, struct neo_call, link));
     conn_kick(p->conn);
 }
 
@@ -207,7 +206,8 @@ void peer_set_attested(struct peer *p, neo_nsec until)
     p->attested_until = until;
     p->attested_by = p->worker->epoch->attest_number;
     if (until == 0)
-        list_each(link, &p->calls) call_judge_attestation(neo_owner(link, struct neo_call, link));
+        list_each (link, &p->calls)
+            call_judge_attestation(neo_owner(link, struct neo_call, link));
     arm(p);
 }
 
@@ -252,7 +252,8 @@ void peer_end(struct peer *p, enum neo_reason reason)
         return;
     p->judged = 0;
     p->expires_at = p->end_at = p->drain_at = 0;
-    list_each(link, &p->calls) call_end(neo_owner(link, struct neo_call, link), reason);
+    list_each (link, &p->calls)
+        call_end(neo_owner(link, struct neo_call, link), reason);
     p->state = PEER_LEAVING;
     conn_close(p->conn, H2_NO_ERROR, neo_reason_name(reason), CLOSE_TIME, neo_reason_code(reason),
                neo_reason_text(reason));

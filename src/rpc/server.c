@@ -330,8 +330,7 @@ void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch)
 
 void neo_server_set_serving(struct neo_server *server, const char *service, bool serving)
 {
-    list_each(link, &server->services)
-    {
+    list_each (link, &server->services) {
         struct service *s = neo_owner(link, struct service, link);
         if (strcmp(s->info->full_name, service) == 0)
             atomic_store(&s->serving, serving);

@@ -326,15 +326,15 @@ struct neo_status wire_status_of_reset(uint32_t h2_error)
                                  .message = NEO_LIT("the server refused the stream unprocessed")};
 
     switch (h2_error) {
-    case WIRE_REFUSED_STREAM:
+    case H2_REFUSED_STREAM:
         return refused;
-    case WIRE_CANCEL:
+    case H2_CANCEL:
         return neo_status_of(NEO_CANCELLED, "the server cancelled the stream");
-    case WIRE_ENHANCE_YOUR_CALM:
+    case H2_ENHANCE_YOUR_CALM:
         return neo_status_of(NEO_RESOURCE_EXHAUSTED, "the server asks to be calm");
-    case WIRE_INADEQUATE_SECURITY:
+    case H2_INADEQUATE_SECURITY:
         return neo_status_of(NEO_PERMISSION_DENIED, "the server finds the security inadequate");
-    case WIRE_NO_ERROR:
+    case H2_NO_ERROR:
         return neo_status_of(NEO_INTERNAL, "the stream ended without trailers");
     default:
         return neo_status_of(NEO_INTERNAL, "the stream was reset");

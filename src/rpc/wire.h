@@ -12,17 +12,6 @@
 
 #include "h2/h2.h"
 
-/* The error codes of RFC 9113, section 7, that gRPC gives a meaning of its own. */
-enum wire_h2_error {
-    WIRE_NO_ERROR = 0x0,
-    WIRE_PROTOCOL_ERROR = 0x1,
-    WIRE_INTERNAL_ERROR = 0x2,
-    WIRE_REFUSED_STREAM = 0x7,
-    WIRE_CANCEL = 0x8,
-    WIRE_ENHANCE_YOUR_CALM = 0xb,
-    WIRE_INADEQUATE_SECURITY = 0xc,
-};
-
 /* 1 to 8 digits and one of H M S m u n; anything else, 0 included where the digits are none, is
  * refused. */
 NEO_MUST_CHECK enum neo_code wire_timeout_parse(struct neo_bytes text, neo_nsec *ret,

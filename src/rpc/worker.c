@@ -195,7 +195,8 @@ static void take_update(struct neo_job *job)
 
     epoch_unref(w->epoch);
     w->epoch = next;
-    list_each(link, &w->peers) peer_judge(neo_owner(link, struct peer, link));
+    list_each (link, &w->peers)
+        peer_judge(neo_owner(link, struct peer, link));
     builtin_health_refresh(w);
 }
 
@@ -256,13 +257,15 @@ void worker_drain(struct worker *w, neo_nsec grace)
 {
     worker_close_listeners(w);
     builtin_health_refresh(w);
-    list_each(link, &w->peers) peer_drain(neo_owner(link, struct peer, link), "server_shutdown",
-                                          grace, NEO_REASON_DRAINING);
+    list_each (link, &w->peers)
+        peer_drain(neo_owner(link, struct peer, link), "server_shutdown", grace,
+                   NEO_REASON_DRAINING);
 }
 
 void worker_cut(struct worker *w)
 {
-    list_each(link, &w->peers) peer_cut(neo_owner(link, struct peer, link));
+    list_each (link, &w->peers)
+        peer_cut(neo_owner(link, struct peer, link));
 }
 
 bool worker_is_empty(const struct worker *w)
