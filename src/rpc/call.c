@@ -313,25 +313,21 @@ static bool send_message(struct neo_call *call, const void *message)
 {
     const struct neo_message_info *info = call->method->info->response;
     struct neo_error err = {0};
-    size_t len = 0;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
 
-    if (neo_proto_size(info, message, &len, &err) != NEO_OK) {
+    if (neo_proto_encode(info, message, &out, &err) != NEO_OK) {
         neo_log_error(call->worker->server->options.log, "call.bad_response",
                       NEO_BYTES("method", call->method->path), NEO_STR("error", err.message));
         call_end(call, NEO_REASON_HANDLER_BROKEN);
         return false;
     }
-    struct neo_buffer out = {.at = reserve_message(call, len), .cap = len, .limit = len};
-    if (out.at == NULL) {
+    uint8_t *at = reserve_message(call, out.len);
+    if (at == NULL) {
         call_end(call, NEO_REASON_OUT_OF_MEMORY);
         return false;
     }
-    /* Sized a moment ago: it fits, or the handler is changing it under us. */
-    if (neo_proto_encode(info, message, &out, &err) != NEO_OK || out.len != len) {
-        h2_reset(conn_h2(call->peer->conn), call->stream, H2_INTERNAL_ERROR, false);
-        call_end(call, NEO_REASON_HANDLER_BROKEN);
-        return false;
-    }
+    if (out.len > 0)
+        memcpy(at, out.at, out.len);
     return true;
 }
 

@@ -118,7 +118,7 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
         keep_metadata(call, a->stream);
         if (!a->ended) {
             /* Ours to end: the server hears of it. */
-            h2_reset(conn_h2(a->sc->conn), a->stream, WIRE_CANCEL, false);
+            h2_reset(conn_h2(a->sc->conn), a->stream, H2_CANCEL, false);
             conn_kick(a->sc->conn);
         }
     }
@@ -401,10 +401,10 @@ void client_call_closed(struct neo_client_call *call, struct h2_stream *s, uint3
     struct sub_conn *sc = call->attempt.sc;
 
     call->attempt.ended = true; /* nothing to reset any more */
-    if (h2_error == WIRE_REFUSED_STREAM && try_transparently(call))
+    if (h2_error == H2_REFUSED_STREAM && try_transparently(call))
         return;
     struct neo_status status = wire_status_of_reset(h2_error);
-    if (conn_is_closing(sc->conn) || h2_error == WIRE_INTERNAL_ERROR) {
+    if (conn_is_closing(sc->conn) || h2_error == H2_INTERNAL_ERROR) {
         status = neo_status_of(NEO_UNAVAILABLE, "the connection was lost");
         status.reason = NEO_LIT("CONNECT_FAILED");
     }
