@@ -1,0 +1,50 @@
+# The front door. `make` builds build/bin and build/lib; `make demo` shows it at work;
+# `make test` builds and passes all tests. Each installs the Debian packages it lacks.
+
+JOBS ?= $(shell nproc)
+CTEST = ctest --output-on-failure --no-tests=error
+
+.PHONY: all setup test demo bench asan tsan lint fuzz check install clean help
+
+all: setup
+	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@ninja -C build/release -j $(JOBS)
+
+setup:
+	@tools/setup
+	@mkdir -p build
+
+test: all
+	@cd build/release && $(CTEST) -j $(JOBS)
+
+demo: all
+	@tools/demo
+
+asan tsan: setup
+	@cmake --preset $@ > build/configure-$@.log 2>&1 || { cat build/configure-$@.log; exit 1; }
+	@ninja -C build/$@ -j $(JOBS)
+	@tools/test-$@
+
+lint: setup
+	@tools/setup lint
+	@tools/lint
+
+bench: all
+	@tools/setup bench
+	@bench/run
+
+install: all
+	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make          build the release: build/bin, build/lib"
+	@echo "make demo     play the whole scene on real processes"
+	@echo "make test     build and run all tests"
+	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
+	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
+	@echo "make bench    CPU per call against the floor and gRPC C++"
+	@echo "make install  into PREFIX (/usr/local)"

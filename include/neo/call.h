@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * neo/call.h - a call as its handler sees it (server side).
+ *
+ * A handler is called on the call's worker with the decoded request. It answers
+ * now, or later: the call stays valid until it was finished or, after that, until
+ * the last neo_call_unref(). Everything in neo_call_arena() lives as long.
+ *
+ *   unary            handler(call, request)   ->  neo_call_reply() or neo_call_fail(), once
+ *   server stream    handler(call, request)   ->  neo_call_send()..., then neo_call_finish()
+ *   client stream,   handler(call, NULL)      ->  neo_call_on_stream() and return; messages come
+ *   bidi                                          to the callbacks
+ *
+ * protoc-gen-neo wraps these in typed functions:
+ *   struct pkg_Svc_handlers { void (*method)(struct neo_call *, const struct pkg_Req *, void *self); }
+ *   pkg_Svc_Method_reply(call, &response), pkg_Svc_Method_send(call, &response)
+ *
+ * Threads   All functions belong to the call's worker; neo_call_run() brings another
+ *           thread's work there. A handler that blocks is registered as blocking: it
+ *           then runs on a pool thread, and may only reply, send, fail, finish and
+ *           read the context (the library moves them to the worker).
+ */
+#ifndef NEO_CALL_H
+#define NEO_CALL_H
+
+#include <neo/context.h>
+#include <neo/loop.h>
+#include <neo/proto.h>
+#include <neo/status.h>
+
+struct neo_call;
+
+const struct neo_context *neo_call_context(const struct neo_call *call);
+const struct neo_method *neo_call_method(const struct neo_call *call);
+struct neo_arena *neo_call_arena(struct neo_call *call);
+struct neo_loop *neo_call_loop(const struct neo_call *call);
+/* A value of the request's metadata; the empty run with NULL when absent or repeated. */
+struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name);
+
+/* Adds to the response's initial metadata (before anything was sent) or trailers. Copied. */
+bool neo_call_add_header(struct neo_call *call, const char *name, struct neo_bytes value);
+bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_bytes value);
+
+/* Sends the one response and OK. Encodes at once: `response` may go afterwards. */
+void neo_call_reply(struct neo_call *call, const void *response);
+/* Ends the call with a code and a text that the peer may see. */
+NEO_PRINTF(3, 4)
+void neo_call_fail(struct neo_call *call, enum neo_code code, const char *format, ...);
+/* Ends the call with details. */
+void neo_call_finish(struct neo_call *call, const struct neo_status *status);
+
+enum neo_flow {
+    NEO_FLOW_MORE, /* go on */
+    NEO_FLOW_FULL, /* taken, but wait for `writable` */
+    NEO_FLOW_GONE, /* the call has ended: stop */
+};
+/* One message of a stream. */
+enum neo_flow neo_call_send(struct neo_call *call, const void *response);
+
+/* What a streaming handler wants to hear. Any may be NULL. */
+struct neo_stream_events {
+    /* A decoded message; valid until the callback returns. Flow control credits it on return. */
+    void (*message)(struct neo_call *call, const void *request, void *state);
+    /* The client will send no more. */
+    void (*half_closed)(struct neo_call *call, void *state);
+    /* After NEO_FLOW_FULL: there is room. */
+    void (*writable)(struct neo_call *call, void *state);
+    /* The call ended: finished, cancelled, deadline, connection. Exactly once; release `state`. */
+    void (*done)(struct neo_call *call, const struct neo_status *status, void *state);
+};
+/* Borrows `events`. May be used by every kind of handler that wants to hear of the end. */
+void neo_call_on_stream(struct neo_call *call, const struct neo_stream_events *events, void *state);
+
+/* True once the peer cancelled, the deadline passed or the connection went: stop working. Any thread. */
+bool neo_call_is_cancelled(const struct neo_call *call);
+
+struct neo_call *neo_call_ref(struct neo_call *call);
+void neo_call_unref(struct neo_call *call);
+/* Any thread that holds a reference: runs job->run on the call's worker. */
+void neo_call_run(struct neo_call *call, struct neo_job *job);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * neo/channel.h - calls to a service.
+ *
+ * A channel knows a service by its identity, finds its instances through a
+ * resolver, keeps proven (and, where policy asks, attested) connections to them,
+ * and spreads calls over these. Until a connection is attested as the policy of
+ * that service demands, not one byte of a request leaves.
+ *
+ * Targets: "neo:///function-service" (the registry, see neo/mesh.h), "ipv4:127.0.0.1:8443",
+ * "dns:///host:port", "unix:/path".
+ *
+ * Threads   A channel lives on one loop. The blocking functions may be called from any thread
+ *           but a worker's; all others belong to the loop's thread.
+ */
+#ifndef NEO_CHANNEL_H
+#define NEO_CHANNEL_H
+
+#include <neo/attest.h>
+#include <neo/cert.h>
+#include <neo/context.h>
+#include <neo/log.h>
+#include <neo/metrics.h>
+#include <neo/proto.h>
+#include <neo/server.h> /* struct neo_epoch */
+#include <neo/status.h>
+
+struct neo_channel;
+
+/* Where instances come from. */
+struct neo_endpoint {
+    struct neo_bytes address; /* "127.0.0.1:8443" */
+    struct neo_bytes id;      /* of the instance, for people; may be empty */
+};
+struct neo_resolver_sink;
+typedef void neo_resolved_fn(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints,
+                             size_t n);
+struct neo_resolver_sink {
+    neo_resolved_fn *resolved; /* the whole present set, each time it changes; on the channel's loop */
+};
+struct neo_resolver {
+    /* Starts to tell `sink` about `service`, on `loop`, until unwatch(). */
+    void *(*watch)(struct neo_resolver *self, const char *service, struct neo_loop *loop,
+                   struct neo_resolver_sink *sink);
+    void (*unwatch)(struct neo_resolver *self, void *watch);
+};
+
+struct neo_channel_options {
+    struct neo_loop *loop;
+    struct neo_epoch epoch; /* identity may be NULL only while joining */
+    const char *service;    /* the service name the peer must prove; NULL only while joining */
+    const char *trust_domain;      /* of the peer */
+    struct neo_resolver *resolver; /* borrowed; for neo:/// */
+    struct neo_attester *attester; /* borrowed; what we prove with when asked; may be NULL */
+    /* gRPC service config, JSON; NULL: the default below. A retryPolicy outside methodConfig is refused
+       with where it belongs. Default: round_robin; retry UNAVAILABLE up to 3 attempts, 0.1 s to 1 s, x2,
+       idempotent methods or calls the server did not process; throttled. */
+    const char *service_config;
+    struct neo_metrics *metrics; /* borrowed; may be NULL */
+    const struct neo_log *log;   /* borrowed; may be NULL */
+    size_t max_message;          /* 0: 4 MiB */
+    bool wait_for_ready;         /* default of calls */
+};
+
+/* Starts no connection yet. Gives `*ret`: neo_channel_free(). */
+NEO_MUST_CHECK enum neo_code neo_channel_open(const char *target,
+                                              const struct neo_channel_options *options,
+                                              struct neo_channel **ret, struct neo_error *err);
+/* Calls in flight end with CANCELLED. Any thread but another loop's callbacks. */
+void neo_channel_free(struct neo_channel *channel);
+/* New connections use the new epoch; old ones drain. Any thread. */
+void neo_channel_update(struct neo_channel *channel, const struct neo_epoch *epoch);
+
+struct neo_call_options {
+    const struct neo_context *parent; /* inherited when given */
+    neo_nsec timeout;                 /* from now; 0: the parent's, or none */
+    bool wait_for_ready;
+    enum neo_criticality criticality;   /* may only lower the parent's; 0 with no parent: CRITICAL */
+    const struct neo_pair *metadata;    /* copied */
+    size_t n_metadata;
+    const struct neo_entry *business;   /* further entries for the callee; copied */
+    size_t n_business;
+    bool pass_business;                 /* pass the parent's entries on */
+};
+
+/*
+ * Blocking, unary. Encodes `request`, waits, decodes into `response` (zeroed struct) on `arena`,
+ * which also holds `*ret_status` (may be NULL). Returns the call's code.
+ */
+NEO_MUST_CHECK enum neo_code neo_channel_call(struct neo_channel *channel,
+                                              const struct neo_method *method,
+                                              const struct neo_call_options *options,
+                                              const void *request, void *response,
+                                              struct neo_arena *arena,
+                                              struct neo_status *ret_status);
+
+/* --- callbacks: every kind of method -------------------------------------------------------------- */
+
+struct neo_client_call;
+
+struct neo_client_events {
+    /* Initial metadata arrived. May be NULL. */
+    void (*headers)(struct neo_client_call *call, void *self);
+    /* A decoded message; valid until the callback returns. Once for unary and client streams. */
+    void (*message)(struct neo_client_call *call, const void *response, void *self);
+    /* After NEO_FLOW_FULL: there is room. May be NULL. */
+    void (*writable)(struct neo_client_call *call, void *self);
+    /* The end; exactly once, never from inside neo_channel_start(). The call is freed on return. */
+    void (*done)(struct neo_client_call *call, const struct neo_status *status, void *self);
+};
+
+/*
+ * Starts a call; `request` is sent at once for unary and server streams and NULL otherwise. Borrows
+ * `events` and `self` until `done`. Gives `*ret`, which belongs to the channel.
+ */
+NEO_MUST_CHECK enum neo_code neo_channel_start(struct neo_channel *channel,
+                                               const struct neo_method *method,
+                                               const struct neo_call_options *options,
+                                               const void *request,
+                                               const struct neo_client_events *events, void *self,
+                                               struct neo_client_call **ret,
+                                               struct neo_error *err);
+enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request);
+void neo_client_call_close_send(struct neo_client_call *call);
+/* Ends it with CANCELLED, unless it has ended. `done` still comes, later. */
+void neo_client_call_cancel(struct neo_client_call *call);
+/* Response metadata (initial, then also trailing); the empty run with NULL when absent. */
+struct neo_bytes neo_client_call_metadata(const struct neo_client_call *call, const char *name);
+/* "127.0.0.1:8443" of the instance that serves it; NULL before one was picked. */
+const char *neo_client_call_peer(const struct neo_client_call *call);
+
+/* --- blocking streams: a queue between the caller's thread and the loop ---------------------------- */
+
+struct neo_stream;
+/* Gives `*ret`: neo_stream_free(), which cancels what is not over. Any thread but a worker's. */
+NEO_MUST_CHECK enum neo_code neo_channel_stream(struct neo_channel *channel,
+                                                const struct neo_method *method,
+                                                const struct neo_call_options *options,
+                                                const void *request, struct neo_stream **ret,
+                                                struct neo_error *err);
+/* Blocks while the peer holds back. Not OK: the stream is over. */
+NEO_MUST_CHECK enum neo_code neo_stream_send(struct neo_stream *stream, const void *request);
+void neo_stream_close_send(struct neo_stream *stream);
+/* The next message, decoded on `arena`; false: over, see neo_stream_status(). */
+bool neo_stream_next(struct neo_stream *stream, void *response, struct neo_arena *arena);
+const struct neo_status *neo_stream_status(const struct neo_stream *stream);
+void neo_stream_free(struct neo_stream *stream);
+
+/* --- looking in ------------------------------------------------------------------------------------- */
+
+struct neo_channel_peer {
+    const char *address;
+    const char *state; /* "idle", "connecting", "attesting", "ready", "backoff", "draining", "open circuit" */
+    bool attested;
+    bool simulated;
+    const char *last_error; /* empty: none */
+    uint64_t calls;
+};
+/* Fills at most `max`; returns how many there are. Any thread but a worker's. */
+size_t neo_channel_peers(struct neo_channel *channel, struct neo_channel_peer *peers, size_t max);
+
+/*
+ * Bytes of request messages and headers sent, and the instants (neo_mono_nsec) of the attestation verdict and
+ * of the first such byte on the latest connection: what "not a byte before the verdict" is shown with.
+ */
+struct neo_channel_wire {
+    uint64_t request_bytes;
+    neo_nsec verdict_at;
+    neo_nsec first_request_at;
+};
+struct neo_channel_wire neo_channel_wire(struct neo_channel *channel);
+
+#endif

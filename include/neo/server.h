@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * neo/server.h - serves gRPC methods to proven callers.
+ *
+ * A server cannot be made without an identity, a trust and a policy. Each of these
+ * is an epoch: neo_server_update() swaps them whole, live connections included:
+ * what is revoked or no longer allowed ends, everything else goes on.
+ *
+ *     struct neo_server_options o = {.name = "function-service", .runtime = rt, ...};
+ *     NEO_TRY(neo_server_new(&o, &server, err));
+ *     NEO_TRY(neo_server_add(server, &functionservice_FunctionService_info, handlers, self, err));
+ *     NEO_TRY(neo_server_listen(server, "127.0.0.1:0", err));
+ *
+ * Every call passes the pipeline of src/rpc/pipeline.c: grammar, deadline, authorise,
+ * attested, limits, admission, handler, record.
+ *
+ * Threads   Setup from one thread before listening. Afterwards neo_server_update(),
+ *           _address() and _drain() from any.
+ */
+#ifndef NEO_SERVER_H
+#define NEO_SERVER_H
+
+#include <neo/attest.h>
+#include <neo/audit.h>
+#include <neo/call.h>
+#include <neo/cert.h>
+#include <neo/limits.h>
+#include <neo/log.h>
+#include <neo/metrics.h>
+#include <neo/policy.h>
+#include <neo/runtime.h>
+
+struct neo_server;
+
+/* What a server lives by; every member is referenced. NULL in an update: unchanged. */
+struct neo_epoch {
+    struct neo_identity *identity;
+    struct neo_trust *trust;
+    struct neo_policy *policy;
+    struct neo_limits *limits; /* NULL at the start: none */
+    struct neo_attest_policies *attest_policies;
+    struct neo_attest_trust *attest_trust;
+};
+
+/* Where records of decisions go: called on the worker, must not block. */
+struct neo_audit_sink {
+    void (*record)(struct neo_audit_sink *self, const struct neo_audit_record *record);
+    bool allowances; /* also records what was allowed */
+};
+
+struct neo_server_options {
+    const char *name; /* the service name: the target of policy */
+    struct neo_runtime *runtime;
+    struct neo_epoch epoch;
+    struct neo_attester *attester; /* borrowed; NULL: cannot prove what it runs */
+    struct neo_audit_sink *audit;  /* borrowed */
+    struct neo_metrics *metrics;   /* borrowed; may be NULL */
+    const struct neo_log *log;     /* borrowed; may be NULL */
+    bool allow_anonymous; /* a peer without certificate may connect; policy still decides its calls
+                           */
+    size_t max_message;   /* 0: 4 MiB */
+    unsigned max_connections_per_identity; /* 0: 64 */
+    unsigned max_in_flight;                /* calls in handlers per server; 0: 1000 */
+    neo_nsec max_deadline;                 /* caps what a caller asks for unary calls; 0: 5 min */
+    neo_nsec max_connection_idle;          /* 0: 5 min */
+};
+
+/* Gives `*ret`: neo_server_free(). */
+NEO_MUST_CHECK enum neo_code neo_server_new(const struct neo_server_options *options,
+                                            struct neo_server **ret, struct neo_error *err);
+
+/*
+ * `handlers` is the generated struct pkg_Svc_handlers: one function pointer per method, in the
+ * order of info->methods; a NULL one answers UNIMPLEMENTED. Borrows it and `self` until the server
+ * is freed.
+ */
+NEO_MUST_CHECK enum neo_code neo_server_add(struct neo_server *server,
+                                            const struct neo_service_info *info,
+                                            const void *handlers, void *self,
+                                            struct neo_error *err);
+/* This method's handler blocks: it runs on the pool. Before listening. */
+NEO_MUST_CHECK enum neo_code neo_server_set_blocking(struct neo_server *server, const char *path,
+                                                     struct neo_error *err);
+
+/* On every worker. */
+NEO_MUST_CHECK enum neo_code neo_server_listen(struct neo_server *server, const char *address,
+                                               struct neo_error *err);
+/* "127.0.0.1:43121": what it really listens on. Valid until the server is freed. */
+const char *neo_server_address(const struct neo_server *server);
+
+/*
+ * Swaps what is not NULL; takes effect on every worker within milliseconds, live streams included:
+ * those of a peer now revoked or no longer allowed end, with the reason.
+ */
+void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch);
+
+/* What grpc.health.v1 says of one service ("package.Service"); all serve at the start. Any thread.
+ */
+void neo_server_set_serving(struct neo_server *server, const char *service, bool serving);
+
+/* Two-phase GOAWAY; calls get up to `grace` to end. Blocks; not from a worker. */
+void neo_server_drain(struct neo_server *server, neo_nsec grace);
+/* Ends what is left. Not from a worker. */
+void neo_server_free(struct neo_server *server);
+
+struct neo_server_stats {
+    uint64_t connections; /* open now */
+    uint64_t calls;       /* in flight now */
+    uint64_t accepted;    /* connections ever */
+    uint64_t started;     /* calls ever */
+    uint64_t denied;
+};
+struct neo_server_stats neo_server_stats(const struct neo_server *server);
+
+#endif
