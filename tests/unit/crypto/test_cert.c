@@ -375,6 +375,23 @@ TEST(a_certificate_with_something_behind_it_is_refused)
     neo_buffer_fini(&longer);
 }
 
+/* Found by fuzzing: OpenSSL would read it, and write it back as other bytes. */
+TEST(a_signature_with_unused_bits_is_refused)
+{
+    struct neo_buffer copy = {0};
+    struct neo_cert *cert = NULL;
+
+    assert_true(neo_buffer_append(&copy, make(NULL)));
+    uint8_t *bits = memrchr(copy.at, 0x03, copy.len - 70); /* the BIT STRING that ends it */
+    while (bits != NULL && (bits[2] != 0 || bits[1] != copy.at + copy.len - bits - 2))
+        bits = memrchr(copy.at, 0x03, (size_t)(bits - copy.at));
+    assert_non_null(bits);
+    bits[2] = 5;
+    assert_int_equal(neo_cert_from_der(neo_buffer_bytes(&copy), "test", &cert, NULL),
+                     NEO_INVALID_ARGUMENT);
+    neo_buffer_fini(&copy);
+}
+
 /* Nothing that one flipped bit makes of a certificate may crash; under the sanitizers this bites.
  */
 TEST(no_changed_bit_does_harm)
@@ -486,6 +503,7 @@ int main(void)
         cmocka_unit_test(times_in_any_other_form_are_refused),
         cmocka_unit_test(a_truncated_certificate_is_refused_at_every_byte),
         cmocka_unit_test(a_certificate_with_something_behind_it_is_refused),
+        cmocka_unit_test(a_signature_with_unused_bits_is_refused),
         cmocka_unit_test(no_changed_bit_does_harm),
         cmocka_unit_test(a_serial_of_more_than_twenty_bytes_is_refused),
         cmocka_unit_test(certificate_bombs_cost_next_to_nothing),
