@@ -310,7 +310,6 @@ static bool send_framed(struct neo_call *call, struct neo_bytes framed)
 /* The worker's buffer, with room for a prefix; not for ever as large as the largest message. */
 static struct neo_buffer *message_buffer(struct worker *w)
 {
-<<<<<<< HEAD
     if (w->encoded.cap > ENCODED_KEPT)
         neo_buffer_fini(&w->encoded);
     neo_buffer_clear(&w->encoded);
@@ -331,18 +330,10 @@ static enum neo_reason encode(struct neo_call *call, const void *message, struct
     case NEO_RESOURCE_EXHAUSTED:
         return NEO_REASON_OUT_OF_MEMORY;
     default:
-=======
-    const struct neo_message_info *info = call->method->info->response;
-    struct neo_error err = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
-
-    if (neo_proto_encode(info, message, &out, &err) != NEO_OK) {
->>>>>>> room/channel
         neo_log_error(call->worker->server->options.log, "call.bad_response",
                       NEO_BYTES("method", call->method->path), NEO_STR("error", err.message));
         return NEO_REASON_HANDLER_BROKEN;
     }
-<<<<<<< HEAD
 }
 
 /* False when that failed: then the call has ended. */
@@ -356,16 +347,6 @@ static bool send_message(struct neo_call *call, const void *message)
     if (reason != NEO_REASON_NONE)
         call_end(call, reason);
     return reason == NEO_REASON_NONE;
-=======
-    uint8_t *at = reserve_message(call, out.len);
-    if (at == NULL) {
-        call_end(call, NEO_REASON_OUT_OF_MEMORY);
-        return false;
-    }
-    if (out.len > 0)
-        memcpy(at, out.at, out.len);
-    return true;
->>>>>>> room/channel
 }
 
 static const struct neo_status ok = {.code = NEO_OK, .processed = true};
