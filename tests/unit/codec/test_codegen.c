@@ -281,8 +281,8 @@ TEST(names_that_would_collide_in_c_are_refused)
                    "k_case = 2; }",
                    "t.proto: p.A: two members of the C struct would be named k_case; rename a "
                    "field");
-    assert_refused("syntax = \"proto3\"; package p; message A { int32 int = 1; int32 int_ = 2 "
-                   "[json_name = \"x\"]; }",
+    assert_refused("syntax = \"proto2\"; package p; message A { optional int32 int = 1; optional "
+                   "int32 int_ = 2; }",
                    "t.proto: p.A: two members of the C struct would be named int_; rename a "
                    "field");
     assert_refused("syntax = \"proto3\"; package p; message A { message B {} } message A_B {}",
