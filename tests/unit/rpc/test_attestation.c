@@ -10,6 +10,8 @@
 
 #include <neo/digest.h>
 
+#include <openssl/crypto.h>
+
 #define PATH "/neo.attest.v1.Attestation/Attest"
 
 static struct rpc_client client;
@@ -18,7 +20,6 @@ static struct neo_attest_trust *attest_trust;
 static struct neo_attest_policies *attest_policies; /* the caller must prove itself */
 static struct neo_attest_policies *server_policies; /* the server must */
 static struct neo_attester *caller_attester, *rogue_attester, *server_attester;
-static bool slow_server;
 
 static struct neo_attest_policies *policies_for(const char *service, const char *measures,
                                                 const char *max_age)
@@ -100,10 +101,23 @@ static void serve_attesting(struct neo_attest_policies *policies)
 {
     world.options.epoch.attest_policies = policies;
     world.options.epoch.attest_trust = attest_trust;
-    world.options.attester = server_attester;
-    server_attester->is_fast = !slow_server;
-    slow_server = false;
+    if (world.options.attester == NULL)
+        world.options.attester = server_attester;
     serve();
+}
+
+/* Threads of the pool live as long as the process: what OpenSSL keeps for them would look lost. */
+static enum neo_code attest_on_pool(struct neo_attester *self,
+                                    const uint8_t binder[static NEO_BINDER_LEN],
+                                    struct neo_buffer *out_body,
+                                    struct neo_buffer *out_certificates, struct neo_error *err)
+{
+    enum neo_code code =
+        server_attester->attest(server_attester, binder, out_body, out_certificates, err);
+
+    (void)self;
+    OPENSSL_thread_stop();
+    return code;
 }
 
 /* --- the client's end of the exchange
@@ -221,7 +235,9 @@ TEST(after_a_good_proof_calls_are_heard_as_attested)
 
 TEST(a_server_whose_attester_blocks_proves_itself_from_the_pool)
 {
-    slow_server = true;
+    struct neo_attester slow = {.kind = server_attester->kind, .attest = attest_on_pool};
+
+    world.options.attester = &slow;
     serve_attesting(attest_policies);
     connect_ready(&client, world.caller);
     assert_int_equal(run_exchange(caller_attester, true), NEO_OK);

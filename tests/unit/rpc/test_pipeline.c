@@ -283,7 +283,7 @@ TEST(a_stream_that_waited_hears_what_was_said_meanwhile)
 /* Resetting a stream does not end the work behind it, so it must not make room for more. */
 TEST(resetting_buys_nobody_more_handlers)
 {
-    struct neo_test_v1_Echo echo = {.text = NEO_LIT("late"), .count = 1000};
+    struct neo_test_v1_Echo echo = {.text = NEO_LIT("late"), .count = 4000};
     struct rpc_call call;
 
     serve();
