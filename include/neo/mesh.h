@@ -60,8 +60,8 @@ NEO_MUST_CHECK enum neo_code neo_mesh_join(const struct neo_mesh_options *option
 /*
  * The same from a command line: --join STRING | --join-file FILE, --state DIR, --listen ADDR,
  * --admin ADDR, --instance ID, --insecure-dev, --simulated-tee FILE, --measurement HEX, --log-level L,
- * --audit FILE, --help. Prints help and exits by itself for --help; other wrong use is
- * INVALID_ARGUMENT.
+ * --audit FILE, --help. --help prints and is CANCELLED, for which neo_mesh_failed() gives 0; wrong use
+ * is INVALID_ARGUMENT.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_start(int argc, char **argv, const char *service,
                                             struct neo_mesh **ret, struct neo_error *err);
