@@ -48,6 +48,7 @@ struct neo_mesh_options {
     const char *simulated_tee;   /* development: file of the simulator's bundle: we prove with it */
     const char *measurement;     /* development: 96 hex digits, what the pretended machine runs */
     const char *service_config;  /* default of channels; NULL: neo/channel.h's */
+    bool own_policy;             /* the registry: policy comes from neo_mesh_set_documents() */
     enum neo_log_level log_level; /* default NEO_LOG_INFO when made by neo_mesh_start() */
 };
 
@@ -95,6 +96,18 @@ const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh);
 const char *neo_mesh_state_dir(const struct neo_mesh *mesh);
 /* "127.0.0.1:43121"; NULL before neo_mesh_listen(). */
 const char *neo_mesh_address(const struct neo_mesh *mesh);
+
+/*
+ * The registry alone: what it hands out to others it also lives by. Compiles all of the documents or
+ * changes nothing. See neo_mesh_options.own_policy.
+ */
+NEO_MUST_CHECK enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh,
+                                                    const struct neo_document *documents, size_t n,
+                                                    struct neo_bytes simulated_root,
+                                                    struct neo_error *err);
+
+/* A trust is signed as this label (its NUL included) and the SHA-256 of its bytes. */
+#define NEO_TRUST_LABEL "neo-trust-v1"
 
 /* --- the join string -------------------------------------------------------------------------------- */
 

@@ -10,13 +10,12 @@
 
 #define PATIENCE (3 * NEO_NSEC_PER_SEC)
 
-static enum neo_code compile_attest(struct neo_mesh *mesh,
-                                    const struct neo_policy_v1_Snapshot *snapshot,
+static enum neo_code compile_attest(struct neo_mesh *mesh, struct neo_bytes simulated_root,
                                     const struct neo_document *documents, size_t n,
                                     struct neo_epoch *change, struct neo_error *err)
 {
     struct neo_attest_trust_options trust = {
-        .simulated_root = mesh->development ? snapshot->simulated_root : (struct neo_bytes){0},
+        .simulated_root = mesh->development ? simulated_root : (struct neo_bytes){0},
         .development = mesh->development,
     };
 
@@ -25,8 +24,18 @@ static enum neo_code compile_attest(struct neo_mesh *mesh,
     return neo_attest_trust_new(&trust, &change->attest_trust, err);
 }
 
-static enum neo_code compile(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot,
-                             struct neo_epoch *change, struct neo_error *err)
+static enum neo_code compile(struct neo_mesh *mesh, const struct neo_document *documents, size_t n,
+                             struct neo_bytes simulated_root, struct neo_epoch *change,
+                             struct neo_error *err)
+{
+    NEO_TRY(neo_policy_compile(documents, n, &change->policy, err));
+    NEO_TRY(neo_limits_compile(documents, n, &change->limits, err));
+    return compile_attest(mesh, simulated_root, documents, n, change, err);
+}
+
+static enum neo_code compile_snapshot(struct neo_mesh *mesh,
+                                      const struct neo_policy_v1_Snapshot *snapshot,
+                                      struct neo_epoch *change, struct neo_error *err)
 {
     struct neo_arena arena;
     size_t n = snapshot->documents.len;
@@ -40,12 +49,22 @@ static enum neo_code compile(struct neo_mesh *mesh, const struct neo_policy_v1_S
         documents[i] = (struct neo_document){.name = snapshot->documents.at[i]->name,
                                              .text = snapshot->documents.at[i]->text};
     if (code == NEO_OK)
-        code = neo_policy_compile(documents, n, &change->policy, err);
-    if (code == NEO_OK)
-        code = neo_limits_compile(documents, n, &change->limits, err);
-    if (code == NEO_OK)
-        code = compile_attest(mesh, snapshot, documents, n, change, err);
+        code = compile(mesh, documents, n, snapshot->simulated_root, change, err);
     neo_arena_fini(&arena);
+    return code;
+}
+
+enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh, const struct neo_document *documents,
+                                     size_t n, struct neo_bytes simulated_root,
+                                     struct neo_error *err)
+{
+    struct neo_epoch change = {0};
+    enum neo_code code = compile(mesh, documents, n, simulated_root, &change, err);
+
+    if (code == NEO_OK)
+        mesh_publish(mesh, &change);
+    else
+        mesh_epoch_release(&change);
     return code;
 }
 
@@ -54,7 +73,7 @@ static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *sn
     struct neo_epoch change = {0};
     struct neo_error err;
 
-    if (compile(mesh, snapshot, &change, &err) != NEO_OK) {
+    if (compile_snapshot(mesh, snapshot, &change, &err) != NEO_OK) {
         neo_log_error(&mesh->log, "mesh.policy_refused", NEO_BYTES("version", snapshot->version),
                       NEO_STR("why", err.message),
                       NEO_STR("in_force", mesh->feed.have ? mesh->feed.version : "none"));

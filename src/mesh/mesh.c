@@ -127,13 +127,18 @@ void mesh_has_identity(struct neo_mesh *mesh)
 {
     struct neo_error err;
 
-    if (open_control(mesh, MESH_CA, mesh->ca_address, &mesh->ca, &err) != NEO_OK ||
-        open_control(mesh, MESH_REGISTRY, mesh->registry_address, &mesh->registry, &err) !=
-            NEO_OK) {
+    if (open_control(mesh, MESH_CA, mesh->ca_address, &mesh->ca, &err) != NEO_OK) {
         mesh_give_up(mesh, &err);
         return;
     }
     trust_follow(mesh);
+    if (mesh->own_policy)
+        return;
+    if (open_control(mesh, MESH_REGISTRY, mesh->registry_address, &mesh->registry, &err) !=
+        NEO_OK) {
+        mesh_give_up(mesh, &err);
+        return;
+    }
     feed_follow(mesh);
     resolver_connected(mesh);
 }
@@ -151,7 +156,8 @@ static bool is_ready(const struct neo_mesh *mesh)
 {
     const struct neo_epoch *e = &mesh->shared.epoch;
 
-    return mesh->shared.failed || (e->identity != NULL && e->trust != NULL && e->policy != NULL);
+    return mesh->shared.failed || (e->identity != NULL && e->trust != NULL &&
+                                   (e->policy != NULL || mesh->own_policy));
 }
 
 static enum neo_code wait_until_ready(struct neo_mesh *mesh, struct neo_error *err)
@@ -220,6 +226,7 @@ static enum neo_code copy_options(struct neo_mesh *mesh, const struct neo_mesh_o
         mesh->admin_listen == NULL || (o->service_config != NULL && mesh->service_config == NULL))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory joining");
     mesh->development = o->development;
+    mesh->own_policy = o->own_policy;
     (void)snprintf(mesh->version, sizeof(mesh->version), "%s",
                    o->version == NULL ? "0.0.0" : o->version);
     if (o->instance != NULL) {

@@ -79,6 +79,7 @@ struct neo_mesh {
     char instance[MESH_LABEL_LEN];
     char version[MESH_LABEL_LEN];
     bool development;
+    bool own_policy; /* the registry */
     struct neo_log log;
     struct neo_runtime *control;
     struct neo_runtime *runtime;

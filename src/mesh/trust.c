@@ -42,6 +42,20 @@ static enum neo_code make(const struct neo_ca_v1_Trust *body, struct neo_arena *
                          ret, err);
 }
 
+/*
+ * What is signed is a label and a digest, so that nothing the CA is asked to sign as a trust can
+ * ever be a certificate.
+ */
+static enum neo_code check_signature(const struct neo_ca_v1_SignedTrust *t,
+                                     const struct neo_cert *issuer, struct neo_error *err)
+{
+    uint8_t message[sizeof(NEO_TRUST_LABEL) + NEO_SHA256_LEN] = NEO_TRUST_LABEL;
+
+    neo_sha256(t->trust, message + sizeof(NEO_TRUST_LABEL));
+    return neo_spki_verify(neo_cert_facts(issuer)->spki, neo_bytes(message, sizeof(message)),
+                           t->signature, err);
+}
+
 enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *signed_trust, struct neo_bytes issuer,
                          struct neo_trust **ret, struct neo_error *err)
 {
@@ -53,8 +67,7 @@ enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *signed_trust, struc
         return neo_fail(err, NEO_UNAUTHENTICATED,
                         "the trust is signed by another issuer than our certificate");
     NEO_TRY(neo_cert_from_der(issuer, "issuing CA", &cert, err));
-    enum neo_code code = neo_spki_verify(neo_cert_facts(cert)->spki, signed_trust->trust,
-                                         signed_trust->signature, err);
+    enum neo_code code = check_signature(signed_trust, cert, err);
     neo_cert_unref(cert);
     if (code != NEO_OK)
         return code;

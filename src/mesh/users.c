@@ -69,7 +69,8 @@ enum neo_code neo_mesh_listen(struct neo_mesh *mesh, struct neo_error *err)
         neo_runtime_call(mesh->control, 0, begin_admin, &admin);
     if (admin.code != NEO_OK)
         return admin.code;
-    neo_runtime_call(mesh->control, 0, begin_lease, mesh);
+    if (!mesh->own_policy)
+        neo_runtime_call(mesh->control, 0, begin_lease, mesh);
     return NEO_OK;
 }
 
