@@ -52,7 +52,8 @@ function(neo_unit_tests layer)
         set(target test_${layer}_${module})
         add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/unit/${layer}/test_${module}.c)
         target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-        target_link_libraries(${target} PRIVATE neo_internal neo_static PkgConfig::CMOCKA)
+        target_link_libraries(${target} PRIVATE neo_internal $<TARGET_NAME_IF_EXISTS:neo_test_support>
+            neo_static PkgConfig::CMOCKA)
         set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         add_test(NAME unit.${layer}.${module} COMMAND ${target})
         set_tests_properties(unit.${layer}.${module} PROPERTIES TIMEOUT 120
@@ -65,7 +66,8 @@ endfunction()
 function(neo_fuzz_target name)
     set(target fuzz_${name})
     add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c)
-    target_link_libraries(${target} PRIVATE neo_internal neo_static)
+    target_link_libraries(${target} PRIVATE neo_internal $<TARGET_NAME_IF_EXISTS:neo_test_support>
+        neo_static)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     if(NEO_FUZZ)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer)
@@ -73,5 +75,42 @@ function(neo_fuzz_target name)
         target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
         add_test(NAME fuzz.${name} COMMAND ${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
         set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120)
+    endif()
+endfunction()
+
+# neo_protos(target [IN_LIBRARY] ROOT dir FILES a/b.proto ...): generates gen/a/b.neo.[hc] with
+# protoc-gen-neo and compiles them to the object library `target`, whose users see the headers as
+# "a/b.neo.h". With IN_LIBRARY the objects become part of libneo. Files may import each other, those of
+# proto/ and google/protobuf/*.proto; what is imported from another call of neo_protos comes with linking
+# that target.
+find_program(NEO_PROTOC protoc REQUIRED)
+find_path(NEO_PROTOBUF_ROOT google/protobuf/any.proto REQUIRED)
+set(NEO_GEN_DIR ${CMAKE_BINARY_DIR}/gen)
+file(MAKE_DIRECTORY ${NEO_GEN_DIR})
+
+function(neo_protos target)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "IN_LIBRARY" "ROOT" "FILES")
+    set(sources "")
+    foreach(file IN LISTS arg_FILES)
+        string(REGEX REPLACE "\\.proto$" "" stem ${file})
+        # The order of protoc's own dependency file, which ninja compares.
+        set(outputs ${NEO_GEN_DIR}/${stem}.neo.c ${NEO_GEN_DIR}/${stem}.neo.h)
+        string(REPLACE "/" "_" depfile ${target}_${stem}.d)
+        add_custom_command(OUTPUT ${outputs}
+            COMMAND ${NEO_PROTOC} --plugin=protoc-gen-neo=$<TARGET_FILE:protoc-gen-neo>
+                --neo_out=${NEO_GEN_DIR} --dependency_out=${CMAKE_CURRENT_BINARY_DIR}/${depfile}
+                -I${arg_ROOT} -I${PROJECT_SOURCE_DIR}/proto -I${NEO_PROTOBUF_ROOT} ${file}
+            DEPENDS protoc-gen-neo ${arg_ROOT}/${file}
+            DEPFILE ${CMAKE_CURRENT_BINARY_DIR}/${depfile}
+            COMMENT "Generating ${stem}.neo.[hc]" VERBATIM)
+        list(APPEND sources ${outputs})
+    endforeach()
+    add_library(${target} OBJECT ${sources})
+    target_link_libraries(${target} PUBLIC neo_flags)
+    target_include_directories(${target} PUBLIC ${NEO_GEN_DIR})
+    if(arg_IN_LIBRARY)
+        set_property(GLOBAL APPEND PROPERTY NEO_LAYERS ${target})
+    else()
+        target_link_libraries(${target} PUBLIC neo_protos)
     endif()
 endfunction()

@@ -13,7 +13,8 @@
  * as long, up to a limit.
  *
  * Storage   A plain value; `config` is borrowed and must outlive it.
- * Threads   Not synchronised: a breaker has one owner.
+ * Threads   Safe to share: HALF_OPEN admits exactly its probes, however many workers
+ *           ask at once.
  * Contract  Every permit from enter() goes back through leave() exactly once.
  */
 #ifndef NEO_BREAKER_H
@@ -48,7 +49,8 @@ struct neo_breaker_config {
 struct neo_breaker {
     /* private */
     const struct neo_breaker_config *config;
-    enum neo_breaker_state state;
+    _Atomic uint32_t lock; /* held for a few instructions; guards what follows */
+    _Atomic enum neo_breaker_state state;
     uint32_t era;         /* counts state changes; see neo_breaker_permit */
     uint64_t history;     /* latest result in bit 0; 1 is a failure */
     unsigned results;     /* how many bits of `history` count, at most window */

@@ -34,8 +34,8 @@ void neo_cert_unrefp(struct neo_cert **cert);
 /* What a person, a policy or a record needs; all of it borrows the certificate. */
 struct neo_cert_facts {
     struct neo_bytes der;
-    struct neo_bytes spki;   /* SubjectPublicKeyInfo, DER */
-    struct neo_bytes serial; /* big-endian, at most 20 bytes */
+    struct neo_bytes spki;           /* SubjectPublicKeyInfo, DER */
+    struct neo_bytes serial;         /* big-endian, at most 20 bytes */
     struct neo_bytes issuer_key_id;  /* authority key identifier; empty when absent */
     struct neo_bytes subject_key_id; /* empty when absent */
     struct neo_bytes uri;            /* the URI SAN when there is exactly one; else empty */
@@ -84,7 +84,7 @@ struct neo_cert_template {
 };
 /*
  * Signs with `issuer_key`; `issuer` NULL makes a self-signed root. Appends DER. notAfter beyond
- * the issuer's is FAILED_PRECONDITION.
+ * the issuer's is FAILED_PRECONDITION. A leaf that would not pass neo_cert_check_leaf() is refused.
  */
 NEO_MUST_CHECK enum neo_code neo_cert_issue(const struct neo_cert_template *t,
                                             const struct neo_cert *issuer,
@@ -99,8 +99,8 @@ struct neo_revoked {
 NEO_MUST_CHECK enum neo_code neo_crl_issue(const struct neo_revoked *revoked, size_t n,
                                            uint64_t number, int64_t this_update,
                                            int64_t next_update, const struct neo_cert *issuer,
-                                           const struct neo_key *issuer_key,
-                                           struct neo_buffer *out, struct neo_error *err);
+                                           const struct neo_key *issuer_key, struct neo_buffer *out,
+                                           struct neo_error *err);
 
 /* --- identity: a leaf, its chain and its key (an epoch) --------------------------------------- */
 
@@ -124,7 +124,8 @@ size_t neo_identity_chain_length(const struct neo_identity *identity);
 const struct neo_cert *neo_identity_chain(const struct neo_identity *identity, size_t i);
 struct neo_key *neo_identity_key(const struct neo_identity *identity);
 
-/* --- trust: whose signatures count, and what is revoked (an epoch) ----------------------------- */
+/* --- trust: whose signatures count, and what is revoked (an epoch) -----------------------------
+ */
 
 struct neo_trust;
 
@@ -146,23 +147,32 @@ struct neo_trust_options {
     const struct neo_revocation *revocations;
     size_t n_revocations;
     uint64_t epoch; /* monotonic */
-    const uint8_t *root_fingerprint; /* SHA-256 of one root's DER, instead of domains: joining only */
+    const uint8_t
+        *root_fingerprint; /* SHA-256 of one root's DER, instead of domains: joining only */
 };
 NEO_MUST_CHECK enum neo_code neo_trust_new(const struct neo_trust_options *options,
                                            struct neo_trust **ret, struct neo_error *err);
 struct neo_trust *neo_trust_ref(struct neo_trust *trust);
 void neo_trust_unref(struct neo_trust *trust);
 uint64_t neo_trust_epoch(const struct neo_trust *trust);
-/* Cost: one hash lookup. */
+/* Cost: one hash lookup for each certificate of the path that `leaf` was verified by. */
 bool neo_trust_is_revoked(const struct neo_trust *trust, const struct neo_cert *leaf);
 
 /*
  * The whole judgement of a peer: chain to the roots of the trust domain that the leaf names (never
- * another's), validity at `now`, profile, EKU, revocation of leaf and intermediates. UNAUTHENTICATED
- * with the reason otherwise. `chain` is leaf first, as received; at most 4.
+ * another's), validity at `now`, profile, EKU, revocation of leaf and intermediates.
+ * UNAUTHENTICATED with the reason otherwise. `chain` is leaf first, as received; at most 4.
  */
 NEO_MUST_CHECK enum neo_code neo_trust_verify(const struct neo_trust *trust,
                                               const struct neo_bytes *chain, size_t n, int64_t now,
                                               struct neo_cert **ret_leaf, struct neo_error *err);
+
+/*
+ * Whether a leaf from neo_trust_verify() still stands under this, later, trust: its path valid at
+ * `now` and not revoked, its root still trusted. Checks no signature again.
+ */
+NEO_MUST_CHECK enum neo_code neo_trust_recheck(const struct neo_trust *trust,
+                                               const struct neo_cert *leaf, int64_t now,
+                                               struct neo_error *err);
 
 #endif

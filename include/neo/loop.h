@@ -37,7 +37,9 @@ struct neo_timer {
     /* private */
     neo_nsec at;
     uint64_t order;
-    size_t heap_index; /* 0: not armed */
+    struct neo_timer *child;
+    struct neo_timer *next;
+    struct neo_timer **link; /* what points at it in the heap; NULL: not armed */
 };
 
 /* Storage is the owner's until `run` is called; a posted job cannot be taken back. */
@@ -49,15 +51,18 @@ struct neo_job {
 
 /* Gives `*ret`: neo_loop_free(). */
 NEO_MUST_CHECK enum neo_code neo_loop_new(struct neo_loop **ret, struct neo_error *err);
-/* Everything watched or armed must be gone. */
+/*
+ * Everything watched or armed must be gone, and the loop must not be running. Jobs, tasks and
+ * lookups still under way are finished first.
+ */
 void neo_loop_free(struct neo_loop *loop);
 
 /* Runs until neo_loop_stop(). */
 void neo_loop_run(struct neo_loop *loop);
-/* Any thread. Takes effect within the current turn. */
+/* Any thread. Takes effect within the current turn; before neo_loop_run(), within its first. */
 void neo_loop_stop(struct neo_loop *loop);
 
-/* Monotonic; constant within one turn. */
+/* Monotonic; constant within one turn. Read afresh while the loop is not running. */
 neo_nsec neo_loop_now(const struct neo_loop *loop);
 
 /* The wall clock in nanoseconds since 1970: for certificates and records only. Any thread. */
@@ -65,13 +70,13 @@ int64_t neo_wall_nsec(void);
 /* The monotonic clock, read afresh. Any thread. */
 neo_nsec neo_mono_nsec(void);
 
-/* Arms, or re-arms, for the instant `at`. */
+/* Arms, or re-arms, for the instant `at`; one in the past means the next turn. Cannot fail. */
 void neo_loop_arm(struct neo_loop *loop, struct neo_timer *timer, neo_nsec at);
 /* Does nothing when not armed. */
 void neo_loop_disarm(struct neo_loop *loop, struct neo_timer *timer);
 static inline bool neo_timer_is_armed(const struct neo_timer *timer)
 {
-    return timer->heap_index != 0;
+    return timer->link != NULL;
 }
 
 /* Any thread. Jobs of one thread run in the order they were posted. */
@@ -82,7 +87,7 @@ NEO_MUST_CHECK enum neo_code neo_loop_on_signal(struct neo_loop *loop, int signa
                                                 neo_signal_fn *fn, void *self,
                                                 struct neo_error *err);
 
-/* True on the loop's own thread. */
+/* True on the thread that runs the loop; while nobody runs it, on every thread. */
 bool neo_loop_is_current(const struct neo_loop *loop);
 
 /*

@@ -27,8 +27,9 @@ struct neo_store;
 
 /*
  * Opens or makes `path` (":memory:" for tests; mode 0600) and brings it to the newest schema:
- * migrations[i] is run once, in order, each in its own transaction; NULL ends the list. A file made by
- * a newer program is FAILED_PRECONDITION; a damaged one DATA_LOSS. Gives `*ret`: neo_store_close().
+ * migrations[i] is run once, in order, each in its own transaction; NULL ends the list. A file made
+ * by a newer program is FAILED_PRECONDITION; a damaged one DATA_LOSS. Gives `*ret`:
+ * neo_store_close().
  */
 NEO_MUST_CHECK enum neo_code neo_store_open(const char *path, const char *const *migrations,
                                             struct neo_store **ret, struct neo_error *err);
@@ -68,7 +69,14 @@ NEO_MUST_CHECK enum neo_code neo_store_run(struct neo_store *store, const char *
                                            const struct neo_value *values, size_t n,
                                            int64_t *ret_changed, struct neo_error *err);
 
-/* Transactions nest as savepoints do not: one level. An open one is rolled back by _close(). */
+/*
+ * Transactions nest as savepoints do not: one level. An open one is rolled back by _close(), and by
+ * a _commit() that fails. ABORTED: a full disk or lack of memory ended it earlier; nothing of it is
+ * there.
+ *
+ * After a disk error (INTERNAL) or damage (DATA_LOSS) the store answers reads and refuses writes
+ * until it is opened anew: an fsync that failed is never repeated and believed.
+ */
 NEO_MUST_CHECK enum neo_code neo_store_begin(struct neo_store *store, struct neo_error *err);
 NEO_MUST_CHECK enum neo_code neo_store_commit(struct neo_store *store, struct neo_error *err);
 void neo_store_rollback(struct neo_store *store);
@@ -87,6 +95,15 @@ bool neo_row_is_null(const struct neo_row *row, int column);
 NEO_MUST_CHECK enum neo_code neo_row_done(struct neo_row *row, struct neo_error *err);
 
 int64_t neo_store_last_id(const struct neo_store *store);
+
+/* Reads everything and checks that it fits together; DATA_LOSS when not. Slow. */
+NEO_MUST_CHECK enum neo_code neo_store_check(struct neo_store *store, struct neo_error *err);
+/*
+ * Writes a whole, consistent copy (mode 0600) to `path`, replacing it in one step. The only way to
+ * copy a store that is open: no other program may touch its files. Not within a transaction.
+ */
+NEO_MUST_CHECK enum neo_code neo_store_backup(struct neo_store *store, const char *path,
+                                              struct neo_error *err);
 
 /* --- small whole files ------------------------------------------------------------------------ */
 

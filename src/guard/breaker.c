@@ -12,12 +12,14 @@
  */
 #include <neo/breaker.h>
 
+#include "guard/spin.h"
+
 #include <assert.h>
 
 /* Every state change goes through here, so no field can be left stale. */
 static void change_state(struct neo_breaker *b, enum neo_breaker_state next)
 {
-    b->state = next;
+    atomic_store_explicit(&b->state, next, memory_order_relaxed);
     b->era++;
     b->results = 0;
     b->successes = 0;
@@ -67,38 +69,34 @@ void neo_breaker_init(struct neo_breaker *b, const struct neo_breaker_config *co
 
     *b = (struct neo_breaker){
         .config = config,
-        .state = NEO_BREAKER_CLOSED,
         .open_for = config->open_min,
     };
+    atomic_init(&b->lock, 0);
+    atomic_init(&b->state, NEO_BREAKER_CLOSED);
 }
 
-bool neo_breaker_enter(struct neo_breaker *b, neo_nsec now, struct neo_breaker_permit *ret_permit)
+static bool enter(struct neo_breaker *b, neo_nsec now)
 {
-    if (b->state == NEO_BREAKER_OPEN && now >= b->open_until)
+    if (neo_breaker_state(b) == NEO_BREAKER_OPEN && now >= b->open_until)
         change_state(b, NEO_BREAKER_HALF_OPEN);
 
-    switch (b->state) {
+    switch (neo_breaker_state(b)) {
     case NEO_BREAKER_CLOSED:
-        break;
+        return true;
     case NEO_BREAKER_OPEN:
         return false;
     case NEO_BREAKER_HALF_OPEN:
         if (b->probes_left == 0)
             return false;
         b->probes_left--;
-        break;
+        return true;
     }
-    *ret_permit = (struct neo_breaker_permit){.era = b->era};
-    return true;
+    return false;
 }
 
-void neo_breaker_leave(struct neo_breaker *b, struct neo_breaker_permit permit,
-                       enum neo_breaker_outcome outcome, neo_nsec now)
+static void leave(struct neo_breaker *b, enum neo_breaker_outcome outcome, neo_nsec now)
 {
-    if (permit.era != b->era)
-        return;
-
-    switch (b->state) {
+    switch (neo_breaker_state(b)) {
     case NEO_BREAKER_CLOSED:
         if (outcome == NEO_BREAKER_UNKNOWN)
             return;
@@ -120,7 +118,28 @@ void neo_breaker_leave(struct neo_breaker *b, struct neo_breaker_permit permit,
     }
 }
 
+bool neo_breaker_enter(struct neo_breaker *b, neo_nsec now, struct neo_breaker_permit *ret_permit)
+{
+    spin_lock(&b->lock);
+    bool admitted = enter(b, now);
+    uint32_t era = b->era;
+    spin_unlock(&b->lock);
+
+    if (admitted)
+        *ret_permit = (struct neo_breaker_permit){.era = era};
+    return admitted;
+}
+
+void neo_breaker_leave(struct neo_breaker *b, struct neo_breaker_permit permit,
+                       enum neo_breaker_outcome outcome, neo_nsec now)
+{
+    spin_lock(&b->lock);
+    if (permit.era == b->era)
+        leave(b, outcome, now);
+    spin_unlock(&b->lock);
+}
+
 enum neo_breaker_state neo_breaker_state(const struct neo_breaker *b)
 {
-    return b->state;
+    return atomic_load_explicit(&b->state, memory_order_relaxed);
 }

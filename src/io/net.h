@@ -6,6 +6,9 @@
  * twin too, so nothing above io may touch a descriptor in any other way.
  * Reads and writes never block: NET_AGAIN means "watch and come back".
  *
+ * A TCP connection is given up when for 5 s the peer acknowledges nothing of what was sent, or has
+ * no room for it. So whoever stops reading a connection for that long loses it.
+ *
  * Threads   The loop's own thread.
  */
 #ifndef NEO_IO_NET_H
@@ -28,7 +31,10 @@ struct net_watch {
     struct net_slot *slot;
 };
 
-/* Watches, or changes what is watched for; `want` 0 unwatches. Unwatching is immediate. */
+/*
+ * Watches, or changes what is watched for; `want` 0 unwatches. Unwatching is immediate. `ready` is
+ * called again in the next turn while what it reported still holds.
+ */
 NEO_MUST_CHECK enum neo_code net_watch(struct neo_loop *loop, struct net_watch *watch,
                                        unsigned want, struct neo_error *err);
 void net_unwatch(struct neo_loop *loop, struct net_watch *watch);
@@ -41,7 +47,11 @@ struct net_address {
     char text[128];
 };
 
-/* `shared`: SO_REUSEPORT, so that each worker may have its own. */
+/*
+ * `shared`: each worker may have its own listener on the same address, and each connection goes to
+ * one of them (SO_REUSEPORT; a path has one queue for all). "[::]" is IPv6 only. A path is removed
+ * when its last listener is closed.
+ */
 NEO_MUST_CHECK enum neo_code net_listen(struct neo_loop *loop, const char *address, bool shared,
                                         int *ret_fd, struct neo_error *err);
 /* The address a listening or connected socket really has. */
@@ -60,11 +70,14 @@ enum net_result {
 /* NET_AGAIN: none waiting. Survives running out of descriptors without spinning. */
 NEO_MUST_CHECK enum net_result net_accept(struct neo_loop *loop, int listener, int *ret_fd,
                                           struct neo_error *err);
+/* How often it paused, for 100 ms each time, so as not to spin: for a metric. */
+uint64_t net_accept_pauses(const struct neo_loop *loop);
 /* Starts; the outcome is known when writable: net_connected(). */
 NEO_MUST_CHECK enum neo_code net_connect(struct neo_loop *loop, const char *address, int *ret_fd,
                                          struct neo_error *err);
 NEO_MUST_CHECK enum neo_code net_connected(struct neo_loop *loop, int fd, struct neo_error *err);
 
+/* `len` at least 1. After a short read there is no need for another: `ready` tells of any more. */
 NEO_MUST_CHECK enum net_result net_read(struct neo_loop *loop, int fd, void *at, size_t len,
                                         size_t *ret_len, struct neo_error *err);
 NEO_MUST_CHECK enum net_result net_write(struct neo_loop *loop, int fd, struct neo_bytes bytes,

@@ -3,6 +3,9 @@
 
 #include <neo/breaker.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #define SEC NEO_NSEC_PER_SEC
 
 static const struct neo_breaker_config config = {
@@ -196,6 +199,54 @@ TEST(cancelled_calls_are_not_results)
     assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_CLOSED);
 }
 
+/* reliability Q10, with eight workers at the same door. */
+enum { WORKERS = 8, HOURS = 300 };
+
+static const struct neo_breaker_config one_probe = {
+    .window = 4,
+    .min_results = 1,
+    .failure_percent = 1,
+    .probes = 1,
+    .open_min = 1 * SEC,
+    .open_max = 1 * SEC,
+};
+static struct neo_breaker shared;
+static pthread_barrier_t barrier;
+static _Atomic unsigned probes;
+
+static void *probe(void *unused)
+{
+    (void)unused;
+    for (neo_nsec hour = 1; hour <= HOURS; hour++) {
+        struct neo_breaker_permit permit;
+        pthread_barrier_wait(&barrier);
+        bool mine = neo_breaker_enter(&shared, hour * 3600 * SEC, &permit);
+        if (mine)
+            atomic_fetch_add(&probes, 1);
+        pthread_barrier_wait(&barrier);
+        if (mine)
+            neo_breaker_leave(&shared, permit, NEO_BREAKER_FAILURE, hour * 3600 * SEC);
+    }
+    return NULL;
+}
+
+TEST(workers_that_share_a_breaker_share_its_one_probe)
+{
+    pthread_t workers[WORKERS];
+
+    neo_breaker_init(&shared, &one_probe);
+    call(&shared, 0, NEO_BREAKER_FAILURE);
+    atomic_store(&probes, 0);
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, WORKERS), 0);
+    for (size_t i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_create(&workers[i], NULL, probe, NULL), 0);
+    for (size_t i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_join(workers[i], NULL), 0);
+    assert_int_equal(atomic_load(&probes), HOURS);
+    assert_int_equal(neo_breaker_state(&shared), NEO_BREAKER_OPEN);
+    (void)pthread_barrier_destroy(&barrier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_call_from_a_past_era_decides_nothing),
         cmocka_unit_test(a_cancelled_probe_gives_its_place_to_another),
         cmocka_unit_test(cancelled_calls_are_not_results),
+        cmocka_unit_test(workers_that_share_a_breaker_share_its_one_probe),
     };
     return cmocka_run_group_tests_name("guard/breaker", tests, NULL, NULL);
 }

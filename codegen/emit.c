@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emit.h"
+
+#include "names.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { LINE_MAX_LEN = 4096, SAME_LINE_MAX = 60 };
+
+void emit(const struct emit *e, const char *format, ...)
+{
+    char line[LINE_MAX_LEN];
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (len < 0 || (size_t)len >= sizeof(line)) {
+        e->out->failed = true;
+        return;
+    }
+    (void)neo_buffer_append(e->out, neo_bytes(line, (size_t)len));
+}
+
+static struct neo_bytes trim(struct neo_bytes text)
+{
+    while (text.len > 0 &&
+           (text.at[0] == ' ' || text.at[0] == '\t' || text.at[0] == '\n' || text.at[0] == '\r'))
+        text = neo_bytes_from(text, 1);
+    while (text.len > 0 && (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t' ||
+                            text.at[text.len - 1] == '\n' || text.at[text.len - 1] == '\r'))
+        text.len--;
+    return text;
+}
+
+/* What would end the comment, or begin another, is taken apart. */
+static void put_comment_text(const struct emit *e, struct neo_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char before = i == 0 ? '\0' : (char)text.at[i - 1];
+        char c = (char)text.at[i];
+
+        if ((before == '*' && c == '/') || (before == '/' && c == '*'))
+            (void)neo_buffer_append_byte(e->out, ' ');
+        (void)neo_buffer_append_byte(e->out, (uint8_t)c);
+    }
+}
+
+static struct neo_bytes next_line(struct neo_bytes *text)
+{
+    const uint8_t *newline = memchr(text->at, '\n', text->len);
+    struct neo_bytes line = *text;
+
+    if (newline == NULL) {
+        text->len = 0;
+        return line;
+    }
+    line.len = (size_t)(newline - text->at);
+    *text = neo_bytes_from(*text, line.len + 1);
+    while (line.len > 0 && (line.at[line.len - 1] == ' ' || line.at[line.len - 1] == '\r'))
+        line.len--;
+    return line;
+}
+
+void emit_comment(const struct emit *e, const char *indent, struct neo_bytes text)
+{
+    text = trim(text);
+    if (text.len == 0)
+        return;
+    if (memchr(text.at, '\n', text.len) == NULL) {
+        emit(e, "%s/* ", indent);
+        put_comment_text(e, text);
+        emit(e, " */\n");
+        return;
+    }
+    emit(e, "%s/*\n", indent);
+    while (text.len > 0) {
+        struct neo_bytes line = next_line(&text);
+
+        if (line.len > 0 && line.at[0] == ' ')
+            line = neo_bytes_from(line, 1);
+        emit(e, "%s *%s", indent, line.len > 0 ? " " : "");
+        put_comment_text(e, line);
+        emit(e, "\n");
+    }
+    emit(e, "%s */\n", indent);
+}
+
+void emit_trailing(const struct emit *e, const char *indent, struct neo_bytes text)
+{
+    text = trim(text);
+    if (text.len == 0) {
+        emit(e, "\n");
+        return;
+    }
+    if (text.len <= SAME_LINE_MAX && memchr(text.at, '\n', text.len) == NULL) {
+        emit(e, " /* ");
+        put_comment_text(e, text);
+        emit(e, " */\n");
+        return;
+    }
+    emit(e, "\n");
+    emit_comment(e, indent, text);
+}
+
+const char *emit_service_symbol(const struct emit *e, size_t index)
+{
+    const struct neo_descriptor_service *service = e->file->descriptor->service.at[index];
+    const char *symbol =
+        neo_arena_printf(e->model->arena, "%s%.*s", e->file->prefix, NEO_FMT(service->name));
+
+    return symbol != NULL ? symbol : "";
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * emit.h - from the model to C.
+ *
+ * Emitters append to a buffer and never fail on the way: a buffer that is out of
+ * memory says so at the end.
+ */
+#ifndef NEO_CODEGEN_EMIT_H
+#define NEO_CODEGEN_EMIT_H
+
+#include "model.h"
+
+struct emit {
+    struct neo_buffer *out;
+    const struct model *model;
+    const struct model_file *file;
+};
+
+/* <stem>.neo.h and <stem>.neo.c. */
+void emit_header(const struct emit *e);
+void emit_source(const struct emit *e);
+
+/* The parts of a header that belong to services: stubs and skeletons. */
+void emit_service_header(const struct emit *e, size_t index);
+/* Tables of a service. */
+void emit_service_source(const struct emit *e, size_t index);
+
+NEO_PRINTF(2, 3) void emit(const struct emit *e, const char *format, ...);
+/* A comment of the .proto before the element it is about; nothing when there is none. */
+void emit_comment(const struct emit *e, const char *indent, struct neo_bytes text);
+/* A comment behind its element, on the same line when it fits there; ends the line. */
+void emit_trailing(const struct emit *e, const char *indent, struct neo_bytes text);
+
+/* "pkg_Svc"; lives in the model's arena. */
+const char *emit_service_symbol(const struct emit *e, size_t index);
+
+#endif

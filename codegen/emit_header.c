@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emit.h"
+
+#include "names.h"
+
+/* clang-format off */
+static const char *const c_types[] = {
+    [NEO_KIND_DOUBLE]   = "double ",
+    [NEO_KIND_FLOAT]    = "float ",
+    [NEO_KIND_INT64]    = "int64_t ",
+    [NEO_KIND_UINT64]   = "uint64_t ",
+    [NEO_KIND_INT32]    = "int32_t ",
+    [NEO_KIND_FIXED64]  = "uint64_t ",
+    [NEO_KIND_FIXED32]  = "uint32_t ",
+    [NEO_KIND_BOOL]     = "bool ",
+    [NEO_KIND_STRING]   = "struct neo_bytes ",
+    [NEO_KIND_BYTES]    = "struct neo_bytes ",
+    [NEO_KIND_UINT32]   = "uint32_t ",
+    [NEO_KIND_ENUM]     = "int32_t ",
+    [NEO_KIND_SFIXED32] = "int32_t ",
+    [NEO_KIND_SFIXED64] = "int64_t ",
+    [NEO_KIND_SINT32]   = "int32_t ",
+    [NEO_KIND_SINT64]   = "int64_t ",
+};
+/* clang-format on */
+
+/* With the space or star that stands before the name. */
+static const char *c_type(const struct emit *e, const struct model_field *f)
+{
+    const char *type = c_types[f->descriptor->type];
+
+    if (f->descriptor->type == NEO_KIND_MESSAGE)
+        type = neo_arena_printf(e->model->arena, "struct %s %s", f->type->symbol,
+                                f->flags & NEO_FIELD_MAP ? "" : "*");
+    return type != NULL ? type : "";
+}
+
+/* --- enums -------------------------------------------------------------------------------------
+ */
+
+static void put_enum(const struct emit *e, const struct model_type *type)
+{
+    const struct neo_descriptor_enum *d = type->enumeration;
+
+    emit_comment(e, "", model_comment(e->file, type->path).leading);
+    emit(e, "enum %s {\n", type->symbol);
+    for (size_t i = 0; i < d->value.len; i++) {
+        const struct neo_descriptor_enum_value *value = d->value.at[i];
+        struct model_comment comment =
+            model_comment(e->file, model_path(e->model->arena, type->path, 2, i));
+
+        emit_comment(e, "    ", comment.leading);
+        emit(e, "    %s%.*s = ", type->scope, NEO_FMT(value->name));
+        if (value->number == INT32_MIN)
+            emit(e, "INT32_MIN,");
+        else
+            emit(e, "%d,", value->number);
+        emit_trailing(e, "    ", comment.trailing);
+    }
+    emit(e, "};\nextern const struct neo_enum_info %s_info;\n\n", type->symbol);
+}
+
+/* --- messages ----------------------------------------------------------------------------------
+ */
+
+static void put_oneof_numbers(const struct emit *e, const struct model_type *type)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const struct model_field *f = &type->fields[i];
+
+        if (f->oneof == NULL)
+            continue;
+        if (!any)
+            emit(e, "/* Values of the _case members of struct %s. */\nenum {\n", type->symbol);
+        any = true;
+        emit(e, "    %s_%s_FIELD = %d,\n", type->symbol, f->proto_name, f->descriptor->number);
+    }
+    if (any)
+        emit(e, "};\n\n");
+}
+
+static void put_member(const struct emit *e, const struct model_field *f)
+{
+    struct model_comment comment = model_comment(e->file, f->path);
+
+    emit_comment(e, "    ", comment.leading);
+    if (f->flags & NEO_FIELD_PRESENCE)
+        emit(e, "    bool %s;\n", f->presence);
+    if (f->flags & NEO_FIELD_REPEATED)
+        emit(e, "    struct {\n        %s*at;\n        size_t len;\n    } %s;", c_type(e, f),
+             f->name);
+    else
+        emit(e, "    %s%s;", c_type(e, f), f->name);
+    if (f->descriptor->type == NEO_KIND_ENUM && comment.trailing.len == 0)
+        emit(e, " /* enum %s */\n", f->type->symbol);
+    else
+        emit_trailing(e, "    ", comment.trailing);
+}
+
+static void put_message(const struct emit *e, const struct model_type *type)
+{
+    put_oneof_numbers(e, type);
+    emit_comment(e, "", model_comment(e->file, type->path).leading);
+    emit(e, "struct %s {\n", type->symbol);
+    for (size_t i = 0; i < type->n_fields; i++) {
+        if (model_begins_oneof(type, i))
+            emit(e, "    int32_t %s; /* which is set: %s_..._FIELD; 0: none */\n",
+                 type->fields[i].presence, type->symbol);
+        put_member(e, &type->fields[i]);
+    }
+    if (type->n_fields == 0)
+        emit(e, "    char neo_no_fields;\n");
+    emit(e, "};\nextern const struct neo_message_info %s_info;\n\n", type->symbol);
+}
+
+static void put_wrappers(const struct emit *e, const struct model_type *type)
+{
+    const char *s = type->symbol;
+
+    emit(e,
+         "/* Clears *ret first; it then borrows `wire` and lives in `arena`. */\n"
+         "NEO_MUST_CHECK static inline enum neo_code\n"
+         "%s_decode(struct neo_bytes wire, struct %s *ret, struct neo_arena *arena,\n"
+         "    struct neo_error *err)\n"
+         "{\n"
+         "    *ret = (struct %s){0};\n"
+         "    return neo_proto_decode(&%s_info, wire, ret, arena, err);\n"
+         "}\n\n",
+         s, s, s, s);
+    emit(e,
+         "NEO_MUST_CHECK static inline enum neo_code\n"
+         "%s_encode(const struct %s *message, struct neo_buffer *out, struct neo_error *err)\n"
+         "{\n"
+         "    return neo_proto_encode(&%s_info, message, out, err);\n"
+         "}\n\n",
+         s, s, s);
+}
+
+/* --- the file ----------------------------------------------------------------------------------
+ */
+
+static void put_includes(const struct emit *e)
+{
+    if (e->file->descriptor->service.len > 0)
+        emit(e, "#include <neo/call.h>\n#include <neo/channel.h>\n");
+    emit(e, "#include <neo/proto.h>\n");
+    if (e->file->descriptor->service.len > 0)
+        emit(e, "#include <neo/server.h>\n");
+    emit(e, "\n");
+    for (size_t i = 0; i < e->file->n_imports; i++)
+        emit(e, "#include \"%s.neo.h\"\n", e->file->imports[i]->stem);
+    if (e->file->n_imports > 0)
+        emit(e, "\n");
+}
+
+static const char *guard(const struct emit *e)
+{
+    char *text = neo_arena_printf(e->model->arena, "%s_NEO_H", e->file->symbol);
+
+    if (text == NULL)
+        return "";
+    for (char *c = text; *c != '\0'; c++) {
+        if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - 'a' + 'A');
+    }
+    return text;
+}
+
+static void put_types(const struct emit *e)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < e->file->n_types; i++) {
+        if (e->file->types[i].message == NULL)
+            continue;
+        any = true;
+        emit(e, "struct %s;\n", e->file->types[i].symbol);
+    }
+    if (any)
+        emit(e, "\n");
+    for (size_t i = 0; i < e->file->n_types; i++) {
+        if (e->file->types[i].enumeration != NULL)
+            put_enum(e, &e->file->types[i]);
+    }
+    for (size_t i = 0; i < e->file->n_types; i++) {
+        if (e->file->types[i].message != NULL)
+            put_message(e, &e->file->types[i]);
+    }
+    for (size_t i = 0; i < e->file->n_types; i++) {
+        if (e->file->types[i].message != NULL && !e->file->types[i].is_entry)
+            put_wrappers(e, &e->file->types[i]);
+    }
+}
+
+void emit_header(const struct emit *e)
+{
+    emit(e, "/* Made by protoc-gen-neo from %s. Do not edit. */\n", e->file->name);
+    emit(e, "#ifndef %s\n#define %s\n\n", guard(e), guard(e));
+    put_includes(e);
+    emit(e, "extern const struct neo_file_info %s_file;\n\n", e->file->symbol);
+    put_types(e);
+    for (size_t i = 0; i < e->file->descriptor->service.len; i++)
+        emit_service_header(e, i);
+    emit(e, "#endif\n");
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * codec/proto.h - what the halves of the protobuf codec share.
+ */
+#ifndef NEO_CODEC_PROTO_H
+#define NEO_CODEC_PROTO_H
+
+#include "codec/wire.h"
+
+const struct neo_field_info *proto_field_search(const struct neo_message_info *info,
+                                                uint32_t number);
+
+/* NULL when the message has no such field. */
+static inline const struct neo_field_info *proto_field(const struct neo_message_info *info,
+                                                       uint32_t number)
+{
+    if (number - 1 < info->dense)
+        return &info->fields[number - 1];
+    return proto_field_search(info, number);
+}
+
+/* The struct's bytes of a field. */
+static inline const uint8_t *proto_slot(const struct neo_field_info *field, const void *message)
+{
+    return (const uint8_t *)message + field->offset;
+}
+
+static inline struct wire_array proto_array(const struct neo_field_info *field, const void *message)
+{
+    struct wire_array array;
+
+    memcpy(&array, proto_slot(field, message), sizeof(array));
+    return array;
+}
+
+/* The submessage a pointer field holds; NULL when absent. */
+static inline const void *proto_pointer(const uint8_t *slot)
+{
+    const void *at;
+
+    memcpy(&at, slot, sizeof(at));
+    return at;
+}
+
+/* Bytes of one element of a repeated field: map entries lie in the array, messages beside it. */
+static inline size_t proto_element_size(const struct neo_field_info *field)
+{
+    return field->flags & NEO_FIELD_MAP ? field->message->size : wire_kinds[field->kind].size;
+}
+
+static inline const void *proto_element(const struct neo_field_info *field, struct wire_array array,
+                                        size_t i)
+{
+    const uint8_t *slot = array.at + i * proto_element_size(field);
+
+    return field->flags & NEO_FIELD_MAP ? slot : proto_pointer(slot);
+}
+
+static inline bool proto_has_presence(const struct neo_field_info *field)
+{
+    return (field->flags & (NEO_FIELD_PRESENCE | NEO_FIELD_ONEOF)) != 0;
+}
+
+/* Whether a field with presence is set. */
+static inline bool proto_has(const struct neo_field_info *field, const void *message)
+{
+    const uint8_t *at = (const uint8_t *)message + field->presence;
+    int32_t number;
+
+    if (field->flags & NEO_FIELD_PRESENCE)
+        return *at != 0;
+    memcpy(&number, at, sizeof(number));
+    return number == (int32_t)field->number;
+}
+
+/* Whether a field, of any sort, is there to be written. */
+bool proto_is_set(const struct neo_field_info *field, const void *message);
+
+/*
+ * Room, not cleared, for `more` elements behind those in the array; `len` is counted up. NULL when
+ * the arena is spent. Only for arrays that this function made.
+ */
+void *proto_array_extend(struct neo_arena *arena, struct wire_array *array, size_t more,
+                         size_t element);
+
+/*
+ * Makes a map of an array of entries: of equal keys the last stays, and a value that is a message
+ * is never NULL. False when the arena is spent.
+ */
+bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *field, void *message);
+
+/* Clears a field's own bytes, not its presence. */
+void proto_clear(const struct neo_field_info *field, void *message);
+
+/* Sets presence: has_<name>, or the oneof's case after clearing the member that was set before. */
+void proto_mark(const struct neo_message_info *info, const struct neo_field_info *field,
+                void *message);
+
+/* Most strings are ASCII, and that is seen eight bytes at a time. */
+static inline bool proto_is_ascii(const uint8_t *at, size_t len)
+{
+    uint64_t word;
+    uint64_t all = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= len; i += 8) {
+        memcpy(&word, at + i, 8);
+        all |= word;
+    }
+    for (; i < len; i++)
+        all |= at[i];
+    return (all & UINT64_C(0x8080808080808080)) == 0;
+}
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the wire into structs.
+ *
+ * One loop reads tag after tag; a submessage pushes a frame and its end pops it, so
+ * however deep the input claims to be, the C stack does not grow and the depth is a
+ * counter. The frames are a fixed array: 3 KiB that are only touched as deep as the
+ * message is.
+ *
+ * A reader returns the next position or NULL, after it has said why.
+ */
+#include "codec/proto.h"
+
+#include <neo/encoding.h>
+
+struct frame {
+    const struct neo_message_info *info;
+    uint8_t *message;
+    const uint8_t *end;
+    bool has_maps; /* some map got an entry: proto_map_finish() at the end */
+};
+
+struct decoder {
+    const uint8_t *start;
+    struct neo_arena *arena;
+    struct neo_error *err;
+    enum neo_code code; /* of the failure */
+    unsigned depth;
+    struct frame frames[NEO_PROTO_DEPTH_MAX + 1];
+};
+
+/* Where in which message, so that a person can find it with a hex dump. */
+__attribute__((cold)) static const uint8_t *refuse(struct decoder *d, const uint8_t *at,
+                                                   enum neo_code code, const char *field,
+                                                   const char *why)
+{
+    d->code = neo_fail(d->err, code, "cannot decode %s%s%s at byte %zu: %s",
+                       d->frames[d->depth].info->full_name, field == NULL ? "" : ".",
+                       field == NULL ? "" : field, (size_t)(at - d->start), why);
+    return NULL;
+}
+
+static const uint8_t *malformed(struct decoder *d, const uint8_t *at, const char *field,
+                                const char *why)
+{
+    return refuse(d, at, NEO_INVALID_ARGUMENT, field, why);
+}
+
+static const uint8_t *exhausted(struct decoder *d, const uint8_t *at, const char *field)
+{
+    return refuse(d, at, NEO_RESOURCE_EXHAUSTED, field, "the memory budget of the call is spent");
+}
+
+static const uint8_t *too_deep(struct decoder *d, const uint8_t *at, const char *field)
+{
+    return refuse(d, at, NEO_RESOURCE_EXHAUSTED, field, "nested deeper than 100 messages");
+}
+
+/* --- unknown fields ----------------------------------------------------------------------------
+ */
+
+static const uint8_t *skip_fixed(const uint8_t *at, const uint8_t *end, ptrdiff_t len)
+{
+    return end - at < len ? NULL : at + len;
+}
+
+/* One value that is not a group; NULL when it is not all there. */
+static const uint8_t *skip_value(const uint8_t *at, const uint8_t *end, uint32_t wire)
+{
+    uint64_t ignored;
+    size_t len;
+
+    switch (wire) {
+    case WIRE_VARINT:
+        return wire_varint(at, end, &ignored);
+    case WIRE_64:
+        return skip_fixed(at, end, 8);
+    case WIRE_32:
+        return skip_fixed(at, end, 4);
+    case WIRE_LEN:
+        at = wire_len(at, end, &len);
+        return at == NULL ? NULL : at + len;
+    default:
+        return NULL;
+    }
+}
+
+/* Groups nest; they count towards the same depth as messages. */
+static const uint8_t *skip_field(struct decoder *d, const uint8_t *at, uint32_t tag)
+{
+    uint32_t groups[NEO_PROTO_DEPTH_MAX];
+    unsigned open = 0;
+    const uint8_t *end = d->frames[d->depth].end;
+
+    for (;;) {
+        const uint8_t *from = at;
+
+        if ((tag & 7) == WIRE_GROUP) {
+            if (d->depth + open == NEO_PROTO_DEPTH_MAX)
+                return too_deep(d, from, NULL);
+            groups[open++] = tag >> 3;
+        } else if ((tag & 7) == WIRE_END_GROUP) {
+            if (open == 0 || groups[--open] != tag >> 3)
+                return malformed(d, from, NULL, "a group ends that did not begin");
+        } else {
+            at = skip_value(at, end, tag & 7);
+            if (at == NULL)
+                return malformed(d, from, NULL, "an unknown field is cut off or malformed");
+        }
+        if (open == 0)
+            return at;
+        from = at;
+        at = wire_tag(at, end, &tag);
+        if (at == NULL)
+            return malformed(d, from, NULL, "a group is not closed");
+    }
+}
+
+/* --- values ------------------------------------------------------------------------------------
+ */
+
+static bool is_utf8(struct neo_bytes text)
+{
+    return proto_is_ascii(text.at, text.len) || neo_is_utf8(text);
+}
+
+static inline const uint8_t *read_varint_into(uint8_t kind, const uint8_t *at, const uint8_t *end,
+                                              void *slot)
+{
+    uint64_t value;
+
+    at = wire_varint(at, end, &value);
+    if (at == NULL)
+        return NULL;
+    if (kind == NEO_KIND_BOOL) {
+        bool truth = value != 0;
+        memcpy(slot, &truth, sizeof(truth));
+        return at;
+    }
+    if (kind == NEO_KIND_SINT64)
+        value = (uint64_t)wire_unzigzag(value);
+    if (kind == NEO_KIND_INT64 || kind == NEO_KIND_UINT64 || kind == NEO_KIND_SINT64) {
+        memcpy(slot, &value, 8);
+        return at;
+    }
+    uint32_t low = (uint32_t)value;
+    if (kind == NEO_KIND_SINT32)
+        low = (uint32_t)wire_unzigzag(low);
+    memcpy(slot, &low, 4);
+    return at;
+}
+
+/* One scalar, string or bytes value of the kind's own wire type. */
+static inline const uint8_t *read_scalar(struct decoder *d, const struct neo_field_info *field,
+                                         const uint8_t *at, const uint8_t *end, void *slot)
+{
+    const uint8_t *from = at;
+    struct neo_bytes run;
+
+    switch (wire_kinds[field->kind].wire) {
+    case WIRE_VARINT:
+        at = read_varint_into(field->kind, at, end, slot);
+        break;
+    case WIRE_64:
+        if (end - at < 8)
+            return malformed(d, from, field->name, "cut off");
+        memcpy(slot, at, 8);
+        return at + 8;
+    case WIRE_32:
+        if (end - at < 4)
+            return malformed(d, from, field->name, "cut off");
+        memcpy(slot, at, 4);
+        return at + 4;
+    default:
+        at = wire_len(at, end, &run.len);
+        if (at == NULL)
+            break;
+        run.at = at;
+        if (field->kind == NEO_KIND_STRING && !is_utf8(run))
+            return malformed(d, from, field->name, "the string is not UTF-8");
+        memcpy(slot, &run, sizeof(run));
+        return at + run.len;
+    }
+    return at != NULL ? at : malformed(d, from, field->name, "cut off or malformed");
+}
+
+static void *new_element(struct decoder *d, const struct neo_field_info *field, void *message,
+                         size_t more)
+{
+    struct wire_array array = proto_array(field, message);
+    void *slot = proto_array_extend(d->arena, &array, more, proto_element_size(field));
+
+    if (slot != NULL)
+        memcpy((uint8_t *)message + field->offset, &array, sizeof(array));
+    return slot;
+}
+
+/* --- repeated scalars --------------------------------------------------------------------------
+ */
+
+static size_t count_varints(const uint8_t *at, const uint8_t *end)
+{
+    size_t n = 0;
+
+    for (; at < end; at++)
+        n += *at < 0x80;
+    return n;
+}
+
+static const uint8_t *read_packed_varints(struct decoder *d, const struct neo_field_info *field,
+                                          const uint8_t *at, const uint8_t *end, uint8_t *slot)
+{
+    size_t size = wire_kinds[field->kind].size;
+
+    while (at < end) {
+        const uint8_t *from = at;
+
+        at = read_varint_into(field->kind, at, end, slot);
+        if (at == NULL)
+            return malformed(d, from, field->name, "cut off or malformed");
+        slot += size;
+    }
+    return at;
+}
+
+static const uint8_t *read_packed(struct decoder *d, const struct neo_field_info *field,
+                                  const uint8_t *at)
+{
+    const struct frame *f = &d->frames[d->depth];
+    const struct wire_kind *kind = &wire_kinds[field->kind];
+    const uint8_t *from = at;
+    size_t len;
+
+    at = wire_len(at, f->end, &len);
+    if (at == NULL || (kind->wire != WIRE_VARINT && len % kind->size != 0))
+        return malformed(d, from, field->name, "a packed run is cut off or malformed");
+    if (len == 0)
+        return at;
+
+    /* A run that ends within a varint has one more element than it has ends: the reader fails. */
+    size_t n = kind->wire == WIRE_VARINT ? count_varints(at, at + len) + (at[len - 1] >= 0x80)
+                                         : len / kind->size;
+    uint8_t *slot = new_element(d, field, f->message, n);
+    if (slot == NULL)
+        return exhausted(d, from, field->name);
+    if (kind->wire == WIRE_VARINT)
+        return read_packed_varints(d, field, at, at + len, slot);
+    memcpy(slot, at, len);
+    return at + len;
+}
+
+static const uint8_t *read_repeated_scalar(struct decoder *d, const struct neo_field_info *field,
+                                           const uint8_t *at, uint32_t wire)
+{
+    const struct frame *f = &d->frames[d->depth];
+    uint32_t own = wire_kinds[field->kind].wire;
+
+    if (wire == WIRE_LEN && own != WIRE_LEN)
+        return read_packed(d, field, at);
+    if (wire != own)
+        return malformed(d, at, field->name, "the wire type does not fit the field's type");
+    void *slot = new_element(d, field, f->message, 1);
+    if (slot == NULL)
+        return exhausted(d, at, field->name);
+    return read_scalar(d, field, at, f->end, slot);
+}
+
+/* --- messages ----------------------------------------------------------------------------------
+ */
+
+static void *new_message(struct decoder *d, const struct neo_field_info *field, void *slot)
+{
+    void *message = neo_arena_calloc(d->arena, 1, field->message->size);
+
+    if (message != NULL)
+        memcpy(slot, &message, sizeof(message));
+    return message;
+}
+
+/* Where a submessage goes: a new element, a new entry, or the one that is there already. */
+static void *place_message(struct decoder *d, const struct neo_field_info *field)
+{
+    struct frame *f = &d->frames[d->depth];
+    void *slot = f->message + field->offset;
+
+    if (field->flags & NEO_FIELD_REPEATED) {
+        slot = new_element(d, field, f->message, 1);
+        if (slot == NULL)
+            return NULL;
+        if (field->flags & NEO_FIELD_MAP) {
+            f->has_maps = true;
+            return memset(slot, 0, field->message->size);
+        }
+        return new_message(d, field, slot);
+    }
+    proto_mark(f->info, field, f->message);
+    void *present;
+    memcpy(&present, slot, sizeof(present));
+    return present != NULL ? present : new_message(d, field, slot);
+}
+
+static const uint8_t *open_message(struct decoder *d, const struct neo_field_info *field,
+                                   const uint8_t *at)
+{
+    const uint8_t *from = at;
+    size_t len;
+
+    at = wire_len(at, d->frames[d->depth].end, &len);
+    if (at == NULL)
+        return malformed(d, from, field->name, "cut off or malformed");
+    if (d->depth == NEO_PROTO_DEPTH_MAX)
+        return too_deep(d, from, field->name);
+    void *message = place_message(d, field);
+    if (message == NULL)
+        return exhausted(d, from, field->name);
+    if (len == 0)
+        return at;
+    d->frames[++d->depth] = (struct frame){
+        .info = field->message,
+        .message = message,
+        .end = at + len,
+    };
+    return at;
+}
+
+static bool finish_maps(struct decoder *d, const struct frame *f, const uint8_t *at)
+{
+    for (uint32_t i = 0; i < f->info->n_fields; i++) {
+        const struct neo_field_info *field = &f->info->fields[i];
+
+        if (!(field->flags & NEO_FIELD_MAP))
+            continue;
+        if (!proto_map_finish(d->arena, field, f->message)) {
+            (void)exhausted(d, at, field->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static const uint8_t *read_field(struct decoder *d, const struct neo_field_info *field,
+                                 const uint8_t *at, uint32_t wire)
+{
+    const struct frame *f = &d->frames[d->depth];
+
+    if ((field->flags & NEO_FIELD_REPEATED) && field->kind != NEO_KIND_MESSAGE)
+        return read_repeated_scalar(d, field, at, wire);
+    if (wire != wire_kinds[field->kind].wire)
+        return malformed(d, at, field->name, "the wire type does not fit the field's type");
+    if (field->kind == NEO_KIND_MESSAGE)
+        return open_message(d, field, at);
+    if (field->flags & (NEO_FIELD_PRESENCE | NEO_FIELD_ONEOF))
+        proto_mark(f->info, field, f->message);
+    return read_scalar(d, field, at, f->end, f->message + field->offset);
+}
+
+/* NULL on failure. */
+static const uint8_t *read_fields(struct decoder *d, const uint8_t *at)
+{
+    const struct frame *f = &d->frames[d->depth];
+
+    while (at != f->end) {
+        const uint8_t *from = at;
+        uint32_t tag;
+
+        at = wire_tag(at, f->end, &tag);
+        if (at == NULL)
+            return malformed(d, from, NULL, "a field's tag is cut off or malformed");
+        const struct neo_field_info *field = proto_field(f->info, tag >> 3);
+        at = field == NULL ? skip_field(d, at, tag) : read_field(d, field, at, tag & 7);
+        if (at == NULL)
+            return NULL;
+        f = &d->frames[d->depth];
+    }
+    return at;
+}
+
+enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_bytes wire,
+                               void *message, struct neo_arena *arena, struct neo_error *err)
+{
+    struct decoder d;
+    const uint8_t *at = wire.at;
+
+    if (wire.len == 0)
+        return NEO_OK;
+    d.start = wire.at;
+    d.arena = arena;
+    d.err = err;
+    d.depth = 0;
+    d.frames[0] = (struct frame){.info = info, .message = message, .end = wire.at + wire.len};
+    for (;;) {
+        at = read_fields(&d, at);
+        if (at == NULL)
+            return d.code;
+        const struct frame *f = &d.frames[d.depth];
+        if (f->has_maps && !finish_maps(&d, f, at))
+            return d.code;
+        if (d.depth == 0)
+            return NEO_OK;
+        d.depth--;
+    }
+}

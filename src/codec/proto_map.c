@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a run of entries to a map: of entries with equal keys the last one counts.
+ *
+ * Entries are kept from the back: whoever comes first from behind stays, and moves
+ * up against those already kept. Few entries are compared with each other, many
+ * through an index hashed with the process's secret, so that whoever chooses the
+ * keys cannot make it quadratic.
+ */
+#include "codec/proto.h"
+
+#include "base/map.h"
+
+enum { KEY = 1, VALUE = 2, FEW = 16 };
+
+struct entries {
+    uint8_t *at;
+    size_t len;
+    size_t size;
+    size_t kept; /* [kept, len) are distinct */
+    const struct neo_field_info *key;
+    uint32_t *index; /* 1 + position of a kept entry; 0: free. NULL: few */
+    size_t mask;
+};
+
+static struct neo_bytes key_of(const struct entries *e, size_t i)
+{
+    const uint8_t *slot = proto_slot(e->key, e->at + i * e->size);
+    struct neo_bytes key = {slot, wire_kinds[e->key->kind].size};
+
+    if (e->key->kind == NEO_KIND_STRING || e->key->kind == NEO_KIND_BYTES)
+        memcpy(&key, slot, sizeof(key));
+    return key;
+}
+
+static bool was_kept_few(const struct entries *e, struct neo_bytes key)
+{
+    for (size_t i = e->kept; i < e->len; i++) {
+        if (neo_bytes_equal(key_of(e, i), key))
+            return true;
+    }
+    return false;
+}
+
+/* The place in the index of the kept entry with this key, or the free one for it. */
+static uint32_t *find(const struct entries *e, struct neo_bytes key)
+{
+    for (size_t at = map_hash(key) & e->mask;; at = (at + 1) & e->mask) {
+        if (e->index[at] == 0 || neo_bytes_equal(key_of(e, e->index[at] - 1), key))
+            return &e->index[at];
+    }
+}
+
+static void keep(struct entries *e, size_t i)
+{
+    e->kept--;
+    if (e->kept != i)
+        memcpy(e->at + e->kept * e->size, e->at + i * e->size, e->size);
+}
+
+static void drop_overridden(struct entries *e)
+{
+    for (size_t i = e->len; i-- > 0;) {
+        struct neo_bytes key = key_of(e, i);
+
+        if (e->index == NULL) {
+            if (!was_kept_few(e, key))
+                keep(e, i);
+            continue;
+        }
+        uint32_t *place = find(e, key);
+        if (*place == 0) {
+            keep(e, i);
+            *place = (uint32_t)e->kept + 1;
+        }
+    }
+}
+
+static bool make_index(struct neo_arena *arena, struct entries *e)
+{
+    if (e->len <= FEW)
+        return true;
+    if (e->len > UINT32_MAX / 4)
+        return false;
+    e->mask = ((size_t)1 << (65 - __builtin_clzll(e->len))) - 1;
+    e->index = neo_arena_calloc(arena, e->mask + 1, sizeof(*e->index));
+    return e->index != NULL;
+}
+
+static bool fill_values(struct neo_arena *arena, const struct neo_field_info *value,
+                        const struct entries *e)
+{
+    for (size_t i = 0; i < e->len; i++) {
+        uint8_t *slot = e->at + i * e->size + value->offset;
+
+        if (proto_pointer(slot) != NULL)
+            continue;
+        void *empty = neo_arena_calloc(arena, 1, value->message->size);
+        if (empty == NULL)
+            return false;
+        memcpy(slot, &empty, sizeof(empty));
+    }
+    return true;
+}
+
+bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *field, void *message)
+{
+    const struct neo_field_info *value = proto_field(field->message, VALUE);
+    struct wire_array array = proto_array(field, message);
+    struct entries e = {
+        .at = array.at,
+        .len = array.len,
+        .size = field->message->size,
+        .kept = array.len,
+        .key = proto_field(field->message, KEY),
+    };
+
+    if (value->kind == NEO_KIND_MESSAGE && !fill_values(arena, value, &e))
+        return false;
+    if (array.len < 2)
+        return true;
+    if (!make_index(arena, &e))
+        return false;
+    drop_overridden(&e);
+    if (e.kept > 0) {
+        array.len -= e.kept;
+        memmove(array.at, array.at + e.kept * e.size, array.len * e.size);
+        memcpy((uint8_t *)message + field->offset, &array, sizeof(array));
+    }
+    return true;
+}
