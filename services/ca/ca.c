@@ -192,16 +192,16 @@ static void get_status(struct neo_call *call, const struct neo_ca_v1_GetStatusRe
 }
 
 static const struct neo_ca_v1_CertificateAuthority_handlers authority_handlers = {
-    .sign = sign,
-    .renew = renew,
-    .watch_trust = watch_trust,
+    .Sign = sign,
+    .Renew = renew,
+    .WatchTrust = watch_trust,
 };
 
 static const struct neo_ca_v1_Administration_handlers administration_handlers = {
-    .create_token = create_token,
-    .revoke = revoke,
-    .list_certificates = list_certificates,
-    .get_status = get_status,
+    .CreateToken = create_token,
+    .Revoke = revoke,
+    .ListCertificates = list_certificates,
+    .GetStatus = get_status,
 };
 
 /* --- its own certificate -------------------------------------------------------------------------------------- */
