@@ -52,7 +52,9 @@ void authority_close(struct authority *a)
     (const struct neo_value[]){__VA_ARGS__},                                                       \
         sizeof((const struct neo_value[]){__VA_ARGS__}) / sizeof(struct neo_value)
 
-/* --- tokens ------------------------------------------------------------------------------------------------ */
+/* --- tokens
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void hash_of(struct neo_bytes token, uint8_t ret[static NEO_SHA256_LEN])
 {
@@ -89,7 +91,8 @@ enum neo_code authority_token(struct authority *a, const char *service, int64_t 
     return code;
 }
 
-/* --- signing: what was decided, before anything is signed ----------------------------------------------------- */
+/* --- signing: what was decided, before anything is signed
+ * ----------------------------------------------------- */
 
 struct decision {
     uint8_t serial[16];
@@ -107,12 +110,11 @@ static enum neo_code find_decision(struct authority *a, const char *service,
     struct neo_row *row;
     bool found = false, same_key = false;
 
-    NEO_TRY(neo_store_query(a->store,
-                            "SELECT serial, spki_hash, not_before, not_after FROM certificates "
-                            "WHERE service = ?1 AND request_id = ?2",
-                            VALUES(neo_value_text(neo_text(service)),
-                                   neo_value_text(r->request_id)),
-                            &row, err));
+    NEO_TRY(neo_store_query(
+        a->store,
+        "SELECT serial, spki_hash, not_before, not_after FROM certificates "
+        "WHERE service = ?1 AND request_id = ?2",
+        VALUES(neo_value_text(neo_text(service)), neo_value_text(r->request_id)), &row, err));
     if (neo_row_next(row)) {
         struct neo_bytes serial = neo_row_bytes(row, 0);
         found = serial.len == sizeof(ret->serial);
@@ -187,10 +189,10 @@ static enum neo_code record_decision(struct authority *a, const struct authority
 
     if (r->token.len > 0) {
         hash_of(r->token, hash);
-        NEO_TRY(neo_store_run(a->store, "UPDATE tokens SET request_id = ?2 WHERE hash = ?1",
-                              VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash))),
-                                     neo_value_text(r->request_id)),
-                              NULL, err));
+        NEO_TRY(neo_store_run(
+            a->store, "UPDATE tokens SET request_id = ?2 WHERE hash = ?1",
+            VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash))), neo_value_text(r->request_id)),
+            NULL, err));
     }
     return neo_store_run(
         a->store,
@@ -241,10 +243,10 @@ static enum neo_code decide(struct authority *a, const struct authority_request 
 static enum neo_code keep_certificate(struct authority *a, const struct decision *d,
                                       struct neo_bytes der, struct neo_error *err)
 {
-    return neo_store_run(a->store, "UPDATE certificates SET der = ?2 WHERE serial = ?1",
-                         VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial))),
-                                neo_value_bytes(der)),
-                         NULL, err);
+    return neo_store_run(
+        a->store, "UPDATE certificates SET der = ?2 WHERE serial = ?1",
+        VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial))), neo_value_bytes(der)),
+        NULL, err);
 }
 
 static enum neo_code check_request(const struct authority_request *r, struct neo_buffer *out_spki,

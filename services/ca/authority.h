@@ -3,9 +3,9 @@
  * ca/authority.h - what the CA knows and decides: tokens, certificates, revocations.
  *
  * All of it is in one SQLite file. A signing is recorded in two steps around the signer: first the
- * token is consumed and the certificate's serial, name and times are fixed, in one transaction; then it
- * is signed; then the certificate is kept. A crash in between is mended by asking again: the same
- * request gives the same serial, and the signer gives the same certificate for it.
+ * token is consumed and the certificate's serial, name and times are fixed, in one transaction;
+ * then it is signed; then the certificate is kept. A crash in between is mended by asking again:
+ * the same request gives the same serial, and the signer gives the same certificate for it.
  *
  * Threads   Locked inside; signing waits for the disk, so call it off the loop.
  */

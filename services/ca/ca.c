@@ -7,7 +7,7 @@
 #include "ca/ca.h"
 
 #include "ca/authority.h"
-#include "ca/watch.h"
+#include "ca/told.h"
 
 #include <neo/audit_file.h>
 #include <neo/cert.h>
@@ -46,7 +46,7 @@ static const char system_policy[] =
 struct ca {
     struct signer signer;
     struct authority authority;
-    struct ca_watchers watchers;
+    struct told told;
     struct neo_server *server;
     struct neo_runtime *runtime;
     struct neo_metrics *metrics;
@@ -59,7 +59,8 @@ struct ca {
     struct neo_task renew;    /* the signer is asked off the loop */
 };
 
-/* --- handlers; all of them but WatchTrust block ------------------------------------------------------------ */
+/* --- handlers; all of them but WatchTrust block
+ * ------------------------------------------------------------ */
 
 static void answer(struct neo_call *call, enum neo_code code, const struct neo_error *err,
                    const void *response)
@@ -82,8 +83,7 @@ static void sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *requ
         neo_call_fail(call, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
         return;
     }
-    enum neo_code code =
-        authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
+    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
     neo_log_info(ca->log, "ca.sign", NEO_BYTES("service", response.service),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
     answer(call, code, &err, &response);
@@ -98,8 +98,7 @@ static void renew(struct neo_call *call, const struct neo_ca_v1_RenewRequest *re
                                   .request_id = request->request_id,
                                   .service = neo_call_context(call)->caller};
 
-    enum neo_code code =
-        authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
+    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
     neo_log_info(ca->log, "ca.renew", NEO_BYTES("service", r.service),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
     answer(call, code, &err, &response);
@@ -110,7 +109,7 @@ static void watch_trust(struct neo_call *call, const struct neo_ca_v1_WatchTrust
 {
     struct ca *ca = self;
 
-    watchers_add(&ca->watchers, call, request->have_epoch);
+    told_follow(&ca->told, call, request->have_epoch);
 }
 
 static void create_token(struct neo_call *call, const struct neo_ca_v1_CreateTokenRequest *request,
@@ -122,10 +121,9 @@ static void create_token(struct neo_call *call, const struct neo_ca_v1_CreateTok
     struct neo_error err = {0};
     char *service = neo_arena_string(neo_call_arena(call), request->service);
 
-    enum neo_code code = service == NULL
-                             ? NEO_RESOURCE_EXHAUSTED
-                             : ca_join_string(ca, service, request->ttl_seconds, &join,
-                                              &response.expires_at, &err);
+    enum neo_code code = service == NULL ? NEO_RESOURCE_EXHAUSTED
+                                         : ca_join_string(ca, service, request->ttl_seconds, &join,
+                                                          &response.expires_at, &err);
     response.join_string = neo_buffer_bytes(&join);
     neo_log_info(ca->log, "ca.token", NEO_BYTES("service", request->service),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
@@ -138,13 +136,13 @@ static void tell_everybody(struct ca *ca)
     struct neo_epoch change = {0};
     struct neo_error err;
 
-    if (watchers_refresh(&ca->watchers, &ca->authority, &change.trust, &err) != NEO_OK) {
+    if (told_refresh(&ca->told, &ca->authority, &change.trust, &err) != NEO_OK) {
         neo_log_error(ca->log, "ca.trust_not_made", NEO_STR("why", err.message));
         return;
     }
     neo_server_update(ca->server, &change);
     neo_trust_unref(change.trust);
-    watchers_tell(&ca->watchers);
+    told_everybody(&ca->told);
 }
 
 static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *request, void *self)
@@ -186,8 +184,7 @@ static void get_status(struct neo_call *call, const struct neo_ca_v1_GetStatusRe
     struct neo_error err = {0};
 
     (void)request;
-    enum neo_code code =
-        authority_status(&ca->authority, neo_call_arena(call), &response, &err);
+    enum neo_code code = authority_status(&ca->authority, neo_call_arena(call), &response, &err);
     answer(call, code, &err, &response);
 }
 
@@ -204,7 +201,8 @@ static const struct neo_ca_v1_Administration_handlers administration_handlers = 
     .GetStatus = get_status,
 };
 
-/* --- its own certificate -------------------------------------------------------------------------------------- */
+/* --- its own certificate
+ * -------------------------------------------------------------------------------------- */
 
 static enum neo_code make_identity(struct ca *ca, struct neo_identity **ret, struct neo_error *err)
 {
@@ -270,7 +268,9 @@ static void begin_renewals(void *self)
     arm_renewal(ca);
 }
 
-/* --- starting ------------------------------------------------------------------------------------------------------ */
+/* --- starting
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 enum neo_code ca_join_string(struct ca *ca, const char *service, int64_t ttl_seconds,
                              struct neo_buffer *out, int64_t *ret_expires, struct neo_error *err)
@@ -314,12 +314,13 @@ static enum neo_code make_server(struct ca *ca, const struct ca_options *o, stru
         .audit = neo_audit_file_sink(ca->audit),
         .metrics = ca->metrics,
         .log = ca->log,
-        .allow_anonymous = true, /* whoever joins has no certificate yet; policy lets it Sign only */
+        .allow_anonymous =
+            true, /* whoever joins has no certificate yet; policy lets it Sign only */
     };
 
     enum neo_code code = make_identity(ca, &options.epoch.identity, err);
     if (code == NEO_OK)
-        code = watchers_refresh(&ca->watchers, &ca->authority, &options.epoch.trust, err);
+        code = told_refresh(&ca->told, &ca->authority, &options.epoch.trust, err);
     if (code == NEO_OK)
         code = neo_policy_compile(&document, 1, &options.epoch.policy, err);
     if (code == NEO_OK)
@@ -332,8 +333,8 @@ static enum neo_code make_server(struct ca *ca, const struct ca_options *o, stru
     NEO_TRY(neo_ca_v1_CertificateAuthority_add(ca->server, &authority_handlers, ca, err));
     NEO_TRY(neo_ca_v1_Administration_add(ca->server, &administration_handlers, ca, err));
     static const char *const blocking[] = {
-        "/neo.ca.v1.CertificateAuthority/Sign",     "/neo.ca.v1.CertificateAuthority/Renew",
-        "/neo.ca.v1.Administration/CreateToken",    "/neo.ca.v1.Administration/Revoke",
+        "/neo.ca.v1.CertificateAuthority/Sign",       "/neo.ca.v1.CertificateAuthority/Renew",
+        "/neo.ca.v1.Administration/CreateToken",      "/neo.ca.v1.Administration/Revoke",
         "/neo.ca.v1.Administration/ListCertificates", "/neo.ca.v1.Administration/GetStatus",
     };
     for (size_t i = 0; i < NEO_COUNT(blocking); i++)
@@ -369,7 +370,7 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
     ca->runtime = runtime;
     ca->log = options->log;
     ca->signer.fd = ca->signer.pid = -1;
-    watchers_init(&ca->watchers);
+    told_init(&ca->told);
     enum neo_code code = fill(ca, options, err);
     if (code != NEO_OK) {
         ca_stop(ca);
@@ -392,7 +393,7 @@ void ca_stop(struct ca *ca)
         return;
     neo_runtime_call(ca->runtime, 0, end_renewals, ca);
     neo_server_free(ca->server);
-    watchers_fini(&ca->watchers);
+    told_fini(&ca->told);
     if (ca->authority.store != NULL)
         authority_close(&ca->authority);
     if (ca->signer.pid > 0)

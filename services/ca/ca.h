@@ -24,9 +24,8 @@ struct ca_options {
 struct ca;
 
 /* Starts the signer, makes its own certificate, listens. Gives `*ret`: ca_stop(). */
-NEO_MUST_CHECK enum neo_code ca_start(const struct ca_options *options,
-                                      struct neo_runtime *runtime, struct ca **ret,
-                                      struct neo_error *err);
+NEO_MUST_CHECK enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *runtime,
+                                      struct ca **ret, struct neo_error *err);
 void ca_stop(struct ca *ca);
 const char *ca_address(const struct ca *ca);
 /* A join string for a service, made in this process: how the first operator gets in. */

@@ -33,8 +33,8 @@ static enum neo_code exchange(struct signer *s, const struct signer_request *req
 
     (void)pthread_mutex_lock(&s->lock);
     if (send(s->fd, request, sizeof(*request), MSG_NOSIGNAL) != (ssize_t)sizeof(*request) ||
-        !read_whole(s->fd, &a, offsetof(struct signer_answer, bytes)) ||
-        a.len > sizeof(a.bytes) || !read_whole(s->fd, a.bytes, a.len))
+        !read_whole(s->fd, &a, offsetof(struct signer_answer, bytes)) || a.len > sizeof(a.bytes) ||
+        !read_whole(s->fd, a.bytes, a.len))
         code = neo_fail(err, NEO_UNAVAILABLE,
                         "the signer process does not answer; restart the CA: nothing signed is "
                         "lost");
@@ -56,9 +56,10 @@ static void become_signer(const char *program, int fd, const char *dir, const ch
     char number[16];
 
     (void)snprintf(number, sizeof(number), "%d", fd);
-    const char *argv[] = {program, "serve", "ca-signer", "--fd", number, "--dir", dir,
-                          "--trust-domain", trust_domain, development ? "--insecure-dev" : NULL,
-                          NULL};
+    const char *argv[] = {
+        program, "serve", "ca-signer",      "--fd",       number,
+        "--dir", dir,     "--trust-domain", trust_domain, development ? "--insecure-dev" : NULL,
+        NULL};
     /* execv() takes char *const[], and changes nothing it is given. */
     union {
         const char **in;

@@ -31,7 +31,9 @@ static enum neo_code query_i64(struct authority *a, const char *sql, int64_t *re
     return neo_row_done(row, err);
 }
 
-/* --- revoking ------------------------------------------------------------------------------------------------ */
+/* --- revoking
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static enum neo_code issuer_key_id(struct authority *a, struct neo_arena *arena,
                                    struct neo_bytes *ret, struct neo_error *err)
@@ -90,8 +92,8 @@ static enum neo_code revoke_service(struct authority *a, struct neo_bytes servic
     return neo_store_run(a->store,
                          "INSERT INTO revocations (service, issued_before, at, reason) VALUES "
                          "(?1, ?2, ?3, ?4)",
-                         VALUES(neo_value_text(service), neo_value_i64(now + 1),
-                                neo_value_i64(now), neo_value_text(reason)),
+                         VALUES(neo_value_text(service), neo_value_i64(now + 1), neo_value_i64(now),
+                                neo_value_text(reason)),
                          NULL, err);
 }
 
@@ -134,7 +136,9 @@ enum neo_code authority_revoke(struct authority *a, const struct neo_ca_v1_Revok
     return NEO_OK;
 }
 
-/* --- the trust --------------------------------------------------------------------------------------------------- */
+/* --- the trust
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* What has expired by itself need not be told any more. */
 static const char live_revocations[] =
@@ -232,7 +236,9 @@ enum neo_code authority_trust(struct authority *a, struct neo_arena *arena,
                : NEO_OK;
 }
 
-/* --- looking in ----------------------------------------------------------------------------------------------------- */
+/* --- looking in
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static struct neo_ca_v1_Certificate *read_certificate(const struct neo_row *row,
                                                       struct neo_arena *arena)
@@ -309,7 +315,8 @@ enum neo_code authority_status(struct authority *a, struct neo_arena *arena,
     (void)pthread_mutex_lock(&a->lock);
     enum neo_code code = query_i64(a, "SELECT number FROM epoch", &epoch, err);
     if (code == NEO_OK)
-        code = query_i64(a, "SELECT count(*) FROM certificates WHERE der IS NOT NULL", &issued, err);
+        code =
+            query_i64(a, "SELECT count(*) FROM certificates WHERE der IS NOT NULL", &issued, err);
     if (code == NEO_OK)
         code = query_i64(a, "SELECT count(*) FROM certificates WHERE revoked <> 0", &revoked, err);
     (void)pthread_mutex_unlock(&a->lock);
