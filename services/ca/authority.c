@@ -260,6 +260,18 @@ static enum neo_code check_request(const struct authority_request *r, struct neo
     return neo_csr_check(r->csr, out_spki, err);
 }
 
+/* Empty while there is no registry: the first to join is the registry itself. */
+static struct neo_bytes registry_address(const struct authority *a, struct neo_arena *arena)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer line = {0};
+
+    if (neo_file_read(a->registry_file, 256, &line, NULL) != NEO_OK)
+        return (struct neo_bytes){0};
+    while (line.len > 0 && line.at[line.len - 1] == '\n')
+        line.len--;
+    return neo_arena_copy(arena, neo_buffer_bytes(&line));
+}
+
 static enum neo_code fill_response(struct authority *a, struct neo_bytes leaf,
                                    const struct decision *d, struct neo_arena *arena,
                                    struct neo_ca_v1_SignResponse *response, struct neo_error *err)
@@ -277,7 +289,7 @@ static enum neo_code fill_response(struct authority *a, struct neo_bytes leaf,
     response->chain.len = 3;
     response->trust_domain = neo_text(a->trust_domain);
     response->service = neo_arena_copy(arena, neo_text(d->service));
-    response->registry_address = neo_text(a->registry_address);
+    response->registry_address = registry_address(a, arena);
     response->ca_address = neo_text(a->address);
     return authority_trust(a, arena, response->trust, &epoch, err);
 }

@@ -23,7 +23,7 @@ struct authority {
     pthread_mutex_t lock;
     const char *trust_domain;
     int64_t leaf_life; /* seconds */
-    const char *registry_address;
+    const char *registry_file; /* may not be there yet */
     const char *address;
 };
 

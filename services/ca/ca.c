@@ -53,7 +53,7 @@ struct ca {
     struct neo_audit_file *audit;
     const struct neo_log *log;
     char *trust_domain;
-    char *registry_address;
+    char *registry_file;
     char *advertise;
     struct neo_timer renewal; /* on worker 0 */
     struct neo_task renew;    /* the signer is asked off the loop */
@@ -297,7 +297,7 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
     NEO_TRY(signer_start(&ca->signer, o->program, path, o->trust_domain, o->development, err));
     ca->authority.signer = &ca->signer;
     ca->authority.trust_domain = ca->trust_domain;
-    ca->authority.registry_address = ca->registry_address;
+    ca->authority.registry_file = ca->registry_file;
     ca->authority.leaf_life = o->leaf_life == 0 ? LEAF_LIFE_DEFAULT : o->leaf_life;
     (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
     NEO_TRY(authority_open(&ca->authority, path, err));
@@ -346,8 +346,8 @@ static enum neo_code fill(struct ca *ca, const struct ca_options *o, struct neo_
 {
     ca->metrics = neo_metrics_new();
     ca->trust_domain = neo_string_dup(o->trust_domain);
-    ca->registry_address = neo_string_dup(o->registry_address);
-    if (ca->metrics == NULL || ca->trust_domain == NULL || ca->registry_address == NULL)
+    ca->registry_file = neo_string_dup(o->registry_file);
+    if (ca->metrics == NULL || ca->trust_domain == NULL || ca->registry_file == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
     NEO_TRY(open_state(ca, o, err));
     NEO_TRY(make_server(ca, o, err));
@@ -401,7 +401,7 @@ void ca_stop(struct ca *ca)
     neo_audit_file_close(ca->audit);
     neo_metrics_free(ca->metrics);
     neo_free(ca->trust_domain);
-    neo_free(ca->registry_address);
+    neo_free(ca->registry_file);
     neo_free(ca->advertise);
     neo_free(ca);
 }

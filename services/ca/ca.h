@@ -15,7 +15,7 @@ struct ca_options {
     const char *trust_domain; /* "neo.local" */
     const char *listen;       /* "127.0.0.1:8441" */
     const char *advertise;    /* what join strings name; NULL: where it listens */
-    const char *registry_address;
+    const char *registry_file; /* the registry's address, one line; read at each signing */
     int64_t leaf_life; /* seconds; 0: 24 h */
     bool development;
     const struct neo_log *log;

@@ -58,7 +58,7 @@ static void become_signer(const char *program, int fd, const char *dir, const ch
     (void)snprintf(number, sizeof(number), "%d", fd);
     const char *argv[] = {
         program, "serve", "ca-signer",      "--fd",       number,
-        "--dir", dir,     "--trust-domain", trust_domain, development ? "--insecure-dev" : NULL,
+        "--state", dir,     "--trust-domain", trust_domain, development ? "--insecure-dev" : NULL,
         NULL};
     /* execv() takes char *const[], and changes nothing it is given. */
     union {

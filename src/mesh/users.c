@@ -101,7 +101,13 @@ enum neo_code neo_mesh_channel(struct neo_mesh *mesh, const char *service, unsig
 
     if (entry == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
-    (void)snprintf(target, sizeof(target), "neo:///%s", service);
+    /* The control plane is not in its own registry: its addresses came with the certificate. */
+    if (strcmp(service, MESH_CA) == 0)
+        (void)snprintf(target, sizeof(target), "ipv4:%s", mesh->ca_address);
+    else if (strcmp(service, MESH_REGISTRY) == 0)
+        (void)snprintf(target, sizeof(target), "ipv4:%s", mesh->registry_address);
+    else
+        (void)snprintf(target, sizeof(target), "neo:///%s", service);
     /* Held throughout, so that no epoch can come between reading it and being told of the next. */
     (void)pthread_mutex_lock(&mesh->users.lock);
     struct neo_epoch now = mesh_epoch(mesh);
