@@ -61,6 +61,22 @@ function(neo_unit_tests layer)
     endforeach()
 endfunction()
 
+# neo_sim_tests(folder modules...): tests/<folder>/test_<module>.c, linked with the simulated twin of
+# src/io (tests/support/sim.h) in place of the real one. NEO_SIM is defined.
+function(neo_sim_tests folder)
+    string(REPLACE "/" "." name ${folder})
+    foreach(module IN LISTS ARGN)
+        set(target sim.${name}.${module})
+        add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${folder}/test_${module}.c)
+        target_compile_definitions(${target} PRIVATE NEO_SIM)
+        target_link_libraries(${target} PRIVATE neo_sim PkgConfig::CMOCKA)
+        set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+        add_test(NAME ${target} COMMAND ${target})
+        set_tests_properties(${target} PROPERTIES TIMEOUT 120
+            ENVIRONMENT "NEO_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+    endforeach()
+endfunction()
+
 # neo_fuzz_target(name): tests/fuzz/fuzz_<name>.c with the corpus in tests/fuzz/corpus/<name>.
 # Outside the fuzz preset the same file is built with a driver that replays the corpus as a test.
 function(neo_fuzz_target name)

@@ -59,10 +59,9 @@ static bool full(struct encoder *e, const struct neo_field_info *field)
 static void use_spare(struct encoder *e, size_t offset, size_t len)
 {
     const struct neo_buffer *out = e->out;
-    size_t cap = out->limit != 0 && out->limit < out->cap ? out->limit : out->cap;
 
     e->begin = out->at + out->len;
-    e->end = cap > out->len ? out->at + cap : e->begin;
+    e->end = out->at + out->cap;
     e->at = e->end - len;
     if (len > 0)
         memmove(e->at, e->begin + offset, len);
@@ -75,7 +74,9 @@ __attribute__((noinline)) static bool grow(struct encoder *e, size_t more)
     size_t len = written(e);
     size_t offset = (size_t)(e->at - e->begin);
     size_t needed = len + more;
-    size_t left = out->limit == 0 ? SIZE_MAX / 8 : out->limit - out->len;
+    size_t left = out->limit == 0         ? SIZE_MAX / 8
+                  : out->limit > out->len ? out->limit - out->len
+                                          : 0;
     size_t wanted = needed <= left / 2 ? needed * 2 : needed <= left ? left : needed;
 
     if (wanted < FIRST_ROOM && FIRST_ROOM <= left)
@@ -331,10 +332,36 @@ static bool is_done(const struct encoder *e)
     return e->depth == 0 && e->frames[0].fields_left == 0 && e->frames[0].elements_left == 0;
 }
 
+/* False: out of memory, refused, or beyond the buffer's limit; the code says which. */
+static bool run(struct encoder *e)
+{
+    while (!is_done(e)) {
+        if (!step(e))
+            return false;
+    }
+    return true;
+}
+
+/* Moves what is written to its place, unless it is more than the limit allows. */
+static bool deliver(struct encoder *e, size_t limit)
+{
+    size_t len = written(e);
+
+    if (e->out->failed || (limit != 0 && (e->out->len > limit || len > limit - e->out->len))) {
+        e->out->failed = true;
+        return false;
+    }
+    if (len > 0)
+        memmove(e->begin, e->at, len);
+    e->out->len += len;
+    return true;
+}
+
 enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *message,
                                struct neo_buffer *out, struct neo_error *err)
 {
     struct encoder e;
+    size_t limit = out->limit;
 
     e.out = out;
     e.err = err;
@@ -345,16 +372,15 @@ enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *
         .fields_left = info->n_fields,
     };
     use_spare(&e, 0, 0);
-    while (!is_done(&e)) {
-        if (!step(&e))
-            return e.code;
-    }
-    if (out->failed)
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
-                        "cannot encode %s: the output has failed before", info->full_name);
-    size_t len = written(&e);
-    if (len > 0)
-        memmove(e.begin, e.at, len);
-    out->len += len;
+    /* make_room() asks for the most a value could take; the limit is for what it takes. */
+    if (limit != 0)
+        out->limit = limit + SCALAR_MAX;
+    bool ok = run(&e);
+    out->limit = limit;
+    if (!ok)
+        return e.code;
+    if (!deliver(&e, limit))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "cannot encode %s: the output is full",
+                        info->full_name);
     return NEO_OK;
 }

@@ -194,7 +194,8 @@ static void close_handle(uv_handle_t *handle, void *ignored)
 
 static void free_signals(struct neo_loop *loop)
 {
-    list_each(node, &loop->signals) neo_free(neo_owner(node, struct loop_signal, node));
+    list_each (node, &loop->signals)
+        neo_free(neo_owner(node, struct loop_signal, node));
 }
 
 void neo_loop_free(struct neo_loop *loop)

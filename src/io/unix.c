@@ -113,8 +113,7 @@ static enum neo_code open_duplicate(const struct listener *of, struct listener *
 
 static const struct listener *find_shared(const char *path)
 {
-    list_each(node, &all.listeners)
-    {
+    list_each (node, &all.listeners) {
         const struct listener *l = neo_owner(node, struct listener, node);
         if (l->shared && strcmp(l->path, path) == 0)
             return l;
@@ -157,8 +156,7 @@ enum neo_code unix_listen(const struct address *address, bool shared, int *ret_f
 
 static struct listener *take(int fd)
 {
-    list_each(node, &all.listeners)
-    {
+    list_each (node, &all.listeners) {
         struct listener *l = neo_owner(node, struct listener, node);
         if (l->fd != fd)
             continue;

@@ -131,8 +131,7 @@ static void resume(struct neo_timer *timer)
 {
     struct neo_loop *loop = neo_owner(timer, struct neo_loop, watch.resume);
 
-    list_each(node, &loop->watch.used)
-    {
+    list_each (node, &loop->watch.used) {
         struct net_slot *slot = neo_owner(node, struct net_slot, node);
         slot->paused = false;
         adjust(slot);
@@ -141,8 +140,7 @@ static void resume(struct neo_timer *timer)
 
 void watch_pause(struct neo_loop *loop, int fd)
 {
-    list_each(node, &loop->watch.used)
-    {
+    list_each (node, &loop->watch.used) {
         struct net_slot *slot = neo_owner(node, struct net_slot, node);
         if (slot->watch->fd != fd)
             continue;

@@ -1,0 +1,2 @@
+#include "unit/unit.h"
+int main(void){return 0;}
