@@ -40,6 +40,7 @@ static enum neo_code join_with(const char *service, const char *state, const cha
         .state_dir = state,
         .join = join,
         .workers = 1,
+        .audit_file = "",
         .development = access(development, F_OK) == 0,
         .log_level = NEO_LOG_OFF,
     };

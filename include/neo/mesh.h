@@ -42,7 +42,7 @@ struct neo_mesh_options {
     const char *admin;      /* administration and metrics; NULL: "127.0.0.1:0"; "": none */
     const char *instance;   /* id in the registry; NULL: a random one */
     const char *version;    /* NULL: "0.0.0" */
-    const char *audit_file; /* NULL: <state_dir>/audit.jsonl */
+    const char *audit_file; /* NULL: <state_dir>/audit.jsonl; "": none, for programs that serve nothing */
     unsigned workers;       /* 0: one per core */
     bool development;       /* accepts simulated evidence; `--insecure-dev` */
     const char *simulated_tee;   /* development: file of the simulator's bundle: we prove with it */

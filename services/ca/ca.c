@@ -398,7 +398,8 @@ void ca_stop(struct ca *ca)
         authority_close(&ca->authority);
     if (ca->signer.pid > 0)
         signer_stop(&ca->signer);
-    neo_audit_file_close(ca->audit);
+    if (ca->audit != NULL)
+        neo_audit_file_close(ca->audit);
     neo_metrics_free(ca->metrics);
     neo_free(ca->trust_domain);
     neo_free(ca->registry_file);

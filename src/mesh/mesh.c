@@ -246,6 +246,8 @@ static enum neo_code open_audit(struct neo_mesh *mesh, const struct neo_mesh_opt
 {
     char path[1024];
 
+    if (o->audit_file != NULL && o->audit_file[0] == '\0')
+        return NEO_OK;
     (void)snprintf(path, sizeof(path), "%s/audit.jsonl", mesh->state_dir);
     return neo_audit_file_open(o->audit_file == NULL ? path : o->audit_file, mesh->metrics,
                                &mesh->audit, err);
@@ -339,7 +341,8 @@ void neo_mesh_free(struct neo_mesh *mesh)
     neo_runtime_free(mesh->runtime);
     neo_runtime_free(mesh->control);
     resolver_fini(mesh);
-    neo_audit_file_close(mesh->audit);
+    if (mesh->audit != NULL)
+        neo_audit_file_close(mesh->audit);
     if (mesh->attester != NULL)
         mesh->attester->free(mesh->attester);
     mesh_epoch_release(&mesh->shared.epoch);

@@ -16,7 +16,7 @@ static enum neo_code make_server(struct neo_mesh *mesh, struct neo_error *err)
         .runtime = mesh->runtime,
         .epoch = now,
         .attester = mesh->attester,
-        .audit = neo_audit_file_sink(mesh->audit),
+        .audit = mesh->audit == NULL ? NULL : neo_audit_file_sink(mesh->audit),
         .metrics = mesh->metrics,
         .log = &mesh->log,
     };
