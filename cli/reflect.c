@@ -67,9 +67,11 @@ enum neo_code reflect_service(struct neo_channel *channel, const char *method,
     NEO_TRY(grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream(channel, &options,
                                                                             &stream, err));
     neo_arena_init(&answer, 4 * DESCRIPTORS_MAX);
-    (void)grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_send(stream, &request);
-    enum neo_code code;
-    if (grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(stream, &response,
+    /* When sending fails, so does reading, and the status says why. */
+    enum neo_code code =
+        grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_send(stream, &request);
+    if (code == NEO_OK &&
+        grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(stream, &response,
                                                                              &answer)) {
         code = read_answer(&response, ret, err);
     } else {

@@ -128,7 +128,6 @@ static enum neo_code find_decision(struct authority *a, const char *service,
     if (found && !same_key)
         return neo_fail(err, NEO_ABORTED,
                         "this request id was used with another key; use a new id");
-    (void)snprintf(ret->service, sizeof(ret->service), "%s", service);
     return found ? NEO_OK : NEO_NOT_FOUND;
 }
 

@@ -22,7 +22,7 @@ struct authority {
     struct signer *signer;
     pthread_mutex_t lock;
     const char *trust_domain;
-    int64_t leaf_life; /* seconds */
+    int64_t leaf_life;         /* seconds */
     const char *registry_file; /* may not be there yet */
     const char *address;
 };

@@ -10,13 +10,13 @@
 #include <neo/runtime.h>
 
 struct ca_options {
-    const char *program;      /* path of `neo`, to start the signer with */
-    const char *dir;          /* state: ca.db, signer/, audit.jsonl */
-    const char *trust_domain; /* "neo.local" */
-    const char *listen;       /* "127.0.0.1:8441" */
-    const char *advertise;    /* what join strings name; NULL: where it listens */
+    const char *program;       /* path of `neo`, to start the signer with */
+    const char *dir;           /* state: ca.db, signer/, audit.jsonl */
+    const char *trust_domain;  /* "neo.local" */
+    const char *listen;        /* "127.0.0.1:8441" */
+    const char *advertise;     /* what join strings name; NULL: where it listens */
     const char *registry_file; /* the registry's address, one line; read at each signing */
-    int64_t leaf_life; /* seconds; 0: 24 h */
+    int64_t leaf_life;         /* seconds; 0: 24 h */
     bool development;
     const struct neo_log *log;
 };

@@ -57,7 +57,7 @@ static void become_signer(const char *program, int fd, const char *dir, const ch
 
     (void)snprintf(number, sizeof(number), "%d", fd);
     const char *argv[] = {
-        program, "serve", "ca-signer",      "--fd",       number,
+        program,   "serve", "ca-signer",      "--fd",       number,
         "--state", dir,     "--trust-domain", trust_domain, development ? "--insecure-dev" : NULL,
         NULL};
     /* execv() takes char *const[], and changes nothing it is given. */

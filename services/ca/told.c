@@ -98,13 +98,13 @@ void told_init(struct told *t)
 {
     *t = (struct told){.epoch = 0};
     (void)pthread_mutex_init(&t->lock, NULL);
-    watch_init(&t->watchers, send_newest, t);
+    watchers_init(&t->watchers, send_newest, t);
 }
 
 void told_fini(struct told *t)
 {
     neo_buffer_fini(&t->signed_trust);
-    watch_fini(&t->watchers);
+    watchers_fini(&t->watchers);
     (void)pthread_mutex_destroy(&t->lock);
 }
 
@@ -113,10 +113,10 @@ void told_follow(struct told *t, struct neo_call *call, uint64_t have_epoch)
     char key[24];
 
     (void)snprintf(key, sizeof(key), "%" PRIu64, have_epoch);
-    watch_add(&t->watchers, call, neo_text(key));
+    watchers_add(&t->watchers, call, neo_text(key));
 }
 
 void told_everybody(struct told *t)
 {
-    watch_tell(&t->watchers);
+    watchers_tell(&t->watchers);
 }

@@ -8,12 +8,12 @@
 #define NEO_CA_TOLD_H
 
 #include "ca/authority.h"
-#include "common/watch.h"
+#include "common/watchers.h"
 
 #include <neo/cert.h>
 
 struct told {
-    struct watch_list watchers;
+    struct watchers watchers;
     pthread_mutex_t lock;
     struct neo_buffer signed_trust; /* serialized SignedTrust; under the lock, as is the next */
     uint64_t epoch;

@@ -77,7 +77,7 @@ static enum neo_code add_folder(struct set *set, const char *path, struct neo_er
     return code;
 }
 
-static enum neo_code read_set(const struct feed *f, struct set *set, struct neo_error *err)
+static enum neo_code read_set(const struct policy_feed *f, struct set *set, struct neo_error *err)
 {
     struct stat st;
 
@@ -92,7 +92,7 @@ static enum neo_code read_set(const struct feed *f, struct set *set, struct neo_
     return NEO_OK;
 }
 
-static enum neo_code digest_set(const struct set *set, const struct feed *f,
+static enum neo_code digest_set(const struct set *set, const struct policy_feed *f,
                                 uint8_t ret[static NEO_SHA256_LEN], struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer all = {0};
@@ -114,8 +114,9 @@ static enum neo_code digest_set(const struct set *set, const struct feed *f,
 /* --- publishing
  * --------------------------------------------------------------------------------------------- */
 
-static enum neo_code make_snapshot(const struct feed *f, struct set *set, const char *version,
-                                   struct neo_buffer *out, struct neo_error *err)
+static enum neo_code make_snapshot(const struct policy_feed *f, struct set *set,
+                                   const char *version, struct neo_buffer *out,
+                                   struct neo_error *err)
 {
     struct neo_policy_v1_Document **list = neo_arena_calloc(&set->arena, set->n, sizeof(*list));
     struct neo_policy_v1_Document *each = neo_arena_calloc(&set->arena, set->n, sizeof(*each));
@@ -136,8 +137,8 @@ static enum neo_code make_snapshot(const struct feed *f, struct set *set, const 
     return neo_policy_v1_Snapshot_encode(&snapshot, out, err);
 }
 
-static enum neo_code publish(struct feed *f, struct set *set, const uint8_t digest[static 32],
-                             struct neo_error *err)
+static enum neo_code publish(struct policy_feed *f, struct set *set,
+                             const uint8_t digest[static 32], struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
     struct neo_buffer snapshot = {0};
@@ -162,11 +163,11 @@ static enum neo_code publish(struct feed *f, struct set *set, const uint8_t dige
     f->shared.loaded_at = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
     (void)pthread_mutex_unlock(&f->shared.lock);
     neo_buffer_fini(&old);
-    watch_tell(&f->watchers);
+    watchers_tell(&f->watchers);
     return NEO_OK;
 }
 
-static void remember_failure(struct feed *f, const struct neo_error *err)
+static void remember_failure(struct policy_feed *f, const struct neo_error *err)
 {
     (void)pthread_mutex_lock(&f->shared.lock);
     (void)snprintf(f->shared.error, sizeof(f->shared.error), "%s", err->message);
@@ -174,7 +175,7 @@ static void remember_failure(struct feed *f, const struct neo_error *err)
     (void)pthread_mutex_unlock(&f->shared.lock);
 }
 
-static enum neo_code poll_set(struct feed *f, struct set *set, struct neo_error *err)
+static enum neo_code poll_set(struct policy_feed *f, struct set *set, struct neo_error *err)
 {
     uint8_t digest[NEO_SHA256_LEN];
 
@@ -186,7 +187,7 @@ static enum neo_code poll_set(struct feed *f, struct set *set, struct neo_error 
     return publish(f, set, digest, err);
 }
 
-enum neo_code feed_poll(struct feed *f, struct neo_error *err)
+enum neo_code policy_feed_poll(struct policy_feed *f, struct neo_error *err)
 {
     struct set *set = neo_alloc(sizeof(*set));
     struct neo_error why;
@@ -209,7 +210,7 @@ enum neo_code feed_poll(struct feed *f, struct neo_error *err)
 
 static void send_newest(struct neo_call *call, const char *key, void *self)
 {
-    struct feed *f = self;
+    struct policy_feed *f = self;
     struct neo_policy_v1_Snapshot message = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct neo_arena arena;
@@ -224,28 +225,28 @@ static void send_newest(struct neo_call *call, const char *key, void *self)
     neo_arena_fini(&arena);
 }
 
-void feed_init(struct feed *f, struct neo_mesh *mesh, const char *const *paths)
+void policy_feed_init(struct policy_feed *f, struct neo_mesh *mesh, const char *const *paths)
 {
-    *f = (struct feed){.mesh = mesh, .paths = paths};
+    *f = (struct policy_feed){.mesh = mesh, .paths = paths};
     (void)pthread_mutex_init(&f->shared.lock, NULL);
-    watch_init(&f->watchers, send_newest, f);
+    watchers_init(&f->watchers, send_newest, f);
 }
 
-void feed_fini(struct feed *f)
+void policy_feed_fini(struct policy_feed *f)
 {
     neo_buffer_fini(&f->shared.snapshot);
     neo_buffer_fini(&f->simulated_root);
-    watch_fini(&f->watchers);
+    watchers_fini(&f->watchers);
     (void)pthread_mutex_destroy(&f->shared.lock);
 }
 
-void feed_follow(struct feed *f, struct neo_call *call)
+void policy_feed_follow(struct policy_feed *f, struct neo_call *call)
 {
-    watch_add(&f->watchers, call, (struct neo_bytes){0});
+    watchers_add(&f->watchers, call, (struct neo_bytes){0});
 }
 
-void feed_status(struct feed *f, struct neo_arena *arena,
-                 struct neo_policy_v1_GetStatusResponse *ret)
+void policy_feed_status(struct policy_feed *f, struct neo_arena *arena,
+                        struct neo_policy_v1_GetStatusResponse *ret)
 {
     (void)pthread_mutex_lock(&f->shared.lock);
     ret->version = neo_arena_copy(arena, neo_text(f->shared.version));

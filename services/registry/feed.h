@@ -11,15 +11,15 @@
 #ifndef NEO_REGISTRY_FEED_H
 #define NEO_REGISTRY_FEED_H
 
-#include "common/watch.h"
+#include "common/watchers.h"
 
 #include <neo/mesh.h>
 #include <neo/policy/v1/policy.neo.h>
 
-struct feed {
+struct policy_feed {
     struct neo_mesh *mesh;
     const char *const *paths;
-    struct watch_list watchers;
+    struct watchers watchers;
     uint8_t seen[NEO_SHA256_LEN]; /* digest of what was last tried; the polling thread only */
     struct neo_buffer simulated_root;
     struct {
@@ -32,12 +32,12 @@ struct feed {
     } shared; /* any thread, under `lock` */
 };
 
-void feed_init(struct feed *f, struct neo_mesh *mesh, const char *const *paths);
-void feed_fini(struct feed *f);
+void policy_feed_init(struct policy_feed *f, struct neo_mesh *mesh, const char *const *paths);
+void policy_feed_fini(struct policy_feed *f);
 /* Reads the files; OK also when nothing changed. An error: the set in force stays. */
-NEO_MUST_CHECK enum neo_code feed_poll(struct feed *f, struct neo_error *err);
-void feed_follow(struct feed *f, struct neo_call *call);
-void feed_status(struct feed *f, struct neo_arena *arena,
-                 struct neo_policy_v1_GetStatusResponse *ret);
+NEO_MUST_CHECK enum neo_code policy_feed_poll(struct policy_feed *f, struct neo_error *err);
+void policy_feed_follow(struct policy_feed *f, struct neo_call *call);
+void policy_feed_status(struct policy_feed *f, struct neo_arena *arena,
+                        struct neo_policy_v1_GetStatusResponse *ret);
 
 #endif

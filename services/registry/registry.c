@@ -17,8 +17,8 @@
 struct registry {
     struct neo_mesh *mesh;
     struct table table;
-    struct feed feed;
-    struct watch_list watchers;
+    struct policy_feed feed;
+    struct watchers watchers;
     struct neo_loop *loop; /* of worker 0: the two timers */
     struct neo_timer expiry;
     struct neo_timer poll;
@@ -61,7 +61,7 @@ static void register_instance(struct neo_call *call,
                      NEO_STR("why", err.message));
     finish(call, code, &err, &response);
     if (code == NEO_OK)
-        watch_tell(&r->watchers);
+        watchers_tell(&r->watchers);
 }
 
 static void beat(struct neo_call *call, const void *message, void *state)
@@ -75,7 +75,7 @@ static void beat(struct neo_call *call, const void *message, void *state)
                                      request->health, neo_loop_now(neo_call_loop(call)), &changed);
     (void)neo_registry_v1_Registry_Heartbeat_send(call, &response);
     if (changed)
-        watch_tell(&r->watchers);
+        watchers_tell(&r->watchers);
 }
 
 static void beats_end(struct neo_call *call, void *state)
@@ -106,7 +106,7 @@ static void deregister(struct neo_call *call,
         table_deregister(&r->table, neo_call_context(call)->caller, request->lease_id, &err);
     finish(call, code, &err, &response);
     if (code == NEO_OK)
-        watch_tell(&r->watchers);
+        watchers_tell(&r->watchers);
 }
 
 static void discover(struct neo_call *call, const struct neo_registry_v1_DiscoverRequest *request,
@@ -169,7 +169,7 @@ static void watch(struct neo_call *call, const struct neo_registry_v1_WatchReque
                       NEO_FMT(request->service));
         return;
     }
-    watch_add(&r->watchers, call, request->service);
+    watchers_add(&r->watchers, call, request->service);
 }
 
 static const struct neo_registry_v1_Registry_handlers registry_handlers = {
@@ -191,7 +191,7 @@ static void watch_policy(struct neo_call *call, const struct neo_policy_v1_Watch
     struct registry *r = self;
 
     (void)request;
-    feed_follow(&r->feed, call);
+    policy_feed_follow(&r->feed, call);
 }
 
 static void get_status(struct neo_call *call, const struct neo_policy_v1_GetStatusRequest *request,
@@ -201,7 +201,7 @@ static void get_status(struct neo_call *call, const struct neo_policy_v1_GetStat
     struct neo_policy_v1_GetStatusResponse response = {0};
 
     (void)request;
-    feed_status(&r->feed, neo_call_arena(call), &response);
+    policy_feed_status(&r->feed, neo_call_arena(call), &response);
     neo_call_reply(call, &response);
 }
 
@@ -222,7 +222,7 @@ static void poll_work(struct neo_job *job)
 {
     struct registry *r = neo_owner(neo_owner(job, struct neo_task, job), struct registry, polling);
 
-    r->poll_code = feed_poll(&r->feed, &r->poll_error);
+    r->poll_code = policy_feed_poll(&r->feed, &r->poll_error);
 }
 
 static void poll_done(struct neo_job *job)
@@ -257,7 +257,7 @@ static void expire_done(struct neo_job *job)
 
     if (r->expired > 0) {
         neo_log_warn(neo_mesh_log(r->mesh), "registry.expired", NEO_U64("instances", r->expired));
-        watch_tell(&r->watchers);
+        watchers_tell(&r->watchers);
     }
     arm(r, &r->expiry, EXPIRY_PERIOD);
 }
@@ -301,7 +301,7 @@ static enum neo_code fill(struct registry *r, const struct registry_options *o,
     NEO_TRY(table_open(&r->table, path, neo_mono_nsec(), err));
     if (o->simulated_root != NULL)
         NEO_TRY(neo_file_read(o->simulated_root, 65536, &r->feed.simulated_root, err));
-    NEO_TRY(feed_poll(&r->feed, err));
+    NEO_TRY(policy_feed_poll(&r->feed, err));
     NEO_TRY(neo_mesh_serve(r->mesh, &neo_registry_v1_Registry_info, &registry_handlers, r, err));
     NEO_TRY(neo_mesh_serve(r->mesh, &neo_policy_v1_PolicyFeed_info, &feed_handlers, r, err));
     struct neo_server *server = neo_mesh_server(r->mesh);
@@ -321,8 +321,8 @@ enum neo_code registry_start(const struct registry_options *options, struct regi
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the registry");
     r->mesh = options->mesh;
     r->loop = neo_runtime_loop(neo_mesh_runtime(r->mesh), 0);
-    watch_init(&r->watchers, send_instances, r);
-    feed_init(&r->feed, r->mesh, options->documents);
+    watchers_init(&r->watchers, send_instances, r);
+    policy_feed_init(&r->feed, r->mesh, options->documents);
     enum neo_code code = fill(r, options, err);
     if (code != NEO_OK) {
         registry_stop(r);
@@ -341,7 +341,7 @@ void registry_stop(struct registry *r)
         neo_server_drain(neo_mesh_server(r->mesh), 0);
     if (r->table.store != NULL)
         table_close(&r->table);
-    feed_fini(&r->feed);
-    watch_fini(&r->watchers);
+    policy_feed_fini(&r->feed);
+    watchers_fini(&r->watchers);
     neo_free(r);
 }

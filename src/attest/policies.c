@@ -14,8 +14,7 @@ static const neo_nsec default_max_age = 600 * NEO_NSEC_PER_SEC;
 static const neo_nsec least_max_age = 1 * NEO_NSEC_PER_SEC;
 static const neo_nsec most_max_age = 24 * 3600 * NEO_NSEC_PER_SEC;
 
-/* --- schema ------------------------------------------------------------------------------------
- */
+/* --- schema ----------------------------------------------------------------------------------- */
 
 struct source {
     struct snp_text require;
@@ -77,8 +76,7 @@ static const struct neo_yaml_field document_fields[] = {
     {0},
 };
 
-/* --- compiling ---------------------------------------------------------------------------------
- */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 struct compiler {
     struct neo_attest_policies *policies;
@@ -275,8 +273,7 @@ enum neo_code neo_attest_policies_compile(const struct neo_document *documents, 
     return NEO_OK;
 }
 
-/* --- using -------------------------------------------------------------------------------------
- */
+/* --- using ------------------------------------------------------------------------------------ */
 
 struct neo_attest_policies *neo_attest_policies_ref(struct neo_attest_policies *policies)
 {

@@ -7,8 +7,7 @@
 
 static const char organization[] = "Neo simulator, proves nothing";
 
-/* --- authorities -------------------------------------------------------------------------------
- */
+/* --- authorities ------------------------------------------------------------------------------ */
 
 enum neo_code sim_keys_generate(struct sim_keys *ret, struct neo_error *err)
 {
@@ -70,8 +69,7 @@ void sim_authority_fini(struct sim_authority *authority)
     neo_buffer_fini(&authority->issuer_der);
 }
 
-/* --- chips -------------------------------------------------------------------------------------
- */
+/* --- chips ------------------------------------------------------------------------------------ */
 
 enum {
     TAG_INTEGER = 0x02,
@@ -158,8 +156,7 @@ void sim_chip_fini(struct sim_chip *chip)
     neo_buffer_fini(&chip->cert_der);
 }
 
-/* --- reports -----------------------------------------------------------------------------------
- */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 void sim_report_init(struct snp_report *report, const struct snp_product *product,
                      const uint8_t tcb[static SNP_COMPONENTS], const uint8_t *hwid)

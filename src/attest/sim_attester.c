@@ -15,8 +15,7 @@ enum { DAY = 86400, YEAR = 365 * DAY };
 
 static const char key_begins[] = "-----BEGIN PRIVATE KEY-----";
 
-/* --- making a bundle ---------------------------------------------------------------------------
- */
+/* --- making a bundle -------------------------------------------------------------------------- */
 
 static enum neo_code write_bundle(const struct sim_authority *authority,
                                   const struct sim_chip *chip, struct neo_buffer *out,
@@ -60,8 +59,7 @@ enum neo_code neo_sim_snp_init(struct neo_buffer *out_bundle_pem, struct neo_buf
     return NEO_OK;
 }
 
-/* --- using it ----------------------------------------------------------------------------------
- */
+/* --- using it --------------------------------------------------------------------------------- */
 
 struct sim_attester {
     struct neo_attester attester;

@@ -6,8 +6,7 @@
 /* Issuing certificates looked at for one report: all the hints, and as many of our own. */
 enum { ISSUERS_MAX = 2 * SNP_HINTS_MAX };
 
-/* --- form --------------------------------------------------------------------------------------
- */
+/* --- form ------------------------------------------------------------------------------------- */
 
 static bool check_format(struct snp_case *c, struct ledger *ledger)
 {
@@ -19,8 +18,7 @@ static bool check_format(struct snp_case *c, struct ledger *ledger)
     return true;
 }
 
-/* --- certificates ------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 /* The hints first, then our own. */
 static const struct vendor_cert *cert_at(const struct snp_case *c, size_t i)
@@ -196,8 +194,7 @@ static bool check_roles(struct snp_case *c, struct ledger *ledger)
     return true;
 }
 
-/* --- certificate against report ----------------------------------------------------------------
- */
+/* --- certificate against report --------------------------------------------------------------- */
 
 static bool check_hwid(struct snp_case *c, struct ledger *ledger)
 {
@@ -254,8 +251,7 @@ static bool check_product(struct snp_case *c, struct ledger *ledger)
     return true;
 }
 
-/* --- the report's own word ---------------------------------------------------------------------
- */
+/* --- the report's own word -------------------------------------------------------------------- */
 
 static bool check_signature(struct snp_case *c, struct ledger *ledger)
 {

@@ -4,8 +4,7 @@
 #include "base/cursor.h"
 #include "crypto/der.h"
 
-/* --- the host's table --------------------------------------------------------------------------
- */
+/* --- the host's table ------------------------------------------------------------------------- */
 
 enum { ENTRY_LEN = 24, GUID_LEN = 16, IA5_STRING = 0x16 };
 
@@ -138,8 +137,7 @@ enum neo_code snp_hints_read(struct neo_bytes bytes, struct vendor_bundle *bundl
     return NEO_OK;
 }
 
-/* --- AMD's extensions --------------------------------------------------------------------------
- */
+/* --- AMD's extensions ------------------------------------------------------------------------- */
 
 struct snp_oid snp_extension_oid(enum snp_extension extension, uint8_t component)
 {

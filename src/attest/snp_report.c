@@ -66,8 +66,7 @@ bool snp_is_zero(struct neo_bytes bytes)
     return seen == 0;
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static uint64_t little_endian(const uint8_t *at, size_t len)
 {
@@ -187,8 +186,7 @@ enum neo_code snp_report_read(struct neo_bytes bytes, struct snp_report *ret, st
     return NEO_OK;
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 void snp_report_write(const struct snp_report *report, uint8_t ret[static SNP_REPORT_LEN])
 {

@@ -6,8 +6,7 @@
 
 static const char not_asked_for[] = "not asked for";
 
-/* --- lists -------------------------------------------------------------------------------------
- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static bool contains(struct snp_values values, struct neo_bytes wanted)
 {
@@ -86,8 +85,7 @@ static void judge_product(const struct snp_rule *rule, const struct snp_facts *f
         ledger_fail(ledger, CHECK_PRODUCTS, "%s is not among the allowed", product->name);
 }
 
-/* --- who signed, and for whom ------------------------------------------------------------------
- */
+/* --- who signed, and for whom ----------------------------------------------------------------- */
 
 static void judge_signer(const struct snp_rule *rule, const struct snp_facts *facts,
                          struct ledger *ledger)
@@ -127,8 +125,7 @@ static void judge_vmpl(const struct snp_rule *rule, const struct snp_report *r,
         ledger_fail(ledger, CHECK_VMPL, "%" PRIu64 ", must be %" PRIu32, r->vmpl, rule->vmpl);
 }
 
-/* --- bits --------------------------------------------------------------------------------------
- */
+/* --- bits ------------------------------------------------------------------------------------- */
 
 static void judge_bit(struct ledger *ledger, enum attest_check check, uint64_t value, uint64_t bit,
                       uint64_t set, uint64_t clear)
@@ -158,8 +155,7 @@ static void judge_bits(const struct snp_rule *rule, const struct snp_report *r,
 #undef X
 }
 
-/* --- firmware ----------------------------------------------------------------------------------
- */
+/* --- firmware --------------------------------------------------------------------------------- */
 
 static void judge_tcb(const struct snp_rule *rule, const struct snp_product *product,
                       const uint8_t tcb[static SNP_TCB_LEN], enum attest_check check,

@@ -10,8 +10,7 @@
 
 #include <neo/yaml.h>
 
-/* --- as written --------------------------------------------------------------------------------
- */
+/* --- as written ------------------------------------------------------------------------------- */
 
 enum {
 #define X(name, key) SNP_POLICY_KEY_##name,
@@ -73,8 +72,7 @@ struct snp_row {
 };
 extern const struct neo_yaml_field snp_row_fields[];
 
-/* --- compiled ----------------------------------------------------------------------------------
- */
+/* --- compiled --------------------------------------------------------------------------------- */
 
 /* `n` values of one known length, one behind the other. None: not asked for. */
 struct snp_values {

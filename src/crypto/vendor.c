@@ -37,8 +37,7 @@ struct vendor_crl {
     int64_t next_update; /* 0: it names none, and is never good */
 };
 
-/* --- certificates ------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 static bool read_time(const ASN1_TIME *text, int64_t *ret)
 {
@@ -167,8 +166,7 @@ bool vendor_cert_extension(const struct vendor_cert *cert, struct neo_bytes oid,
     return true;
 }
 
-/* --- revocation lists --------------------------------------------------------------------------
- */
+/* --- revocation lists ------------------------------------------------------------------------- */
 
 static void crl_free(struct vendor_crl *crl)
 {
@@ -208,8 +206,7 @@ static enum neo_code crl_from_der(struct neo_bytes der, const char *what, struct
     return NEO_OK;
 }
 
-/* --- bundles -----------------------------------------------------------------------------------
- */
+/* --- bundles ---------------------------------------------------------------------------------- */
 
 static bool grow(void *array, size_t len)
 {
@@ -322,8 +319,7 @@ void vendor_bundle_fini(struct vendor_bundle *bundle)
     *bundle = (struct vendor_bundle){.max = bundle->max};
 }
 
-/* --- the path ----------------------------------------------------------------------------------
- */
+/* --- the path --------------------------------------------------------------------------------- */
 
 static void store_freep(X509_STORE **store)
 {
@@ -449,8 +445,7 @@ enum vendor_verdict vendor_chain_verify(const struct vendor_chain *chain, struct
     return verdict;
 }
 
-/* --- signatures --------------------------------------------------------------------------------
- */
+/* --- signatures ------------------------------------------------------------------------------- */
 
 static void ecdsa_sig_freep(ECDSA_SIG **sig)
 {

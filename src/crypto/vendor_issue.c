@@ -23,8 +23,7 @@ static enum neo_code no_memory(struct neo_error *err)
     return openssl_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
 }
 
-/* --- keys --------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 /* Takes `pkey`. */
 static enum neo_code wrap(EVP_PKEY *pkey, struct vendor_key **ret, struct neo_error *err)
@@ -108,8 +107,7 @@ bool vendor_pem_append(struct neo_buffer *out, const char *label, struct neo_byt
            drain(bio, out, NULL) == NEO_OK;
 }
 
-/* --- certificates ------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 static void x509_name_freep(X509_NAME **name)
 {
@@ -280,8 +278,7 @@ enum neo_code vendor_crl_issue(const struct vendor_cert *issuer,
     return append_der(out, der, len, err);
 }
 
-/* --- signatures --------------------------------------------------------------------------------
- */
+/* --- signatures ------------------------------------------------------------------------------- */
 
 static void ecdsa_sig_freep(ECDSA_SIG **sig)
 {

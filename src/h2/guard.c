@@ -7,8 +7,8 @@
  * often. So a full bucket alone does not condemn: half of the streams that closed
  * lately must have been reset young and unanswered as well.
  *
- * Late frames. What was under way when we reset a stream or said GOAWAY is no
- * offence; both earn the peer a credit of frames that may come too late.
+ * Late frames. What was under way when we chose to reset a stream or said GOAWAY is
+ * no offence; both earn the peer a credit of frames that may come too late.
  *
  * PING. A peer that gets data may measure the path with a PING for each frame of
  * it (grpc-go does). One that only wants to know whether we live may ask every few
@@ -313,10 +313,11 @@ void h2_guard_sent_headers(struct h2_guard *g)
     forgive_pings(g);
 }
 
-void h2_guard_sent_reset(struct h2_guard *g)
+void h2_guard_sent_reset(struct h2_guard *g, bool own_choice)
 {
     g->counters.resets_sent++;
-    add_credit(&g->late_credit, LATE_FRAMES_PER_RESET, MOST_LATE_CREDIT);
+    if (own_choice)
+        add_credit(&g->late_credit, LATE_FRAMES_PER_RESET, MOST_LATE_CREDIT);
 }
 
 void h2_guard_sent_goaway(struct h2_guard *g)

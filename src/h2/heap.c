@@ -3,7 +3,7 @@
  * Blocks up to 512 bytes are rounded up to a multiple of 32 and return to a list
  * of their size; larger ones (nghttp2 has a handful for each session) go straight
  * back. A header in front of each block remembers its size, because nghttp2_mem's
- * free() is not told.
+ * `free` is not told.
  */
 #include "h2/heap.h"
 

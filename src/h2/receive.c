@@ -97,7 +97,7 @@ static int refuse_memory(struct h2 *h2, struct stream *s)
     return refuse_block(h2, s, H2_REFUSED_STREAM, h2_guard_blame(&h2->guard, h2->now));
 }
 
-static int refuse_name(struct h2 *h2, struct stream *s)
+static int refuse_field(struct h2 *h2, struct stream *s)
 {
     return refuse_block(h2, s, H2_PROTOCOL_ERROR, h2_guard_blame(&h2->guard, h2->now));
 }
@@ -221,7 +221,7 @@ static int response_field(struct h2 *h2, struct stream *s, const struct h2_heade
         const uint8_t *d = field->value.at;
         s->pub.status = (d[0] - '0') * 100 + (d[1] - '0') * 10 + (d[2] - '0');
         h2->block.informational = d[0] == '1';
-        return 0;
+        return d[0] == '0' ? refuse_field(h2, s) : 0;
     }
     if (h2->block.informational)
         return 0;
@@ -231,7 +231,7 @@ static int response_field(struct h2 *h2, struct stream *s, const struct h2_heade
 static int trailer_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
 {
     if (h2_is_reserved_in_trailers(field->name))
-        return refuse_name(h2, s);
+        return refuse_field(h2, s);
     return add_field(h2, s, *field) ? 0 : refuse_memory(h2, s);
 }
 

@@ -18,7 +18,7 @@
 enum {
     FRAME_HEAD = 9,
     TURN = 32 * 1024,
-    SHARE_WHEN_FULL = 4096, /* what a stream may queue while all together queue too much */
+    SHARE_WHEN_FULL = 512, /* what a stream may queue while all together queue too much */
     FEW_HEADERS = 32,
     CREDIT_SHARE = 8, /* credit is told when it is this part of the window */
 };
@@ -242,9 +242,10 @@ static void end_early(struct h2 *h2, const nghttp2_frame *frame)
 static int reset_sent(struct h2 *h2, const nghttp2_frame *frame)
 {
     struct stream *s = h2_stream_find(h2, frame->hd.stream_id);
+    bool own_choice = s != NULL && s->reset;
 
-    h2_guard_sent_reset(&h2->guard);
-    if (s != NULL && s->reset)
+    h2_guard_sent_reset(&h2->guard, own_choice);
+    if (own_choice)
         return 0;
     return h2_verdict(h2, h2_guard_blame(&h2->guard, h2->now));
 }

@@ -13,7 +13,7 @@
 
 #define REQUEST_PATIENCE (15 * NEO_NSEC_PER_SEC)
 
-enum { POOL_MAX = 256, FAIL_TEXT_MAX = 1024, STATUS_FIELDS = 4, ANSWER_FIELDS_MAX = 80 };
+enum { POOL_MAX = 256, FAIL_TEXT_MAX = 1024, ANSWER_FIELDS_MAX = 80, ENCODED_KEPT = 256 * 1024 };
 
 /* --- life -------------------------------------------------------------------------------- */
 
@@ -295,40 +295,58 @@ static bool send_headers(struct neo_call *call)
     return call->headers_sent;
 }
 
-/* Room behind a message's prefix; NULL when out of memory. */
-static uint8_t *reserve_message(struct neo_call *call, size_t len)
+/* False when out of memory. */
+static bool send_framed(struct neo_call *call, struct neo_bytes framed)
 {
     uint8_t *at = NULL;
 
     if (send_headers(call))
-        at = h2_send_reserve(conn_h2(call->peer->conn), call->stream, FRAME_PREFIX_LEN + len);
-    if (at == NULL)
-        return NULL;
-    frame_prefix(at, len);
-    return at + FRAME_PREFIX_LEN;
+        at = h2_send_reserve(conn_h2(call->peer->conn), call->stream, framed.len);
+    if (at != NULL)
+        memcpy(at, framed.at, framed.len);
+    return at != NULL;
 }
 
-/* Encodes straight into the stream's queue. False when that failed: then the call has ended. */
-static bool send_message(struct neo_call *call, const void *message)
+/* The worker's buffer, with room for a prefix; not for ever as large as the largest message. */
+static struct neo_buffer *message_buffer(struct worker *w)
 {
-    const struct neo_message_info *info = call->method->info->response;
-    struct neo_error err = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    if (w->encoded.cap > ENCODED_KEPT)
+        neo_buffer_fini(&w->encoded);
+    neo_buffer_clear(&w->encoded);
+    if (neo_buffer_reserve(&w->encoded, FRAME_PREFIX_LEN) == NULL)
+        return NULL;
+    w->encoded.len = FRAME_PREFIX_LEN;
+    return &w->encoded;
+}
 
-    if (neo_proto_encode(info, message, &out, &err) != NEO_OK) {
+static enum neo_reason encode(struct neo_call *call, const void *message, struct neo_buffer *out)
+{
+    struct neo_error err = {0};
+
+    switch ((int)neo_proto_encode(call->method->info->response, message, out, &err)) {
+    case NEO_OK:
+        frame_prefix(out->at, out->len - FRAME_PREFIX_LEN);
+        return NEO_REASON_NONE;
+    case NEO_RESOURCE_EXHAUSTED:
+        return NEO_REASON_OUT_OF_MEMORY;
+    default:
         neo_log_error(call->worker->server->options.log, "call.bad_response",
                       NEO_BYTES("method", call->method->path), NEO_STR("error", err.message));
-        call_end(call, NEO_REASON_HANDLER_BROKEN);
-        return false;
+        return NEO_REASON_HANDLER_BROKEN;
     }
-    uint8_t *at = reserve_message(call, out.len);
-    if (at == NULL) {
-        call_end(call, NEO_REASON_OUT_OF_MEMORY);
-        return false;
-    }
-    if (out.len > 0)
-        memcpy(at, out.at, out.len);
-    return true;
+}
+
+/* False when that failed: then the call has ended. */
+static bool send_message(struct neo_call *call, const void *message)
+{
+    struct neo_buffer *out = message_buffer(call->worker);
+    enum neo_reason reason = out == NULL ? NEO_REASON_OUT_OF_MEMORY : encode(call, message, out);
+
+    if (reason == NEO_REASON_NONE && !send_framed(call, neo_buffer_bytes(out)))
+        reason = NEO_REASON_OUT_OF_MEMORY;
+    if (reason != NEO_REASON_NONE)
+        call_end(call, reason);
+    return reason == NEO_REASON_NONE;
 }
 
 static const struct neo_status ok = {.code = NEO_OK, .processed = true};
@@ -362,13 +380,12 @@ enum neo_flow neo_call_send(struct neo_call *call, const void *response)
 
 enum neo_flow call_send_raw(struct neo_call *call, struct neo_bytes message)
 {
-    uint8_t *at = can_send(call) ? reserve_message(call, message.len) : NULL;
+    struct neo_buffer *out = can_send(call) ? message_buffer(call->worker) : NULL;
 
-    if (at == NULL)
+    if (out == NULL || !neo_buffer_append(out, message))
         return NEO_FLOW_GONE;
-    if (message.len > 0)
-        memcpy(at, message.at, message.len);
-    return flow_of(call);
+    frame_prefix(out->at, message.len);
+    return send_framed(call, neo_buffer_bytes(out)) ? flow_of(call) : NEO_FLOW_GONE;
 }
 
 void neo_call_finish(struct neo_call *call, const struct neo_status *status)

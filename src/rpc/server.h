@@ -173,9 +173,10 @@ struct worker {
     struct list watchers; /* of health; see builtin_health.c */
     struct list idle_calls;
     size_t n_idle_calls;
-    size_t n_calls;           /* not idle */
-    struct neo_arena scratch; /* of the message of a stream that is being handled */
-    uint64_t random;          /* jitter; never a secret */
+    size_t n_calls;            /* not idle */
+    struct neo_arena scratch;  /* of the message of a stream that is being handled */
+    struct neo_buffer encoded; /* a response on its way into its stream */
+    uint64_t random;           /* jitter; never a secret */
 
     struct neo_job update;
     struct neo_job stop;

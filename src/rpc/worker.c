@@ -248,6 +248,7 @@ void worker_free(struct worker *w)
         neo_free(neo_owner(link, struct neo_call, link));
     neo_loop_disarm(w->loop, &w->admission_wake);
     neo_arena_fini(&w->scratch);
+    neo_buffer_fini(&w->encoded);
     epoch_unref(w->shared.next);
     epoch_unref(w->epoch);
     neo_free(w);

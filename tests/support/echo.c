@@ -36,7 +36,7 @@ static void answer(struct neo_call *call, const struct neo_test_v1_Words *w)
     if (w->code != 0)
         neo_call_fail(call, (enum neo_code)w->code, "as asked");
     else
-        neo_test_v1_Echo_Say_reply(call, w);
+        neo_test_v1_Speech_Say_reply(call, w);
 }
 
 static void due(struct neo_timer *timer)
@@ -90,7 +90,7 @@ static void pump(struct neo_call *call, void *state)
 
     while (r->left > 0) {
         r->left--;
-        enum neo_flow flow = neo_test_v1_Echo_Repeat_send(call, &message);
+        enum neo_flow flow = neo_test_v1_Speech_Repeat_send(call, &message);
         if (flow != NEO_FLOW_MORE)
             return; /* writable or done will come */
     }
@@ -141,7 +141,7 @@ static void count_one(struct neo_call *call, const void *request, void *state)
 
 static void count_end(struct neo_call *call, void *state)
 {
-    neo_test_v1_Echo_Count_reply(call, &((struct counting *)state)->sum);
+    neo_test_v1_Speech_Count_reply(call, &((struct counting *)state)->sum);
 }
 
 static void count(struct neo_call *call, const struct neo_test_v1_Words *request, void *self)
@@ -157,7 +157,7 @@ static void count(struct neo_call *call, const struct neo_test_v1_Words *request
 static void chat_one(struct neo_call *call, const void *request, void *state)
 {
     (void)state;
-    (void)neo_test_v1_Echo_Chat_send(call, request);
+    (void)neo_test_v1_Speech_Chat_send(call, request);
 }
 
 static void chat_end(struct neo_call *call, void *state)
@@ -176,7 +176,7 @@ static void chat(struct neo_call *call, const struct neo_test_v1_Words *request,
     neo_call_on_stream(call, &events, self);
 }
 
-static const struct neo_test_v1_Echo_handlers handlers = {
+static const struct neo_test_v1_Speech_handlers handlers = {
     .Say = say,
     .Do = say,
     .Repeat = repeat,
@@ -223,7 +223,7 @@ struct neo_server *echo_server(struct echo_world *w, const struct neo_server_opt
     if (o.epoch.policy == NULL)
         o.epoch.policy = w->epoch.policy;
     check(neo_server_new(&o, &server, &err), &err);
-    check(neo_test_v1_Echo_add(server, &handlers, w, &err), &err);
+    check(neo_test_v1_Speech_add(server, &handlers, w, &err), &err);
     check(neo_server_listen(server, "127.0.0.1:0", &err), &err);
     return server;
 }

@@ -10,7 +10,7 @@
 
 #include "support/pki.h"
 
-#include <neo/test/v1/echo.neo.h>
+#include <neo/test/v1/words.neo.h>
 
 struct echo_world {
     struct pki *pki;

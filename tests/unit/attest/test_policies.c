@@ -11,8 +11,7 @@
 
 #include <neo/memory.h>
 
-/* --- every key decides ---------------------------------------------------------------------------
- */
+/* --- every key decides ------------------------------------------------------------------------ */
 
 struct sensitivity {
     const char *key;
@@ -290,8 +289,7 @@ TEST(of_several_rows_one_must_hold_as_a_whole_and_the_nearest_is_shown)
     machine_fini(&m);
 }
 
-/* --- what does not load --------------------------------------------------------------------------
- */
+/* --- what does not load ----------------------------------------------------------------------- */
 
 static void expect_refusal(const char *text, bool development, enum neo_code code,
                            const char *message)
@@ -445,8 +443,7 @@ TEST(what_surrounds_the_rows_is_as_strict)
                    "\"function-service\" has a policy already, at attest.yaml:2");
 }
 
-/* --- what does -----------------------------------------------------------------------------------
- */
+/* --- what does -------------------------------------------------------------------------------- */
 
 TEST(documents_of_other_kinds_are_left_to_others_and_no_document_asks_nothing)
 {

@@ -14,8 +14,7 @@ static const char any_vlek[] =
         assert_string_equal(neo_attest_reason_text(reason_), (why));                               \
     } while (0)
 
-/* --- what is accepted ----------------------------------------------------------------------------
- */
+/* --- what is accepted ------------------------------------------------------------------------- */
 
 TEST(every_product_is_accepted_by_a_strict_policy_with_either_key)
 {
@@ -84,8 +83,7 @@ TEST(an_accepted_appraisal_says_who_when_and_how)
     machine_fini(&m);
 }
 
-/* --- the certificate must be this report's -------------------------------------------------------
- */
+/* --- the certificate must be this report's ---------------------------------------------------- */
 
 TEST(a_certificate_of_another_chip_is_refused)
 {
@@ -163,8 +161,7 @@ TEST(the_certificates_product_must_be_that_of_its_root)
     machine_fini(&m);
 }
 
-/* --- roles ---------------------------------------------------------------------------------------
- */
+/* --- roles ------------------------------------------------------------------------------------ */
 
 TEST(a_vlek_never_stands_in_for_a_vcek_nor_the_other_way_round)
 {
@@ -277,8 +274,7 @@ TEST(a_root_of_another_name_is_refused_even_when_it_is_the_trusted_one)
     machine_fini(&m);
 }
 
-/* --- the path ------------------------------------------------------------------------------------
- */
+/* --- the path --------------------------------------------------------------------------------- */
 
 TEST(a_path_that_has_expired_anywhere_is_refused_as_expired)
 {
@@ -407,8 +403,7 @@ TEST(a_list_of_another_root_is_no_concern_of_ours)
     machine_fini(&milan);
 }
 
-/* --- signature and binder ------------------------------------------------------------------------
- */
+/* --- signature and binder --------------------------------------------------------------------- */
 
 static enum neo_attest_reason raw_verdict(const struct machine *m, const uint8_t *report,
                                           enum neo_evidence_kind kind, const uint8_t *binder)
@@ -485,8 +480,7 @@ TEST(a_signature_out_of_range_or_by_another_key_is_refused)
     machine_fini(&m);
 }
 
-/* --- simulated stays simulated -------------------------------------------------------------------
- */
+/* --- simulated stays simulated ---------------------------------------------------------------- */
 
 TEST(simulated_evidence_called_genuine_is_refused)
 {
@@ -560,8 +554,7 @@ TEST(a_trust_outside_development_can_never_accept_simulated_evidence)
     machine_fini(&m);
 }
 
-/* --- failing closed ------------------------------------------------------------------------------
- */
+/* --- failing closed --------------------------------------------------------------------------- */
 
 TEST(without_a_policy_for_the_service_nothing_is_accepted)
 {

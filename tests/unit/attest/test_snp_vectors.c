@@ -117,8 +117,7 @@ static enum neo_check_result result_of(const struct neo_appraisal *a, const char
     return NEO_CHECK_FAIL;
 }
 
-/* --- the recorded machines -----------------------------------------------------------------------
- */
+/* --- the recorded machines -------------------------------------------------------------------- */
 
 static const struct machine {
     const char *report;
@@ -333,8 +332,7 @@ TEST(a_turin_certificate_reads_as_one)
     neo_buffer_fini(&chain);
 }
 
-/* --- bits and bytes ------------------------------------------------------------------------------
- */
+/* --- bits and bytes --------------------------------------------------------------------------- */
 
 TEST(no_bit_of_the_signed_region_can_be_turned)
 {
@@ -373,8 +371,7 @@ TEST(no_bit_of_the_signed_region_can_be_turned)
     neo_attest_trust_unref(trust);
 }
 
-/* --- EXPECTED.json -------------------------------------------------------------------------------
- */
+/* --- EXPECTED.json ---------------------------------------------------------------------------- */
 
 static void expect_hex(struct neo_json *r, const uint8_t *at, size_t len)
 {
@@ -549,8 +546,7 @@ TEST(every_field_of_every_recorded_report_reads_as_expected_and_writes_back)
     neo_buffer_fini(&text);
 }
 
-/* --- NEGATIVES.json ------------------------------------------------------------------------------
- */
+/* --- NEGATIVES.json --------------------------------------------------------------------------- */
 
 static void apply(struct neo_json *r, struct neo_buffer *bytes)
 {

@@ -116,6 +116,11 @@ static const struct h2_events events = {
     .pong = pong,
 };
 
+const struct h2_events *peer_events(void)
+{
+    return &events;
+}
+
 void peer_start(struct peer *p, bool server, const struct h2_limits *limits)
 {
     struct h2_options options = {.server = server, .events = &events, .owner = p};

@@ -34,6 +34,9 @@ struct peer {
     void (*on_headers)(struct peer *p, struct h2_stream *s);
 };
 
+/* What a peer listens to; its owner must be the peer. */
+const struct h2_events *peer_events(void);
+
 void peer_start(struct peer *p, bool server, const struct h2_limits *limits);
 void peer_stop(struct peer *p);
 

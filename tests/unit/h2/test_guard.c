@@ -173,12 +173,12 @@ TEST(each_data_frame_we_send_earns_a_ping_and_ten_window_updates)
     assert_int_equal(g.counters.glitches, 0);
 }
 
-TEST(what_was_under_way_when_we_reset_is_forgiven)
+TEST(what_was_under_way_when_we_chose_to_reset_is_forgiven)
 {
     struct h2_guard g = new_guard(true);
     const uint8_t data[10] = {0, 0, 1, 0, 0, 0, 0, 0, 1, 'x'};
 
-    h2_guard_sent_reset(&g);
+    h2_guard_sent_reset(&g, true);
     for (int i = 0; i < 200; i++) {
         assert_true(h2_guard_scan(&g, neo_bytes(data, sizeof(data)), 0));
         assert_true(h2_guard_settle(&g, 0));
@@ -251,6 +251,22 @@ TEST(the_ninth_continuation_of_one_block_is_too_many)
     assert_int_equal(g.attack, H2_ATTACK_CONTINUATION);
 }
 
+TEST(empty_continuations_are_glitches_even_in_blocks_of_eight)
+{
+    struct h2_guard g = new_guard(true);
+    const uint8_t headers[] = {0, 0, 0, 1, 0, 0, 0, 0, 1};
+    const uint8_t more[] = {0, 0, 0, 9, 0, 0, 0, 0, 1};
+    int blocks = 0;
+    bool welcome = true;
+
+    for (; welcome; blocks++) {
+        assert_true(h2_guard_scan(&g, neo_bytes(headers, sizeof(headers)), 0));
+        for (int i = 0; i < 8 && welcome; i++)
+            welcome = h2_guard_scan(&g, neo_bytes(more, sizeof(more)), 0);
+    }
+    assert_int_equal(blocks, 125);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,10 +283,11 @@ int main(void)
         cmocka_unit_test(patient_pings_are_welcome_for_ever),
         cmocka_unit_test(sending_wipes_the_slate_of_pings),
         cmocka_unit_test(each_data_frame_we_send_earns_a_ping_and_ten_window_updates),
-        cmocka_unit_test(what_was_under_way_when_we_reset_is_forgiven),
+        cmocka_unit_test(what_was_under_way_when_we_chose_to_reset_is_forgiven),
         cmocka_unit_test(counts_the_same_however_the_bytes_are_cut),
         cmocka_unit_test(skips_the_preface_of_a_client),
         cmocka_unit_test(the_ninth_continuation_of_one_block_is_too_many),
+        cmocka_unit_test(empty_continuations_are_glitches_even_in_blocks_of_eight),
     };
     return cmocka_run_group_tests_name("h2/guard", tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ static enum neo_code say(struct neo_channel *channel, const struct neo_call_opti
 {
     struct neo_test_v1_Words reply;
 
-    return neo_test_v1_Echo_Say(channel, options, &words, &reply, arena, ret_status);
+    return neo_test_v1_Speech_Say(channel, options, &words, &reply, arena, ret_status);
 }
 
 TEST(a_call_comes_back_with_what_was_sent)
@@ -52,7 +52,7 @@ TEST(a_call_comes_back_with_what_was_sent)
 
     setup(&o);
     neo_arena_init(&arena, 1 << 20);
-    assert_int_equal(neo_test_v1_Echo_Say(o.channel, NULL, &request, &reply, &arena, &status),
+    assert_int_equal(neo_test_v1_Speech_Say(o.channel, NULL, &request, &reply, &arena, &status),
                      NEO_OK);
     assert_true(neo_bytes_is(reply.text, "hello"));
     assert_int_equal(reply.count, 7);
@@ -146,12 +146,12 @@ TEST(a_server_stream_brings_every_message_in_order)
     unsigned n = 0;
 
     setup(&o);
-    assert_int_equal(neo_test_v1_Echo_Repeat_stream(o.channel, NULL, &request, &stream, &err),
+    assert_int_equal(neo_test_v1_Speech_Repeat_stream(o.channel, NULL, &request, &stream, &err),
                      NEO_OK);
     for (;;) {
         struct neo_arena arena;
         neo_arena_init(&arena, 1 << 20);
-        bool more = neo_test_v1_Echo_Repeat_stream_next(stream, &reply, &arena);
+        bool more = neo_test_v1_Speech_Repeat_stream_next(stream, &reply, &arena);
         if (more)
             assert_int_equal(reply.text.len, 100);
         neo_arena_fini(&arena);
@@ -174,10 +174,10 @@ TEST(a_reader_that_does_not_read_holds_back_the_server)
     struct one o;
 
     setup(&o);
-    assert_int_equal(neo_test_v1_Echo_Repeat_stream(o.channel, NULL, &request, &stream, &err),
+    assert_int_equal(neo_test_v1_Speech_Repeat_stream(o.channel, NULL, &request, &stream, &err),
                      NEO_OK);
     neo_arena_init(&arena, 1 << 20);
-    assert_true(neo_test_v1_Echo_Repeat_stream_next(stream, &reply, &arena));
+    assert_true(neo_test_v1_Speech_Repeat_stream_next(stream, &reply, &arena));
     neo_arena_fini(&arena);
     usleep(300000);
     /* 1 GB was asked for; what is under way is windows and queues. */
@@ -203,17 +203,17 @@ TEST(a_client_stream_is_counted_and_answered)
     struct one o;
 
     setup(&o);
-    assert_int_equal(neo_test_v1_Echo_Count_stream(o.channel, NULL, &stream, &err), NEO_OK);
+    assert_int_equal(neo_test_v1_Speech_Count_stream(o.channel, NULL, &stream, &err), NEO_OK);
     for (int i = 0; i < 2000; i++) {
         struct neo_test_v1_Words w = {.text = NEO_LIT("0123456789")};
-        assert_int_equal(neo_test_v1_Echo_Count_stream_send(stream, &w), NEO_OK);
+        assert_int_equal(neo_test_v1_Speech_Count_stream_send(stream, &w), NEO_OK);
     }
     neo_stream_close_send(stream);
     neo_arena_init(&arena, 1 << 20);
-    assert_true(neo_test_v1_Echo_Count_stream_next(stream, &reply, &arena));
+    assert_true(neo_test_v1_Speech_Count_stream_next(stream, &reply, &arena));
     assert_int_equal(reply.count, 2000);
     assert_int_equal(reply.size, 20000);
-    assert_false(neo_test_v1_Echo_Count_stream_next(stream, &reply, &arena));
+    assert_false(neo_test_v1_Speech_Count_stream_next(stream, &reply, &arena));
     assert_int_equal(neo_stream_status(stream)->code, NEO_OK);
     neo_arena_fini(&arena);
     neo_stream_free(stream);
@@ -229,18 +229,18 @@ TEST(a_chat_goes_back_and_forth)
     struct one o;
 
     setup(&o);
-    assert_int_equal(neo_test_v1_Echo_Chat_stream(o.channel, NULL, &stream, &err), NEO_OK);
+    assert_int_equal(neo_test_v1_Speech_Chat_stream(o.channel, NULL, &stream, &err), NEO_OK);
     for (uint32_t i = 0; i < 100; i++) {
         struct neo_test_v1_Words w = {.count = i};
-        assert_int_equal(neo_test_v1_Echo_Chat_stream_send(stream, &w), NEO_OK);
+        assert_int_equal(neo_test_v1_Speech_Chat_stream_send(stream, &w), NEO_OK);
         neo_arena_init(&arena, 1 << 20);
-        assert_true(neo_test_v1_Echo_Chat_stream_next(stream, &reply, &arena));
+        assert_true(neo_test_v1_Speech_Chat_stream_next(stream, &reply, &arena));
         assert_int_equal(reply.count, i);
         neo_arena_fini(&arena);
     }
     neo_stream_close_send(stream);
     neo_arena_init(&arena, 1 << 20);
-    assert_false(neo_test_v1_Echo_Chat_stream_next(stream, &reply, &arena));
+    assert_false(neo_test_v1_Speech_Chat_stream_next(stream, &reply, &arena));
     assert_int_equal(neo_stream_status(stream)->code, NEO_OK);
     neo_arena_fini(&arena);
     neo_stream_free(stream);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/watch.h"
+#include "common/watchers.h"
 
 #include <neo/memory.h>
 
@@ -8,20 +8,20 @@
 struct watcher {
     struct watcher *next; /* this and `posted` under the list's lock */
     bool posted;
-    struct watch_list *list;
+    struct watchers *list;
     struct neo_call *call; /* referenced */
     struct neo_job job;
     bool over; /* the call's worker only */
     char key[64];
 };
 
-void watch_init(struct watch_list *list, watch_send_fn *send, void *self)
+void watchers_init(struct watchers *list, watch_send_fn *send, void *self)
 {
-    *list = (struct watch_list){.send = send, .self = self};
+    *list = (struct watchers){.send = send, .self = self};
     (void)pthread_mutex_init(&list->lock, NULL);
 }
 
-void watch_fini(struct watch_list *list)
+void watchers_fini(struct watchers *list)
 {
     (void)pthread_mutex_destroy(&list->lock);
 }
@@ -66,7 +66,7 @@ static void done(struct neo_call *call, const struct neo_status *status, void *s
 
 static const struct neo_stream_events events = {.done = done};
 
-void watch_add(struct watch_list *list, struct neo_call *call, struct neo_bytes key)
+void watchers_add(struct watchers *list, struct neo_call *call, struct neo_bytes key)
 {
     struct watcher *w = neo_alloc(sizeof(*w));
 
@@ -84,7 +84,7 @@ void watch_add(struct watch_list *list, struct neo_call *call, struct neo_bytes 
     list->send(call, w->key, list->self);
 }
 
-void watch_tell(struct watch_list *list)
+void watchers_tell(struct watchers *list)
 {
     (void)pthread_mutex_lock(&list->lock);
     for (struct watcher *w = list->first; w != NULL; w = w->next)
