@@ -93,6 +93,8 @@ struct neo_server *neo_mesh_server(struct neo_mesh *mesh);
 struct neo_runtime *neo_mesh_runtime(struct neo_mesh *mesh);
 struct neo_metrics *neo_mesh_metrics(struct neo_mesh *mesh);
 const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh);
+/* Our name in the registry. */
+const char *neo_mesh_instance(const struct neo_mesh *mesh);
 const char *neo_mesh_state_dir(const struct neo_mesh *mesh);
 /* "127.0.0.1:43121"; NULL before neo_mesh_listen(). */
 const char *neo_mesh_address(const struct neo_mesh *mesh);

@@ -173,6 +173,11 @@ const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh)
     return &mesh->log;
 }
 
+const char *neo_mesh_instance(const struct neo_mesh *mesh)
+{
+    return mesh->instance;
+}
+
 const char *neo_mesh_state_dir(const struct neo_mesh *mesh)
 {
     return mesh->state_dir;
