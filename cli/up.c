@@ -76,7 +76,7 @@ static enum neo_code await(const char *name, int pid, char *address, size_t len,
                            struct neo_error *err)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
-    char path[PATH_LEN], log[PATH_LEN], pid_file[PATH_LEN], why[400];
+    char path[PATH_LEN], log[PATH_LEN], pid_file[PATH_LEN], why[PATH_LEN + 16];
     int now_pid;
 
     dir_path(path, "run/%s.address", name);
