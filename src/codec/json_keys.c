@@ -101,8 +101,8 @@ enum json_keys_added json_keys_add(struct json_keys *keys, struct neo_arena *are
 
     if (key.len > UINT32_MAX)
         return JSON_KEYS_MEMORY;
-    if (keys->len >= FEW && keys->len >= keys->mask / 2 &&
-        !make_index(keys, arena, keys->mask == 0 ? FIRST_INDEX : (keys->mask + 1) * 4))
+    if (keys->len >= FEW && keys->len >= keys->mask / 4 * 3 &&
+        !make_index(keys, arena, keys->mask == 0 ? FIRST_INDEX : (keys->mask + 1) * 2))
         return JSON_KEYS_MEMORY;
     if (keys->mask == 0) {
         if (has_few(keys, key))
