@@ -302,7 +302,8 @@ TEST(a_denial_for_everyone_binds_everyone)
 TEST(a_service_has_the_rules_of_its_roles)
 {
     struct neo_policy *policy =
-        compile("service: c\nroles: [scheduler, ghost]\n---\n"
+        compile("service: c\nroles: [ghost, scheduler, auditor]\n---\n"
+                "role: auditor\nallowed_calls: [{target_service: t, operations: [Read]}]\n---\n"
                 "role: scheduler\n"
                 "allowed_calls: [{target_service: t, operations: [Run]}]\n"
                 "denied_calls: [{target_service: t, operations: [Stop]}]\n---\n"
@@ -310,6 +311,7 @@ TEST(a_service_has_the_rules_of_its_roles)
                 "service: scheduler\n");
 
     assert_int_equal(ask(policy, "c", "t", "Run"), NEO_ALLOW);
+    assert_int_equal(ask(policy, "c", "t", "Read"), NEO_ALLOW);
     assert_int_equal(ask(policy, "c", "t", "Stop"), NEO_DENY);
     assert_int_equal(ask(policy, "d", "t", "Run"), NEO_DENY);
     assert_int_equal(ask(policy, "d", "t", "Stop"), NEO_ALLOW);
@@ -464,7 +466,8 @@ TEST(conditions_that_cannot_be_meant_are_refused)
 {
     static const char *const hours[] = {"8:00-18:00",  "08:00-18:00 ", "08:00",       "24:00-06:00",
                                         "08:60-09:00", "08:00-24:01",  "08:00-08:00", "0800-1800",
-                                        "08:00_18:00", "aa:00-18:00",  "08:00-25:00"};
+                                        "08:00_18:00", "aa:00-18:00",  "08:00-25:00", "1/:00-18:00",
+                                        "0::00-18:00"};
     char text[256];
 
     for (size_t i = 0; i < NEO_COUNT(hours); i++) {
@@ -493,6 +496,14 @@ TEST(conditions_that_cannot_be_meant_are_refused)
     assert_refused("service: c\nallowed_calls:\n  - target_service: t\n    operations: [M]\n"
                    "    when: {metadata: {x-a: [c], X-A: [b]}}\n",
                    "p.yaml:5:33: \"X-A\" is no metadata key to decide by; write a-z 0-9 - _ . and "
+                   "not -bin");
+    assert_refused("service: c\nallowed_calls:\n  - target_service: t\n    operations: [M]\n"
+                   "    when: {metadata: {-bin: [b]}}\n",
+                   "p.yaml:5:23: \"-bin\" is no metadata key to decide by; write a-z 0-9 - _ . and "
+                   "not -bin");
+    assert_refused("service: c\nallowed_calls:\n  - target_service: t\n    operations: [M]\n"
+                   "    when: {metadata: {Xa: [b]}}\n",
+                   "p.yaml:5:23: \"Xa\" is no metadata key to decide by; write a-z 0-9 - _ . and "
                    "not -bin");
     assert_refused("service: c\nallowed_calls:\n  - target_service: t\n    operations: [M]\n"
                    "    when: {metadata: {}}\n",
