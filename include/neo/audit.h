@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * neo/audit.h - who asked for what, what was decided, and why: records that cannot be altered unseen.
+ * neo/audit.h - who asked for what, what was decided, and why: records that cannot be altered
+ * unseen.
  *
  * One JSON object a line. Each line carries the SHA-256 of the line before it, so a
  * changed, missing, reordered or cut line breaks the chain; a signed checkpoint
@@ -46,24 +47,30 @@ struct neo_audit_record {
     const char *evidence; /* digest of the appraised evidence, hex; NULL: none */
 };
 
+/* At most so many lines follow a checkpoint before the next. */
+enum { NEO_AUDIT_CHECKPOINT_RECORDS = 1000 };
+
 struct neo_audit_chain {
-    uint8_t previous[NEO_SHA256_LEN];
-    uint64_t sequence;
+    uint8_t previous[NEO_SHA256_LEN]; /* hash of the last line */
+    uint64_t sequence;                /* of the last line; the first is 1 */
+    uint64_t checkpoint; /* sequence of the last checkpoint; lines after it are unsigned */
 };
 
 /* Starts a new chain. */
 void neo_audit_chain_init(struct neo_audit_chain *chain);
-/* Appends one line. */
+/* Appends one line. False, and nothing changed, when `out` is full. */
 bool neo_audit_append(struct neo_audit_chain *chain, const struct neo_audit_record *record,
                       struct neo_buffer *out);
-/* Appends a checkpoint signed with `key`. */
+/* Appends a checkpoint signed with `key`; on failure nothing has changed. */
 NEO_MUST_CHECK enum neo_code neo_audit_checkpoint(struct neo_audit_chain *chain, int64_t wall_nsec,
-                                                  const struct neo_key *key,
-                                                  struct neo_buffer *out, struct neo_error *err);
+                                                  const struct neo_key *key, struct neo_buffer *out,
+                                                  struct neo_error *err);
 
 /*
- * Checks a whole file: DATA_LOSS with the line that breaks the chain. `spki` verifies the checkpoints;
- * empty: they are only chained. On success `*ret` continues the chain.
+ * Checks a whole file: DATA_LOSS with the line that breaks the chain. `spki` verifies the
+ * checkpoints; empty: they are only chained. On success `*ret` continues the chain. Not to be seen
+ * in the text alone: that lines after its last checkpoint were cut off, or that all of it is an
+ * older copy. For that, compare ret->sequence with what is known from elsewhere.
  */
 NEO_MUST_CHECK enum neo_code neo_audit_verify(struct neo_bytes text, struct neo_bytes spki,
                                               struct neo_audit_chain *ret, struct neo_error *err);

@@ -24,7 +24,8 @@ struct neo_histogram;
 enum neo_metric_kind {
     NEO_COUNTER,
     NEO_GAUGE,
-    NEO_HISTOGRAM, /* seconds; buckets of OpenTelemetry's rpc.server.call.duration, finer below 5 ms */
+    NEO_HISTOGRAM, /* seconds; buckets of OpenTelemetry's rpc.server.call.duration, finer below 5 ms
+                    */
 };
 
 /* NULL when out of memory. Release with neo_metrics_free(). */
@@ -40,6 +41,7 @@ struct neo_family *neo_metrics_family(struct neo_metrics *metrics, const char *n
 struct neo_counter *neo_counter(struct neo_family *family, const struct neo_bytes *values);
 struct neo_histogram *neo_histogram(struct neo_family *family, const struct neo_bytes *values);
 
+/* Counting on NULL does nothing. A gauge is set, or added to (down by adding -1), but not both. */
 void neo_counter_add(struct neo_counter *counter, uint64_t n);
 void neo_gauge_set(struct neo_counter *gauge, int64_t value);
 uint64_t neo_counter_get(const struct neo_counter *counter);

@@ -18,9 +18,12 @@ struct neo_trace {
 
 enum { NEO_TRACEPARENT_LEN = 55 };
 
+/* Flags; others are dropped. */
+enum { NEO_TRACE_SAMPLED = 1, NEO_TRACE_RANDOM = 2 };
+
 /* False when malformed; `*ret` is untouched then. */
 bool neo_trace_parse(struct neo_bytes traceparent, struct neo_trace *ret);
-/* A new trace: random ids, sampled. */
+/* A new trace: random ids, sampled. The ids are distinct but not secret. */
 struct neo_trace neo_trace_new(void);
 /* The same trace, a new span. */
 struct neo_trace neo_trace_child(const struct neo_trace *parent);

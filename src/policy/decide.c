@@ -187,6 +187,7 @@ static struct neo_policy_answer refuse(const struct neo_policy *policy,
         if (n > 0)
             answer.rule = principals[0]->place;
         answer.nearest = nearest_place(policy, q, principals, n);
+        answer.by_default = true;
         answer.reason = "no rule allows it";
     }
     return answer;

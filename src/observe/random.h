@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * observe/random.h - names made of random bits.
+ *
+ * Both are per thread, without locks, and start anew in the child of a fork.
+ */
+#ifndef NEO_OBSERVE_RANDOM_H
+#define NEO_OBSERVE_RANDOM_H
+
+#include <stdint.h>
+
+/* Distinct, but who sees some can compute the rest: for traces and spans. */
+uint64_t random_distinct(void);
+/* From the kernel's generator: nobody can guess it. */
+uint64_t random_unguessable(void);
+
+#endif
