@@ -62,7 +62,8 @@ function(neo_unit_tests layer)
 endfunction()
 
 # neo_sim_tests(folder modules...): tests/<folder>/test_<module>.c, linked with the simulated twin of
-# src/io (tests/support/sim.h) in place of the real one. NEO_SIM is defined.
+# src/io (tests/support/sim.h) in place of the real one. NEO_SIM is defined. A failed assertion ends
+# the program at once: the teardown of a test that broke off would end it with another complaint.
 function(neo_sim_tests folder)
     string(REPLACE "/" "." name ${folder})
     foreach(module IN LISTS ARGN)
@@ -73,7 +74,7 @@ function(neo_sim_tests folder)
         set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         add_test(NAME ${target} COMMAND ${target})
         set_tests_properties(${target} PROPERTIES TIMEOUT 120
-            ENVIRONMENT "NEO_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+            ENVIRONMENT "NEO_SOURCE_DIR=${PROJECT_SOURCE_DIR};CMOCKA_TEST_ABORT=1")
     endforeach()
 endfunction()
 

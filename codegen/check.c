@@ -69,8 +69,7 @@ enum neo_code check_field(const struct model_type *type, const struct neo_descri
     return NEO_OK;
 }
 
-/* --- collisions --------------------------------------------------------------------------------
- */
+/* --- collisions ------------------------------------------------------------------------------- */
 
 struct list {
     const char **at;

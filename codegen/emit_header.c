@@ -35,8 +35,7 @@ static const char *c_type(const struct emit *e, const struct model_field *f)
     return type != NULL ? type : "";
 }
 
-/* --- enums -------------------------------------------------------------------------------------
- */
+/* --- enums ------------------------------------------------------------------------------------ */
 
 static void put_enum(const struct emit *e, const struct model_type *type)
 {
@@ -60,8 +59,7 @@ static void put_enum(const struct emit *e, const struct model_type *type)
     emit(e, "};\nextern const struct neo_enum_info %s_info;\n\n", type->symbol);
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static void put_oneof_numbers(const struct emit *e, const struct model_type *type)
 {
@@ -138,8 +136,7 @@ static void put_wrappers(const struct emit *e, const struct model_type *type)
          s, s, s);
 }
 
-/* --- the file ----------------------------------------------------------------------------------
- */
+/* --- the file --------------------------------------------------------------------------------- */
 
 static void put_includes(const struct emit *e)
 {

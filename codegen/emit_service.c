@@ -48,8 +48,7 @@ static struct method method_of(const struct emit *e, size_t service, size_t inde
     };
 }
 
-/* --- skeletons ---------------------------------------------------------------------------------
- */
+/* --- skeletons -------------------------------------------------------------------------------- */
 
 static void put_handlers(const struct emit *e, size_t service, size_t n_methods)
 {
@@ -95,8 +94,7 @@ static void put_answer(const struct emit *e, const struct method *m)
              m->symbol, m->response);
 }
 
-/* --- stubs -------------------------------------------------------------------------------------
- */
+/* --- stubs ------------------------------------------------------------------------------------ */
 
 static void put_blocking_unary(const struct emit *e, const struct method *m)
 {
@@ -201,8 +199,7 @@ void emit_service_header(const struct emit *e, size_t index)
     }
 }
 
-/* --- tables ------------------------------------------------------------------------------------
- */
+/* --- tables ----------------------------------------------------------------------------------- */
 
 static void put_method(const struct emit *e, const struct method *m, const char *service)
 {

@@ -54,8 +54,7 @@ static void put_quoted(const struct emit *e, const char *text)
     emit(e, "\"");
 }
 
-/* --- enums -------------------------------------------------------------------------------------
- */
+/* --- enums ------------------------------------------------------------------------------------ */
 
 static void put_enum(const struct emit *e, const struct model_type *type)
 {
@@ -73,8 +72,7 @@ static void put_enum(const struct emit *e, const struct model_type *type)
          type->symbol, type->full_name, d->value.len, type->symbol);
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -150,8 +148,7 @@ static void put_message(const struct emit *e, const struct model_type *type)
     emit(e, "    .file = &%s_file,\n};\n\n", e->file->symbol);
 }
 
-/* --- the file ----------------------------------------------------------------------------------
- */
+/* --- the file --------------------------------------------------------------------------------- */
 
 /* A varint at *at; false at the end. For bytes that protoc made: no need to be strict. */
 static bool take_varint(struct neo_bytes *at, uint64_t *ret)

@@ -25,8 +25,7 @@ static enum neo_code out_of_memory(struct neo_error *err)
     return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
 }
 
-/* --- lookups -----------------------------------------------------------------------------------
- */
+/* --- lookups ---------------------------------------------------------------------------------- */
 
 const struct model_file *model_file(const struct model *m, struct neo_bytes name)
 {
@@ -98,8 +97,7 @@ struct model_comment model_comment(const struct model_file *file, struct model_p
     return (struct model_comment){0};
 }
 
-/* --- types -------------------------------------------------------------------------------------
- */
+/* --- types ------------------------------------------------------------------------------------ */
 
 static struct model_type *add_type(struct model *m, struct model_file *file, const char *scope,
                                    struct neo_bytes name, struct model_path path)
@@ -225,8 +223,7 @@ static enum neo_code index_types(struct model *m, struct neo_error *err)
     return NEO_OK;
 }
 
-/* --- fields ------------------------------------------------------------------------------------
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 static bool is_proto3(const struct model_file *file)
 {
@@ -311,8 +308,7 @@ static enum neo_code link_message(const struct model *m, struct model_type *type
     return check_members(m, type, err);
 }
 
-/* --- files -------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static enum neo_code read_file(struct model *m, struct neo_bytes wire, struct model_file *file,
                                struct neo_error *err)

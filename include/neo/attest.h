@@ -54,7 +54,10 @@ const char *neo_evidence_kind_text(enum neo_evidence_kind kind);
     X(ROLE, "role")                                                                                \
     X(IDENTITY, "identity")                                                                        \
     X(PROTOCOL, "protocol")                                                                        \
-    X(RATE_LIMITED, "rate-limited")
+    X(RATE_LIMITED, "rate-limited")                                                                \
+    X(TIMEOUT, "timeout")                                                                          \
+    X(ATTESTER, "attester")                                                                        \
+    X(PEER_REFUSED, "peer-refused")
 enum neo_attest_reason {
 #define X(name, text) NEO_ATTEST_##name,
     NEO_ATTEST_REASONS(X)

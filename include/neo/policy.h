@@ -32,7 +32,7 @@ NEO_MUST_CHECK enum neo_code neo_policy_compile(const struct neo_document *docum
                                                 struct neo_policy **ret, struct neo_error *err);
 struct neo_policy *neo_policy_ref(struct neo_policy *policy);
 void neo_policy_unref(struct neo_policy *policy);
-/* First 8 bytes of SHA-256-like identity over the documents, as 16 hex digits: for records. */
+/* 16 hex digits of a digest over the texts, whatever their names and order: for records. */
 const char *neo_policy_version(const struct neo_policy *policy);
 
 struct neo_policy_question {
@@ -58,11 +58,13 @@ struct neo_policy_answer {
     enum neo_verdict verdict;
     struct neo_place rule;    /* what decided: the rule, or the caller's document when no rule fits */
     struct neo_place nearest; /* on default deny: the rule that came closest; file NULL: none */
+    bool by_default;          /* no rule spoke, for or against */
     const char *reason;       /* static: "allowed by rule", "denied by rule", "no rule allows it",
-                                 "condition does not hold: attested", ... */
+                                 "caller has no identity", "condition does not hold: attested" (or
+                                 hours, metadata, on_behalf_of) */
 };
 
-/* At most a few string compares; never allocates. */
+/* A few look-ups and string compares; never allocates. A rule's place is that of the operation. */
 struct neo_policy_answer neo_policy_decide(const struct neo_policy *policy,
                                            const struct neo_policy_question *q);
 

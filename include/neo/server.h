@@ -56,8 +56,9 @@ struct neo_server_options {
     struct neo_audit_sink *audit;  /* borrowed */
     struct neo_metrics *metrics;   /* borrowed; may be NULL */
     const struct neo_log *log;     /* borrowed; may be NULL */
-    bool allow_anonymous; /* a peer without certificate may connect; policy still decides its calls */
-    size_t max_message;            /* 0: 4 MiB */
+    bool allow_anonymous; /* a peer without certificate may connect; policy still decides its calls
+                           */
+    size_t max_message;   /* 0: 4 MiB */
     unsigned max_connections_per_identity; /* 0: 64 */
     unsigned max_in_flight;                /* calls in handlers per server; 0: 1000 */
     neo_nsec max_deadline;                 /* caps what a caller asks for unary calls; 0: 5 min */
@@ -69,8 +70,9 @@ NEO_MUST_CHECK enum neo_code neo_server_new(const struct neo_server_options *opt
                                             struct neo_server **ret, struct neo_error *err);
 
 /*
- * `handlers` is the generated struct pkg_Svc_handlers: one function pointer per method, in the order of
- * info->methods; a NULL one answers UNIMPLEMENTED. Borrows it and `self` until the server is freed.
+ * `handlers` is the generated struct pkg_Svc_handlers: one function pointer per method, in the
+ * order of info->methods; a NULL one answers UNIMPLEMENTED. Borrows it and `self` until the server
+ * is freed.
  */
 NEO_MUST_CHECK enum neo_code neo_server_add(struct neo_server *server,
                                             const struct neo_service_info *info,
@@ -91,6 +93,10 @@ const char *neo_server_address(const struct neo_server *server);
  * those of a peer now revoked or no longer allowed end, with the reason.
  */
 void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch);
+
+/* What grpc.health.v1 says of one service ("package.Service"); all serve at the start. Any thread.
+ */
+void neo_server_set_serving(struct neo_server *server, const char *service, bool serving);
 
 /* Two-phase GOAWAY; calls get up to `grace` to end. Blocks; not from a worker. */
 void neo_server_drain(struct neo_server *server, neo_nsec grace);

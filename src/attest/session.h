@@ -27,13 +27,18 @@ struct attest_channel {
 };
 
 struct attest_options {
-    const struct attest_channel *channel;       /* copied */
-    struct neo_attest_trust *trust;             /* referenced */
-    struct neo_attest_policies *policies;       /* referenced */
-    struct neo_attester *attester;              /* borrowed; NULL: we cannot prove anything */
-    bool want_peer;                             /* the peer must prove itself */
-    uint8_t nonce[32];                          /* fresh and random, from the owner */
+    const struct attest_channel *channel; /* copied */
+    struct neo_attest_trust *trust;       /* referenced */
+    struct neo_attest_policies *policies; /* referenced */
+    struct neo_attester *attester;        /* borrowed; NULL: we cannot prove anything */
+    bool want_peer;                       /* the peer must prove itself */
+    uint8_t nonce[32];                    /* fresh and random, from the owner */
+    bool client_first; /* server: the client proves itself first, when both must */
+    neo_nsec now;      /* monotonic: when the 10 s begin; 0: with the first frame */
 };
+
+enum { ATTEST_FRAME_MAX = 64 << 10 };
+#define ATTEST_EXCHANGE_MAX (10 * NEO_NSEC_PER_SEC)
 
 enum attest_state {
     ATTEST_RUNNING,
@@ -43,10 +48,12 @@ enum attest_state {
 };
 
 struct attest_session;
-/* Gives `*ret`: attest_session_free(). */
+/*
+ * FAILED_PRECONDITION: the peer must prove itself and no policy says what. INVALID_ARGUMENT: a part
+ * of the channel or the nonce is missing. Gives `*ret`: attest_session_free().
+ */
 NEO_MUST_CHECK enum neo_code attest_session_new(const struct attest_options *options,
-                                                struct attest_session **ret,
-                                                struct neo_error *err);
+                                                struct attest_session **ret, struct neo_error *err);
 void attest_session_free(struct attest_session *s);
 
 /* The client's first frame. */
@@ -59,6 +66,10 @@ enum attest_state attest_session_feed(struct attest_session *s, struct neo_bytes
 const uint8_t *attest_session_binder(const struct attest_session *s);
 enum attest_state attest_session_evidence(struct attest_session *s, struct neo_bytes body,
                                           struct neo_bytes certificates, struct neo_buffer *out);
+
+/* For a timer of the owner's: REFUSED once the time for the exchange is over. */
+enum attest_state attest_session_tick(struct attest_session *s, neo_nsec now,
+                                      struct neo_buffer *out);
 
 enum attest_state attest_session_state(const struct attest_session *s);
 /* After the end. The peer's appraisal, when it had to prove itself; valid until free. */

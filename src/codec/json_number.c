@@ -47,8 +47,7 @@ const char *json_number_why(enum json_number result)
     return "is not a number";
 }
 
-/* --- grammar -----------------------------------------------------------------------------------
- */
+/* --- grammar ---------------------------------------------------------------------------------- */
 
 static size_t count_digits(struct neo_bytes text, size_t from)
 {
@@ -88,8 +87,7 @@ size_t json_number_len(struct neo_bytes text)
     return i;
 }
 
-/* --- taking apart ------------------------------------------------------------------------------
- */
+/* --- taking apart ----------------------------------------------------------------------------- */
 
 /* Saturates far beyond anything a text's length could make up for. */
 static int64_t exponent_of(struct neo_bytes text)
@@ -209,8 +207,7 @@ enum json_number json_number_i64(struct neo_bytes text, int64_t *ret)
     return JSON_NUMBER_OK;
 }
 
-/* --- doubles -----------------------------------------------------------------------------------
- */
+/* --- doubles ---------------------------------------------------------------------------------- */
 
 /* Runs the C library's conversions under the "C" locale; this costs no memory. */
 static locale_t enter_c_locale(void)
@@ -275,14 +272,17 @@ enum json_number json_number_double(struct neo_bytes text, struct neo_arena *are
     return JSON_NUMBER_OK;
 }
 
-/* --- printing ----------------------------------------------------------------------------------
- */
+/* --- printing --------------------------------------------------------------------------------- */
 
 /* Most numbers that people write are whole and small. */
 static bool print_whole(double value, char ret[static JSON_DOUBLE_MAX], size_t *len)
 {
-    if (!(value > -1e15 && value < 1e15) || (value == 0 && signbit(value)))
+    if (!(value > -1e15 && value < 1e15))
         return false;
+    if (value == 0 && signbit(value)) { /* to many readers "-0" is an integer, without a sign */
+        *len = (size_t)snprintf(ret, JSON_DOUBLE_MAX, "-0.0");
+        return true;
+    }
     int64_t whole = (int64_t)value;
     if ((double)whole < value || (double)whole > value)
         return false;

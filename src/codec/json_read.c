@@ -11,8 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* --- failing -----------------------------------------------------------------------------------
- */
+/* --- failing ---------------------------------------------------------------------------------- */
 
 /* Lines and columns count from 1; a column is a byte. Found only when there is something to say. */
 static void find_place(const struct neo_json *r, size_t *line, size_t *column)
@@ -76,8 +75,7 @@ bool json_exhausted(struct neo_json *r, const char *format, ...)
     return false;
 }
 
-/* --- looking -----------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 static bool is_space(uint8_t c)
 {
@@ -155,8 +153,7 @@ static bool expect(struct neo_json *r, enum neo_json_type wanted)
     return json_fail(r, "%s where %s should be", name_of(type), name_of(wanted));
 }
 
-/* --- containers --------------------------------------------------------------------------------
- */
+/* --- containers ------------------------------------------------------------------------------- */
 
 static struct neo_json_level *top(struct neo_json *r)
 {
@@ -253,8 +250,7 @@ bool neo_json_element(struct neo_json *r)
     return advance(r, ']');
 }
 
-/* --- values ------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 bool neo_json_string(struct neo_json *r, struct neo_bytes *ret)
 {
@@ -391,8 +387,7 @@ bool neo_json_skip(struct neo_json *r)
     return false;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 void neo_json_init(struct neo_json *r, struct neo_bytes text, const char *what,
                    struct neo_arena *arena)

@@ -83,8 +83,7 @@ void neo_json_close_array(struct neo_json_writer *w)
     close_container(w, NEO_LIT("]"));
 }
 
-/* --- strings -----------------------------------------------------------------------------------
- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 static bool is_plain(uint8_t c)
 {
@@ -154,8 +153,7 @@ void neo_json_put_text(struct neo_json_writer *w, const char *text)
     neo_json_put_string(w, neo_text(text));
 }
 
-/* --- the rest ----------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 void neo_json_put_raw(struct neo_json_writer *w, struct neo_bytes json)
 {

@@ -22,8 +22,7 @@ struct pool_type *pool_find_type(const struct neo_descriptors *pool, struct neo_
     return map_get(&pool->types, neo_bytes_from(name, 1));
 }
 
-/* --- types -------------------------------------------------------------------------------------
- */
+/* --- types ------------------------------------------------------------------------------------ */
 
 struct adder {
     struct neo_descriptors *pool;
@@ -140,8 +139,7 @@ static enum neo_code add_types(struct neo_descriptors *pool, struct pool_file *f
     return list_messages(&a);
 }
 
-/* --- services ----------------------------------------------------------------------------------
- */
+/* --- services --------------------------------------------------------------------------------- */
 
 static enum neo_code set_method(const struct neo_descriptors *pool, const struct pool_file *file,
                                 const struct neo_descriptor_method *d, struct neo_method *ret,
@@ -213,8 +211,7 @@ static enum neo_code add_services(struct neo_descriptors *pool, struct pool_file
     return NEO_OK;
 }
 
-/* --- files -------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static enum neo_code check_syntax(const struct neo_descriptor_file *d, struct neo_error *err)
 {

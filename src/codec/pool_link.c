@@ -35,8 +35,7 @@ static enum neo_code refuse(const struct layout *l, const struct neo_descriptor_
                     l->type->message.full_name, NEO_FMT(d->name), why);
 }
 
-/* --- kinds -------------------------------------------------------------------------------------
- */
+/* --- kinds ------------------------------------------------------------------------------------ */
 
 static bool is_known_kind(int32_t type)
 {
@@ -83,8 +82,7 @@ static bool is_packed(const struct layout *l, const struct neo_descriptor_field 
     return d->options != NULL && d->options->has_packed ? d->options->packed : is_proto3(l);
 }
 
-/* --- names -------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* foo_bar as fooBar, for descriptors that do not say. */
 static const char *json_name_of(struct neo_arena *arena, const struct neo_descriptor_field *d)
@@ -107,8 +105,7 @@ static const char *json_name_of(struct neo_arena *arena, const struct neo_descri
     return name;
 }
 
-/* --- places ------------------------------------------------------------------------------------
- */
+/* --- places ----------------------------------------------------------------------------------- */
 
 /* False: the struct would be larger than offsets can say. */
 static bool place(struct layout *l, size_t size, size_t align, uint16_t *ret)
@@ -152,8 +149,7 @@ static bool place_field(struct layout *l, const struct neo_descriptor_field *d,
     return place_presence(l, d, f) && place(l, size, align, &f->offset);
 }
 
-/* --- fields ------------------------------------------------------------------------------------
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 static enum neo_code link_type(const struct layout *l, const struct neo_descriptor_field *d,
                                struct neo_field_info *f)
@@ -217,8 +213,7 @@ static enum neo_code link_field(struct layout *l, const struct neo_descriptor_fi
     return f->name == NULL || f->json_name == NULL ? pool_out_of_memory(l->err) : NEO_OK;
 }
 
-/* --- the message -------------------------------------------------------------------------------
- */
+/* --- the message ------------------------------------------------------------------------------ */
 
 static int by_number(const void *a, const void *b)
 {

@@ -99,17 +99,20 @@ void proto_mark(const struct neo_message_info *info, const struct neo_field_info
 /* Most strings are ASCII, and that is seen eight bytes at a time. */
 static inline bool proto_is_ascii(const uint8_t *at, size_t len)
 {
-    uint64_t word;
     uint64_t all = 0;
-    size_t i = 0;
+    uint64_t word;
 
-    for (; i + 8 <= len; i += 8) {
+    if (len < 8) {
+        for (size_t i = 0; i < len; i++)
+            all |= at[i];
+        return all < 0x80;
+    }
+    for (size_t i = 0; i < len - 8; i += 8) {
         memcpy(&word, at + i, 8);
         all |= word;
     }
-    for (; i < len; i++)
-        all |= at[i];
-    return (all & UINT64_C(0x8080808080808080)) == 0;
+    memcpy(&word, at + len - 8, 8); /* the last eight, some of them again */
+    return ((all | word) & UINT64_C(0x8080808080808080)) == 0;
 }
 
 #endif

@@ -56,8 +56,7 @@ static const uint8_t *too_deep(struct decoder *d, const uint8_t *at, const char 
     return refuse(d, at, NEO_RESOURCE_EXHAUSTED, field, "nested deeper than 100 messages");
 }
 
-/* --- unknown fields ----------------------------------------------------------------------------
- */
+/* --- unknown fields --------------------------------------------------------------------------- */
 
 static const uint8_t *skip_fixed(const uint8_t *at, const uint8_t *end, ptrdiff_t len)
 {
@@ -116,8 +115,7 @@ static const uint8_t *skip_field(struct decoder *d, const uint8_t *at, uint32_t 
     }
 }
 
-/* --- values ------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static bool is_utf8(struct neo_bytes text)
 {
@@ -195,8 +193,7 @@ static void *new_element(struct decoder *d, const struct neo_field_info *field, 
     return slot;
 }
 
-/* --- repeated scalars --------------------------------------------------------------------------
- */
+/* --- repeated scalars ------------------------------------------------------------------------- */
 
 static size_t count_varints(const uint8_t *at, const uint8_t *end)
 {
@@ -265,8 +262,7 @@ static const uint8_t *read_repeated_scalar(struct decoder *d, const struct neo_f
     return read_scalar(d, field, at, f->end, slot);
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static void *new_message(struct decoder *d, const struct neo_field_info *field, void *slot)
 {

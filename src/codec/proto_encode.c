@@ -15,6 +15,8 @@
 
 enum { FIRST_ROOM = 128, SCALAR_MAX = WIRE_TAG_MAX + WIRE_VARINT_MAX };
 
+#define NOT_ASCII UINT64_C(0x8080808080808080)
+
 struct frame {
     const struct neo_message_info *info;
     const uint8_t *message;
@@ -24,8 +26,7 @@ struct frame {
 };
 
 struct encoder {
-    uint8_t *at;    /* what is written lies in [at, end) */
-    uint8_t *begin; /* the room that may be written */
+    uint8_t *begin; /* the room that may be written is [begin, end) */
     uint8_t *end;
     struct neo_buffer *out;
     struct neo_error *err;
@@ -34,234 +35,317 @@ struct encoder {
     struct frame frames[NEO_PROTO_DEPTH_MAX + 1];
 };
 
-static size_t written(const struct encoder *e)
-{
-    return (size_t)(e->end - e->at);
-}
-
-__attribute__((cold)) static bool refuse(struct encoder *e, const struct neo_field_info *field,
-                                         enum neo_code code, const char *why)
+/*
+ * A writer is given `at`, where what is written so far begins, and returns the new one, or NULL
+ * after it has said why: so it stays in a register, which it could not do behind a pointer that the
+ * bytes written might alias.
+ */
+__attribute__((cold)) static uint8_t *refuse(struct encoder *e, const struct neo_field_info *field,
+                                             enum neo_code code, const char *why)
 {
     e->code = neo_fail(e->err, code, "cannot encode %s.%s: %s", e->frames[e->depth].info->full_name,
                        field->name, why);
-    return false;
+    return NULL;
 }
 
-static bool full(struct encoder *e, const struct neo_field_info *field)
+static uint8_t *full(struct encoder *e, const struct neo_field_info *field)
 {
     return refuse(e, field, NEO_RESOURCE_EXHAUSTED, "the output is full or out of memory");
 }
 
-/* --- room --------------------------------------------------------------------------------------
- */
+/* --- room ------------------------------------------------------------------------------------- */
 
 /* All of the buffer's spare capacity becomes room; what is written moves to its end. */
-static void use_spare(struct encoder *e, size_t offset, size_t len)
+static uint8_t *use_spare(struct encoder *e, size_t offset, size_t len)
 {
+    static uint8_t nowhere; /* a place with no room, for a buffer that has none yet */
     const struct neo_buffer *out = e->out;
 
-    e->begin = out->at + out->len;
-    e->end = out->at + out->cap;
-    e->at = e->end - len;
+    e->begin = out->at == NULL ? &nowhere : out->at + out->len;
+    e->end = out->at == NULL ? &nowhere : out->at + out->cap;
     if (len > 0)
-        memmove(e->at, e->begin + offset, len);
+        memmove(e->end - len, e->begin + offset, len);
+    return e->end - len;
 }
 
 /* Asks for twice the room, or for what the buffer's limit leaves if that is enough. */
-__attribute__((noinline)) static bool grow(struct encoder *e, size_t more)
+__attribute__((noinline)) static uint8_t *grow(struct encoder *e, uint8_t *at, size_t more)
 {
     struct neo_buffer *out = e->out;
-    size_t len = written(e);
-    size_t offset = (size_t)(e->at - e->begin);
+    size_t len = (size_t)(e->end - at);
+    size_t offset = (size_t)(at - e->begin);
     size_t needed = len + more;
-    size_t left = out->limit == 0         ? SIZE_MAX / 8
-                  : out->limit > out->len ? out->limit - out->len
-                                          : 0;
-    size_t wanted = needed <= left / 2 ? needed * 2 : needed <= left ? left : needed;
+    size_t left = SIZE_MAX / 8;
+    size_t wanted = needed;
 
+    if (out->limit != 0)
+        left = out->limit > out->len ? out->limit - out->len : 0;
+    if (needed <= left)
+        wanted = needed <= left / 2 ? needed * 2 : left;
     if (wanted < FIRST_ROOM && FIRST_ROOM <= left)
         wanted = FIRST_ROOM;
     if (neo_buffer_reserve(out, wanted) == NULL)
-        return false;
-    use_spare(e, offset, len);
-    return true;
+        return NULL;
+    return use_spare(e, offset, len);
 }
 
-static inline bool make_room(struct encoder *e, size_t n)
+/* `at` with room for `n` bytes before it. */
+static inline uint8_t *make_room(struct encoder *e, const struct neo_field_info *field, uint8_t *at,
+                                 size_t n)
 {
-    return (size_t)(e->at - e->begin) >= n || grow(e, n);
+    if ((size_t)(at - e->begin) >= n)
+        return at;
+    at = grow(e, at, n);
+    return at != NULL ? at : full(e, field);
 }
 
-/* --- the pieces; room is there -----------------------------------------------------------------
- */
+/* --- the pieces; room is there ---------------------------------------------------------------- */
 
-static inline void put_varint(struct encoder *e, uint64_t value)
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
 {
     if (value < 0x80) {
-        *--e->at = (uint8_t)value;
-        return;
+        *--at = (uint8_t)value;
+        return at;
     }
-    uint8_t *at = e->at -= wire_varint_size(value);
+    if (value < 1 << 14) {
+        *--at = (uint8_t)(value >> 7);
+        *--at = (uint8_t)(value | 0x80);
+        return at;
+    }
+    at -= wire_varint_size(value);
+    uint8_t *byte = at;
     for (; value >= 0x80; value >>= 7)
-        *at++ = (uint8_t)(value | 0x80);
-    *at = (uint8_t)value;
+        *byte++ = (uint8_t)(value | 0x80);
+    *byte = (uint8_t)value;
+    return at;
 }
 
-static inline void put_tag(struct encoder *e, const struct neo_field_info *field, uint32_t wire)
+static inline uint8_t *put_tag(uint8_t *at, const struct neo_field_info *field, uint32_t wire)
 {
-    put_varint(e, (uint64_t)field->number << 3 | wire);
+    return put_varint(at, (uint64_t)field->number << 3 | wire);
 }
 
-static inline void put_copy(struct encoder *e, const void *from, size_t len)
+/*
+ * Copies a run and ORs its bytes together: most strings are short and ASCII, and both are known
+ * after one pass that costs less than a call.
+ */
+static inline uint8_t *put_copy(uint8_t *at, struct neo_bytes run, uint64_t *ret_bits)
 {
-    e->at -= len;
-    if (len > 0)
-        memcpy(e->at, from, len);
+    uint64_t bits = 0;
+    uint64_t word;
+
+    at -= run.len;
+    if (run.len < 8) {
+        for (size_t i = 0; i < run.len; i++)
+            bits |= at[i] = run.at[i];
+        *ret_bits = bits;
+        return at;
+    }
+    for (size_t i = 0; i < run.len - 8; i += 8) {
+        memcpy(&word, run.at + i, 8);
+        memcpy(at + i, &word, 8);
+        bits |= word;
+    }
+    memcpy(&word, run.at + run.len - 8, 8); /* the last eight, some of them again */
+    memcpy(at + run.len - 8, &word, 8);
+    *ret_bits = bits | word;
+    return at;
 }
 
-/* The number as a varint carries it: 32 bits of a signed kind are sign extended. */
-static inline uint64_t varint_of(uint8_t kind, const uint8_t *slot)
+static inline uint8_t *put_run(struct encoder *e, const struct neo_field_info *field,
+                               struct neo_bytes run, uint8_t *at)
+{
+    uint64_t bits;
+
+    if (run.len > SIZE_MAX / 16)
+        return full(e, field);
+    at = make_room(e, field, at, run.len + SCALAR_MAX);
+    if (at == NULL)
+        return NULL;
+    at = put_copy(at, run, &bits);
+    if (field->kind == NEO_KIND_STRING && (bits & NOT_ASCII) && !neo_is_utf8(run))
+        return refuse(e, field, NEO_INVALID_ARGUMENT, "the string is not UTF-8");
+    return put_varint(at, run.len);
+}
+
+/* A number as it goes on the wire: with `ret_fixed` bytes, or as a varint when that is 0. */
+static inline uint64_t load_number(uint8_t kind, const uint8_t *slot, size_t *ret_fixed)
 {
     int32_t narrow;
-    int64_t wide;
-    bool truth;
+    uint32_t bits;
+    uint64_t wide;
 
+    *ret_fixed = 0;
     switch (kind) {
     case NEO_KIND_BOOL:
-        memcpy(&truth, slot, sizeof(truth));
-        return truth;
+        return *slot;
     case NEO_KIND_INT32:
     case NEO_KIND_ENUM:
         memcpy(&narrow, slot, 4);
         return (uint64_t)(int64_t)narrow;
     case NEO_KIND_UINT32:
-        memcpy(&narrow, slot, 4);
-        return (uint32_t)narrow;
+        memcpy(&bits, slot, 4);
+        return bits;
     case NEO_KIND_SINT32:
         memcpy(&narrow, slot, 4);
         return wire_zigzag(narrow);
     case NEO_KIND_SINT64:
         memcpy(&wide, slot, 8);
-        return wire_zigzag(wide);
+        return wire_zigzag((int64_t)wide);
+    case NEO_KIND_FLOAT:
+    case NEO_KIND_FIXED32:
+    case NEO_KIND_SFIXED32:
+        *ret_fixed = 4;
+        memcpy(&bits, slot, 4);
+        return bits;
+    case NEO_KIND_DOUBLE:
+    case NEO_KIND_FIXED64:
+    case NEO_KIND_SFIXED64:
+        *ret_fixed = 8;
+        break;
     default:
-        memcpy(&wide, slot, 8);
-        return (uint64_t)wide;
+        break;
     }
+    memcpy(&wide, slot, 8);
+    return wide;
 }
 
-static bool put_run(struct encoder *e, const struct neo_field_info *field, const uint8_t *slot)
+static inline uint8_t *put_number(uint8_t *at, uint64_t value, size_t fixed)
 {
-    struct neo_bytes run;
-
-    memcpy(&run, slot, sizeof(run));
-    if (field->kind == NEO_KIND_STRING && !proto_is_ascii(run.at, run.len) && !neo_is_utf8(run))
-        return refuse(e, field, NEO_INVALID_ARGUMENT, "the string is not UTF-8");
-    if (run.len > SIZE_MAX / 16 || !make_room(e, run.len + SCALAR_MAX))
-        return full(e, field);
-    put_copy(e, run.at, run.len);
-    put_varint(e, run.len);
-    return true;
-}
-
-/* A value without its tag. */
-static inline bool put_value(struct encoder *e, const struct neo_field_info *field,
-                             const uint8_t *slot)
-{
-    uint32_t wire = wire_kinds[field->kind].wire;
-
-    if (wire == WIRE_LEN)
-        return put_run(e, field, slot);
-    if (!make_room(e, SCALAR_MAX))
-        return full(e, field);
-    if (wire == WIRE_VARINT)
-        put_varint(e, varint_of(field->kind, slot));
+    if (fixed == 0)
+        return put_varint(at, value);
+    at -= fixed;
+    if (fixed == 8)
+        memcpy(at, &value, 8);
     else
-        put_copy(e, slot, wire == WIRE_64 ? 8 : 4);
-    return true;
+        memcpy(at, &value, 4);
+    return at;
 }
 
-/* --- fields ------------------------------------------------------------------------------------
- */
-
-/* For fields without presence: what is zero is not written. */
-static inline bool is_empty(const struct neo_field_info *field, const uint8_t *slot)
+static bool is_run(const struct neo_field_info *field)
 {
-    uint64_t word = 0;
-    struct neo_bytes run;
-
-    switch (wire_kinds[field->kind].size) {
-    case 1:
-        return *slot == 0;
-    case 4:
-        memcpy(&word, slot, 4);
-        return word == 0;
-    case 8:
-        memcpy(&word, slot, 8);
-        return word == 0;
-    default:
-        memcpy(&run, slot, sizeof(run));
-        return run.len == 0;
-    }
+    return field->kind == NEO_KIND_STRING || field->kind == NEO_KIND_BYTES;
 }
 
-static bool put_singular(struct encoder *e, const struct neo_field_info *field,
-                         const uint8_t *message)
+/* --- fields --- */
+
+/* What has no presence is written when it is not zero. */
+static inline uint8_t *put_singular(struct encoder *e, const struct neo_field_info *field,
+                                    const uint8_t *message, uint8_t *at)
 {
     const uint8_t *slot = message + field->offset;
+    bool is_optional = proto_has_presence(field);
 
-    if (proto_has_presence(field) ? !proto_has(field, message) : is_empty(field, slot))
-        return true;
-    if (!put_value(e, field, slot))
-        return false;
-    put_tag(e, field, wire_kinds[field->kind].wire);
-    return true;
+    if (is_optional && !proto_has(field, message))
+        return at;
+    if (is_run(field)) {
+        struct neo_bytes run;
+
+        memcpy(&run, slot, sizeof(run));
+        if (run.len == 0 && !is_optional)
+            return at;
+        at = put_run(e, field, run, at);
+        return at == NULL ? NULL : put_tag(at, field, WIRE_LEN);
+    }
+    size_t fixed;
+    uint64_t value = load_number(field->kind, slot, &fixed);
+    if (value == 0 && !is_optional)
+        return at;
+    at = make_room(e, field, at, SCALAR_MAX);
+    if (at == NULL)
+        return NULL;
+    return put_tag(put_number(at, value, fixed), field, wire_kinds[field->kind].wire);
 }
 
-static bool put_packed(struct encoder *e, const struct neo_field_info *field,
-                       struct wire_array array)
+/* `kind` is the field's, told apart so that the compiler makes a loop of its own for a constant. */
+static inline uint8_t *put_varints(struct encoder *e, const struct neo_field_info *field,
+                                   uint8_t kind, struct wire_array array, uint8_t *at)
+{
+    size_t fixed;
+
+    for (size_t i = array.len; i-- > 0;) {
+        at = make_room(e, field, at, SCALAR_MAX);
+        if (at == NULL)
+            return NULL;
+        at = put_varint(at, load_number(kind, array.at + i * wire_kinds[kind].size, &fixed));
+    }
+    return at;
+}
+
+static uint8_t *put_block(struct encoder *e, const struct neo_field_info *field,
+                          struct wire_array array, uint8_t *at)
+{
+    size_t len;
+
+    if (__builtin_mul_overflow(array.len, wire_kinds[field->kind].size, &len) ||
+        len > SIZE_MAX / 16)
+        return full(e, field);
+    at = make_room(e, field, at, len);
+    if (at == NULL)
+        return NULL;
+    memcpy(at - len, array.at, len);
+    return at - len;
+}
+
+static uint8_t *put_packed(struct encoder *e, const struct neo_field_info *field,
+                           struct wire_array array, uint8_t *at)
+{
+    size_t before = (size_t)(e->end - at);
+
+    if (wire_kinds[field->kind].wire != WIRE_VARINT)
+        at = put_block(e, field, array, at);
+    else if (field->kind == NEO_KIND_INT64 || field->kind == NEO_KIND_UINT64)
+        at = put_varints(e, field, NEO_KIND_INT64, array, at);
+    else
+        at = put_varints(e, field, field->kind, array, at);
+    if (at == NULL)
+        return NULL;
+    at = make_room(e, field, at, SCALAR_MAX);
+    if (at == NULL)
+        return NULL;
+    return put_tag(put_varint(at, (size_t)(e->end - at) - before), field, WIRE_LEN);
+}
+
+static uint8_t *put_runs(struct encoder *e, const struct neo_field_info *field,
+                         struct wire_array array, uint8_t *at)
+{
+    for (size_t i = array.len; i-- > 0;) {
+        struct neo_bytes run;
+
+        memcpy(&run, array.at + i * sizeof(run), sizeof(run));
+        at = put_run(e, field, run, at);
+        if (at == NULL)
+            return NULL;
+        at = put_tag(at, field, WIRE_LEN);
+    }
+    return at;
+}
+
+static uint8_t *put_repeated(struct encoder *e, const struct neo_field_info *field,
+                             struct wire_array array, uint8_t *at)
 {
     const struct wire_kind *kind = &wire_kinds[field->kind];
-    size_t before = written(e);
 
-    if (kind->wire != WIRE_VARINT) {
-        size_t len = array.len * kind->size;
-        if (len / kind->size != array.len || len > SIZE_MAX / 16 || !make_room(e, len))
-            return full(e, field);
-        put_copy(e, array.at, len);
-    } else {
-        for (size_t i = array.len; i-- > 0;) {
-            if (!put_value(e, field, array.at + i * kind->size))
-                return false;
-        }
-    }
-    if (!make_room(e, SCALAR_MAX))
-        return full(e, field);
-    put_varint(e, written(e) - before);
-    put_tag(e, field, WIRE_LEN);
-    return true;
-}
-
-static bool put_repeated(struct encoder *e, const struct neo_field_info *field,
-                         struct wire_array array)
-{
-    if (array.len == 0)
-        return true;
-    if (field->flags & NEO_FIELD_PACKED)
-        return put_packed(e, field, array);
+    if (is_run(field))
+        return put_runs(e, field, array, at);
+    if ((field->flags & NEO_FIELD_PACKED) && array.len > 0)
+        return put_packed(e, field, array, at);
     for (size_t i = array.len; i-- > 0;) {
-        if (!put_value(e, field, array.at + i * wire_kinds[field->kind].size))
-            return false;
-        if (!make_room(e, WIRE_TAG_MAX))
-            return full(e, field);
-        put_tag(e, field, wire_kinds[field->kind].wire);
+        size_t fixed;
+        uint64_t value = load_number(field->kind, array.at + i * kind->size, &fixed);
+
+        at = make_room(e, field, at, SCALAR_MAX);
+        if (at == NULL)
+            return NULL;
+        at = put_tag(put_number(at, value, fixed), field, kind->wire);
     }
-    return true;
+    return at;
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
-static bool open_message(struct encoder *e, const struct neo_field_info *field, const void *message)
+static uint8_t *open_message(struct encoder *e, const struct neo_field_info *field,
+                             const void *message, uint8_t *at)
 {
     if (e->depth == NEO_PROTO_DEPTH_MAX)
         return refuse(e, field, NEO_INVALID_ARGUMENT, "nested deeper than 100 messages");
@@ -269,90 +353,91 @@ static bool open_message(struct encoder *e, const struct neo_field_info *field, 
         .info = field->message,
         .message = message,
         .fields_left = message != NULL ? field->message->n_fields : 0,
-        .written_before = written(e),
+        .written_before = (size_t)(e->end - at),
     };
-    return true;
+    return at;
 }
 
-static bool close_message(struct encoder *e)
+static uint8_t *close_message(struct encoder *e, uint8_t *at)
 {
-    size_t len = written(e) - e->frames[e->depth].written_before;
+    size_t len = (size_t)(e->end - at) - e->frames[e->depth].written_before;
     const struct frame *parent = &e->frames[--e->depth];
     const struct neo_field_info *field = &parent->info->fields[parent->fields_left];
 
-    if (!make_room(e, SCALAR_MAX))
-        return full(e, field);
-    put_varint(e, len);
-    put_tag(e, field, WIRE_LEN);
-    return true;
+    at = make_room(e, field, at, SCALAR_MAX);
+    return at == NULL ? NULL : put_tag(put_varint(at, len), field, WIRE_LEN);
 }
 
-static bool put_message_field(struct encoder *e, struct frame *f,
-                              const struct neo_field_info *field)
+static uint8_t *put_message_field(struct encoder *e, struct frame *f,
+                                  const struct neo_field_info *field, uint8_t *at)
 {
     if (field->flags & NEO_FIELD_REPEATED) {
         f->elements_left = proto_array(field, f->message).len;
-        return true;
+        return at;
     }
     const void *message = proto_pointer(f->message + field->offset);
     bool has = field->flags & NEO_FIELD_ONEOF ? proto_has(field, f->message) : message != NULL;
 
-    return !has || open_message(e, field, message);
+    return has ? open_message(e, field, message, at) : at;
 }
 
-/* The next thing of the topmost message: an element, a field, or its end. */
-static bool step(struct encoder *e)
+/* The fields of the topmost message, from the last, down to one that is a message. */
+static uint8_t *put_fields(struct encoder *e, struct frame *f, uint8_t *at)
 {
-    struct frame *f = &e->frames[e->depth];
+    const struct neo_field_info *field = f->info->fields + f->fields_left;
 
-    if (f->elements_left > 0) {
-        const struct neo_field_info *field = &f->info->fields[f->fields_left];
-
-        f->elements_left--;
-        return open_message(e, field,
-                            proto_element(field, proto_array(field, f->message), f->elements_left));
+    while (field > f->info->fields && at != NULL) {
+        field--;
+        if (field->kind == NEO_KIND_MESSAGE) {
+            f->fields_left = (uint32_t)(field - f->info->fields);
+            return put_message_field(e, f, field, at);
+        }
+        at = field->flags & NEO_FIELD_REPEATED
+                 ? put_repeated(e, field, proto_array(field, f->message), at)
+                 : put_singular(e, field, f->message, at);
     }
-    while (f->fields_left > 0) {
-        const struct neo_field_info *field = &f->info->fields[--f->fields_left];
+    f->fields_left = 0;
+    return at;
+}
 
-        if (field->kind == NEO_KIND_MESSAGE)
-            return put_message_field(e, f, field);
-        if (field->flags & NEO_FIELD_REPEATED) {
-            if (!put_repeated(e, field, proto_array(field, f->message)))
-                return false;
-        } else if (!put_singular(e, field, f->message)) {
-            return false;
+/*
+ * Writes everything. NULL: out of memory, refused, or far beyond the limit; the code says which.
+ * Apart from its caller, whose large frame costs the compiler registers.
+ */
+__attribute__((noinline)) static uint8_t *run(struct encoder *e, uint8_t *at)
+{
+    while (at != NULL) {
+        struct frame *f = &e->frames[e->depth];
+
+        if (f->elements_left > 0) {
+            const struct neo_field_info *field = &f->info->fields[f->fields_left];
+
+            f->elements_left--;
+            at = open_message(
+                e, field, proto_element(field, proto_array(field, f->message), f->elements_left),
+                at);
+        } else if (f->fields_left > 0) {
+            at = put_fields(e, f, at);
+        } else if (e->depth > 0) {
+            at = close_message(e, at);
+        } else {
+            return at;
         }
     }
-    return e->depth == 0 || close_message(e);
-}
-
-static bool is_done(const struct encoder *e)
-{
-    return e->depth == 0 && e->frames[0].fields_left == 0 && e->frames[0].elements_left == 0;
-}
-
-/* False: out of memory, refused, or beyond the buffer's limit; the code says which. */
-static bool run(struct encoder *e)
-{
-    while (!is_done(e)) {
-        if (!step(e))
-            return false;
-    }
-    return true;
+    return NULL;
 }
 
 /* Moves what is written to its place, unless it is more than the limit allows. */
-static bool deliver(struct encoder *e, size_t limit)
+static bool deliver(struct encoder *e, const uint8_t *at, size_t limit)
 {
-    size_t len = written(e);
+    size_t len = (size_t)(e->end - at);
 
     if (e->out->failed || (limit != 0 && (e->out->len > limit || len > limit - e->out->len))) {
         e->out->failed = true;
         return false;
     }
     if (len > 0)
-        memmove(e->begin, e->at, len);
+        memmove(e->begin, at, len);
     e->out->len += len;
     return true;
 }
@@ -371,15 +456,14 @@ enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *
         .message = message,
         .fields_left = info->n_fields,
     };
-    use_spare(&e, 0, 0);
     /* make_room() asks for the most a value could take; the limit is for what it takes. */
     if (limit != 0)
         out->limit = limit + SCALAR_MAX;
-    bool ok = run(&e);
+    const uint8_t *at = run(&e, use_spare(&e, 0, 0));
     out->limit = limit;
-    if (!ok)
+    if (at == NULL)
         return e.code;
-    if (!deliver(&e, limit))
+    if (!deliver(&e, at, limit))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "cannot encode %s: the output is full",
                         info->full_name);
     return NEO_OK;

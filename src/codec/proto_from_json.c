@@ -71,8 +71,7 @@ static void *new_message(struct parser *p, const struct neo_message_info *info, 
     return message;
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static bool begin_object(struct parser *p, const struct neo_message_info *info, uint8_t *message)
 {
@@ -145,8 +144,7 @@ static bool read_value(struct parser *p, const struct neo_message_info *info, ui
     return false;
 }
 
-/* --- Any ---------------------------------------------------------------------------------------
- */
+/* --- Any -------------------------------------------------------------------------------------- */
 
 /* Finds "@type" in the object that comes next, without reading it. Empty: the object is. */
 static bool find_type(struct parser *p, struct neo_bytes *ret)
@@ -247,8 +245,7 @@ static bool read_message(struct parser *p, const struct neo_message_info *info, 
     return false;
 }
 
-/* --- repeated fields ---------------------------------------------------------------------------
- */
+/* --- repeated fields -------------------------------------------------------------------------- */
 
 /* One value into the slot: of an element, or of an entry. */
 static enum proto_json_read read_into(struct parser *p, const struct neo_field_info *field,
@@ -311,8 +308,7 @@ static bool end_repeated(struct parser *p, struct frame *f)
     return true;
 }
 
-/* --- fields ------------------------------------------------------------------------------------
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 /* By either of its names. Keys mostly come in the order of the table, so look behind the last. */
 static const struct neo_field_info *find_field(const struct frame *f, struct neo_bytes key)
@@ -416,8 +412,7 @@ static bool step(struct parser *p)
     return true;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 /* "spec.items[2].name": where in the message reading stopped. */
 static void find_path(const struct parser *p, char path[static PATH_MAX_LEN])

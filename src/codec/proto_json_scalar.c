@@ -27,8 +27,7 @@ static bool bad_number(struct neo_json *r, size_t from, struct neo_bytes text,
     return json_fail(r, "\"%.*s\" %s", NEO_FMT(text), json_number_why(result));
 }
 
-/* --- integers ----------------------------------------------------------------------------------
- */
+/* --- integers --------------------------------------------------------------------------------- */
 
 static enum json_number store_signed(struct neo_bytes text, bool wide, void *slot)
 {
@@ -92,8 +91,7 @@ static bool read_integer(struct neo_json *r, uint8_t kind, void *slot)
     return result == JSON_NUMBER_OK || bad_number(r, from, text, result);
 }
 
-/* --- floating point ----------------------------------------------------------------------------
- */
+/* --- floating point --------------------------------------------------------------------------- */
 
 static bool value_of_name(struct neo_bytes text, double *ret)
 {
@@ -133,8 +131,7 @@ static bool read_real(struct neo_json *r, bool single, void *slot)
     return true;
 }
 
-/* --- strings, bytes, enums ---------------------------------------------------------------------
- */
+/* --- strings, bytes, enums -------------------------------------------------------------------- */
 
 static bool store_copy(struct neo_json *r, struct neo_bytes text, void *slot)
 {
@@ -260,8 +257,7 @@ bool proto_json_map_key(struct neo_json *r, const struct neo_field_info *key, st
            json_fail(r, "the key \"%.*s\" %s", NEO_FMT(text), json_number_why(result));
 }
 
-/* --- messages that are strings -----------------------------------------------------------------
- */
+/* --- messages that are strings ---------------------------------------------------------------- */
 
 static void store_time(const struct neo_message_info *info, void *message, int64_t seconds,
                        int32_t nanos)

@@ -65,8 +65,7 @@ static int64_t days_in_month(int64_t year, int64_t month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* --- printing ----------------------------------------------------------------------------------
- */
+/* --- printing --------------------------------------------------------------------------------- */
 
 /* ".5", ".000001", ...: as many groups of three digits as needed. */
 static size_t print_fraction(int32_t nanos, char *at, size_t room)
@@ -111,8 +110,7 @@ size_t proto_wkt_print_duration(int64_t seconds, int32_t nanos, char ret[static 
     return len;
 }
 
-/* --- parsing -----------------------------------------------------------------------------------
- */
+/* --- parsing ---------------------------------------------------------------------------------- */
 
 /* Takes exactly `digits` digits off the front. */
 static bool take_number(struct neo_bytes *text, size_t digits, int64_t *ret)

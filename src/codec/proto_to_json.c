@@ -63,8 +63,7 @@ static struct frame *push(struct printer *p, const struct neo_message_info *info
     return f;
 }
 
-/* --- scalars -----------------------------------------------------------------------------------
- */
+/* --- scalars ---------------------------------------------------------------------------------- */
 
 /* Doubles have words for what JSON has no numbers for. */
 static const char *name_of_double(double value)
@@ -195,8 +194,7 @@ static bool put_scalar(struct printer *p, const struct neo_field_info *field, co
     return true;
 }
 
-/* --- well-known types --------------------------------------------------------------------------
- */
+/* --- well-known types ------------------------------------------------------------------------- */
 
 static bool put_time(struct printer *p, const struct neo_message_info *info, const uint8_t *message,
                      enum proto_wkt wkt)
@@ -311,8 +309,7 @@ static const struct neo_field_info *value_of(const struct neo_message_info *info
     return NULL;
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 /* One of the zeroed messages that NULL stands for. */
 static const uint8_t *or_empty(struct printer *p, const struct neo_message_info *info,
@@ -382,8 +379,7 @@ static bool put_message(struct printer *p, const struct neo_message_info *info,
     return false;
 }
 
-/* --- fields ------------------------------------------------------------------------------------
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 static bool is_printed(const struct printer *p, const struct neo_field_info *field,
                        const uint8_t *message)

@@ -85,8 +85,7 @@ bool proto_wkt_is_null(const struct neo_field_info *field)
            strcmp(field->enumeration->full_name, PREFIX "NullValue") == 0;
 }
 
-/* --- types of an Any ---------------------------------------------------------------------------
- */
+/* --- types of an Any -------------------------------------------------------------------------- */
 
 static const struct neo_message_info *find_in(const struct neo_file_info *file,
                                               struct neo_bytes name)
@@ -138,8 +137,7 @@ const struct neo_message_info *proto_wkt_resolve(const struct neo_file_info *fil
     return find_from(file, neo_bytes_from(url, (size_t)(slash - url.at) + 1));
 }
 
-/* --- paths of a field mask ---------------------------------------------------------------------
- */
+/* --- paths of a field mask -------------------------------------------------------------------- */
 
 static bool is_lower(uint8_t c)
 {

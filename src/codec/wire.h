@@ -74,11 +74,12 @@ static inline const uint8_t *wire_len(const uint8_t *at, const uint8_t *end, siz
     return at;
 }
 
+/* Of `bits` significant ones (bits + 6) / 7, which for 1 to 64 is (9 * bits + 64) / 64. */
 static inline size_t wire_varint_size(uint64_t value)
 {
     unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
 
-    return (bits + 6) / 7;
+    return (9 * bits + 64) / 64;
 }
 
 static inline size_t wire_tag_size(uint32_t number)

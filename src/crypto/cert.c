@@ -242,7 +242,7 @@ static struct neo_cert *new_cert(void)
     if (cert == NULL)
         return NULL;
     cert->refs = 1;
-    neo_arena_init(&cert->arena, ARENA_BUDGET);
+    neo_arena_init_with(&cert->arena, cert->first, sizeof(cert->first), ARENA_BUDGET);
     return cert;
 }
 

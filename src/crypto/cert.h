@@ -16,6 +16,7 @@ enum {
     CERT_SERIAL_MAX = 20,
     CERT_NAMES_MAX = 64, /* subject alternative names */
     CERT_CHAIN_MAX = 4,
+    CERT_USUAL = 1024,
 };
 
 struct neo_cert {
@@ -25,6 +26,8 @@ struct neo_cert {
     bool has_foreign_names; /* subject alternative names that are neither URI nor DNS */
     unsigned uris;
     struct neo_arena arena; /* what `facts` points at */
+    /* Its first block: enough for the usual leaf, of which every connection holds one. */
+    _Alignas(16) uint8_t first[CERT_USUAL];
     /* Set once, by the verification that accepted this certificate. */
     struct neo_cert *issued_by;
 };

@@ -363,6 +363,19 @@ bool neo_trust_is_revoked(const struct neo_trust *trust, const struct neo_cert *
     return false;
 }
 
+bool neo_trust_stands(const struct neo_trust *trust, const struct neo_cert *leaf)
+{
+    const struct domain *domain = map_get(&trust->by_name, leaf->facts.id.trust_domain);
+    const struct neo_cert *root = leaf;
+
+    while (root->issued_by != NULL)
+        root = root->issued_by;
+    for (size_t i = 0; domain != NULL && i < domain->n; i++)
+        if (neo_bytes_equal(domain->roots[i]->facts.der, root->facts.der))
+            return !neo_trust_is_revoked(trust, leaf);
+    return false;
+}
+
 static enum neo_code check_revocation(const struct neo_trust *trust, const struct neo_cert *leaf,
                                       struct neo_error *err)
 {

@@ -33,6 +33,24 @@
 
 struct h2;
 
+/* RFC 9113, section 7. Codes of a peer may be others. */
+enum h2_error {
+    H2_NO_ERROR,
+    H2_PROTOCOL_ERROR,
+    H2_INTERNAL_ERROR,
+    H2_FLOW_CONTROL_ERROR,
+    H2_SETTINGS_TIMEOUT,
+    H2_STREAM_CLOSED,
+    H2_FRAME_SIZE_ERROR,
+    H2_REFUSED_STREAM,
+    H2_CANCEL,
+    H2_COMPRESSION_ERROR,
+    H2_CONNECT_ERROR,
+    H2_ENHANCE_YOUR_CALM,
+    H2_INADEQUATE_SECURITY,
+    H2_HTTP_1_1_REQUIRED,
+};
+
 /* A header field. Names are lower case. Both parts live as long as the stream. */
 struct h2_header {
     struct neo_bytes name;
@@ -46,15 +64,15 @@ struct h2_headers {
 
 struct h2_stream {
     int32_t id;
-    void *user;                /* the owner's */
-    struct neo_arena *arena;   /* headers live here; the call may use it too; reset after `closed` */
-    struct neo_bytes path;     /* server: "/package.Service/Method" */
+    void *user;              /* the owner's */
+    struct neo_arena *arena; /* headers live here; the call may use it too; reset after `closed` */
+    struct neo_bytes path;   /* server: "/package.Service/Method" */
     struct neo_bytes authority;
     int status;                /* client: the :status of the response */
     struct h2_headers headers; /* of the request (server) or response (client) */
     struct h2_headers trailers;
-    bool remote_ended;         /* END_STREAM was received */
-    bool local_ended;          /* END_STREAM was queued by us */
+    bool remote_ended; /* END_STREAM was received */
+    bool local_ended;  /* END_STREAM was queued by us */
 };
 
 struct h2_events {
@@ -64,11 +82,13 @@ struct h2_events {
     void (*data)(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes);
     /* The trailers; always with END_STREAM. */
     void (*trailers)(struct h2 *h2, struct h2_stream *s);
-    /* END_STREAM came on DATA (not called after `headers` with end_stream, nor after `trailers`). */
+    /* END_STREAM came on DATA (not called after `headers` with end_stream, nor after `trailers`).
+     */
     void (*ended)(struct h2 *h2, struct h2_stream *s);
     /* The stream's send queue fell below the low-water mark after h2_send() said it was full. */
     void (*writable)(struct h2 *h2, struct h2_stream *s);
-    /* The stream is gone; exactly once per reported or submitted stream. NO_ERROR (0) when complete. */
+    /* The stream is gone; exactly once per reported or submitted stream. NO_ERROR (0) when
+     * complete. */
     void (*closed)(struct h2 *h2, struct h2_stream *s, uint32_t h2_error);
     /* The peer will open no more (server role) or accept none above `last_id` (client role). */
     void (*goaway)(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct neo_bytes debug);
@@ -80,18 +100,21 @@ struct h2_events {
 
 /* Zero means the default of docs/design/h2.md. */
 struct h2_limits {
-    uint32_t max_streams;        /* peers' concurrent streams: 100 */
-    uint32_t stream_window;      /* 64 KiB */
-    uint32_t connection_window;  /* 1 MiB */
-    uint32_t header_bytes;       /* 16 KiB, as RFC 9113 counts (+32 a field) */
-    uint32_t header_count;       /* 100 */
-    uint32_t resets_burst;       /* by the peer: 100, and per_second 33 */
+    uint32_t max_streams;       /* peers' concurrent streams: 100 */
+    uint32_t stream_window;     /* 64 KiB */
+    uint32_t connection_window; /* 1 MiB */
+    uint32_t header_bytes;      /* 16 KiB, as RFC 9113 counts (+32 a field) */
+    uint32_t header_count;      /* 100 */
+    uint32_t resets_burst;      /* by the peer: 100, and per_second 33 */
     uint32_t resets_per_second;
-    uint32_t our_resets_burst;   /* by us because of the peer: 100, and 10 */
+    uint32_t our_resets_burst; /* by us because of the peer: 100, and 10 */
     uint32_t our_resets_per_second;
-    uint32_t glitches_burst;     /* 1000, and 100 */
+    uint32_t glitches_burst; /* 1000, and 100 */
     uint32_t glitches_per_second;
-    uint32_t stream_queue;       /* bytes queued to send per stream before h2_send() says full: 64 KiB */
+    uint32_t stream_queue; /* bytes queued to send per stream before h2_send() says full: 64 KiB */
+    uint32_t connection_queue;   /* as stream_queue, over all streams: 256 KiB */
+    uint32_t connection_headers; /* header bytes kept for all open streams: 512 KiB */
+    neo_nsec ping_spacing;       /* server: between PINGs while no call is open: 10 s */
     size_t arena_budget;         /* of one stream's arena: 32 MiB */
     bool unguarded;              /* negative control of the attack tests: counts, but never stops */
 };
@@ -120,17 +143,18 @@ bool h2_wants_write(const struct h2 *h2);
 /* Both sides are done: close the connection. */
 bool h2_is_finished(const struct h2 *h2);
 
-/* --- sending; all of it is queued, copied where not said otherwise ------------------------------ */
+/* --- sending; all of it is queued, copied where not said otherwise ------------------------------
+ */
 
 /*
- * Client: opens a stream. UNAVAILABLE after GOAWAY or when ids are spent; RESOURCE_EXHAUSTED when the
- * peer's limit of concurrent streams is reached (queue the call). The pseudo-headers are made from
- * `path` and `authority`; `headers` are copied.
+ * Client: opens a stream. UNAVAILABLE after GOAWAY or when ids are spent; RESOURCE_EXHAUSTED when
+ * the peer's limit of concurrent streams is reached (queue the call). The pseudo-headers are made
+ * from `path` and `authority`; `headers` are copied.
  */
 NEO_MUST_CHECK enum neo_code h2_request(struct h2 *h2, struct neo_bytes path,
-                                        struct neo_bytes authority,
-                                        const struct h2_header *headers, size_t n, void *user,
-                                        struct h2_stream **ret, struct neo_error *err);
+                                        struct neo_bytes authority, const struct h2_header *headers,
+                                        size_t n, void *user, struct h2_stream **ret,
+                                        struct neo_error *err);
 /* Server: response headers, once. With `end` this is a Trailers-Only answer. */
 NEO_MUST_CHECK enum neo_code h2_respond(struct h2 *h2, struct h2_stream *s, int status,
                                         const struct h2_header *headers, size_t n, bool end,
@@ -159,6 +183,26 @@ void h2_shutdown_notice(struct h2 *h2);
 /* Second phase: GOAWAY with the last id; later streams are refused. `debug` is for people. */
 void h2_goaway(struct h2 *h2, uint32_t h2_error, const char *debug);
 void h2_ping(struct h2 *h2, const uint8_t opaque[static 8]);
+
+/*
+ * A stream that has bytes to send and whose peer has let none out since `since`; NULL when there is
+ * none. The connection resets it: while ((s = h2_stalled(h2, now - patience)) != NULL)
+ * h2_reset(...).
+ */
+struct h2_stream *h2_stalled(const struct h2 *h2, neo_nsec since);
+
+/*
+ * From inside `closed`: the arena of `s`, and all that lives in it, stays until h2_kept_free(), even
+ * beyond h2_free(). For an owner that is not done with the call. Never NULL.
+ */
+struct h2_kept;
+struct h2_kept *h2_keep(struct h2_stream *s);
+void h2_kept_free(struct h2_kept *kept);
+
+/* Bytes of memory that this engine holds, everything included. */
+size_t h2_memory(const struct h2 *h2);
+/* Gives back what is kept for the next burst: for a connection that has gone idle. */
+void h2_trim(struct h2 *h2);
 
 size_t h2_open_streams(const struct h2 *h2);
 /* How many more requests may be opened now (client). */

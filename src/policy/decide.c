@@ -15,6 +15,7 @@ enum { SECONDS_PER_DAY = 86400, MOST_NEIGHBOURS = 64 };
 /* What has been found so far. */
 struct search {
     const struct neo_policy_question *q;
+    uint64_t hash; /* of the method */
     const struct op *denied;
     const struct op *allowed;
     const struct op *unmet; /* would allow, but for `why` */
@@ -59,8 +60,6 @@ static bool has_metadata(const struct when *w, const struct neo_policy_question 
 /* NULL when all conditions hold, or which one does not. */
 static const char *unmet_condition(const struct when *w, const struct neo_policy_question *q)
 {
-    if (!w->is_asked)
-        return NULL;
     if (w->attested_place.file != NULL && w->attested != q->attested)
         return "condition does not hold: attested";
     if (w->hours.len > 0 && !is_within_hours(w, q->wall))
@@ -77,8 +76,8 @@ static void consider(struct search *s, const struct op *op)
     if (!pattern_matches(&op->pattern, s->q->service, s->q->method))
         return;
 
-    const char *why = unmet_condition(&op->rule->when, s->q);
-    if (op->rule->denies) {
+    const char *why = op->has_when ? unmet_condition(&op->rule->when, s->q) : NULL;
+    if (op->denies) {
         if (why == NULL && s->denied == NULL)
             s->denied = op;
     } else if (why == NULL) {
@@ -94,10 +93,10 @@ static void consider_block(struct search *s, const struct block *block)
 {
     if (block == NULL)
         return;
-    for (size_t i = index_lower_bound(block, s->q->method); i < block->n_named; i++) {
-        if (!neo_bytes_equal(block->named[i].pattern.method, s->q->method))
-            break;
+    for (size_t i = index_find(block, s->q->method, s->hash); i < block->n_named; i++) {
         consider(s, &block->named[i]);
+        if (block->named[i].ends_its_name)
+            break;
     }
     for (size_t i = 0; i < block->n_prefixes; i++)
         consider(s, &block->prefixes[i]);
@@ -123,13 +122,13 @@ static const struct op *nearest_in_block(const struct block *block, struct neo_b
     size_t at = index_lower_bound(block, method);
     for (size_t i = at > 0 ? at - 1 : 0; i < block->n_named && i <= at; i++) {
         size_t common = common_start(block->named[i].pattern.method, method);
-        if (!block->named[i].rule->denies && (nearest == NULL || common > best)) {
+        if (!block->named[i].denies && (nearest == NULL || common > best)) {
             nearest = &block->named[i];
             best = common;
         }
     }
     for (size_t i = 0; i < block->n_prefixes && nearest == NULL; i++)
-        if (!block->prefixes[i].rule->denies)
+        if (!block->prefixes[i].denies)
             nearest = &block->prefixes[i];
     return nearest;
 }
@@ -139,12 +138,13 @@ static const struct op *nearest_of_others(const struct neo_policy *policy,
                                           const struct neo_policy_question *q)
 {
     const struct target *target = map_get(&policy->targets, q->target);
+    uint64_t hash = map_hash(q->method);
     unsigned left = MOST_NEIGHBOURS;
 
     if (target == NULL)
         return NULL;
     for (const struct block *b = target->blocks; b != NULL && left > 0; b = b->next_there, left--) {
-        struct search s = {.q = q};
+        struct search s = {.q = q, .hash = hash};
         consider_block(&s, b);
         if (s.allowed != NULL || s.unmet != NULL)
             return s.allowed != NULL ? s.allowed : s.unmet;
@@ -187,6 +187,7 @@ static struct neo_policy_answer refuse(const struct neo_policy *policy,
         if (n > 0)
             answer.rule = principals[0]->place;
         answer.nearest = nearest_place(policy, q, principals, n);
+        answer.by_default = true;
         answer.reason = "no rule allows it";
     }
     return answer;
@@ -196,7 +197,7 @@ struct neo_policy_answer neo_policy_decide(const struct neo_policy *policy,
                                            const struct neo_policy_question *q)
 {
     const struct principal *principals[INDEX_MOST_PRINCIPALS];
-    struct search s = {.q = q};
+    struct search s = {.q = q, .hash = map_hash(q->method)};
 
     /* Identities come from certificates and have this form. Whatever else this is, it is not one.
      */

@@ -143,6 +143,17 @@ static void count(struct neo_policy *policy, struct block *block, const struct r
         block->wants_attestation = true;
 }
 
+/* The first spelling of a name serves all later ones; without memory to note it, each its own. */
+static struct neo_bytes shared_name(struct neo_policy *policy, struct neo_bytes name)
+{
+    const uint8_t *first = map_get(&policy->methods, name);
+
+    if (first != NULL)
+        return neo_bytes(first, name.len);
+    (void)map_put(&policy->methods, name, (void *)(uintptr_t)name.at);
+    return name;
+}
+
 static void fill(struct neo_policy *policy, struct block *block, const struct rule *rule)
 {
     const struct operation *operations = rule->operations.at;
@@ -153,18 +164,29 @@ static void fill(struct neo_policy *policy, struct block *block, const struct ru
             .place = operations[i].place,
             .rule = rule,
             .order = policy->n_ops++,
+            .denies = rule->denies,
+            .has_when = rule->when.is_asked,
         };
-        if (op.pattern.is_prefix)
+        if (op.pattern.is_prefix) {
             block->prefixes[block->n_prefixes++] = op;
-        else
+        } else {
+            op.pattern.method = shared_name(policy, op.pattern.method);
             block->named[block->n_named++] = op;
+        }
     }
 }
 
 static bool reserve(struct neo_policy *policy, struct block *block)
 {
+    size_t slots = 1;
+
+    while (slots * 2 < block->n_named * 3)
+        slots *= 2;
+    block->mask = slots - 1;
     block->named = neo_arena_calloc(&policy->arena, block->n_named, sizeof(struct op));
     block->prefixes = neo_arena_calloc(&policy->arena, block->n_prefixes, sizeof(struct op));
+    if (block->n_named > 0)
+        block->slots = neo_arena_calloc(&policy->arena, slots, sizeof(struct name_slot));
     block->n_named = 0;
     block->n_prefixes = 0;
     return !neo_arena_failed(&policy->arena);
@@ -181,6 +203,32 @@ static int compare_ops(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
+static uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
+/* Sorted, then found by the hash of their names: the first of each name stands in a slot. */
+static void finish_block(struct block *block)
+{
+    if (block->n_named == 0)
+        return;
+    qsort(block->named, block->n_named, sizeof(struct op), compare_ops);
+    for (size_t i = 0; i < block->n_named; i++) {
+        struct neo_bytes name = block->named[i].pattern.method;
+        block->named[i].ends_its_name = true;
+        if (i > 0 && neo_bytes_equal(name, block->named[i - 1].pattern.method)) {
+            block->named[i - 1].ends_its_name = false;
+            continue;
+        }
+        uint64_t hash = map_hash(name);
+        size_t at = hash & block->mask;
+        while (block->slots[at].first != 0)
+            at = (at + 1) & block->mask;
+        block->slots[at] = (struct name_slot){.tag = tag_of(hash), .first = (uint32_t)i + 1};
+    }
+}
+
 static enum neo_code build_blocks(struct neo_policy *policy, struct neo_error *err)
 {
     if (!visit_all(policy, count))
@@ -192,8 +240,7 @@ static enum neo_code build_blocks(struct neo_policy *policy, struct neo_error *e
     (void)visit_all(policy, fill);
     for (struct principal *p = policy->principals; p != NULL; p = p->next)
         for (struct block *block = p->blocks; block != NULL; block = block->next)
-            if (block->n_named > 1)
-                qsort(block->named, block->n_named, sizeof(struct op), compare_ops);
+            finish_block(block);
     return NEO_OK;
 }
 
@@ -246,6 +293,7 @@ void index_fini(struct neo_policy *policy)
     map_fini(&policy->services);
     map_fini(&policy->roles);
     map_fini(&policy->targets);
+    map_fini(&policy->methods);
 }
 
 size_t index_principals(const struct neo_policy *policy, struct neo_bytes caller,
@@ -262,6 +310,19 @@ size_t index_principals(const struct neo_policy *policy, struct neo_bytes caller
     if (policy->everyone != NULL && !neo_bytes_is(caller, "anonymous"))
         ret[n++] = policy->everyone;
     return n;
+}
+
+size_t index_find(const struct block *block, struct neo_bytes method, uint64_t hash)
+{
+    if (block->n_named == 0)
+        return 0;
+    for (size_t at = hash & block->mask; block->slots[at].first != 0; at = (at + 1) & block->mask) {
+        size_t first = block->slots[at].first - 1;
+        if (block->slots[at].tag == tag_of(hash) &&
+            neo_bytes_equal(block->named[first].pattern.method, method))
+            return first;
+    }
+    return block->n_named;
 }
 
 size_t index_lower_bound(const struct block *block, struct neo_bytes method)

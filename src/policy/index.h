@@ -8,8 +8,10 @@
  *                   everyone: the principal of `service: "*"`
  *
  * What applies to a call is found in the caller's own principal, then in those of
- * its roles, then in everyone's: two hash look-ups each, and in the block a binary
- * search by method.
+ * its roles, then in everyone's: two hash look-ups each, and in the block one more
+ * by method. A large policy is colder than any cache, so what counts is how many
+ * places a decision touches: tags come before texts, and what a rule says in one
+ * bit is repeated in its operations.
  */
 #ifndef NEO_POLICY_INDEX_H
 #define NEO_POLICY_INDEX_H
@@ -27,7 +29,16 @@ struct op {
     struct pattern pattern;
     struct neo_place place;
     const struct rule *rule;
-    uint32_t order; /* in which it was written, allowances before denials */
+    uint32_t order;     /* in which it was written, allowances before denials */
+    bool denies;        /* as the rule says */
+    bool has_when;      /* the rule has conditions */
+    bool ends_its_name; /* the last of the named ones of its method */
+};
+
+/* Where the named operations of one method begin. */
+struct name_slot {
+    uint32_t tag;   /* upper half of the name's hash */
+    uint32_t first; /* 1 + index into `named`; 0: free */
 };
 
 struct block {
@@ -37,6 +48,8 @@ struct block {
     struct neo_bytes target; /* "*": any */
     struct op *named;        /* those of one method, by its name, then in the order of the files */
     size_t n_named;
+    struct name_slot *slots; /* a power of two, at most two thirds full; NULL: nothing named */
+    size_t mask;
     struct op *prefixes; /* those with a '*', in the order of the files */
     size_t n_prefixes;
     bool wants_attestation;
@@ -70,7 +83,8 @@ struct neo_policy {
     struct documents documents;
     struct map services; /* name to struct principal */
     struct map roles;
-    struct map targets;         /* name to struct target */
+    struct map targets; /* name to struct target */
+    struct map methods; /* one copy of each method's name, which is then warm for all rules */
     struct principal *everyone; /* NULL: no document for "*" */
     struct principal *principals;
     struct principal **principals_end;
@@ -86,6 +100,9 @@ void index_fini(struct neo_policy *policy);
 enum { INDEX_MOST_PRINCIPALS = 18 };
 size_t index_principals(const struct neo_policy *policy, struct neo_bytes caller,
                         const struct principal *ret[static INDEX_MOST_PRINCIPALS]);
+
+/* The first named operation of `method`, whose map_hash() is `hash`; n_named when there is none. */
+size_t index_find(const struct block *block, struct neo_bytes method, uint64_t hash);
 
 /* The first named operation of a method not before `method`. */
 size_t index_lower_bound(const struct block *block, struct neo_bytes method);

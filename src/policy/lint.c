@@ -47,14 +47,14 @@ static void lint_roles(const struct neo_policy *policy, const struct document *d
 /* Whether `wide` decides everything that `narrow` is about, so that `narrow` never counts. */
 static bool makes_useless(const struct op *wide, const struct op *narrow)
 {
-    if (wide == narrow || wide->rule->when.is_asked)
+    if (wide == narrow || wide->has_when)
         return false;
-    if (!wide->rule->denies && narrow->rule->denies)
+    if (!wide->denies && narrow->denies)
         return false;
     if (!pattern_covers(&wide->pattern, &narrow->pattern))
         return false;
     /* Of two equals one is of use: the first. */
-    bool equal = wide->rule->denies == narrow->rule->denies && !narrow->rule->when.is_asked &&
+    bool equal = wide->denies == narrow->denies && !narrow->has_when &&
                  pattern_covers(&narrow->pattern, &wide->pattern);
     return !equal || wide->order < narrow->order;
 }
@@ -80,8 +80,8 @@ static void lint_op(const struct block *block, const struct op *op, struct neo_b
 
     if (wider != NULL)
         warn(out, op->place, "has no effect: %s:%u already %s it", wider->place.file,
-             wider->place.line, wider->rule->denies ? "denies" : "allows");
-    else if (op->pattern.is_prefix && op->pattern.method.len == 0 && !op->rule->denies)
+             wider->place.line, wider->denies ? "denies" : "allows");
+    else if (op->pattern.is_prefix && op->pattern.method.len == 0 && !op->denies)
         warn(out, op->place, "allows every operation of %.*s, those to come included; name them",
              NEO_FMT(block->target));
 }

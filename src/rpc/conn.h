@@ -25,7 +25,8 @@ struct conn_hooks {
     /* TLS is open: the peer's facts are valid. Before any h2 event. Not OK: refuse the peer. */
     enum neo_code (*proven)(struct conn *c, struct neo_error *err);
     /* The end, exactly once, after every stream's `closed`; never from inside a conn_ function.
-       The owner frees `c` here or later with conn_free(). `err` says why; code OK: both sides were done. */
+       The owner frees `c` here or later with conn_free(). `err` says why; code OK: both sides were
+       done. */
     void (*gone)(struct conn *c, const struct neo_error *err);
 };
 
@@ -44,7 +45,8 @@ struct conn_options {
 /* The h2 engine's h2_owner() is the conn. Gives `*ret`: conn_free(). */
 NEO_MUST_CHECK enum neo_code conn_new(const struct conn_options *options, struct conn **ret,
                                       struct neo_error *err);
-/* At once, without goodbye; reports `closed` of open streams but not `gone`. Not from inside an h2 event. */
+/* At once, without goodbye; reports `closed` of open streams but not `gone`. Not from inside an h2
+ * event. */
 void conn_free(struct conn *c);
 
 void *conn_owner(const struct conn *c);
@@ -56,8 +58,9 @@ const char *conn_peer_address(const struct conn *c);
 /* Something was queued: send it by the end of the turn. Cheap; call it freely. */
 void conn_kick(struct conn *c);
 /*
- * Ends it: GOAWAY with `h2_error` and `debug`, open streams may finish until `grace` is over (0: reset
- * now), then close_notify and FIN. `why` is what `gone` will say. Calling it again can only shorten.
+ * Ends it: GOAWAY with `h2_error` and `debug`, open streams may finish until `grace` is over (0:
+ * reset now), then close_notify and FIN. `why` is what `gone` will say. Calling it again can only
+ * shorten.
  */
 void conn_close(struct conn *c, uint32_t h2_error, const char *debug, neo_nsec grace,
                 enum neo_code code, const char *why);

@@ -23,7 +23,8 @@ struct frame_reader {
 enum frame_result {
     FRAME_MORE,    /* the chunk is used up */
     FRAME_MESSAGE, /* *ret_message is whole, valid until the next call or until the chunk goes */
-    FRAME_BAD,     /* err: INTERNAL for a bad flag, RESOURCE_EXHAUSTED for too large, UNIMPLEMENTED compressed */
+    FRAME_BAD,     /* err: INTERNAL for a bad flag, RESOURCE_EXHAUSTED for too large, UNIMPLEMENTED
+                      compressed */
 };
 
 /* Takes from the front of `*chunk`. Call until FRAME_MORE. */

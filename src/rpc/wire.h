@@ -12,7 +12,8 @@
 
 #include "h2/h2.h"
 
-/* 1 to 8 digits and one of H M S m u n; anything else, 0 included where the digits are none, is refused. */
+/* 1 to 8 digits and one of H M S m u n; anything else, 0 included where the digits are none, is
+ * refused. */
 NEO_MUST_CHECK enum neo_code wire_timeout_parse(struct neo_bytes text, neo_nsec *ret,
                                                 struct neo_error *err);
 enum { WIRE_TIMEOUT_LEN = 12 };
@@ -30,13 +31,15 @@ struct neo_bytes wire_header(struct h2_headers headers, const char *name);
 bool wire_is_reserved(struct neo_bytes name);
 
 /*
- * The trailers of a status: grpc-status, grpc-message, grpc-status-details-bin, grpc-retry-pushback-ms,
- * then `extra`. Everything lives in `arena`. At most `max` fields; returns how many.
+ * The trailers of a status: grpc-status, grpc-message, grpc-status-details-bin,
+ * grpc-retry-pushback-ms, then `extra`. Everything lives in `arena`. At most `max` fields; returns
+ * how many.
  */
 size_t wire_status_headers(const struct neo_status *status, const struct h2_header *extra,
                            size_t n_extra, struct neo_arena *arena, struct h2_header *ret,
                            size_t max);
-/* What a client makes of trailers (or of a Trailers-Only response): never fails, odd ones become UNKNOWN. */
+/* What a client makes of trailers (or of a Trailers-Only response): never fails, odd ones become
+ * UNKNOWN. */
 struct neo_status wire_status_read(struct h2_headers trailers, int http_status,
                                    struct neo_arena *arena);
 /* What a client makes of a stream that ended without trailers. */

@@ -44,9 +44,9 @@ struct neo_trust *tls_context_trust(const struct tls_context *context);
 struct neo_identity *tls_context_identity(const struct tls_context *context);
 
 /*
- * References `context`. Client: `expect` is the SPIFFE id the server must prove, byte for byte (copied);
- * empty only together with a trust made from a root fingerprint. `server_name` is the SNI, or NULL.
- * Gives `*ret`: tls_free().
+ * References `context`. Client: `expect` is the SPIFFE id the server must prove, byte for byte
+ * (copied); empty only together with a trust made from a root fingerprint. `server_name` is the
+ * SNI, or NULL. Gives `*ret`: tls_free().
  */
 NEO_MUST_CHECK enum neo_code tls_new(struct tls_context *context, struct neo_bytes expect,
                                      const char *server_name, struct tls **ret,
@@ -62,7 +62,8 @@ enum tls_state {
 /*
  * Feeds what the socket gave; `in` may be empty (a client's first call starts the handshake).
  * Appends plaintext to `plain` and whatever must be sent to `out`. `wall` is in seconds since 1970,
- * for certificate validity. UNAUTHENTICATED when the peer is not who it must be; the message says why.
+ * for certificate validity. UNAUTHENTICATED when the peer is not who it must be; the message says
+ * why.
  */
 NEO_MUST_CHECK enum neo_code tls_feed(struct tls *tls, struct neo_bytes in, int64_t wall,
                                       struct neo_buffer *plain, struct neo_buffer *out,

@@ -357,7 +357,7 @@ bool world_step(neo_nsec limit)
 
 void sim_run_until(neo_nsec mono)
 {
-    while (world->now < mono && world_step(mono))
+    while (world->now <= mono && world_step(mono))
         ;
     if (world->now < mono)
         world->now = mono;

@@ -465,7 +465,7 @@ TEST(doubles_are_written_as_short_as_they_read_back)
         const char *text;
     } cases[] = {
         {0, "0"},
-        {-0.0, "-0"},
+        {-0.0, "-0.0"},
         {1, "1"},
         {-5, "-5"},
         {0.1, "0.1"},

@@ -51,8 +51,7 @@ static enum neo_code decode(const struct neo_message_info *info, struct neo_byte
         assert_string_equal(err.message, text);                                                    \
     } while (0)
 
-/* --- refusals ----------------------------------------------------------------------------------
- */
+/* --- refusals --------------------------------------------------------------------------------- */
 
 TEST(refuses_tags_that_cannot_be)
 {
@@ -185,8 +184,7 @@ TEST(refuses_groups_that_do_not_match)
                    "malformed");
 }
 
-/* --- values ------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 TEST(every_scalar_arrives)
 {
@@ -484,8 +482,7 @@ TEST(proto2_keeps_presence_and_packs_when_told)
     assert_null(m.inner);
 }
 
-/* --- limits ------------------------------------------------------------------------------------
- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 /* `levels` submessages in field `tag`, innermost empty; lengths as they must be. */
 static struct neo_bytes nest(struct neo_buffer *out, uint8_t tag, size_t levels)
@@ -636,8 +633,7 @@ TEST(a_map_whose_keys_all_collide_in_their_low_bits_costs_no_more)
     neo_buffer_fini(&wire);
 }
 
-/* --- robustness --------------------------------------------------------------------------------
- */
+/* --- robustness ------------------------------------------------------------------------------- */
 
 /* Something of every shape there is. */
 static const char sample[] = "\x0a\x06\x0a\x01"

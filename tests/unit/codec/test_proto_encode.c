@@ -282,8 +282,7 @@ TEST(output_of_any_size_fits_a_limit_that_is_enough)
     }
 }
 
-/* --- round trips -------------------------------------------------------------------------------
- */
+/* --- round trips ------------------------------------------------------------------------------ */
 
 /* A message of any shape: random fields, written by hand, decoded and encoded again. */
 static void put_random_fields(uint64_t *seed, const struct neo_message_info *info, unsigned depth,

@@ -6,48 +6,13 @@
  */
 #include "../unit.h"
 
+#include "support/openssl_memory.h"
 #include "support/pki.h"
 
 #include <neo/cert.h>
 #include <neo/memory.h>
 
-#include <openssl/crypto.h>
-#include <stdlib.h>
-
 #define SERVICE "function-service"
-
-/* 0: OpenSSL's allocations succeed. Otherwise how many more do. */
-static unsigned long openssl_countdown;
-static unsigned long openssl_allocations;
-
-static bool openssl_must_fail(void)
-{
-    openssl_allocations++;
-    if (openssl_countdown == 0)
-        return false;
-    if (openssl_countdown == 1)
-        return true;
-    openssl_countdown--;
-    return false;
-}
-
-static void *openssl_malloc(size_t size, const char *file __attribute__((unused)),
-                            int line __attribute__((unused)))
-{
-    return openssl_must_fail() ? NULL : malloc(size);
-}
-
-static void *openssl_realloc(void *old, size_t size, const char *file __attribute__((unused)),
-                             int line __attribute__((unused)))
-{
-    return openssl_must_fail() ? NULL : realloc(old, size);
-}
-
-static void openssl_free(void *memory, const char *file __attribute__((unused)),
-                         int line __attribute__((unused)))
-{
-    free(memory);
-}
 
 static struct pki *pki;
 static struct neo_trust *trust;
@@ -210,9 +175,9 @@ TEST(no_lack_of_our_memory_does_harm)
 
 static enum neo_code with_openssl_failing_at(unsigned long n, work *w)
 {
-    openssl_countdown = n;
+    openssl_memory_fail_at(n);
     enum neo_code code = w();
-    openssl_countdown = 0;
+    openssl_memory_fail_at(0);
     return code;
 }
 
@@ -228,9 +193,9 @@ TEST(no_lack_of_openssls_memory_does_harm)
 {
     for (size_t w = 0; w < NEO_COUNT(works); w++) {
         assert_int_equal(works[w](), NEO_OK);
-        openssl_allocations = 0;
+        (void)openssl_memory_count();
         assert_int_equal(works[w](), NEO_OK);
-        unsigned long needed = openssl_allocations;
+        unsigned long needed = openssl_memory_count();
         assert_true(needed > 5);
         for (unsigned long n = 1; n <= needed; n = after(n))
             (void)with_openssl_failing_at(n, works[w]);
@@ -250,9 +215,9 @@ static void assert_never_accepted(const struct neo_trust *by, const struct pki_o
 {
     bad_peer = options == NULL ? leaf : pki_make(pki, pki_issuer(pki), SERVICE, options);
     bad_peers_judge = by;
-    openssl_allocations = 0;
+    (void)openssl_memory_count();
     assert_int_equal(verify_bad(), NEO_UNAUTHENTICATED);
-    unsigned long needed = openssl_allocations;
+    unsigned long needed = openssl_memory_count();
     for (unsigned long n = 1; n <= needed; n = after(n))
         assert_int_not_equal(with_openssl_failing_at(n, verify_bad), NEO_OK);
     for (unsigned long n = 1; n < 50; n++) {
@@ -284,7 +249,7 @@ int main(void)
         cmocka_unit_test(no_lack_of_memory_makes_a_bad_peer_good),
     };
 
-    if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
+    if (!openssl_memory_install())
         return 1;
     return cmocka_run_group_tests_name("crypto/memory", tests, set_up, tear_down);
 }

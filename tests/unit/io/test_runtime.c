@@ -84,7 +84,7 @@ TEST(quit_ends_the_wait_even_when_it_came_first)
     neo_runtime_wait(runtime);
 }
 
-static struct neo_task quitting;
+static struct neo_task tasks[2]; /* each is the pool's until it has reported */
 
 static void quit_now(struct neo_job *job)
 {
@@ -99,15 +99,16 @@ static void nothing_more(struct neo_job *job)
 
 static void offload_quit(void *self)
 {
-    (void)self;
-    quitting = (struct neo_task){.work = nothing_more, .done = quit_now};
-    neo_loop_offload(neo_runtime_loop(runtime, 0), &quitting);
+    struct neo_task *task = self;
+
+    *task = (struct neo_task){.work = nothing_more, .done = quit_now};
+    neo_loop_offload(neo_runtime_loop(runtime, 0), task);
 }
 
 TEST(a_worker_may_end_the_wait)
 {
     for (int i = 0; i < 2; i++) {
-        neo_runtime_call(runtime, 0, offload_quit, NULL);
+        neo_runtime_call(runtime, 0, offload_quit, &tasks[i]);
         neo_runtime_wait(runtime);
     }
 }
@@ -126,19 +127,20 @@ static void raise_later(struct neo_job *job)
 
 static void offload_signal(void *self)
 {
-    (void)self;
+    struct neo_task *task = self;
+
 #ifdef NEO_SIM
-    quitting = (struct neo_task){.work = nothing_more, .done = raise_later};
+    *task = (struct neo_task){.work = nothing_more, .done = raise_later};
 #else
-    quitting = (struct neo_task){.work = raise_later, .done = nothing_more};
+    *task = (struct neo_task){.work = raise_later, .done = nothing_more};
 #endif
-    neo_loop_offload(neo_runtime_loop(runtime, 0), &quitting);
+    neo_loop_offload(neo_runtime_loop(runtime, 0), task);
 }
 
 TEST(a_signal_to_terminate_ends_the_wait)
 {
     for (int i = 0; i < 2; i++) {
-        neo_runtime_call(runtime, 0, offload_signal, NULL);
+        neo_runtime_call(runtime, 0, offload_signal, &tasks[i]);
         neo_runtime_wait(runtime);
     }
 }

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/policies.h"
+
+#include <neo/memory.h>
+#include <neo/spiffe.h>
+
+enum {
+    ARENA_BUDGET = 8 << 20,
+    SCRATCH_BUDGET = 32 << 20,
+    TOP_KEYS_MAX = 64,
+};
+
+static const neo_nsec default_max_age = 600 * NEO_NSEC_PER_SEC;
+static const neo_nsec least_max_age = 1 * NEO_NSEC_PER_SEC;
+static const neo_nsec most_max_age = 24 * 3600 * NEO_NSEC_PER_SEC;
+
+/* --- schema ----------------------------------------------------------------------------------- */
+
+struct source {
+    struct snp_text require;
+    struct snp_text mode;
+    neo_nsec max_evidence_age;
+    struct neo_place max_evidence_age_place;
+    struct neo_yaml_list any_of; /* of struct snp_row */
+};
+
+struct source_entry {
+    struct neo_bytes service;
+    struct neo_place place;
+    struct source source;
+};
+
+struct source_document {
+    struct neo_yaml_list policies; /* of struct source_entry */
+};
+
+static const struct neo_yaml_field row_element = {.kind = NEO_YAML_STRUCT,
+                                                  .fields = snp_row_fields};
+
+static const struct neo_yaml_field source_fields[] = {
+    {.key = "require",
+     .kind = NEO_YAML_TEXT,
+     .offset = offsetof(struct source, require.text),
+     .required = true,
+     .place = offsetof(struct source, require.place) + 1},
+    {.key = "mode",
+     .kind = NEO_YAML_TEXT,
+     .offset = offsetof(struct source, mode.text),
+     .place = offsetof(struct source, mode.place) + 1},
+    {.key = "max_evidence_age",
+     .kind = NEO_YAML_DURATION,
+     .offset = offsetof(struct source, max_evidence_age),
+     .place = offsetof(struct source, max_evidence_age_place) + 1},
+    {.key = "any_of",
+     .kind = NEO_YAML_LIST,
+     .offset = offsetof(struct source, any_of),
+     .required = true,
+     .size = sizeof(struct snp_row),
+     .element = &row_element},
+    {0},
+};
+
+static const struct neo_yaml_field entry_element = {
+    .kind = NEO_YAML_STRUCT,
+    .offset = offsetof(struct source_entry, source),
+    .fields = source_fields,
+};
+
+static const struct neo_yaml_field document_fields[] = {
+    {.key = "attestation_policies",
+     .kind = NEO_YAML_MAP,
+     .offset = offsetof(struct source_document, policies),
+     .required = true,
+     .size = sizeof(struct source_entry),
+     .element = &entry_element},
+    {0},
+};
+
+/* --- compiling -------------------------------------------------------------------------------- */
+
+struct compiler {
+    struct neo_attest_policies *policies;
+    struct neo_arena *scratch;
+    bool development;
+    size_t cap;
+};
+
+#define refuse(place, ...) neo_fail_at(err, NEO_INVALID_ARGUMENT, (place), __VA_ARGS__)
+
+static enum neo_code no_memory(struct neo_error *err)
+{
+    return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for the attestation policies");
+}
+
+static enum neo_code read_require(const struct compiler *c, const struct snp_text *word,
+                                  enum attest_require *ret, struct neo_error *err)
+{
+    if (neo_bytes_is(word->text, "hardware")) {
+        *ret = ATTEST_HARDWARE;
+        return NEO_OK;
+    }
+    if (neo_bytes_is(word->text, "hardware-or-tpm"))
+        return refuse(word->place, "\"hardware-or-tpm\" is not supported by this build; "
+                                   "supported: hardware, simulator");
+    if (!neo_bytes_is(word->text, "simulator"))
+        return refuse(word->place, "\"%.*s\" must be hardware or simulator", NEO_FMT(word->text));
+    if (!c->development)
+        return neo_fail_at(err, NEO_FAILED_PRECONDITION, word->place,
+                           "\"simulator\" proves nothing; it is accepted in development only");
+    *ret = ATTEST_SIMULATOR;
+    return NEO_OK;
+}
+
+static enum neo_code check_mode(const struct snp_text *word, struct neo_error *err)
+{
+    if (word->place.file == NULL || neo_bytes_is(word->text, "direct"))
+        return NEO_OK;
+    if (neo_bytes_is(word->text, "delegated") || neo_bytes_is(word->text, "per-call"))
+        return refuse(word->place,
+                      "mode \"%.*s\" is not supported by this build; supported: direct",
+                      NEO_FMT(word->text));
+    return refuse(word->place, "\"%.*s\" must be direct", NEO_FMT(word->text));
+}
+
+static enum neo_code read_max_age(const struct source *source, neo_nsec *ret, struct neo_error *err)
+{
+    neo_nsec age = source->max_evidence_age;
+
+    *ret = default_max_age;
+    if (source->max_evidence_age_place.file == NULL)
+        return NEO_OK;
+    if (age < least_max_age || age > most_max_age)
+        return refuse(source->max_evidence_age_place, "\"max_evidence_age\" is 1s to 24h");
+    *ret = age;
+    return NEO_OK;
+}
+
+static enum neo_code compile_rules(struct compiler *c, const struct source_entry *entry,
+                                   struct attest_policy *policy, struct neo_error *err)
+{
+    const struct snp_row *rows = entry->source.any_of.at;
+    struct neo_arena *arena = &c->policies->arena;
+
+    policy->n_rules = entry->source.any_of.len;
+    if (policy->n_rules == 0)
+        return refuse(entry->place, "\"any_of\" is empty: nothing would be accepted; add a row");
+    struct snp_rule *rules = neo_arena_calloc(arena, policy->n_rules, sizeof(*rules));
+    if (rules == NULL)
+        return no_memory(err);
+    for (size_t i = 0; i < policy->n_rules; i++)
+        NEO_TRY(snp_rule_compile(&rows[i], arena, &rules[i], err));
+    policy->rules = rules;
+    return NEO_OK;
+}
+
+static enum neo_code compile_entry(struct compiler *c, const struct source_entry *entry,
+                                   struct attest_policy *ret, struct neo_error *err)
+{
+    const struct attest_policy *other = attest_policies_find(c->policies, entry->service);
+
+    if (!neo_is_service_name(entry->service))
+        return refuse(entry->place, "\"%.*s\" is not a service name ([a-z0-9-], at most 63)",
+                      NEO_FMT(entry->service));
+    if (other != NULL)
+        return refuse(entry->place, "\"%.*s\" has a policy already, at %s:%u",
+                      NEO_FMT(entry->service), other->place.file, other->place.line);
+    *ret = (struct attest_policy){
+        .service = neo_arena_copy(&c->policies->arena, entry->service),
+        .place = entry->place,
+    };
+    NEO_TRY(read_require(c, &entry->source.require, &ret->require, err));
+    NEO_TRY(check_mode(&entry->source.mode, err));
+    NEO_TRY(read_max_age(&entry->source, &ret->max_age, err));
+    return compile_rules(c, entry, ret, err);
+}
+
+static enum neo_code add_policy(struct compiler *c, const struct attest_policy *policy,
+                                struct neo_error *err)
+{
+    struct neo_attest_policies *p = c->policies;
+
+    if (p->n == c->cap) {
+        size_t cap = c->cap == 0 ? 8 : c->cap * 2;
+        struct attest_policy *at = neo_arena_calloc(&p->arena, cap, sizeof(*at));
+        if (at == NULL)
+            return no_memory(err);
+        if (p->n > 0)
+            memcpy(at, p->at, p->n * sizeof(*at));
+        p->at = at;
+        c->cap = cap;
+    }
+    p->at[p->n++] = *policy;
+    return NEO_OK;
+}
+
+static enum neo_code compile_document(void *self, void *document, struct neo_place place,
+                                      struct neo_error *err)
+{
+    struct compiler *c = self;
+    const struct source_document *source = document;
+    const struct source_entry *entries = source->policies.at;
+
+    if (source->policies.len == 0)
+        return refuse(place, "\"attestation_policies\" is empty; add a service or remove the file");
+    for (size_t i = 0; i < source->policies.len; i++) {
+        struct attest_policy policy;
+        NEO_TRY(compile_entry(c, &entries[i], &policy, err));
+        NEO_TRY(add_policy(c, &policy, err));
+    }
+    return NEO_OK;
+}
+
+static enum neo_code is_ours(const struct neo_document *document, const char *file,
+                             struct neo_arena *scratch, bool *ret, struct neo_error *err)
+{
+    struct neo_bytes keys[TOP_KEYS_MAX];
+    size_t n;
+
+    NEO_TRY(neo_yaml_keys(document->text, file, scratch, keys, NEO_COUNT(keys), &n, err));
+    *ret = false;
+    for (size_t i = 0; i < n; i++)
+        *ret = *ret || neo_bytes_is(keys[i], "attestation_policies");
+    return NEO_OK;
+}
+
+static enum neo_code compile_file(struct compiler *c, const struct neo_document *document,
+                                  struct neo_error *err)
+{
+    const char *file = neo_arena_string(&c->policies->arena, document->name);
+    bool ours;
+
+    if (file == NULL)
+        return no_memory(err);
+    NEO_TRY(is_ours(document, file, c->scratch, &ours, err));
+    if (!ours)
+        return NEO_OK;
+    return neo_yaml_read(document->text, file, document_fields, sizeof(struct source_document),
+                         c->scratch, compile_document, c, err);
+}
+
+static void policies_free(struct neo_attest_policies *policies)
+{
+    if (policies == NULL)
+        return;
+    neo_arena_fini(&policies->arena);
+    neo_free(policies);
+}
+
+static void policies_freep(struct neo_attest_policies **policies)
+{
+    policies_free(*policies);
+}
+
+enum neo_code neo_attest_policies_compile(const struct neo_document *documents, size_t n,
+                                          bool development, struct neo_attest_policies **ret,
+                                          struct neo_error *err)
+{
+    NEO_CLEANUP(policies_freep) struct neo_attest_policies *policies = neo_alloc(sizeof(*policies));
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena scratch;
+    struct compiler c = {.policies = policies, .scratch = &scratch, .development = development};
+
+    neo_arena_init(&scratch, SCRATCH_BUDGET);
+    if (policies == NULL)
+        return no_memory(err);
+    atomic_init(&policies->refs, 1);
+    neo_arena_init(&policies->arena, ARENA_BUDGET);
+    for (size_t i = 0; i < n; i++)
+        NEO_TRY(compile_file(&c, &documents[i], err));
+    if (neo_arena_failed(&policies->arena))
+        return no_memory(err);
+    *ret = policies;
+    policies = NULL;
+    return NEO_OK;
+}
+
+/* --- using ------------------------------------------------------------------------------------ */
+
+struct neo_attest_policies *neo_attest_policies_ref(struct neo_attest_policies *policies)
+{
+    atomic_fetch_add_explicit(&policies->refs, 1, memory_order_relaxed);
+    return policies;
+}
+
+void neo_attest_policies_unref(struct neo_attest_policies *policies)
+{
+    if (policies != NULL &&
+        atomic_fetch_sub_explicit(&policies->refs, 1, memory_order_acq_rel) == 1)
+        policies_free(policies);
+}
+
+const struct attest_policy *attest_policies_find(const struct neo_attest_policies *policies,
+                                                 struct neo_bytes service)
+{
+    for (size_t i = 0; policies != NULL && i < policies->n; i++) {
+        if (neo_bytes_equal(policies->at[i].service, service))
+            return &policies->at[i];
+    }
+    return NULL;
+}
+
+bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct neo_bytes service)
+{
+    return attest_policies_find(policies, service) != NULL;
+}
+
+enum neo_evidence_kind attest_policy_kind(const struct attest_policy *policy)
+{
+    return policy->require == ATTEST_SIMULATOR ? NEO_EVIDENCE_SIM_SNP : NEO_EVIDENCE_SNP;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/snp.h"
+
+#include <neo/digest.h>
+
+/* Issuing certificates looked at for one report: all the hints, and as many of our own. */
+enum { ISSUERS_MAX = 2 * SNP_HINTS_MAX };
+
+/* --- form ------------------------------------------------------------------------------------- */
+
+static bool check_format(struct snp_case *c, struct ledger *ledger)
+{
+    struct neo_error why;
+
+    if (snp_report_read(c->evidence->body, &c->report, &why) != NEO_OK)
+        return ledger_fail(ledger, CHECK_FORMAT, "%s", why.message);
+    ledger_pass(ledger, CHECK_FORMAT);
+    return true;
+}
+
+/* --- certificates ----------------------------------------------------------------------------- */
+
+/* The hints first, then our own. */
+static const struct vendor_cert *cert_at(const struct snp_case *c, size_t i)
+{
+    if (i < c->hints.n_certs)
+        return c->hints.certs[i];
+    return c->trust->collateral.certs[i - c->hints.n_certs];
+}
+
+static size_t n_certs(const struct snp_case *c)
+{
+    return c->hints.n_certs + c->trust->collateral.n_certs;
+}
+
+static bool fits_hwid(const struct snp_report *report, const struct snp_endorsement *e)
+{
+    struct neo_bytes chip = neo_bytes(report->chip_id, e->hwid.len);
+
+    return neo_bytes_equal(chip, e->hwid) &&
+           snp_is_zero(
+               neo_bytes(report->chip_id + e->hwid.len, sizeof(report->chip_id) - e->hwid.len));
+}
+
+static bool fits_tcb(const struct snp_report *report, const struct snp_endorsement *e)
+{
+    for (size_t i = 0; i < SNP_TCB_LEN; i++) {
+        if (report->reported_tcb[i] != e->tcb[e->product->tcb[i]])
+            return false;
+    }
+    return true;
+}
+
+static bool fits(const struct snp_case *c, const struct vendor_cert *cert)
+{
+    enum snp_vek vek = snp_report_vek(&c->report);
+    struct snp_endorsement e;
+
+    return snp_endorsement_read(cert, vek, &e, NULL) == NEO_OK && fits_tcb(&c->report, &e) &&
+           (vek == SNP_VLEK || fits_hwid(&c->report, &e));
+}
+
+/*
+ * The first certificate of the right name that was made for this chip and firmware. When none was,
+ * the first of the right name, so that the check that fails is the one that tells why.
+ */
+static const struct vendor_cert *choose_leaf(const struct snp_case *c)
+{
+    const char *name = snp_report_vek(&c->report) == SNP_VCEK ? "SEV-VCEK" : "SEV-VLEK";
+    const struct vendor_cert *first = NULL;
+
+    for (size_t i = 0; i < n_certs(c); i++) {
+        const struct vendor_cert *cert = cert_at(c, i);
+        if (!neo_bytes_is(vendor_cert_facts(cert)->common_name, name))
+            continue;
+        if (fits(c, cert))
+            return cert;
+        if (first == NULL)
+            first = cert;
+    }
+    return first;
+}
+
+/* A root is one by its digest, wherever its bytes came from. */
+static const struct vendor_cert *choose_root(const struct snp_case *c)
+{
+    if (c->evidence->kind == NEO_EVIDENCE_SIM_SNP)
+        return c->trust->simulated.n_certs == 1 ? c->trust->simulated.certs[0] : NULL;
+    for (size_t i = 0; i < n_certs(c); i++) {
+        const struct vendor_cert *cert = cert_at(c, i);
+        if (memcmp(vendor_cert_facts(cert)->sha256, c->product->root_sha256, NEO_SHA256_LEN) == 0)
+            return cert;
+    }
+    return NULL;
+}
+
+static bool check_certificates(struct snp_case *c, struct ledger *ledger)
+{
+    enum snp_vek vek = snp_report_vek(&c->report);
+    struct neo_error why;
+
+    c->hints.max = SNP_HINTS_MAX;
+    if (snp_hints_read(c->evidence->certificates, &c->hints, &why) != NEO_OK)
+        return ledger_fail_as(ledger, CHECK_CERTIFICATES, NEO_ATTEST_FORMAT, "%s", why.message);
+    c->leaf = choose_leaf(c);
+    if (c->leaf == NULL)
+        return ledger_fail(ledger, CHECK_CERTIFICATES, "no SEV-%s certificate came or is known",
+                           vek == SNP_VCEK ? "VCEK" : "VLEK");
+    struct neo_bytes issuer = vendor_cert_facts(c->leaf)->issuer_common_name;
+    c->product = snp_product_of_issuer(issuer, vek);
+    if (c->product == NULL)
+        return ledger_fail(ledger, CHECK_CERTIFICATES,
+                           "the certificate's issuer \"%.*s\" is none of AMD's", NEO_FMT(issuer));
+    c->root = choose_root(c);
+    if (c->root == NULL)
+        return ledger_fail(ledger, CHECK_CERTIFICATES,
+                           "the root certificate %s neither came nor is known",
+                           c->product->root_name);
+    ledger_pass(ledger, CHECK_CERTIFICATES);
+    return true;
+}
+
+static size_t find_issuers(const struct snp_case *c, struct vendor_cert **ret)
+{
+    const char *name = c->product->issuer_name[snp_report_vek(&c->report)];
+    const struct vendor_bundle *bundles[] = {&c->hints, &c->trust->collateral};
+    size_t n = 0;
+
+    for (size_t b = 0; b < NEO_COUNT(bundles); b++) {
+        for (size_t i = 0; i < bundles[b]->n_certs && n < ISSUERS_MAX; i++) {
+            struct vendor_cert *cert = bundles[b]->certs[i];
+            if (neo_bytes_is(vendor_cert_facts(cert)->common_name, name))
+                ret[n++] = cert;
+        }
+    }
+    return n;
+}
+
+static enum neo_attest_reason reason_of(enum vendor_verdict verdict)
+{
+    switch (verdict) {
+    case VENDOR_EXPIRED:
+        return NEO_ATTEST_EXPIRED;
+    case VENDOR_REVOKED:
+        return NEO_ATTEST_REVOKED;
+    case VENDOR_STALE_CRL:
+        return NEO_ATTEST_COLLATERAL;
+    case VENDOR_GOOD:
+    case VENDOR_UNTRUSTED:
+    case VENDOR_NO_MEMORY:
+        break;
+    }
+    return NEO_ATTEST_CHAIN;
+}
+
+static bool check_chain(struct snp_case *c, struct ledger *ledger)
+{
+    struct vendor_cert *issuers[ISSUERS_MAX];
+    struct neo_error why;
+    const struct vendor_chain chain = {
+        .leaf = c->leaf,
+        .issuers = issuers,
+        .n_issuers = find_issuers(c, issuers),
+        .root = c->root,
+        .crls = c->trust->collateral.crls,
+        .n_crls = c->trust->collateral.n_crls,
+        .now = c->now,
+    };
+
+    enum vendor_verdict verdict = vendor_chain_verify(&chain, &c->path, &why);
+    if (verdict != VENDOR_GOOD)
+        return ledger_fail_as(ledger, CHECK_CHAIN, reason_of(verdict), "%s", why.message);
+    ledger_pass(ledger, CHECK_CHAIN);
+    return true;
+}
+
+/* A path alone does not make a certificate a report key: its place in it and its contents do. */
+static bool check_roles(struct snp_case *c, struct ledger *ledger)
+{
+    const struct vendor_cert_facts *leaf = vendor_cert_facts(c->leaf);
+    const struct vendor_cert_facts *root = vendor_cert_facts(c->root);
+    struct neo_error why;
+
+    if (leaf->is_ca)
+        return ledger_fail(ledger, CHECK_ROLES, "the report key's certificate is an authority's");
+    if (!leaf->is_p384)
+        return ledger_fail(ledger, CHECK_ROLES, "the report key is not P-384");
+    if (!neo_bytes_is(root->common_name, c->product->root_name))
+        return ledger_fail(ledger, CHECK_ROLES, "the root is \"%.*s\", not %s",
+                           NEO_FMT(root->common_name), c->product->root_name);
+    if (snp_endorsement_read(c->leaf, snp_report_vek(&c->report), &c->endorsement, &why) != NEO_OK)
+        return ledger_fail(ledger, CHECK_ROLES, "%s", why.message);
+    ledger_pass(ledger, CHECK_ROLES);
+    return true;
+}
+
+/* --- certificate against report --------------------------------------------------------------- */
+
+static bool check_hwid(struct snp_case *c, struct ledger *ledger)
+{
+    if (snp_report_vek(&c->report) == SNP_VLEK)
+        ledger_skip(ledger, CHECK_HWID, "a VLEK stands for an operator, not for a chip");
+    else if (snp_is_zero(neo_bytes(c->report.chip_id, sizeof(c->report.chip_id))))
+        ledger_skip(ledger, CHECK_HWID, "the chip id is masked");
+    else if (!fits_hwid(&c->report, &c->endorsement))
+        return ledger_fail(ledger, CHECK_HWID, "the certificate is another chip's");
+    else
+        ledger_pass(ledger, CHECK_HWID);
+    return true;
+}
+
+static bool has_reserved_tcb(const struct snp_product *product, const uint8_t tcb[SNP_TCB_LEN])
+{
+    for (size_t i = 0; i < SNP_TCB_LEN; i++) {
+        if (snp_component_is_reserved(product->tcb[i]) && tcb[i] != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The certificate is for one firmware exactly: a newer one's would not do either. */
+static bool check_spl(struct snp_case *c, struct ledger *ledger)
+{
+    const struct snp_report *r = &c->report;
+    const struct snp_product *product = c->endorsement.product;
+
+    if (!fits_tcb(r, &c->endorsement))
+        return ledger_fail(ledger, CHECK_SPL,
+                           "the certificate stands for another TCB than the reported one");
+    if (has_reserved_tcb(product, r->current_tcb) || has_reserved_tcb(product, r->committed_tcb) ||
+        has_reserved_tcb(product, r->launch_tcb))
+        return ledger_fail(ledger, CHECK_SPL, "a reserved TCB component is set");
+    ledger_pass(ledger, CHECK_SPL);
+    return true;
+}
+
+/* The processor's own word (version 3 and up), the certificate's, and whose root signed it. */
+static bool check_product(struct snp_case *c, struct ledger *ledger)
+{
+    const struct snp_report *r = &c->report;
+    const struct snp_product *named = c->endorsement.product;
+
+    if (named != c->product)
+        return ledger_fail(ledger, CHECK_PRODUCT, "a certificate for %s under the root of %s",
+                           named->name, c->product->name);
+    if (r->version >= 3 && snp_product_of_cpu(r->cpu_family, r->cpu_model) != named)
+        return ledger_fail(ledger, CHECK_PRODUCT,
+                           "a certificate for %s, a processor of family 0x%x model 0x%x",
+                           named->name, (unsigned)r->cpu_family, (unsigned)r->cpu_model);
+    ledger_pass(ledger, CHECK_PRODUCT);
+    return true;
+}
+
+/* --- the report's own word -------------------------------------------------------------------- */
+
+static bool check_signature(struct snp_case *c, struct ledger *ledger)
+{
+    struct neo_bytes message = neo_bytes(c->evidence->body.at, SNP_SIGNED_LEN);
+
+    if (!vendor_p384_verify(c->leaf, message, &c->report.signature))
+        return ledger_fail(ledger, CHECK_SIGNATURE,
+                           "the report was not signed by the certificate's key");
+    ledger_pass(ledger, CHECK_SIGNATURE);
+    return true;
+}
+
+static bool check_binder(struct snp_case *c, struct ledger *ledger)
+{
+    if (!neo_secret_equal(neo_bytes(c->report.report_data, NEO_BINDER_LEN),
+                          neo_bytes(c->binder, NEO_BINDER_LEN)))
+        return ledger_fail(ledger, CHECK_BINDER, "the report was made for another channel");
+    ledger_pass(ledger, CHECK_BINDER);
+    return true;
+}
+
+static bool check_debug(struct snp_case *c, struct ledger *ledger)
+{
+    if ((c->report.policy & SNP_POLICY_DEBUG) != 0)
+        return ledger_fail(ledger, CHECK_DEBUG, "the host may read the guest's memory");
+    ledger_pass(ledger, CHECK_DEBUG);
+    return true;
+}
+
+/* A migration agent holds the guest's keys, and is code that no policy here names. */
+static bool check_migrate_ma(struct snp_case *c, struct ledger *ledger)
+{
+    const struct snp_report *r = &c->report;
+    uint8_t all = 0xff;
+
+    for (size_t i = 0; i < sizeof(r->report_id_ma); i++)
+        all &= r->report_id_ma[i];
+    if ((r->policy & SNP_POLICY_MIGRATE_MA) != 0 || all != 0xff)
+        return ledger_fail(ledger, CHECK_MIGRATE_MA, "the guest may be moved by a migration agent");
+    ledger_pass(ledger, CHECK_MIGRATE_MA);
+    return true;
+}
+
+bool snp_verify(struct snp_case *c, struct ledger *ledger)
+{
+    static bool (*const steps[])(struct snp_case *, struct ledger *) = {
+        check_format,  check_certificates, check_chain,  check_roles, check_hwid,       check_spl,
+        check_product, check_signature,    check_binder, check_debug, check_migrate_ma,
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(steps); i++) {
+        if (!steps[i](c, ledger))
+            return false;
+    }
+    return true;
+}
+
+void snp_case_fini(struct snp_case *c)
+{
+    vendor_bundle_fini(&c->hints);
+}

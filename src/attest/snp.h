@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attest/snp.h - is this report genuine, and is it an answer to our question?
+ *
+ * Nothing here depends on a policy's rules: the report's form, the path from the
+ * certificate to AMD's root (or, in development, to the simulator's), that the
+ * certificate stands for this chip and this firmware, the signature, the binder,
+ * and what is never allowed.
+ */
+#ifndef NEO_ATTEST_SNP_H
+#define NEO_ATTEST_SNP_H
+
+#include "attest/checks.h"
+#include "attest/snp_certs.h"
+#include "attest/trust.h"
+
+/* The four on top are given; the rest is found out step by step. */
+struct snp_case {
+    const struct neo_attest_trust *trust;
+    const struct neo_evidence *evidence;
+    const uint8_t *binder;
+    int64_t now;
+
+    struct snp_report report;
+    struct vendor_bundle hints;
+    const struct vendor_cert *leaf;
+    const struct vendor_cert *root;
+    const struct snp_product *product; /* whose root that is */
+    struct vendor_path path;
+    struct snp_endorsement endorsement;
+};
+
+/* All steps, up to the first that fails. True: every one passed. */
+bool snp_verify(struct snp_case *c, struct ledger *ledger);
+void snp_case_fini(struct snp_case *c);
+
+#endif

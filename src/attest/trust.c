@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/trust.h"
+
+#include <neo/memory.h>
+
+#include <stdio.h>
+
+enum { COLLATERAL_MAX = 4096 };
+
+static void trust_free(struct neo_attest_trust *trust)
+{
+    if (trust == NULL)
+        return;
+    vendor_bundle_fini(&trust->collateral);
+    vendor_bundle_fini(&trust->simulated);
+    neo_free(trust);
+}
+
+static void trust_freep(struct neo_attest_trust **trust)
+{
+    trust_free(*trust);
+}
+
+static enum neo_code read_simulated_root(struct neo_attest_trust *trust, struct neo_bytes der,
+                                         struct neo_error *err)
+{
+    if (der.len == 0)
+        return NEO_OK;
+    if (!trust->development)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "a simulated root proves nothing; it is accepted in development only");
+    NEO_TRY(vendor_bundle_read(&trust->simulated, der, "simulated root", err));
+    if (trust->simulated.n_certs != 1)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "simulated root: not one certificate");
+    return NEO_OK;
+}
+
+static enum neo_code read_collateral(struct neo_attest_trust *trust,
+                                     const struct neo_attest_trust_options *options,
+                                     struct neo_error *err)
+{
+    for (size_t i = 0; i < options->n_collateral; i++) {
+        char what[40];
+        (void)snprintf(what, sizeof(what), "collateral[%zu]", i);
+        NEO_TRY(vendor_bundle_read(&trust->collateral, options->collateral[i], what, err));
+    }
+    return NEO_OK;
+}
+
+enum neo_code neo_attest_trust_new(const struct neo_attest_trust_options *options,
+                                   struct neo_attest_trust **ret, struct neo_error *err)
+{
+    NEO_CLEANUP(trust_freep) struct neo_attest_trust *trust = neo_alloc(sizeof(*trust));
+
+    if (trust == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    atomic_init(&trust->refs, 1);
+    trust->development = options->development;
+    trust->collateral.max = COLLATERAL_MAX;
+    trust->simulated.max = 1;
+    NEO_TRY(read_simulated_root(trust, options->simulated_root, err));
+    NEO_TRY(read_collateral(trust, options, err));
+    *ret = trust;
+    trust = NULL;
+    return NEO_OK;
+}
+
+struct neo_attest_trust *neo_attest_trust_ref(struct neo_attest_trust *trust)
+{
+    atomic_fetch_add_explicit(&trust->refs, 1, memory_order_relaxed);
+    return trust;
+}
+
+void neo_attest_trust_unref(struct neo_attest_trust *trust)
+{
+    if (trust != NULL && atomic_fetch_sub_explicit(&trust->refs, 1, memory_order_acq_rel) == 1)
+        trust_free(trust);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NEO_ATTEST_TRUST_H
+#define NEO_ATTEST_TRUST_H
+
+#include "crypto/vendor.h"
+
+#include <neo/attest.h>
+
+#include <stdatomic.h>
+
+struct neo_attest_trust {
+    _Atomic unsigned refs;
+    bool development;
+    struct vendor_bundle collateral; /* hints and revocation lists: never roots by themselves */
+    struct vendor_bundle simulated;  /* the simulated root, or nothing */
+};
+
+#endif

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A certificate is read once: our own strict walk bounds what OpenSSL's parser can
+ * be made to do, and the encoding OpenSSL would write back must be the one that
+ * came, so that a digest over either is the same digest.
+ *
+ * The path is OpenSSL's X509_verify_cert() with the pin as the only trusted
+ * certificate. STRICT is left out because AMD's leaves have no authority key
+ * identifier. Revocation is done by hand: OpenSSL's CRL_CHECK_ALL would ask for a
+ * list of the intermediate too, and no vendor here publishes one.
+ */
+#include "crypto/vendor.h"
+
+#include "crypto/der.h"
+#include "crypto/openssl.h"
+#include "crypto/pem.h"
+
+#include <neo/memory.h>
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <time.h>
+
+enum { DER_MAX = 16 << 10, DER_ELEMENTS = 1024, CRL_MAX = 1 << 20, CRL_ELEMENTS = 1 << 16 };
+
+struct vendor_cert {
+    X509 *x509;
+    EVP_PKEY *key; /* the x509's own */
+    uint8_t *der;
+    struct vendor_cert_facts facts;
+};
+
+struct vendor_crl {
+    X509_CRL *crl;
+    int64_t this_update;
+    int64_t next_update; /* 0: it names none, and is never good */
+};
+
+/* --- certificates ----------------------------------------------------------------------------- */
+
+static bool read_time(const ASN1_TIME *text, int64_t *ret)
+{
+    struct tm broken;
+
+    if (text == NULL || ASN1_TIME_to_tm(text, &broken) != 1)
+        return false;
+    *ret = timegm(&broken);
+    return true;
+}
+
+static struct neo_bytes only_common_name(const X509_NAME *name)
+{
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+
+    if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+        return (struct neo_bytes){0};
+    const ASN1_STRING *text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+    int type = ASN1_STRING_type(text);
+    if (type != V_ASN1_UTF8STRING && type != V_ASN1_PRINTABLESTRING && type != V_ASN1_IA5STRING)
+        return (struct neo_bytes){0};
+    return neo_bytes(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
+}
+
+static bool key_is_p384(const EVP_PKEY *key)
+{
+    char group[32];
+
+    return EVP_PKEY_is_a(key, "EC") &&
+           EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
+           strcmp(group, SN_secp384r1) == 0;
+}
+
+/* X509_SIG_INFO_TLS says of PSS that both digests are one and the salt is as long as it. */
+static bool signature_is_pss_sha384(X509 *x509)
+{
+    int digest, scheme;
+    uint32_t flags;
+
+    return X509_get_signature_info(x509, &digest, &scheme, NULL, &flags) == 1 &&
+           scheme == EVP_PKEY_RSA_PSS && digest == NID_sha384 && (flags & X509_SIG_INFO_TLS) != 0;
+}
+
+static bool read_facts(struct vendor_cert *cert, struct neo_bytes der)
+{
+    X509 *x509 = cert->x509;
+    struct vendor_cert_facts *facts = &cert->facts;
+
+    cert->key = X509_get0_pubkey(x509);
+    *facts = (struct vendor_cert_facts){
+        .der = der,
+        .common_name = only_common_name(X509_get_subject_name(x509)),
+        .issuer_common_name = only_common_name(X509_get_issuer_name(x509)),
+        .is_ca = X509_check_ca(x509) != 0,
+        .is_p384 = cert->key != NULL && key_is_p384(cert->key),
+        .is_pss_sha384 = signature_is_pss_sha384(x509),
+    };
+    neo_sha256(der, facts->sha256);
+    return cert->key != NULL && read_time(X509_get0_notBefore(x509), &facts->not_before) &&
+           read_time(X509_get0_notAfter(x509), &facts->not_after);
+}
+
+static void cert_free(struct vendor_cert *cert)
+{
+    if (cert == NULL)
+        return;
+    X509_free(cert->x509);
+    OPENSSL_free(cert->der);
+    neo_free(cert);
+}
+
+static void cert_freep(struct vendor_cert **cert)
+{
+    cert_free(*cert);
+}
+
+static enum neo_code cert_from_der(struct neo_bytes der, const char *what, struct vendor_cert **ret,
+                                   struct neo_error *err)
+{
+    NEO_CLEANUP(cert_freep) struct vendor_cert *cert = neo_alloc(sizeof(*cert));
+    const uint8_t *at = der.at;
+
+    if (cert == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    if (der.len > DER_MAX || !der_is_strict(der, DER_ELEMENTS))
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: a certificate that is not strict DER",
+                        what);
+    cert->x509 = d2i_X509(NULL, &at, (long)der.len);
+    if (cert->x509 == NULL)
+        return openssl_fail(err, NEO_INVALID_ARGUMENT, "%s: not a certificate", what);
+    int len = i2d_X509(cert->x509, &cert->der);
+    if (len < 0 || !neo_bytes_equal(der, neo_bytes(cert->der, (size_t)len)))
+        return openssl_fail(err, NEO_INVALID_ARGUMENT, "%s: a certificate in an odd encoding",
+                            what);
+    if (!read_facts(cert, neo_bytes(cert->der, (size_t)len)))
+        return openssl_fail(err, NEO_INVALID_ARGUMENT, "%s: a certificate with a bad key or time",
+                            what);
+    ERR_clear_error(); /* reading the facts may leave what is no failure here */
+    *ret = cert;
+    cert = NULL;
+    return NEO_OK;
+}
+
+const struct vendor_cert_facts *vendor_cert_facts(const struct vendor_cert *cert)
+{
+    return &cert->facts;
+}
+
+bool vendor_cert_extension(const struct vendor_cert *cert, struct neo_bytes oid,
+                           struct neo_bytes *ret)
+{
+    const ASN1_OCTET_STRING *found = NULL;
+
+    for (int i = 0; i < X509_get_ext_count(cert->x509); i++) {
+        X509_EXTENSION *ext = X509_get_ext(cert->x509, i);
+        const ASN1_OBJECT *name = X509_EXTENSION_get_object(ext);
+        if (!neo_bytes_equal(oid, neo_bytes(OBJ_get0_data(name), OBJ_length(name))))
+            continue;
+        if (found != NULL)
+            return false;
+        found = X509_EXTENSION_get_data(ext);
+    }
+    if (found == NULL)
+        return false;
+    *ret = neo_bytes(ASN1_STRING_get0_data(found), (size_t)ASN1_STRING_length(found));
+    return true;
+}
+
+/* --- revocation lists ------------------------------------------------------------------------- */
+
+static void crl_free(struct vendor_crl *crl)
+{
+    if (crl == NULL)
+        return;
+    X509_CRL_free(crl->crl);
+    neo_free(crl);
+}
+
+static void crl_freep(struct vendor_crl **crl)
+{
+    crl_free(*crl);
+}
+
+static enum neo_code crl_from_der(struct neo_bytes der, const char *what, struct vendor_crl **ret,
+                                  struct neo_error *err)
+{
+    NEO_CLEANUP(crl_freep) struct vendor_crl *crl = neo_alloc(sizeof(*crl));
+    const uint8_t *at = der.at;
+
+    if (crl == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    if (der.len > CRL_MAX || !der_is_strict(der, CRL_ELEMENTS))
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: a revocation list that is not strict DER",
+                        what);
+    crl->crl = d2i_X509_CRL(NULL, &at, (long)der.len);
+    if (crl->crl == NULL)
+        return openssl_fail(err, NEO_INVALID_ARGUMENT,
+                            "%s: neither a certificate nor a revocation list", what);
+    if (!read_time(X509_CRL_get0_lastUpdate(crl->crl), &crl->this_update))
+        return openssl_fail(err, NEO_INVALID_ARGUMENT, "%s: a revocation list with a bad time",
+                            what);
+    if (!read_time(X509_CRL_get0_nextUpdate(crl->crl), &crl->next_update))
+        crl->next_update = 0;
+    *ret = crl;
+    crl = NULL;
+    return NEO_OK;
+}
+
+/* --- bundles ---------------------------------------------------------------------------------- */
+
+static bool grow(void *array, size_t len)
+{
+    void **old;
+
+    memcpy(&old, array, sizeof(old));
+    if ((len & (len - 1)) != 0) /* room for the next power of two was made at the last one */
+        return true;
+    void **more = neo_realloc(old, (len == 0 ? 1 : len * 2) * sizeof(void *));
+    if (more == NULL)
+        return false;
+    memcpy(array, &more, sizeof(more));
+    return true;
+}
+
+static enum neo_code has_room(const struct vendor_bundle *bundle, const char *what,
+                              struct neo_error *err)
+{
+    if (bundle->n_certs + bundle->n_crls < bundle->max)
+        return NEO_OK;
+    return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: more than %zu certificates", what,
+                    bundle->max);
+}
+
+static enum neo_code add_cert(struct vendor_bundle *bundle, struct neo_bytes der, const char *what,
+                              struct neo_error *err)
+{
+    NEO_TRY(has_room(bundle, what, err));
+    if (!grow(&bundle->certs, bundle->n_certs))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    NEO_TRY(cert_from_der(der, what, &bundle->certs[bundle->n_certs], err));
+    bundle->n_certs++;
+    return NEO_OK;
+}
+
+static enum neo_code add_crl(struct vendor_bundle *bundle, struct neo_bytes der, const char *what,
+                             struct neo_error *err)
+{
+    NEO_TRY(has_room(bundle, what, err));
+    if (!grow(&bundle->crls, bundle->n_crls))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    NEO_TRY(crl_from_der(der, what, &bundle->crls[bundle->n_crls], err));
+    bundle->n_crls++;
+    return NEO_OK;
+}
+
+static enum neo_code read_pem(struct vendor_bundle *bundle, struct neo_bytes text, const char *what,
+                              struct neo_error *err)
+{
+    NEO_CLEANUP(pem_close) struct pem_reader reader = {0};
+    enum neo_code code;
+
+    NEO_TRY(pem_open(&reader, text, what, err));
+    while ((code = pem_next(&reader, err)) == NEO_OK) {
+        if (!reader.is_encrypted && strcmp(reader.label, "CERTIFICATE") == 0)
+            NEO_TRY(add_cert(bundle, reader.der, what, err));
+        else if (!reader.is_encrypted && strcmp(reader.label, "X509 CRL") == 0)
+            NEO_TRY(add_crl(bundle, reader.der, what, err));
+        else
+            return neo_fail(err, NEO_INVALID_ARGUMENT,
+                            "%s: a PEM block that is neither CERTIFICATE nor X509 CRL", what);
+    }
+    return code == NEO_NOT_FOUND ? NEO_OK : code;
+}
+
+/* A certificate's first element within the outer two is [0], a list's an INTEGER or its algorithm.
+ */
+static bool looks_like_cert(struct neo_bytes der)
+{
+    struct cursor c = cursor_of(der);
+    struct cursor outer = cursor_of(der_take(&c, DER_SEQUENCE).body);
+    struct cursor tbs = cursor_of(der_take(&outer, DER_SEQUENCE).body);
+
+    return der_is_next(&tbs, DER_CONTEXT_0);
+}
+
+static enum neo_code read_der(struct vendor_bundle *bundle, struct neo_bytes text, const char *what,
+                              struct neo_error *err)
+{
+    struct cursor c = cursor_of(text);
+
+    while (c.left > 0) {
+        struct neo_bytes der = der_take(&c, DER_SEQUENCE).whole;
+        if (c.failed)
+            return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: neither PEM nor DER", what);
+        if (looks_like_cert(der))
+            NEO_TRY(add_cert(bundle, der, what, err));
+        else
+            NEO_TRY(add_crl(bundle, der, what, err));
+    }
+    return NEO_OK;
+}
+
+enum neo_code vendor_bundle_read(struct vendor_bundle *bundle, struct neo_bytes text,
+                                 const char *what, struct neo_error *err)
+{
+    if (neo_bytes_starts(text, NEO_LIT("-----BEGIN ")))
+        return read_pem(bundle, text, what, err);
+    return read_der(bundle, text, what, err);
+}
+
+void vendor_bundle_fini(struct vendor_bundle *bundle)
+{
+    for (size_t i = 0; i < bundle->n_certs; i++)
+        cert_free(bundle->certs[i]);
+    for (size_t i = 0; i < bundle->n_crls; i++)
+        crl_free(bundle->crls[i]);
+    neo_free(bundle->certs);
+    neo_free(bundle->crls);
+    *bundle = (struct vendor_bundle){.max = bundle->max};
+}
+
+/* --- the path --------------------------------------------------------------------------------- */
+
+static void store_freep(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+static void store_ctx_freep(X509_STORE_CTX **ctx)
+{
+    X509_STORE_CTX_free(*ctx);
+}
+
+static void stack_freep(STACK_OF(X509) * *stack)
+{
+    sk_X509_free(*stack);
+}
+
+static enum vendor_verdict fault(enum vendor_verdict verdict, struct neo_error *why,
+                                 const char *text)
+{
+    (void)openssl_fail(why, NEO_UNAUTHENTICATED, "%s", text);
+    return verdict;
+}
+
+static enum vendor_verdict verdict_of(int error)
+{
+    switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return VENDOR_EXPIRED;
+    case X509_V_ERR_OUT_OF_MEM:
+        return VENDOR_NO_MEMORY;
+    default:
+        return VENDOR_UNTRUSTED;
+    }
+}
+
+static const struct vendor_cert *issuer_of(const struct vendor_chain *chain, const X509 *x509)
+{
+    for (size_t i = 0; i < chain->n_issuers; i++) {
+        if (chain->issuers[i]->x509 == x509)
+            return chain->issuers[i];
+    }
+    return NULL;
+}
+
+/* What OpenSSL found must have the shape that was asked for, and be signed as the vendor signs. */
+static enum vendor_verdict accept_path(const struct vendor_chain *chain, X509_STORE_CTX *ctx,
+                                       struct vendor_path *ret, struct neo_error *why)
+{
+    STACK_OF(X509) *found = X509_STORE_CTX_get0_chain(ctx);
+
+    if (sk_X509_num(found) != 3)
+        return fault(VENDOR_UNTRUSTED, why, "the path is not leaf, intermediate, root");
+    const struct vendor_cert *issuer = issuer_of(chain, sk_X509_value(found, 1));
+    if (issuer == NULL)
+        return fault(VENDOR_UNTRUSTED, why, "the path has a foreign intermediate");
+    if (!chain->leaf->facts.is_pss_sha384 || !issuer->facts.is_pss_sha384)
+        return fault(VENDOR_UNTRUSTED, why, "a signature that is not RSASSA-PSS with SHA-384");
+
+    int64_t not_after = chain->leaf->facts.not_after;
+    if (issuer->facts.not_after < not_after)
+        not_after = issuer->facts.not_after;
+    if (chain->root->facts.not_after < not_after)
+        not_after = chain->root->facts.not_after;
+    *ret = (struct vendor_path){.issuer = issuer, .not_after = not_after};
+    return VENDOR_GOOD;
+}
+
+static enum vendor_verdict find_path(const struct vendor_chain *chain, struct vendor_path *ret,
+                                     struct neo_error *why)
+{
+    NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
+    NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
+    NEO_CLEANUP(store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+
+    if (store == NULL || hints == NULL || ctx == NULL ||
+        X509_STORE_add_cert(store, chain->root->x509) != 1)
+        return fault(VENDOR_NO_MEMORY, why, "out of memory");
+    for (size_t i = 0; i < chain->n_issuers; i++) {
+        if (sk_X509_push(hints, chain->issuers[i]->x509) == 0)
+            return fault(VENDOR_NO_MEMORY, why, "out of memory");
+    }
+    if (X509_STORE_CTX_init(ctx, store, chain->leaf->x509, hints) != 1)
+        return fault(VENDOR_NO_MEMORY, why, "out of memory");
+
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_time(param, (time_t)chain->now);
+    X509_VERIFY_PARAM_set_depth(param, 1);
+    if (X509_verify_cert(ctx) != 1) {
+        int error = X509_STORE_CTX_get_error(ctx);
+        return fault(verdict_of(error), why, X509_verify_cert_error_string(error));
+    }
+    return accept_path(chain, ctx, ret, why);
+}
+
+static enum vendor_verdict consult(const struct vendor_chain *chain, const struct vendor_crl *crl,
+                                   const struct vendor_cert *issuer, struct neo_error *why)
+{
+    X509_REVOKED *entry;
+
+    if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(chain->root->x509)) != 0)
+        return VENDOR_GOOD;
+    if (X509_CRL_verify(crl->crl, chain->root->key) != 1)
+        return fault(VENDOR_STALE_CRL, why, "a revocation list that the root did not sign");
+    if (chain->now < crl->this_update || chain->now >= crl->next_update)
+        return fault(VENDOR_STALE_CRL, why, "the root's revocation list is out of date");
+    if (X509_CRL_get0_by_cert(crl->crl, &entry, issuer->x509) != 0)
+        return fault(VENDOR_REVOKED, why, "the intermediate is revoked");
+    return VENDOR_GOOD;
+}
+
+enum vendor_verdict vendor_chain_verify(const struct vendor_chain *chain, struct vendor_path *ret,
+                                        struct neo_error *why)
+{
+    struct vendor_path path;
+    enum vendor_verdict verdict = find_path(chain, &path, why);
+
+    for (size_t i = 0; i < chain->n_crls && verdict == VENDOR_GOOD; i++)
+        verdict = consult(chain, chain->crls[i], path.issuer, why);
+    ERR_clear_error(); /* candidates that did not fit leave their errors behind */
+    if (verdict == VENDOR_GOOD)
+        *ret = path;
+    return verdict;
+}
+
+/* --- signatures ------------------------------------------------------------------------------- */
+
+static void ecdsa_sig_freep(ECDSA_SIG **sig)
+{
+    ECDSA_SIG_free(*sig);
+}
+
+/* 0 < number < the order of P-384. */
+static bool is_in_range(const BIGNUM *number)
+{
+    /* The order is public and fixed (FIPS 186): to know it saves building the group. */
+    static const uint8_t order[48] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xc7, 0x63, 0x4d, 0x81, 0xf4, 0x37, 0x2d, 0xdf, 0x58, 0x1a, 0x0d, 0xb2,
+        0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
+    };
+    uint8_t bytes[48];
+
+    return !BN_is_zero(number) && BN_bn2binpad(number, bytes, sizeof(bytes)) == sizeof(bytes) &&
+           memcmp(bytes, order, sizeof(bytes)) < 0;
+}
+
+static int signature_der(const struct vendor_signature *signature, uint8_t **ret)
+{
+    NEO_CLEANUP(ecdsa_sig_freep) ECDSA_SIG *sig = ECDSA_SIG_new();
+    BIGNUM *(*from)(const unsigned char *, int, BIGNUM *) =
+        signature->is_little_endian ? BN_lebin2bn : BN_bin2bn;
+    BIGNUM *r = from(signature->r, sizeof(signature->r), NULL);
+    BIGNUM *s = from(signature->s, sizeof(signature->s), NULL);
+
+    if (sig == NULL || r == NULL || s == NULL || !is_in_range(r) || !is_in_range(s) ||
+        ECDSA_SIG_set0(sig, r, s) != 1) {
+        BN_free(r);
+        BN_free(s);
+        return -1;
+    }
+    return i2d_ECDSA_SIG(sig, ret);
+}
+
+bool vendor_p384_verify(const struct vendor_cert *cert, struct neo_bytes message,
+                        const struct vendor_signature *signature)
+{
+    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
+    int len = cert->facts.is_p384 ? signature_der(signature, &der) : -1;
+    bool fits = ctx != NULL && len > 0 &&
+                EVP_DigestVerifyInit(ctx, NULL, EVP_sha384(), NULL, cert->key) == 1 &&
+                EVP_DigestVerify(ctx, der, (size_t)len, message.at, message.len) == 1;
+
+    ERR_clear_error();
+    return fits;
+}

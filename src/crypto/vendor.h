@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crypto/vendor.h - the certificates and signatures of makers of trusted hardware.
+ *
+ * They follow no profile of ours (RSA-4096 with PSS, serial 0, raw bytes as
+ * extensions), so they live apart from neo/cert.h, and nothing here ever judges a
+ * peer of the mesh. This is mechanism only: what a name, an extension or an
+ * expiry means for a piece of evidence is decided in attest.
+ *
+ * Threads   Certificates and lists are immutable once read.
+ */
+#ifndef NEO_CRYPTO_VENDOR_H
+#define NEO_CRYPTO_VENDOR_H
+
+#include <neo/digest.h>
+
+struct vendor_cert;
+struct vendor_crl;
+
+/* All of it borrows the certificate. */
+struct vendor_cert_facts {
+    struct neo_bytes der;
+    struct neo_bytes common_name; /* of the subject; empty unless there is exactly one */
+    struct neo_bytes issuer_common_name;
+    uint8_t sha256[NEO_SHA256_LEN]; /* over the DER */
+    int64_t not_before;             /* seconds since 1970 */
+    int64_t not_after;
+    bool is_ca;
+    bool is_p384;       /* the subject's key */
+    bool is_pss_sha384; /* the signature on it: RSASSA-PSS, SHA-384, MGF1-SHA-384, salt 48 */
+};
+const struct vendor_cert_facts *vendor_cert_facts(const struct vendor_cert *cert);
+
+/*
+ * The value of the extension with this OID (the contents of the DER OBJECT IDENTIFIER). False when
+ * there is none or more than one.
+ */
+bool vendor_cert_extension(const struct vendor_cert *cert, struct neo_bytes oid,
+                           struct neo_bytes *ret);
+
+/* --- bundles ---------------------------------------------------------------------------------- */
+
+/* Certificates and revocation lists, in the order in which they were read. {.max = n} is empty. */
+struct vendor_bundle {
+    struct vendor_cert **certs;
+    size_t n_certs;
+    struct vendor_crl **crls;
+    size_t n_crls;
+    size_t max; /* of both together */
+};
+
+/*
+ * Reads PEM blocks, or DER objects one behind the other, to the last byte. `what` names the source
+ * in messages. What was read before a failure stays in the bundle.
+ */
+NEO_MUST_CHECK enum neo_code vendor_bundle_read(struct vendor_bundle *bundle, struct neo_bytes text,
+                                                const char *what, struct neo_error *err);
+void vendor_bundle_fini(struct vendor_bundle *bundle);
+
+/* --- judgements ------------------------------------------------------------------------------- */
+
+enum vendor_verdict {
+    VENDOR_GOOD,
+    VENDOR_UNTRUSTED, /* no valid path from the leaf to the root */
+    VENDOR_EXPIRED,   /* a certificate of the path is not valid at `now` */
+    VENDOR_REVOKED,
+    VENDOR_STALE_CRL, /* a revocation list of the root is not valid at `now`, or not the root's */
+    VENDOR_NO_MEMORY,
+};
+
+/*
+ * The path is leaf, exactly one of `issuers`, root. Only `root` is trusted; `issuers` are hints of
+ * whatever origin. A list counts when it carries the root's name, and then it must be good: it
+ * revokes issuers. Lists of other roots are ignored.
+ */
+struct vendor_chain {
+    const struct vendor_cert *leaf;
+    struct vendor_cert *const *issuers;
+    size_t n_issuers;
+    const struct vendor_cert *root;
+    struct vendor_crl *const *crls;
+    size_t n_crls;
+    int64_t now;
+};
+struct vendor_path {
+    const struct vendor_cert *issuer; /* the one that signed the leaf */
+    int64_t not_after;                /* the earliest of the three */
+};
+/* On anything but GOOD the reason is in `why`, and `*ret` is untouched. */
+NEO_MUST_CHECK enum vendor_verdict vendor_chain_verify(const struct vendor_chain *chain,
+                                                       struct vendor_path *ret,
+                                                       struct neo_error *why);
+
+/* r and s as the vendors store them: 48 bytes each. */
+struct vendor_signature {
+    uint8_t r[48];
+    uint8_t s[48];
+    bool is_little_endian;
+};
+/*
+ * ECDSA P-384 with SHA-384 by the certificate's key; 0 < r, s < n. False for anything that does not
+ * fit, a key on another curve included.
+ */
+NEO_MUST_CHECK bool vendor_p384_verify(const struct vendor_cert *cert, struct neo_bytes message,
+                                       const struct vendor_signature *signature);
+
+#endif

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What comes in: nghttp2's callbacks, header blocks, and the judgement of messages.
+ *
+ * Header fields are copied into the stream's arena as they come, but counted before:
+ * a block over the limit costs its first 16 KiB and no more, whatever HPACK makes of
+ * it. nghttp2 has already refused what RFC 9113 forbids; here follows what gRPC and
+ * we forbid besides.
+ */
+#include "h2/grammar.h"
+#include "h2/session.h"
+
+enum {
+    FIRST_FIELDS = 16,
+    FIELD_OVERHEAD = 32,
+    BAD_REQUEST_COST = 10,
+};
+
+#define PREMATURE NEO_NSEC_PER_SEC
+
+/* --- refusals, all static -----------------------------------------------------------------------
+ */
+
+#define NV(name, value)                                                                            \
+    {                                                                                              \
+        (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), sizeof(name) - 1,             \
+            sizeof(value) - 1, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE        \
+    }
+
+static int refuse_method(struct h2 *h2, struct stream *s)
+{
+    static const nghttp2_nv headers[] = {NV(":status", "405"), NV("allow", "POST")};
+
+    return h2_answer(h2, s, headers, NEO_COUNT(headers));
+}
+
+static int refuse_type(struct h2 *h2, struct stream *s)
+{
+    static const nghttp2_nv headers[] = {NV(":status", "415")};
+
+    return h2_answer(h2, s, headers, NEO_COUNT(headers));
+}
+
+static int refuse_headers(struct h2 *h2, struct stream *s)
+{
+    static const nghttp2_nv headers[] = {
+        NV(":status", "400"),
+        NV("content-type", "application/grpc"),
+        NV("grpc-status", "13"),
+        NV("grpc-message", "malformed request headers"),
+    };
+
+    return h2_answer(h2, s, headers, NEO_COUNT(headers));
+}
+
+static int refuse_path(struct h2 *h2, struct stream *s)
+{
+    static const nghttp2_nv headers[] = {
+        NV(":status", "200"),
+        NV("content-type", "application/grpc"),
+        NV("grpc-status", "12"),
+        NV("grpc-message", "not a gRPC method: the path must be /package.Service/Method"),
+    };
+
+    return h2_answer(h2, s, headers, NEO_COUNT(headers));
+}
+
+/* --- header blocks ------------------------------------------------------------------------------
+ */
+
+static void begin_block(struct h2 *h2, struct stream *s, bool trailers)
+{
+    h2->block = (struct block){
+        .stream = s,
+        .into = trailers ? &s->pub.trailers : &s->pub.headers,
+        .trailers = trailers,
+    };
+}
+
+/* Resets the stream; what is left of the block is decoded, but reaches us no more. */
+static int refuse_block(struct h2 *h2, struct stream *s, uint32_t h2_error, bool welcome)
+{
+    s->reset = true;
+    h2->block.stream = NULL;
+    h2_check(h2, nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, s->pub.id, h2_error));
+    int result = h2_verdict(h2, welcome);
+    return result != 0 ? result : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static int refuse_size(struct h2 *h2, struct stream *s)
+{
+    return refuse_block(h2, s, H2_ENHANCE_YOUR_CALM, h2_guard_header_refusal(&h2->guard, h2->now));
+}
+
+static int refuse_memory(struct h2 *h2, struct stream *s)
+{
+    return refuse_block(h2, s, H2_REFUSED_STREAM, h2_guard_blame(&h2->guard, h2->now));
+}
+
+static int refuse_field(struct h2 *h2, struct stream *s)
+{
+    return refuse_block(h2, s, H2_PROTOCOL_ERROR, h2_guard_blame(&h2->guard, h2->now));
+}
+
+static bool is_over_limit(const struct h2 *h2)
+{
+    return h2->block.bytes > h2->limits.header_bytes || h2->block.count > h2->limits.header_count;
+}
+
+static bool make_room(struct block *b, struct neo_arena *arena)
+{
+    if (b->into->len < b->cap)
+        return true;
+
+    size_t cap = b->cap == 0 ? FIRST_FIELDS : b->cap * 2;
+    struct h2_header *fields = neo_arena_alloc(arena, cap * sizeof(*fields));
+    if (fields == NULL)
+        return false;
+    if (b->into->len > 0)
+        memcpy(fields, b->fields, b->into->len * sizeof(*fields));
+    b->fields = fields;
+    b->into->at = fields;
+    b->cap = cap;
+    return true;
+}
+
+/* False when the memory that all streams may use for headers is spent. */
+static bool charge(struct h2 *h2, struct stream *s, size_t left_before)
+{
+    size_t taken = left_before - s->arena.left;
+
+    s->header_memory += taken;
+    h2->header_memory += taken;
+    return h2->header_memory <= h2->limits.connection_headers || h2->limits.unguarded;
+}
+
+/* NULL in `at` when the arena gave nothing. */
+static struct neo_bytes keep(struct h2 *h2, struct stream *s, struct neo_bytes value)
+{
+    size_t left = s->arena.left;
+    struct neo_bytes kept = neo_arena_copy(&s->arena, value);
+
+    return charge(h2, s, left) ? kept : (struct neo_bytes){0};
+}
+
+static bool add_field(struct h2 *h2, struct stream *s, struct h2_header field)
+{
+    struct block *b = &h2->block;
+    size_t left = s->arena.left;
+
+    if (!make_room(b, &s->arena))
+        return false;
+    uint8_t *at = neo_arena_alloc(&s->arena, field.name.len + field.value.len);
+    if (at == NULL || !charge(h2, s, left))
+        return false;
+    memcpy(at, field.name.at, field.name.len);
+    if (field.value.len > 0)
+        memcpy(at + field.name.len, field.value.at, field.value.len);
+    b->fields[b->into->len++] = (struct h2_header){
+        .name = neo_bytes(at, field.name.len),
+        .value = neo_bytes(at + field.name.len, field.value.len),
+    };
+    return true;
+}
+
+/* Names are told apart by their lengths first: no two that matter here share one. */
+static bool request_pseudo(struct h2 *h2, struct stream *s, const struct h2_header *field)
+{
+    struct block *b = &h2->block;
+
+    switch (field->name.at[1]) {
+    case 'm':
+        b->is_post = neo_bytes_equal(field->value, NEO_LIT("POST"));
+        return true;
+    case 's':
+        b->is_https = neo_bytes_equal(field->value, NEO_LIT("https"));
+        return true;
+    case 'p':
+        s->pub.path = keep(h2, s, field->value);
+        return s->pub.path.at != NULL;
+    case 'a':
+        s->pub.authority = keep(h2, s, field->value);
+        return s->pub.authority.at != NULL;
+    default:
+        b->is_bad = true;
+        return true;
+    }
+}
+
+static void look_at_request_field(struct h2 *h2, const struct h2_header *field)
+{
+    struct block *b = &h2->block;
+
+    if (memchr(field->name.at, '_', field->name.len) != NULL) {
+        b->is_bad = true;
+    } else if (neo_bytes_equal(field->name, NEO_LIT("content-type"))) {
+        b->is_bad |= b->has_type;
+        b->has_type = true;
+        b->is_grpc = h2_is_grpc_type(field->value);
+    } else if (neo_bytes_equal(field->name, NEO_LIT("te"))) {
+        b->is_bad |= b->has_te; /* nghttp2 lets "trailers" pass and nothing else */
+        b->has_te = true;
+    } else if (neo_bytes_equal(field->name, NEO_LIT("host"))) {
+        b->host = field->value;
+    }
+}
+
+static int request_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
+{
+    if (field->name.at[0] == ':')
+        return request_pseudo(h2, s, field) ? 0 : refuse_memory(h2, s);
+    if (!add_field(h2, s, *field))
+        return refuse_memory(h2, s);
+    look_at_request_field(h2, &h2->block.fields[h2->block.into->len - 1]);
+    return 0;
+}
+
+static int response_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
+{
+    if (field->name.at[0] == ':') { /* nghttp2 has seen that it is :status, and three digits */
+        const uint8_t *d = field->value.at;
+        s->pub.status = (d[0] - '0') * 100 + (d[1] - '0') * 10 + (d[2] - '0');
+        h2->block.informational = d[0] == '1';
+        return d[0] == '0' ? refuse_field(h2, s) : 0;
+    }
+    if (h2->block.informational)
+        return 0;
+    return add_field(h2, s, *field) ? 0 : refuse_memory(h2, s);
+}
+
+static int trailer_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
+{
+    if (h2_is_reserved_in_trailers(field->name))
+        return refuse_field(h2, s);
+    return add_field(h2, s, *field) ? 0 : refuse_memory(h2, s);
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user)
+{
+    struct h2 *h2 = user;
+    struct stream *s = h2->block.stream;
+    const struct h2_header field = {{name, name_len}, {value, value_len}};
+
+    (void)session;
+    (void)frame;
+    (void)flags;
+    if (s == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    h2->block.bytes += name_len + value_len + FIELD_OVERHEAD;
+    h2->block.count++;
+    if (is_over_limit(h2) && !h2->limits.unguarded)
+        return refuse_size(h2, s);
+    if (h2->block.trailers)
+        return trailer_field(h2, s, &field);
+    return h2->server ? request_field(h2, s, &field) : response_field(h2, s, &field);
+}
+
+static int open_request(struct h2 *h2, int32_t id)
+{
+    struct stream *s = h2_stream_open(h2, id);
+
+    if (s == NULL) {
+        h2_check(h2,
+                 nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id, H2_REFUSED_STREAM));
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    h2->guard.counters.streams++;
+    h2->latest = s;
+    (void)nghttp2_session_set_stream_user_data(h2->session, id, s);
+    begin_block(h2, s, false);
+    return 0;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h2 = user;
+
+    (void)session;
+    h2->guard.used.headers++;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        return open_request(h2, frame->hd.stream_id);
+
+    struct stream *s = h2_stream_find(h2, frame->hd.stream_id);
+    if (s == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    begin_block(h2, s, h2->server || s->final);
+    return 0;
+}
+
+/* --- messages -----------------------------------------------------------------------------------
+ */
+
+/* Compares with the last one found valid before it asks the grammar. */
+static bool is_known_or_valid(struct neo_bytes text, bool (*is_valid)(struct neo_bytes),
+                              uint8_t *known, size_t *known_len)
+{
+    if (text.len == *known_len && text.len > 0 && memcmp(text.at, known, text.len) == 0)
+        return true;
+    if (!is_valid(text))
+        return false;
+    memcpy(known, text.at, text.len);
+    *known_len = text.len;
+    return true;
+}
+
+/* 0 when the request is one of ours; otherwise it was answered. */
+static bool is_grpc_request(struct h2 *h2, struct stream *s, int *ret_result)
+{
+    const struct block *b = &h2->block;
+
+    if (!b->is_post)
+        *ret_result = refuse_method(h2, s);
+    else if (!b->is_grpc)
+        *ret_result = refuse_type(h2, s);
+    else if (!b->is_https ||
+             !is_known_or_valid(s->pub.path, h2_path_is_valid, h2->known_path, &h2->known_path_len))
+        *ret_result = refuse_path(h2, s);
+    else if (b->is_bad || !b->has_te ||
+             (b->host.at != NULL && !neo_bytes_equal(b->host, s->pub.authority)) ||
+             !is_known_or_valid(s->pub.authority, h2_authority_is_valid, h2->known_authority,
+                                &h2->known_authority_len))
+        *ret_result = refuse_headers(h2, s);
+    else
+        return true;
+    return false;
+}
+
+static int request_received(struct h2 *h2, struct stream *s, bool end)
+{
+    int result = 0;
+
+    s->pub.remote_ended = end;
+    if (!is_grpc_request(h2, s, &result)) {
+        h2->guard.counters.grammar_refusals++;
+        h2_check(h2, result);
+        return h2_verdict(
+            h2, h2_guard_glitch(&h2->guard, H2_ATTACK_REQUESTS, BAD_REQUEST_COST, h2->now));
+    }
+    s->reported = true;
+    if (s->pub.id == INT32_MAX)
+        h2_goaway(h2, H2_NO_ERROR, "stream ids are spent");
+    h2->events->headers(h2, &s->pub, end);
+    return h2_verdict(h2, true);
+}
+
+static int response_received(struct h2 *h2, struct stream *s, bool end)
+{
+    if (h2->block.informational)
+        return h2_verdict(h2, h2_guard_glitch(&h2->guard, H2_ATTACK_INFORMATIONAL, 1, h2->now));
+    s->final = true;
+    s->pub.remote_ended = end;
+    h2->events->headers(h2, &s->pub, end);
+    return h2_verdict(h2, true);
+}
+
+/* The answer is complete while the request is not: nobody will read the rest of it. */
+static void stop_sending(struct h2 *h2, struct stream *s)
+{
+    if (!h2->server && s->pub.remote_ended && !s->pub.local_ended)
+        h2_reset(h2, &s->pub, H2_NO_ERROR, false);
+}
+
+static int headers_received(struct h2 *h2, const nghttp2_frame *frame)
+{
+    struct stream *s = h2->block.stream;
+    bool trailers = h2->block.trailers;
+    bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+
+    h2->block.stream = NULL;
+    if (s == NULL)
+        return 0;
+    if (!trailers && h2->server)
+        return request_received(h2, s, end);
+
+    int result = 0;
+    if (trailers) {
+        s->pub.remote_ended = true;
+        if (s->reported)
+            h2->events->trailers(h2, &s->pub);
+        result = h2_verdict(h2, true);
+    } else {
+        result = response_received(h2, s, end);
+    }
+    stop_sending(h2, s);
+    return result;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
+                   size_t len, void *user)
+{
+    struct h2 *h2 = user;
+    struct stream *s = h2_stream_find(h2, id);
+
+    (void)session;
+    (void)flags;
+    if (s == NULL || !s->reported) {
+        h2_discard(h2, len);
+        return 0;
+    }
+    s->unconsumed += len;
+    h2->events->data(h2, &s->pub, neo_bytes(data, len));
+    return h2_verdict(h2, true);
+}
+
+static int data_received(struct h2 *h2, const nghttp2_frame *frame)
+{
+    bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+
+    h2->guard.used.data++;
+    if (!end) {
+        bool is_empty = frame->hd.length == frame->data.padlen;
+        return h2_verdict(h2, !is_empty || h2_guard_glitch(&h2->guard, H2_ATTACK_DATA, 1, h2->now));
+    }
+    struct stream *s = h2_stream_find(h2, frame->hd.stream_id);
+    if (s == NULL)
+        return 0;
+    s->pub.remote_ended = true;
+    if (s->reported)
+        h2->events->ended(h2, &s->pub);
+    stop_sending(h2, s);
+    return h2_verdict(h2, true);
+}
+
+/* --- the other frames ---------------------------------------------------------------------------
+ */
+
+static int reset_received(struct h2 *h2, const nghttp2_frame *frame)
+{
+    struct stream *s = h2_stream_find(h2, frame->hd.stream_id);
+    bool premature = s != NULL && !s->responded && h2->now - s->opened_at < PREMATURE;
+
+    if (s != NULL)
+        s->reset_by_peer = true;
+    return h2_verdict(h2, h2_guard_reset_received(&h2->guard, s != NULL, premature, h2->now));
+}
+
+static int settings_received(struct h2 *h2, const nghttp2_frame *frame)
+{
+    if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+        return 0;
+    h2->peer_streams =
+        nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    if (!h2->ready) {
+        h2->ready = true;
+        if (h2->events->ready != NULL)
+            h2->events->ready(h2);
+    }
+    return h2_verdict(h2, true);
+}
+
+static int ping_received(struct h2 *h2, const nghttp2_frame *frame)
+{
+    if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+        return h2_verdict(h2, h2_guard_ping(&h2->guard, h2->n_live, h2->now));
+    if (h2->pings == 0)
+        return h2_verdict(h2, h2_guard_glitch(&h2->guard, H2_ATTACK_PING, 1, h2->now));
+    h2->pings--;
+    if (h2->events->pong != NULL)
+        h2->events->pong(h2, frame->ping.opaque_data);
+    return h2_verdict(h2, true);
+}
+
+static int goaway_received(struct h2 *h2, const nghttp2_frame *frame)
+{
+    const nghttp2_goaway *g = &frame->goaway;
+
+    h2->peer_leaves = true;
+    if (h2->events->goaway != NULL)
+        h2->events->goaway(h2, g->last_stream_id, g->error_code,
+                           neo_bytes(g->opaque_data, g->opaque_data_len));
+    return h2_verdict(h2, true);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h2 = user;
+
+    (void)session;
+    switch (frame->hd.type) {
+    case NGHTTP2_DATA:
+        return data_received(h2, frame);
+    case NGHTTP2_HEADERS:
+        return headers_received(h2, frame);
+    case NGHTTP2_RST_STREAM:
+        return reset_received(h2, frame);
+    case NGHTTP2_SETTINGS:
+        return settings_received(h2, frame);
+    case NGHTTP2_PING:
+        return ping_received(h2, frame);
+    case NGHTTP2_GOAWAY:
+        return goaway_received(h2, frame);
+    default:
+        return 0;
+    }
+}
+
+static int on_close(nghttp2_session *session, int32_t id, uint32_t h2_error, void *user)
+{
+    struct h2 *h2 = user;
+    struct stream *s = h2_stream_find(h2, id);
+
+    (void)session;
+    if (s != NULL)
+        h2_stream_close(h2, s, h2_error);
+    return h2_verdict(h2, true);
+}
+
+void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+}

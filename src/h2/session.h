@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2/session.h - what the files of the engine share.
+ *
+ *     engine.c    its life, bytes in and out, failure
+ *     receive.c   nghttp2's callbacks for what comes in, and the grammar of messages
+ *     send.c      what the owner sends, and nghttp2's callbacks for it
+ *     stream.c    the pool of streams
+ *     guard.c     how much of what a peer may send
+ *     grammar.c   what a request must look like
+ *     heap.c      nghttp2's memory
+ */
+#ifndef NEO_H2_SESSION_H
+#define NEO_H2_SESSION_H
+
+#include "base/list.h"
+#include "h2/guard.h"
+#include "h2/h2.h"
+#include "h2/heap.h"
+#include "h2/nghttp2_shim.h"
+
+enum {
+    STREAM_FIRST_BLOCK = 4096, /* of its arena: most calls need no other */
+    LARGEST_PATH = 1 + 128 + 1 + 64,
+    LARGEST_AUTHORITY = 255,
+};
+
+struct stream {
+    struct h2_stream pub; /* the owner's view of it; stays first */
+    struct list link;     /* on `live` or `pool` */
+    struct list turn;     /* on `yielded` */
+    struct list wake;     /* on `writable` */
+    struct neo_arena arena;
+    struct neo_buffer queue; /* body bytes to send; those before `sent` are gone */
+    size_t sent;
+    nghttp2_nv *trailers; /* to be sent behind the queue */
+    size_t n_trailers;
+    size_t header_memory; /* arena blocks taken for received headers */
+    size_t unconsumed;    /* bytes given to the owner and not yet consumed */
+    size_t credit;        /* bytes consumed and not yet told to nghttp2 */
+    size_t turn_bytes;    /* sent since the stream last gave way to others */
+    neo_nsec opened_at;
+    neo_nsec moved_at; /* when the queue last shrank, or began */
+
+    bool reported;      /* the owner knows it: `closed` is owed */
+    bool final;         /* client: the response is there, not just 1xx */
+    bool responded;     /* server: response headers were queued */
+    bool finishing;     /* no more will be queued: END_STREAM comes behind it */
+    bool deferred;      /* nghttp2 waits for more in the queue */
+    bool told_full;     /* `writable` is owed */
+    bool reset;         /* by our own choice: not the peer's fault, or charged already */
+    bool reset_by_peer; /* the guard has counted its end */
+    bool kept;          /* by the owner, when it closes */
+
+    _Alignas(16) uint8_t first_block[STREAM_FIRST_BLOCK];
+};
+
+/* The header block being received: there is only ever one. */
+struct block {
+    struct stream *stream;
+    struct h2_headers *into;
+    struct h2_header *fields; /* the same, to be written */
+    size_t cap;
+    size_t bytes; /* as RFC 9113 counts */
+    size_t count;
+    bool trailers;
+    bool informational;
+
+    /* Requests: what was found. */
+    bool is_post;
+    bool is_https;
+    bool has_type;
+    bool is_grpc;
+    bool has_te;
+    bool is_bad;
+    struct neo_bytes host;
+};
+
+struct h2 {
+    const struct h2_events *events;
+    void *owner;
+    nghttp2_session *session;
+    struct h2_limits limits;
+    struct h2_guard guard;
+    neo_nsec now;
+    bool server;
+    bool ready;
+    bool peer_leaves; /* its GOAWAY came */
+
+    struct list live;
+    size_t n_live;
+    struct list pool;
+    size_t n_pool;
+    struct stream *latest; /* the one last looked up */
+    struct block block;
+    size_t header_memory; /* of all streams */
+
+    struct list writable; /* streams to be told that there is room again */
+    struct list yielded;  /* streams that gave way to others */
+    size_t queued;        /* bytes of all queues */
+    size_t credit;        /* consumed for the connection and not yet told to nghttp2 */
+    struct neo_buffer *out;
+    size_t out_most; /* `out` should not grow much beyond */
+    bool paused;
+    uint32_t early_ends;   /* responses that end before their request did */
+    uint32_t own_goaways;  /* with an error, by the owner's wish, not yet sent */
+    uint32_t pings;        /* ours, unanswered */
+    uint32_t peer_streams; /* how many the peer lets us open */
+
+    struct neo_error error; /* set once; then the engine is dead */
+    uint8_t farewell[64];   /* its last GOAWAY */
+    size_t farewell_len;
+
+    /* The last ones found to be valid: calls repeat. */
+    uint8_t known_path[LARGEST_PATH];
+    size_t known_path_len;
+    uint8_t known_authority[LARGEST_AUTHORITY];
+    size_t known_authority_len;
+
+    struct h2_heap heap;
+};
+
+static inline struct stream *stream_of(struct h2_stream *pub)
+{
+    return neo_owner(pub, struct stream, pub);
+}
+
+/* --- engine.c -----------------------------------------------------------------------------------
+ */
+
+/* Kills the engine: `error` for the owner, a GOAWAY with `debug` for the peer unless it is NULL. */
+void h2_fail(struct h2 *h2, enum neo_code code, uint32_t h2_error, const char *debug,
+             const char *message);
+/* For what the guard condemned. */
+void h2_stop(struct h2 *h2);
+/* The verdict of the guard as nghttp2's callbacks want it. */
+int h2_verdict(struct h2 *h2, bool welcome);
+/* Kills the engine when nghttp2 reports one of its fatal errors. */
+void h2_check(struct h2 *h2, int result);
+
+/* --- stream.c -----------------------------------------------------------------------------------
+ */
+
+/* NULL when out of memory. */
+struct stream *h2_stream_open(struct h2 *h2, int32_t id);
+/* Reports `closed` if the owner knows the stream, and puts it back into the pool. */
+void h2_stream_close(struct h2 *h2, struct stream *s, uint32_t h2_error);
+/* NULL when it is closed, or was never ours. */
+struct stream *h2_stream_find(struct h2 *h2, int32_t id);
+/* Memory that the stream holds. */
+size_t h2_stream_memory(const struct stream *s);
+void h2_pool_trim(struct h2 *h2);
+
+/* --- receive.c, send.c --------------------------------------------------------------------------
+ */
+
+void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
+void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);
+
+/* Tells nghttp2 of consumed bytes. */
+void h2_flush_credit(struct h2 *h2);
+/* Gives the connection credit for bytes nobody will read. */
+void h2_discard(struct h2 *h2, size_t n);
+/* Answers a request that is none of ours, with static headers, and ends it. */
+int h2_answer(struct h2 *h2, struct stream *s, const nghttp2_nv *headers, size_t n);
+/* Calls `writable` where it is owed. True when there may be more to send. */
+bool h2_next_turn(struct h2 *h2);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's end of neo-attest-v1: the first stream of a new connection, before
+ * any call. Until the session has accepted, the subchannel is not ready, so there
+ * is no path on which a request could leave early.
+ *
+ * The same connection is asked again at two thirds of the appraisal's life, with
+ * a new nonce. An attester that blocks works on a pool thread; the connection may
+ * be gone when it comes back, so its memory waits for it.
+ */
+#include "rpc/channel_internal.h"
+
+#include <neo/digest.h>
+#include <neo/memory.h>
+
+#include <stdio.h>
+
+static const char attest_path[] = "/neo.attest.v1.Attestation/Attest";
+
+static void refuse(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail)
+{
+    sub_conn_refused(sc, reason, detail);
+}
+
+static void fill_channel(const struct sub_conn *sc, struct attest_channel *ret)
+{
+    struct neo_channel *channel = sc->sub->channel;
+    struct tls *tls = conn_tls(sc->conn);
+    const struct tls_peer *peer = tls_peer(tls);
+
+    ret->is_server = false;
+    tls_own_spki_sha256(tls, ret->own_spki_sha256);
+    memcpy(ret->peer_spki_sha256, peer->spki_sha256, sizeof(ret->peer_spki_sha256));
+    if (channel->epoch.identity != NULL)
+        ret->own_uri = neo_cert_facts(neo_identity_leaf(channel->epoch.identity))->uri;
+    ret->peer_uri = neo_text(channel->expect); /* whom we wanted, not who came */
+    ret->peer_service = neo_text(channel->service);
+}
+
+static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
+{
+    struct neo_channel *channel = sc->sub->channel;
+    struct attest_channel facts = {0};
+    struct attest_options options = {
+        .channel = &facts,
+        .trust = channel->epoch.attest_trust,
+        .policies = channel->epoch.attest_policies,
+        .attester = channel->attester,
+        .want_peer = channel_wants_attestation(channel),
+    };
+
+    fill_channel(sc, &facts);
+    NEO_TRY(tls_exporter(conn_tls(sc->conn), facts.exporter, err));
+    neo_random(options.nonce, sizeof(options.nonce));
+    attest_session_free(sc->attest);
+    sc->attest = NULL;
+    return attest_session_new(&options, &sc->attest, err);
+}
+
+static void send_frame(struct sub_conn *sc, struct neo_bytes frame)
+{
+    uint8_t prefix[FRAME_PREFIX_LEN];
+    struct h2 *h2 = conn_h2(sc->conn);
+
+    if (sc->attest_stream == NULL || frame.len == 0)
+        return;
+    frame_prefix(prefix, frame.len);
+    (void)h2_send(h2, sc->attest_stream, neo_bytes(prefix, sizeof(prefix)));
+    (void)h2_send(h2, sc->attest_stream, frame);
+    conn_kick(sc->conn);
+}
+
+static void begin(struct sub_conn *sc)
+{
+    struct neo_channel *channel = sc->sub->channel;
+    struct neo_error err = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    static const struct h2_header headers[] = {
+        {{(const uint8_t *)"content-type", 12}, {(const uint8_t *)"application/grpc", 16}},
+        {{(const uint8_t *)"te", 2}, {(const uint8_t *)"trailers", 8}},
+    };
+
+    frame_reader_fini(&sc->attest_reader);
+    sc->attest_reader = (struct frame_reader){.max = 64 * 1024};
+    if (new_session(sc, &err) != NEO_OK || attest_session_start(sc->attest, &out, &err) != NEO_OK ||
+        h2_request(conn_h2(sc->conn), neo_text(attest_path), neo_text(channel->authority), headers,
+                   NEO_COUNT(headers), NULL, &sc->attest_stream, &err) != NEO_OK) {
+        refuse(sc, NEO_ATTEST_PROTOCOL, err.message);
+        return;
+    }
+    send_frame(sc, neo_buffer_bytes(&out));
+}
+
+static void reattest_expired(struct neo_timer *timer)
+{
+    struct sub_conn *sc = neo_owner(timer, struct sub_conn, reattest);
+
+    if (!sc->draining && sc->attest_stream == NULL && !sc->quoting)
+        begin(sc);
+}
+
+void attest_client_start(struct sub_conn *sc)
+{
+    sc->reattest.expired = reattest_expired;
+    begin(sc);
+}
+
+static void accept_peer(struct sub_conn *sc)
+{
+    struct neo_channel *channel = sc->sub->channel;
+    const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest);
+    neo_nsec now = neo_loop_now(channel->loop);
+
+    sc->attested = appraisal != NULL && appraisal->accepted;
+    sc->simulated = sc->attested && appraisal->simulated;
+    sc->attested_until = attest_session_valid_until(sc->attest);
+    channel->wire.verdict_at = neo_mono_nsec();
+    if (sc->attested && sc->attested_until > now)
+        neo_loop_arm(channel->loop, &sc->reattest, now + (sc->attested_until - now) / 3 * 2);
+    h2_send_end(conn_h2(sc->conn), sc->attest_stream);
+    conn_kick(sc->conn);
+    neo_log_info(channel->log, "channel.attested", NEO_STR("target", channel->target),
+                 NEO_STR("address", sc->sub->address), NEO_BOOL("peer_proven", sc->attested),
+                 NEO_BOOL("SIMULATED", sc->simulated));
+    sub_conn_ready(sc);
+}
+
+static void finish(struct sub_conn *sc)
+{
+    if (channel_wants_attestation(sc->sub->channel)) {
+        const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest);
+        if (appraisal == NULL || !appraisal->accepted) {
+            refuse(sc, NEO_ATTEST_PROTOCOL, "the exchange ended without an appraisal");
+            return;
+        }
+    }
+    accept_peer(sc);
+}
+
+static void step(struct sub_conn *sc, enum attest_state state);
+
+static void quote_made(struct sub_conn *sc)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    enum attest_state state =
+        attest_session_evidence(sc->attest, neo_buffer_bytes(&sc->quote_body),
+                                neo_buffer_bytes(&sc->quote_certificates), &out);
+
+    send_frame(sc, neo_buffer_bytes(&out));
+    step(sc, state);
+}
+
+static void make_quote(struct sub_conn *sc)
+{
+    struct neo_attester *attester = sc->sub->channel->attester;
+
+    neo_buffer_clear(&sc->quote_body);
+    neo_buffer_clear(&sc->quote_certificates);
+    if (attester->attest(attester, attest_session_binder(sc->attest), &sc->quote_body,
+                         &sc->quote_certificates, NULL) != NEO_OK) {
+        /* An empty body tells the session that there is none. */
+        neo_buffer_clear(&sc->quote_body);
+        neo_buffer_clear(&sc->quote_certificates);
+    }
+}
+
+static struct sub_conn *quoted(struct neo_job *job)
+{
+    return neo_owner(neo_owner(job, struct neo_task, job), struct sub_conn, quote);
+}
+
+static void quote_work(struct neo_job *job)
+{
+    make_quote(quoted(job));
+}
+
+static void release(struct sub_conn *sc)
+{
+    neo_buffer_fini(&sc->quote_body);
+    neo_buffer_fini(&sc->quote_certificates);
+    frame_reader_fini(&sc->attest_reader);
+    attest_session_free(sc->attest);
+    sc->attest = NULL;
+}
+
+static void quote_done(struct neo_job *job)
+{
+    struct sub_conn *sc = quoted(job);
+
+    sc->quoting = false;
+    if (sc->dead) {
+        release(sc);
+        neo_free(sc);
+        return;
+    }
+    quote_made(sc);
+}
+
+static void step(struct sub_conn *sc, enum attest_state state)
+{
+    switch (state) {
+    case ATTEST_RUNNING:
+        return;
+    case ATTEST_NEEDS_EVIDENCE:
+        if (sc->sub->channel->attester->is_fast) {
+            make_quote(sc);
+            quote_made(sc);
+            return;
+        }
+        sc->quoting = true;
+        sc->quote = (struct neo_task){.work = quote_work, .done = quote_done};
+        neo_loop_offload(sc->sub->channel->loop, &sc->quote);
+        return;
+    case ATTEST_ACCEPTED:
+        finish(sc);
+        return;
+    case ATTEST_REFUSED:
+        refuse(sc, attest_session_reason(sc->attest), attest_session_detail(sc->attest));
+        return;
+    }
+}
+
+void attest_client_data(struct sub_conn *sc, struct neo_bytes bytes)
+{
+    struct neo_channel *channel = sc->sub->channel;
+    struct neo_bytes frame;
+    struct neo_error err;
+
+    for (;;) {
+        switch (frame_read(&sc->attest_reader, &bytes, &frame, &err)) {
+        case FRAME_MORE:
+            return;
+        case FRAME_BAD:
+            refuse(sc, NEO_ATTEST_PROTOCOL, err.message);
+            return;
+        case FRAME_MESSAGE:
+            break;
+        }
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+        enum attest_state before = attest_session_state(sc->attest);
+        if (before == ATTEST_ACCEPTED || before == ATTEST_REFUSED || sc->draining)
+            return;
+        enum attest_state state =
+            attest_session_feed(sc->attest, frame, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
+                                neo_loop_now(channel->loop), &out);
+        send_frame(sc, neo_buffer_bytes(&out));
+        step(sc, state);
+        if (state != ATTEST_RUNNING)
+            return;
+    }
+}
+
+void attest_client_closed(struct sub_conn *sc, const struct neo_status *status)
+{
+    char detail[200];
+
+    if (sc->attest == NULL || sc->draining || attest_session_state(sc->attest) == ATTEST_ACCEPTED)
+        return;
+    if (attest_session_state(sc->attest) == ATTEST_REFUSED)
+        return;
+    (void)snprintf(detail, sizeof(detail), "the peer ended the exchange: %s %.*s",
+                   neo_code_name(status->code), NEO_FMT(status->message));
+    refuse(sc, NEO_ATTEST_PROTOCOL, detail);
+}
+
+bool attest_client_fini(struct sub_conn *sc)
+{
+    if (sc->quoting) {
+        sc->dead = true;
+        return false;
+    }
+    release(sc);
+    return true;
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/call.h"
+
+#include "rpc/metadata.h"
+#include "rpc/record.h"
+#include "rpc/wire.h"
+
+#include <neo/memory.h>
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define REQUEST_PATIENCE (15 * NEO_NSEC_PER_SEC)
+
+enum { POOL_MAX = 256, FAIL_TEXT_MAX = 1024, ANSWER_FIELDS_MAX = 80, ENCODED_KEPT = 256 * 1024 };
+
+/* --- life -------------------------------------------------------------------------------- */
+
+static void on_deadline(struct neo_timer *timer)
+{
+    call_end(neo_owner(timer, struct neo_call, deadline), NEO_REASON_DEADLINE_PASSED);
+}
+
+static void on_release(struct neo_job *job);
+
+struct neo_call *call_new(struct peer *p, struct h2_stream *s)
+{
+    struct worker *w = p->worker;
+    struct list *link = list_pop_front(&w->idle_calls);
+    struct neo_call *call =
+        link != NULL ? neo_owner(link, struct neo_call, link) : neo_alloc(sizeof(struct neo_call));
+
+    if (call == NULL)
+        return NULL;
+    w->n_idle_calls -= link != NULL;
+    *call = (struct neo_call){
+        .peer = peer_ref(p),
+        .worker = w,
+        .stream = s,
+        .arena = s->arena,
+        .request_headers = s->headers,
+        .refs = 1,
+        .arrived = neo_loop_now(w->loop),
+        .heard_at = neo_loop_now(w->loop),
+        .deadline = {.expired = on_deadline},
+        .reader = {.max = w->server->options.max_message},
+        .release = {.run = on_release},
+    };
+    list_push_back(&p->calls, &call->link);
+    s->user = call;
+    w->n_calls++;
+    stat_add(&w->stats.calls, 1);
+    stat_add(&w->stats.started, 1);
+    peer_note_busy(p);
+    return call;
+}
+
+/* Neither stream nor holder is left. */
+static void recycle(struct neo_call *call)
+{
+    struct worker *w = call->worker;
+
+    if (call->blocking != NULL)
+        call_blocking_fini(call);
+    frame_reader_fini(&call->reader);
+    neo_buffer_fini(&call->body);
+    h2_kept_free(call->kept);
+    peer_unref(call->peer);
+    w->n_calls--;
+    stat_add(&w->stats.calls, -1);
+    if (w->n_idle_calls >= POOL_MAX) {
+        neo_free(call);
+        return;
+    }
+    list_push_front(&w->idle_calls, &call->link);
+    w->n_idle_calls++;
+}
+
+void call_enter(struct neo_call *call)
+{
+    call->entered = true;
+    call->peer->n_running++;
+}
+
+/* Nobody holds it: whatever ran for it has ended. */
+static void rest(struct neo_call *call)
+{
+    struct worker *w = call->worker;
+    bool entered = call->entered;
+
+    assert(call->state == CALL_ENDED && !call->rested);
+    call->rested = true;
+    if (entered) {
+        call->entered = false;
+        call->peer->n_running--;
+        neo_admission_leave(&w->admission);
+    }
+    if (call->stream == NULL)
+        recycle(call);
+    if (entered)
+        worker_admit(w);
+}
+
+static void on_release(struct neo_job *job)
+{
+    rest(neo_owner(job, struct neo_call, release));
+}
+
+struct neo_call *neo_call_ref(struct neo_call *call)
+{
+    atomic_fetch_add_explicit(&call->refs, 1, memory_order_relaxed);
+    return call;
+}
+
+/* The last holder is alone with the call, and most often its only one ever. */
+void neo_call_unref(struct neo_call *call)
+{
+    if (atomic_load_explicit(&call->refs, memory_order_acquire) != 1 &&
+        atomic_fetch_sub_explicit(&call->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (neo_loop_is_current(call->worker->loop))
+        rest(call);
+    else
+        neo_loop_post(call->worker->loop, &call->release);
+}
+
+void neo_call_run(struct neo_call *call, struct neo_job *job)
+{
+    neo_loop_post(call->worker->loop, job);
+}
+
+void call_closed(struct neo_call *call)
+{
+    struct peer *p = call->peer;
+
+    call_end(call, NEO_REASON_CALL_CANCELLED);
+    p->gathering -= call->gathered;
+    list_remove(&call->link);
+    peer_note_idle(p);
+    if (!call->rested)
+        call->kept = h2_keep(call->stream);
+    call->stream = NULL;
+    if (call->rested)
+        recycle(call);
+}
+
+/* --- the end ----------------------------------------------------------------------------- */
+
+/* It runs no more: the handler hears of it, once, and lets go. */
+static void conclude(struct neo_call *call, const struct neo_status *status)
+{
+    struct worker *w = call->worker;
+    const struct neo_stream_events *events = call->events;
+
+    if (call->state == CALL_WAITING)
+        neo_admission_cancel(&w->admission, &call->ticket);
+    call->state = CALL_ENDED;
+    call->status = *status;
+    neo_loop_disarm(w->loop, &call->deadline);
+    pipeline_end(call);
+    atomic_store_explicit(&call->cancelled, true, memory_order_relaxed);
+    if (call->blocking != NULL)
+        call_blocking_wake(call);
+    if (events != NULL && events->done != NULL)
+        events->done(call, &call->status, call->events_state);
+    neo_call_unref(call);
+}
+
+/* What goes out with the status: trailers, or the one block of an answer without messages. */
+static void send_status(struct neo_call *call, const struct neo_status *status)
+{
+    struct h2 *h2 = conn_h2(call->peer->conn);
+    struct h2_header fields[ANSWER_FIELDS_MAX];
+    size_t n = 0;
+    enum neo_code code;
+
+    if (!call->headers_sent)
+        n = metadata_answer(call, fields, ANSWER_FIELDS_MAX);
+    n += wire_status_headers(status, call->trailers.at, call->trailers.n, call->arena, fields + n,
+                             ANSWER_FIELDS_MAX - n);
+    code = call->headers_sent ? h2_send_trailers(h2, call->stream, fields, n, NULL)
+                              : h2_respond(h2, call->stream, 200, fields, n, true, NULL);
+    if (code != NEO_OK)
+        h2_reset(h2, call->stream, H2_INTERNAL_ERROR, false);
+    conn_kick(call->peer->conn);
+}
+
+static bool can_send(const struct neo_call *call)
+{
+    return call->state != CALL_ENDED && call->stream != NULL && conn_h2(call->peer->conn) != NULL;
+}
+
+void call_finish(struct neo_call *call, const struct neo_status *status)
+{
+    if (call->state == CALL_ENDED)
+        return;
+    if (can_send(call))
+        send_status(call, status);
+    conclude(call, status);
+}
+
+/* What the fixed text of a reason says; whether it ran is known from the state. */
+static struct neo_status status_of(const struct neo_call *call, enum neo_reason reason)
+{
+    return (struct neo_status){
+        .code = neo_reason_code(reason),
+        .message = neo_text(neo_reason_text(reason)),
+        .reason = neo_text(neo_reason_name(reason)),
+        .decision_id = neo_text(call->decision.text),
+        .processed = call->state == CALL_RUNNING,
+    };
+}
+
+void call_end(struct neo_call *call, enum neo_reason reason)
+{
+    if (call->state == CALL_ENDED)
+        return;
+
+    struct neo_status status = status_of(call, reason);
+    /* From inside `closed` there is no one to tell any more. */
+    if (reason == NEO_REASON_CALL_CANCELLED)
+        conclude(call, &status);
+    else
+        call_finish(call, &status);
+}
+
+static void deny(struct neo_call *call, enum neo_reason reason)
+{
+    record_denied(call, "update", reason, NULL);
+    call_end(call, reason);
+}
+
+void call_judge(struct neo_call *call)
+{
+    if (call->state == CALL_ENDED || call->method->raw != NULL)
+        return;
+
+    bool attested = peer_is_attested(call->peer, neo_loop_now(call->worker->loop));
+    bool was_open = call->answer.verdict == NEO_DENY; /* builtin, let in by default */
+    call->answer = pipeline_decide(call, attested);
+    if (call->answer.verdict == NEO_DENY && !(was_open && call->answer.by_default))
+        deny(call, NEO_REASON_POLICY_CHANGED);
+    else if (call->peer->must_attest && !attested)
+        deny(call, NEO_REASON_ATTESTATION_REQUIRED);
+}
+
+void call_judge_attestation(struct neo_call *call)
+{
+    if (call->state == CALL_ENDED || call->method->raw != NULL)
+        return;
+    if (call->peer->must_attest || pipeline_decide(call, false).verdict == NEO_DENY)
+        deny(call, NEO_REASON_ATTESTATION_EXPIRED);
+}
+
+/* A stream of requests may pause between messages, but not within one. */
+void call_check_stalled(struct neo_call *call, neo_nsec now)
+{
+    bool expects = call->state == CALL_REQUEST || frame_is_partial(&call->reader);
+
+    if (call->state != CALL_ENDED && expects && now - call->heard_at >= REQUEST_PATIENCE) {
+        record_stalled(call->peer);
+        call_end(call, NEO_REASON_CALL_STALLED);
+    }
+}
+
+void call_admitted(struct neo_call *call, enum neo_admission_verdict verdict)
+{
+    switch (verdict) {
+    case NEO_ADMISSION_RUN:
+        call_enter(call);
+        pipeline_resume(call, NEO_REASON_NONE);
+        return;
+    case NEO_ADMISSION_SHED_LATE:
+        pipeline_resume(call, NEO_REASON_DEADLINE_PASSED);
+        return;
+    case NEO_ADMISSION_WAIT:
+    case NEO_ADMISSION_SHED_FULL:
+        pipeline_resume(call, NEO_REASON_OVERLOADED);
+        return;
+    }
+}
+
+/* --- answering --------------------------------------------------------------------------- */
+
+static bool send_headers(struct neo_call *call)
+{
+    struct h2_header fields[ANSWER_FIELDS_MAX];
+
+    if (call->headers_sent)
+        return true;
+    size_t n = metadata_answer(call, fields, ANSWER_FIELDS_MAX);
+    call->headers_sent =
+        h2_respond(conn_h2(call->peer->conn), call->stream, 200, fields, n, false, NULL) == NEO_OK;
+    return call->headers_sent;
+}
+
+/* False when out of memory. */
+static bool send_framed(struct neo_call *call, struct neo_bytes framed)
+{
+    uint8_t *at = NULL;
+
+    if (send_headers(call))
+        at = h2_send_reserve(conn_h2(call->peer->conn), call->stream, framed.len);
+    if (at != NULL)
+        memcpy(at, framed.at, framed.len);
+    return at != NULL;
+}
+
+/* The worker's buffer, with room for a prefix; not for ever as large as the largest message. */
+static struct neo_buffer *message_buffer(struct worker *w)
+{
+    if (w->encoded.cap > ENCODED_KEPT)
+        neo_buffer_fini(&w->encoded);
+    neo_buffer_clear(&w->encoded);
+    if (neo_buffer_reserve(&w->encoded, FRAME_PREFIX_LEN) == NULL)
+        return NULL;
+    w->encoded.len = FRAME_PREFIX_LEN;
+    return &w->encoded;
+}
+
+static enum neo_reason encode(struct neo_call *call, const void *message, struct neo_buffer *out)
+{
+    struct neo_error err = {0};
+
+    switch ((int)neo_proto_encode(call->method->info->response, message, out, &err)) {
+    case NEO_OK:
+        frame_prefix(out->at, out->len - FRAME_PREFIX_LEN);
+        return NEO_REASON_NONE;
+    case NEO_RESOURCE_EXHAUSTED:
+        return NEO_REASON_OUT_OF_MEMORY;
+    default:
+        neo_log_error(call->worker->server->options.log, "call.bad_response",
+                      NEO_BYTES("method", call->method->path), NEO_STR("error", err.message));
+        return NEO_REASON_HANDLER_BROKEN;
+    }
+}
+
+/* False when that failed: then the call has ended. */
+static bool send_message(struct neo_call *call, const void *message)
+{
+    struct neo_buffer *out = message_buffer(call->worker);
+    enum neo_reason reason = out == NULL ? NEO_REASON_OUT_OF_MEMORY : encode(call, message, out);
+
+    if (reason == NEO_REASON_NONE && !send_framed(call, neo_buffer_bytes(out)))
+        reason = NEO_REASON_OUT_OF_MEMORY;
+    if (reason != NEO_REASON_NONE)
+        call_end(call, reason);
+    return reason == NEO_REASON_NONE;
+}
+
+static const struct neo_status ok = {.code = NEO_OK, .processed = true};
+
+void neo_call_reply(struct neo_call *call, const void *response)
+{
+    if (call_is_elsewhere(call)) {
+        call_post_reply(call, response);
+        return;
+    }
+    if (can_send(call) && send_message(call, response))
+        call_finish(call, &ok);
+}
+
+/* Whether the sender should wait is for the stream's queue to say. */
+static enum neo_flow flow_of(struct neo_call *call)
+{
+    conn_kick(call->peer->conn);
+    return h2_send(conn_h2(call->peer->conn), call->stream, (struct neo_bytes){0}) ? NEO_FLOW_MORE
+                                                                                   : NEO_FLOW_FULL;
+}
+
+enum neo_flow neo_call_send(struct neo_call *call, const void *response)
+{
+    if (call_is_elsewhere(call))
+        return call_post_send(call, response);
+    if (!can_send(call) || !send_message(call, response))
+        return NEO_FLOW_GONE;
+    return flow_of(call);
+}
+
+enum neo_flow call_send_raw(struct neo_call *call, struct neo_bytes message)
+{
+    struct neo_buffer *out = can_send(call) ? message_buffer(call->worker) : NULL;
+
+    if (out == NULL || !neo_buffer_append(out, message))
+        return NEO_FLOW_GONE;
+    frame_prefix(out->at, message.len);
+    return send_framed(call, neo_buffer_bytes(out)) ? flow_of(call) : NEO_FLOW_GONE;
+}
+
+void neo_call_finish(struct neo_call *call, const struct neo_status *status)
+{
+    struct neo_status said = *status;
+
+    if (call_is_elsewhere(call)) {
+        call_post_finish(call, status);
+        return;
+    }
+    said.processed = true;
+    if (said.code != NEO_OK && said.reason.len == 0)
+        said.reason = neo_text(neo_reason_name(NEO_REASON_APPLICATION));
+    call_finish(call, &said);
+}
+
+void neo_call_fail(struct neo_call *call, enum neo_code code, const char *format, ...)
+{
+    char text[FAIL_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (len < 0)
+        text[0] = '\0';
+
+    bool here = !call_is_elsewhere(call);
+    struct neo_bytes message = here ? neo_arena_copy(call->arena, neo_text(text)) : neo_text(text);
+    struct neo_status status = {.code = code, .message = message};
+    neo_call_finish(call, &status);
+}
+
+/* --- looking at it ----------------------------------------------------------------------- */
+
+const struct neo_context *neo_call_context(const struct neo_call *call)
+{
+    return &call->context;
+}
+
+const struct neo_method *neo_call_method(const struct neo_call *call)
+{
+    return call->method->info;
+}
+
+struct neo_arena *neo_call_arena(struct neo_call *call)
+{
+    return call->arena;
+}
+
+struct neo_loop *neo_call_loop(const struct neo_call *call)
+{
+    return call->worker->loop;
+}
+
+bool neo_call_is_cancelled(const struct neo_call *call)
+{
+    return atomic_load_explicit(&call->cancelled, memory_order_relaxed);
+}
+
+void neo_call_on_stream(struct neo_call *call, const struct neo_stream_events *events, void *state)
+{
+    call->events = events;
+    call->events_state = state;
+}

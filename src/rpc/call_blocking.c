@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A handler that blocks runs on the pool. What it does to its call is encoded there
+ * and carried to the worker by a job, in order. It may run ahead of the peer by one
+ * stream's queue; then its next message waits, which is the back-pressure that a
+ * thread understands.
+ */
+#include "rpc/call.h"
+
+#include "rpc/record.h"
+
+#include <neo/memory.h>
+
+enum { AHEAD_MAX = 64 * 1024 };
+
+struct call_blocking {
+    struct neo_task task;
+    struct neo_call *call;
+    const void *request;
+    struct { /* pool and worker, under `lock` */
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        size_t unsent; /* bytes on their way to the worker */
+        bool full;     /* the stream's queue is */
+        bool over;
+    } shared;
+};
+
+enum deed { DEED_REPLY, DEED_SEND, DEED_FINISH };
+
+struct order {
+    struct neo_job job;
+    struct neo_call *call;
+    enum deed deed;
+    struct neo_buffer bytes; /* a message, or a google.rpc.Status */
+};
+
+bool call_is_elsewhere(const struct neo_call *call)
+{
+    return call->blocking != NULL && !neo_loop_is_current(call->worker->loop);
+}
+
+/* --- on the worker ----------------------------------------------------------------------- */
+
+static void note_sent(struct call_blocking *b, size_t len, bool full)
+{
+    (void)pthread_mutex_lock(&b->shared.lock);
+    b->shared.unsent -= len;
+    b->shared.full = full;
+    (void)pthread_cond_broadcast(&b->shared.changed);
+    (void)pthread_mutex_unlock(&b->shared.lock);
+}
+
+void call_blocking_wake(struct neo_call *call)
+{
+    struct call_blocking *b = call->blocking;
+
+    (void)pthread_mutex_lock(&b->shared.lock);
+    b->shared.full = false;
+    b->shared.over = call->state == CALL_ENDED;
+    (void)pthread_cond_broadcast(&b->shared.changed);
+    (void)pthread_mutex_unlock(&b->shared.lock);
+}
+
+static void finish_as_told(struct neo_call *call, struct neo_bytes wire)
+{
+    struct neo_status status;
+
+    if (neo_status_decode(neo_arena_copy(call->arena, wire), call->arena, &status, NULL) == NEO_OK)
+        neo_call_finish(call, &status);
+    else
+        call_end(call, NEO_REASON_OUT_OF_MEMORY);
+}
+
+static void obey(struct neo_job *job)
+{
+    static const struct neo_status ok = {.code = NEO_OK};
+    struct order *order = neo_owner(job, struct order, job);
+    struct neo_call *call = order->call;
+    struct neo_bytes bytes = neo_buffer_bytes(&order->bytes);
+
+    switch (order->deed) {
+    case DEED_REPLY:
+        if (call_send_raw(call, bytes) != NEO_FLOW_GONE)
+            neo_call_finish(call, &ok);
+        break;
+    case DEED_SEND:
+        note_sent(call->blocking, bytes.len, call_send_raw(call, bytes) == NEO_FLOW_FULL);
+        break;
+    case DEED_FINISH:
+        finish_as_told(call, bytes);
+        break;
+    }
+    neo_buffer_fini(&order->bytes);
+    neo_free(order);
+    neo_call_unref(call);
+}
+
+/* The handler is back. Orders of its own may still be under way: each holds the call. */
+static void done(struct neo_job *job)
+{
+    struct call_blocking *b = neo_owner(job, struct call_blocking, task.job);
+    struct neo_call *call = b->call;
+
+    if (call->state == CALL_RUNNING && atomic_load(&call->refs) == 2)
+        call_end(call, NEO_REASON_HANDLER_BROKEN);
+    neo_call_unref(call);
+}
+
+/* --- on the pool ------------------------------------------------------------------------- */
+
+static void work(struct neo_job *job)
+{
+    struct call_blocking *b = neo_owner(job, struct call_blocking, task.job);
+    const struct method *m = b->call->method;
+
+    if (!neo_call_is_cancelled(b->call))
+        m->handler(b->call, b->request, m->self);
+}
+
+enum neo_reason call_run_blocking(struct neo_call *call, const void *request)
+{
+    struct call_blocking *b = neo_arena_calloc(call->arena, 1, sizeof(*b));
+
+    if (b == NULL)
+        return NEO_REASON_OUT_OF_MEMORY;
+    b->call = neo_call_ref(call);
+    b->request = request;
+    b->task.work = work;
+    b->task.done = done;
+    (void)pthread_mutex_init(&b->shared.lock, NULL);
+    (void)pthread_cond_init(&b->shared.changed, NULL);
+    call->blocking = b;
+    neo_loop_offload(call->worker->loop, &b->task);
+    return NEO_REASON_NONE;
+}
+
+void call_blocking_fini(struct neo_call *call)
+{
+    (void)pthread_cond_destroy(&call->blocking->shared.changed);
+    (void)pthread_mutex_destroy(&call->blocking->shared.lock);
+}
+
+/* NULL when out of memory. */
+static struct order *new_order(struct neo_call *call, enum deed deed)
+{
+    struct order *order = neo_alloc(sizeof(*order));
+
+    if (order == NULL)
+        return NULL;
+    order->job.run = obey;
+    order->call = neo_call_ref(call);
+    order->deed = deed;
+    return order;
+}
+
+static void drop_order(struct order *order)
+{
+    neo_call_unref(order->call);
+    neo_buffer_fini(&order->bytes);
+    neo_free(order);
+}
+
+static void post(struct order *order)
+{
+    neo_loop_post(order->call->worker->loop, &order->job);
+}
+
+/* NULL, with the reason in the log, when the response cannot be encoded. */
+static struct order *encode(struct neo_call *call, enum deed deed, const void *response)
+{
+    struct order *order = new_order(call, deed);
+    struct neo_error err = {0};
+
+    if (order == NULL)
+        return NULL;
+    if (neo_proto_encode(call->method->info->response, response, &order->bytes, &err) == NEO_OK)
+        return order;
+    neo_log_error(call->worker->server->options.log, "call.bad_response",
+                  NEO_BYTES("method", call->method->path), NEO_STR("error", err.message));
+    drop_order(order);
+    return NULL;
+}
+
+static void post_failure(struct neo_call *call)
+{
+    static const struct neo_status broken = {
+        .code = NEO_INTERNAL,
+        .message = {(const uint8_t *)"the handler failed", sizeof("the handler failed") - 1},
+        .reason = {(const uint8_t *)"HANDLER_BROKEN", sizeof("HANDLER_BROKEN") - 1},
+    };
+
+    call_post_finish(call, &broken);
+}
+
+void call_post_reply(struct neo_call *call, const void *response)
+{
+    struct order *order = encode(call, DEED_REPLY, response);
+
+    if (order == NULL)
+        post_failure(call);
+    else
+        post(order);
+}
+
+/* Out of memory here, the call ends when the handler returns: done(). */
+void call_post_finish(struct neo_call *call, const struct neo_status *status)
+{
+    struct order *order = new_order(call, DEED_FINISH);
+
+    if (order == NULL)
+        return;
+    if (neo_status_encode(status, &order->bytes))
+        post(order);
+    else
+        drop_order(order);
+}
+
+/* Waits for room. False when the call is over. */
+static bool wait_for_room(struct call_blocking *b, size_t len)
+{
+    (void)pthread_mutex_lock(&b->shared.lock);
+    while (!b->shared.over && (b->shared.full || b->shared.unsent > AHEAD_MAX))
+        (void)pthread_cond_wait(&b->shared.changed, &b->shared.lock);
+    bool over = b->shared.over;
+    if (!over)
+        b->shared.unsent += len;
+    (void)pthread_mutex_unlock(&b->shared.lock);
+    return !over;
+}
+
+enum neo_flow call_post_send(struct neo_call *call, const void *response)
+{
+    struct order *order = encode(call, DEED_SEND, response);
+
+    if (order == NULL) {
+        post_failure(call);
+        return NEO_FLOW_GONE;
+    }
+    if (!wait_for_room(call->blocking, order->bytes.len)) {
+        drop_order(order);
+        return NEO_FLOW_GONE;
+    }
+    post(order);
+    return NEO_FLOW_MORE;
+}

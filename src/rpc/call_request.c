@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What comes in for a call. Bytes of a call that has ended are credited and forgotten;
+ * those of one that has not are never more than its message limit, and all calls of a
+ * connection together gather at most a few messages' worth.
+ */
+#include "rpc/call.h"
+
+#include "rpc/record.h"
+
+enum { GATHERING_MESSAGES = 4 };
+
+/* --- messages ---------------------------------------------------------------------------- */
+
+/* The one message of a unary request must outlive the bytes it came in. */
+static void keep_request(struct neo_call *call, struct neo_bytes message)
+{
+    const struct neo_buffer *partial = &call->reader.partial;
+    bool gathered = partial->len > 0 && message.at == partial->at + FRAME_PREFIX_LEN;
+
+    if (call->has_request) {
+        call_end(call, NEO_REASON_MESSAGE_COUNT);
+        return;
+    }
+    call->has_request = true;
+    if (gathered) {
+        call->body = *partial;
+        call->reader.partial = (struct neo_buffer){0};
+        call->request = message;
+        return;
+    }
+    call->request = neo_arena_copy(call->arena, message);
+    if (neo_arena_failed(call->arena))
+        call_end(call, NEO_REASON_OUT_OF_MEMORY);
+}
+
+static enum neo_reason reason_of(enum neo_code code)
+{
+    return code == NEO_RESOURCE_EXHAUSTED ? NEO_REASON_OUT_OF_MEMORY : NEO_REASON_REQUEST_MALFORMED;
+}
+
+/* NULL and a reason when it is malformed or too large for the arena. */
+static void *decode(const struct neo_message_info *info, struct neo_bytes wire,
+                    struct neo_arena *arena, enum neo_reason *ret_reason)
+{
+    void *message = neo_arena_calloc(arena, 1, info->size);
+    enum neo_code code = NEO_RESOURCE_EXHAUSTED;
+
+    if (message != NULL)
+        code = neo_proto_decode(info, wire, message, arena, NULL);
+    if (code == NEO_OK)
+        return message;
+    *ret_reason = reason_of(code);
+    return NULL;
+}
+
+/* The message lives in the worker's scratch arena until the handler returns. */
+static void deliver(struct neo_call *call, struct neo_bytes wire)
+{
+    struct neo_arena *arena = &call->worker->scratch;
+    enum neo_reason reason;
+
+    if (call->method->raw != NULL) {
+        call->method->raw->message(call, wire);
+        return;
+    }
+    if (call->events == NULL || call->events->message == NULL)
+        return;
+    void *message = decode(call->method->info->request, wire, arena, &reason);
+    if (message == NULL)
+        call_end(call, reason);
+    else
+        call->events->message(call, message, call->events_state);
+    neo_arena_reset(arena);
+}
+
+static enum neo_reason reason_of_frame(enum neo_code code)
+{
+    switch ((int)code) {
+    case NEO_RESOURCE_EXHAUSTED:
+        return NEO_REASON_MESSAGE_TOO_LARGE;
+    case NEO_UNIMPLEMENTED:
+        return NEO_REASON_COMPRESSION_UNKNOWN;
+    default:
+        return NEO_REASON_REQUEST_MALFORMED;
+    }
+}
+
+/* Counts what lies around unfinished. False when the connection has too much of it. */
+static bool note_gathered(struct neo_call *call)
+{
+    struct peer *p = call->peer;
+    size_t limit = GATHERING_MESSAGES * call->worker->server->options.max_message;
+    size_t has = call->reader.partial.len + call->body.len;
+
+    p->gathering += has - call->gathered;
+    call->gathered = has;
+    return p->gathering <= limit;
+}
+
+static void read_messages(struct neo_call *call, struct neo_bytes bytes)
+{
+    struct neo_bytes message;
+    struct neo_error err;
+
+    while (call->state != CALL_ENDED) {
+        switch (frame_read(&call->reader, &bytes, &message, &err)) {
+        case FRAME_MESSAGE:
+            if (call_is_streaming_in(call))
+                deliver(call, message);
+            else
+                keep_request(call, message);
+            break;
+        case FRAME_MORE:
+            if (!note_gathered(call))
+                call_end(call, NEO_REASON_OVERLOADED);
+            return;
+        case FRAME_BAD:
+            call_end(call, reason_of_frame(err.code));
+            return;
+        }
+    }
+}
+
+static void credit(struct neo_call *call, size_t n)
+{
+    if (call->stream != NULL && conn_h2(call->peer->conn) != NULL)
+        h2_consume(conn_h2(call->peer->conn), call->stream, n);
+}
+
+/* A stream that waits for admission has nobody to hear it: its bytes wait too, without credit for
+ * more. */
+void call_take(struct neo_call *call, struct neo_bytes bytes)
+{
+    call->heard_at = neo_loop_now(call->worker->loop);
+    if (call->state == CALL_WAITING) {
+        if (!neo_buffer_append(&call->body, bytes))
+            call_end(call, NEO_REASON_OUT_OF_MEMORY);
+        return;
+    }
+    read_messages(call, bytes);
+    credit(call, bytes.len);
+}
+
+static void tell_half_closed(struct neo_call *call)
+{
+    if (frame_is_partial(&call->reader))
+        call_end(call, NEO_REASON_REQUEST_MALFORMED);
+    else if (call->state == CALL_RUNNING && call->events != NULL &&
+             call->events->half_closed != NULL)
+        call->events->half_closed(call, call->events_state);
+}
+
+/* What came while the call waited. */
+static void take_held(struct neo_call *call)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer held = call->body;
+
+    call->body = (struct neo_buffer){0};
+    if (held.len > 0) {
+        read_messages(call, neo_buffer_bytes(&held));
+        credit(call, held.len);
+    }
+    if (call->half_closed)
+        tell_half_closed(call);
+}
+
+void call_take_end(struct neo_call *call)
+{
+    if (call->state == CALL_ENDED || call->half_closed)
+        return;
+    call->half_closed = true;
+    if (call->state == CALL_WAITING)
+        return;
+    if (call_is_streaming_in(call))
+        tell_half_closed(call);
+    else if (frame_is_partial(&call->reader))
+        call_end(call, NEO_REASON_REQUEST_MALFORMED);
+    else if (!call->has_request)
+        call_end(call, NEO_REASON_MESSAGE_COUNT);
+    else
+        pipeline_request(call);
+}
+
+/* --- the handler ------------------------------------------------------------------------- */
+
+/* Who takes a stream must have said so by the time it returns, or messages would go nowhere. */
+static void begin_listening(struct neo_call *call)
+{
+    if (call->state == CALL_RUNNING && call->events == NULL && call->method->raw == NULL)
+        call_end(call, NEO_REASON_HANDLER_BROKEN);
+    else if (call->state == CALL_RUNNING)
+        take_held(call);
+}
+
+enum neo_reason call_run(struct neo_call *call)
+{
+    const struct method *m = call->method;
+    enum neo_reason reason = NEO_REASON_NONE;
+    void *request = NULL;
+
+    if (m->handler == NULL && m->raw == NULL)
+        return NEO_REASON_METHOD_UNIMPLEMENTED;
+    if (!call_is_streaming_in(call)) {
+        request = decode(m->info->request, call->request, call->arena, &reason);
+        if (request == NULL)
+            return reason;
+    }
+    call->state = CALL_RUNNING;
+    record_allowed(call);
+    if (m->blocking)
+        return call_run_blocking(call, request);
+    if (m->raw != NULL)
+        m->raw->started(call);
+    else
+        m->handler(call, request, m->self);
+    if (call_is_streaming_in(call))
+        begin_listening(call);
+    return NEO_REASON_NONE;
+}

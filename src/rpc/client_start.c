@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a call begins: its context, its headers, and each attempt's stream.
+ *
+ * What does not change between attempts is made once, on the call's arena; the
+ * deadline that is left and the number of attempts are written for each.
+ */
+#include "rpc/channel_internal.h"
+#include "rpc/wire.h"
+
+#include <neo/encoding.h>
+#include <neo/memory.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    CALL_ARENA_BUDGET = 16 << 20,
+    MESSAGE_ARENA_BUDGET = 32 << 20,
+    FIXED_HEADERS = 10,
+    MAX_CUSTOM = 64,
+    DEADLINE_MARGIN_NSEC = 5000000, /* a child call leaves its parent time to answer */
+};
+
+#define HEADER(n, v) ((struct h2_header){NEO_LIT(n), (v)})
+
+/* --- the context
+ * ---------------------------------------------------------------------------------- */
+
+static neo_nsec earlier(neo_nsec a, neo_nsec b)
+{
+    if (a == 0 || b == 0)
+        return a == 0 ? b : a;
+    return a < b ? a : b;
+}
+
+static void make_context(struct neo_client_call *call, const struct neo_call_options *o)
+{
+    struct neo_context *c = &call->context;
+    const struct neo_context *parent = o->parent;
+    neo_nsec now = neo_loop_now(call->channel->loop);
+
+    *c = (struct neo_context){.criticality = NEO_CRITICAL};
+    if (parent == NULL) {
+        c->trace = neo_trace_new();
+        if (o->criticality > c->criticality)
+            c->criticality = o->criticality;
+    } else {
+        c->trace = neo_trace_child(&parent->trace);
+        c->tracestate = neo_arena_copy(&call->arena, parent->tracestate);
+        c->criticality =
+            o->criticality > parent->criticality ? o->criticality : parent->criticality;
+        if (parent->deadline != 0)
+            c->deadline = parent->deadline > DEADLINE_MARGIN_NSEC
+                              ? parent->deadline - DEADLINE_MARGIN_NSEC
+                              : 1;
+    }
+    if (o->timeout != 0)
+        c->deadline = earlier(c->deadline, now + o->timeout);
+    if (call->config->timeout != 0)
+        c->deadline = earlier(c->deadline, now + call->config->timeout);
+    neo_trace_format(&c->trace, call->traceparent);
+}
+
+/* --- custom metadata
+ * ------------------------------------------------------------------------------- */
+
+static bool is_binary(struct neo_bytes key)
+{
+    return key.len > 4 && memcmp(key.at + key.len - 4, "-bin", 4) == 0;
+}
+
+static bool is_key(struct neo_bytes key)
+{
+    for (size_t i = 0; i < key.len; i++) {
+        uint8_t c = key.at[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'))
+            return false;
+    }
+    return key.len > 0;
+}
+
+static bool is_text(struct neo_bytes value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] < 0x20 || value.at[i] > 0x7e)
+            return false;
+    return true;
+}
+
+/* Unpadded base64, as gRPC sends -bin. */
+static struct neo_bytes binary_value(struct neo_client_call *call, struct neo_bytes value)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+
+    (void)neo_base64_encode(&text, value, NEO_BASE64_UNPADDED);
+    return neo_arena_copy(&call->arena, neo_buffer_bytes(&text));
+}
+
+static enum neo_code add_metadata(struct neo_client_call *call, struct neo_bytes key,
+                                  struct neo_bytes value, struct neo_error *err)
+{
+    struct h2_header *h = &call->metadata[call->n_metadata];
+
+    if (!is_key(key) || wire_is_reserved(key))
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "metadata key '%.*s' is reserved or not of [a-z0-9.-]", NEO_FMT(key));
+    h->name = neo_arena_copy(&call->arena, key);
+    if (is_binary(key)) {
+        h->value = binary_value(call, value);
+    } else if (is_text(value)) {
+        h->value = neo_arena_copy(&call->arena, value);
+    } else {
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "the value of metadata '%.*s' is not printable ASCII; use a key that ends "
+                        "in -bin",
+                        NEO_FMT(key));
+    }
+    call->n_metadata++;
+    return NEO_OK;
+}
+
+static enum neo_code add_business(struct neo_client_call *call, const struct neo_entry *entries,
+                                  size_t n, struct neo_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *key = neo_arena_printf(&call->arena, "x-neo-ctx-%.*s", NEO_FMT(entries[i].key));
+        if (key == NULL || !is_key(neo_text(key)) || !is_text(entries[i].value))
+            return neo_fail(err, NEO_INVALID_ARGUMENT,
+                            "business context '%.*s': keys are of [a-z0-9.-], values printable "
+                            "ASCII",
+                            NEO_FMT(entries[i].key));
+        call->metadata[call->n_metadata++] =
+            (struct h2_header){neo_text(key), neo_arena_copy(&call->arena, entries[i].value)};
+    }
+    return NEO_OK;
+}
+
+static enum neo_code make_metadata(struct neo_client_call *call, const struct neo_call_options *o,
+                                   struct neo_error *err)
+{
+    size_t inherited = o->pass_business && o->parent != NULL ? o->parent->n_business : 0;
+    size_t n = o->n_metadata + o->n_business + inherited;
+
+    if (n > MAX_CUSTOM)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%zu metadata entries; at most %d", n,
+                        MAX_CUSTOM);
+    if (n == 0)
+        return NEO_OK;
+    call->metadata = neo_arena_calloc(&call->arena, n, sizeof(*call->metadata));
+    if (call->metadata == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting a call");
+    for (size_t i = 0; i < o->n_metadata; i++)
+        NEO_TRY(add_metadata(call, o->metadata[i].key, o->metadata[i].value, err));
+    NEO_TRY(add_business(call, o->business, o->n_business, err));
+    if (inherited > 0)
+        NEO_TRY(add_business(call, o->parent->business, inherited, err));
+    return NEO_OK;
+}
+
+/* --- an attempt
+ * -------------------------------------------------------------------------------------- */
+
+struct scratch {
+    struct h2_header headers[FIXED_HEADERS + MAX_CUSTOM];
+    size_t n;
+    char timeout[WIRE_TIMEOUT_LEN];
+    char ms[24];
+    char attempts[12];
+};
+
+static void put(struct scratch *s, struct h2_header h)
+{
+    s->headers[s->n++] = h;
+}
+
+static void make_headers(const struct neo_client_call *call, struct scratch *s)
+{
+    const struct neo_context *c = &call->context;
+
+    s->n = 0;
+    if (c->deadline != 0) {
+        neo_nsec now = neo_loop_now(call->channel->loop);
+        neo_nsec left = c->deadline > now ? c->deadline - now : 1;
+        put(s,
+            HEADER("grpc-timeout", neo_bytes(s->timeout, wire_timeout_format(left, s->timeout))));
+        (void)snprintf(s->ms, sizeof(s->ms), "%" PRIu64,
+                       (left + NEO_NSEC_PER_MSEC - 1) / NEO_NSEC_PER_MSEC);
+        put(s, HEADER("x-deadline-ms", neo_text(s->ms)));
+    }
+    put(s, HEADER("content-type", NEO_LIT("application/grpc")));
+    put(s, HEADER("te", NEO_LIT("trailers")));
+    put(s, HEADER("user-agent", NEO_LIT("neo-c/0.1")));
+    put(s, HEADER("traceparent", neo_bytes(call->traceparent, NEO_TRACEPARENT_LEN)));
+    put(s, HEADER("x-trace-id", neo_bytes(call->traceparent + 3, 32)));
+    if (c->tracestate.len > 0)
+        put(s, HEADER("tracestate", c->tracestate));
+    if (c->criticality != NEO_CRITICAL)
+        put(s, HEADER("x-neo-criticality", neo_text(neo_criticality_text(c->criticality))));
+    if (call->attempts > 1) {
+        (void)snprintf(s->attempts, sizeof(s->attempts), "%u", call->attempts - 1);
+        put(s, HEADER("grpc-previous-rpc-attempts", neo_text(s->attempts)));
+    }
+    for (size_t i = 0; i < call->n_metadata; i++)
+        put(s, call->metadata[i]);
+}
+
+static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
+                          struct neo_breaker_permit permit)
+{
+    struct neo_channel *channel = call->channel;
+    struct call_attempt *a = &call->attempt;
+    struct neo_error err = {0};
+    struct scratch s;
+
+    call->attempts++;
+    make_headers(call, &s);
+    *a = (struct call_attempt){.reader = {.max = call->max_response}, .permit = permit};
+    if (h2_request(conn_h2(sc->conn), neo_text(call->method->path), neo_text(channel->authority),
+                   s.headers, s.n, call, &a->stream, &err) != NEO_OK) {
+        /* The connection changed its mind since it was picked; another will be found. */
+        neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN,
+                          neo_loop_now(channel->loop));
+        call->attempts--;
+        list_push_back(&channel->waiting, &call->waiting);
+        return;
+    }
+    a->sc = sc;
+    sc->calls++;
+    sc->sub->calls++;
+    (void)snprintf(call->peer, sizeof(call->peer), "%s", sc->sub->address);
+    if (channel->wire.first_request_at < channel->wire.verdict_at ||
+        channel->wire.first_request_at == 0)
+        channel->wire.first_request_at = neo_mono_nsec();
+    call->sent_upto = 0;
+    (void)client_call_flush(call);
+}
+
+void client_call_try(struct neo_client_call *call)
+{
+    struct neo_channel *channel = call->channel;
+    struct neo_breaker_permit permit;
+    struct neo_status status;
+
+    if (call->over)
+        return;
+    struct sub_conn *sc = channel_pick(channel, &permit);
+    if (sc != NULL) {
+        begin_attempt(call, sc, permit);
+        return;
+    }
+    if (!call->wait_for_ready && channel_is_failing(channel, &status)) {
+        client_call_end(call, &status);
+        return;
+    }
+    list_push_back(&channel->waiting, &call->waiting);
+}
+
+/* --- the beginning
+ * ------------------------------------------------------------------------------------ */
+
+static void deadline_expired(struct neo_timer *timer)
+{
+    struct neo_client_call *call = neo_owner(timer, struct neo_client_call, deadline);
+    struct neo_status status = neo_status_of(NEO_DEADLINE_EXCEEDED, "the deadline has passed");
+
+    status.reason = NEO_LIT("DEADLINE_PASSED");
+    client_call_end(call, &status);
+}
+
+static void retry_expired(struct neo_timer *timer)
+{
+    client_call_try(neo_owner(timer, struct neo_client_call, retry));
+}
+
+static struct neo_client_call *new_call(struct neo_channel *channel)
+{
+    struct list *kept = list_pop_front(&channel->idle_calls);
+    struct neo_client_call *call;
+
+    if (kept != NULL) {
+        call = neo_owner(kept, struct neo_client_call, link);
+        channel->n_idle_calls--;
+        memset(call, 0, offsetof(struct neo_client_call, first));
+    } else {
+        call = neo_alloc(sizeof(*call));
+        if (call == NULL)
+            return NULL;
+    }
+    call->channel = channel;
+    neo_arena_init_with(&call->arena, call->first, sizeof(call->first), CALL_ARENA_BUDGET);
+    neo_arena_init(&call->message_arena, MESSAGE_ARENA_BUDGET);
+    call->deadline.expired = deadline_expired;
+    call->retry.expired = retry_expired;
+    list_init(&call->waiting);
+    list_push_back(&channel->calls, &call->link);
+    return call;
+}
+
+static size_t limit_of(size_t configured, size_t channel)
+{
+    return configured != 0 && configured < channel ? configured : channel;
+}
+
+static enum neo_code prepare(struct neo_client_call *call, const struct neo_call_options *o,
+                             struct neo_error *err)
+{
+    struct neo_channel *channel = call->channel;
+
+    call->config = service_config_find(&channel->config, call->method);
+    call->max_request = limit_of(call->config->max_request, channel->max_message);
+    call->max_response = limit_of(call->config->max_response, channel->max_message);
+    call->wait_for_ready = o->wait_for_ready || channel->wait_for_ready ||
+                           (call->config->has_wait_for_ready && call->config->wait_for_ready);
+    call->replayable = true;
+    call->sent.limit = 64u << 20;
+    make_context(call, o);
+    return make_metadata(call, o, err);
+}
+
+enum neo_code client_call_start(struct neo_channel *channel, const struct neo_method *method,
+                                const struct neo_call_options *options, struct neo_bytes encoded,
+                                bool has_request, const struct neo_client_events *events,
+                                client_raw_fn *raw, void *self, struct neo_client_call **ret,
+                                struct neo_error *err)
+{
+    static const struct neo_call_options none = {0};
+
+    if (channel->closing)
+        return neo_fail(err, NEO_CANCELLED, "the channel to %s is closed", channel->target);
+    struct neo_client_call *call = new_call(channel);
+    if (call == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting a call");
+    call->method = method;
+    call->events = events;
+    call->raw = raw;
+    call->self = self;
+    enum neo_code code = prepare(call, options == NULL ? &none : options, err);
+    if (code != NEO_OK) {
+        client_call_free(call);
+        return code;
+    }
+    neo_retry_budget_call(&channel->budget, neo_loop_now(channel->loop));
+    *ret = call;
+    call->starting = true;
+    if (has_request) {
+        (void)client_call_send_wire(call, encoded);
+        call->send_closed = true;
+    }
+    if (call->context.deadline != 0)
+        neo_loop_arm(channel->loop, &call->deadline, call->context.deadline);
+    client_call_try(call);
+    call->starting = false;
+    return NEO_OK;
+}
+
+enum neo_code neo_channel_start(struct neo_channel *channel, const struct neo_method *method,
+                                const struct neo_call_options *options, const void *request,
+                                const struct neo_client_events *events, void *self,
+                                struct neo_client_call **ret, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+
+    if (request != NULL)
+        NEO_TRY(neo_proto_encode(method->request, request, &wire, err));
+    return client_call_start(channel, method, options, neo_buffer_bytes(&wire), request != NULL,
+                             events, NULL, self, ret, err);
+}
+
+struct neo_bytes neo_client_call_metadata(const struct neo_client_call *call, const char *name)
+{
+    const struct h2_stream *s = call->attempt.stream;
+
+    if (s == NULL)
+        return wire_header((struct h2_headers){call->response, call->n_response}, name);
+    struct neo_bytes value = wire_header(s->headers, name);
+    return value.at != NULL ? value : wire_header(s->trailers, name);
+}
+
+const char *neo_client_call_peer(const struct neo_client_call *call)
+{
+    return call->peer[0] == '\0' ? NULL : call->peer;
+}

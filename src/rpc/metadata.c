@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a peer sent under a reserved name is never shown. Two of the seed's names are
+ * answered from what we know ourselves: x-caller-id from the certificate, x-trace-id
+ * from the trace.
+ */
+#include "rpc/metadata.h"
+
+#include "rpc/wire.h"
+
+#include <neo/encoding.h>
+#include <neo/memory.h>
+
+enum { FIELDS_MAX = 32, TRACE_ID_AT = 3, TRACE_ID_LEN = 32 };
+
+static const struct h2_header content_type = {
+    {(const uint8_t *)"content-type", sizeof("content-type") - 1},
+    {(const uint8_t *)"application/grpc", sizeof("application/grpc") - 1},
+};
+
+static bool is_binary(struct neo_bytes name)
+{
+    return name.len > 4 && memcmp(name.at + name.len - 4, "-bin", 4) == 0;
+}
+
+/* --- the request's ----------------------------------------------------------------------- */
+
+static struct neo_bytes decoded(struct neo_bytes text, struct neo_arena *arena)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer raw = {0};
+
+    if (text.at == NULL || neo_base64_decode(text, &raw, NULL) != NEO_OK)
+        return (struct neo_bytes){0};
+    return neo_arena_copy(arena, neo_buffer_bytes(&raw));
+}
+
+static struct neo_bytes trace_id(const struct neo_call *call)
+{
+    char text[NEO_TRACEPARENT_LEN + 1];
+
+    neo_trace_format(&call->context.trace, text);
+    return neo_arena_copy(call->arena, neo_bytes(text + TRACE_ID_AT, TRACE_ID_LEN));
+}
+
+struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name)
+{
+    struct neo_bytes wanted = neo_text(name);
+
+    if (neo_bytes_is(wanted, "x-caller-id"))
+        return call->context.caller;
+    if (neo_bytes_is(wanted, "x-trace-id"))
+        return trace_id(call);
+    if (wire_is_reserved(wanted))
+        return (struct neo_bytes){0};
+
+    struct neo_bytes value = wire_header(call->request_headers, name);
+    return is_binary(wanted) ? decoded(value, call->arena) : value;
+}
+
+/* --- the answer's ------------------------------------------------------------------------ */
+
+static bool is_name(struct neo_bytes name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.at[i];
+        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        if (!fits)
+            return false;
+    }
+    return name.len > 0 && name.len <= 128 && !wire_is_reserved(name);
+}
+
+static bool is_text(struct neo_bytes value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] < 0x20 || value.at[i] > 0x7e)
+            return false;
+    return value.len == 0 || (value.at[0] != ' ' && value.at[value.len - 1] != ' ');
+}
+
+static struct neo_bytes encoded(struct neo_bytes value, struct neo_arena *arena)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+
+    if (!neo_base64_encode(&text, value, NEO_BASE64_UNPADDED))
+        return (struct neo_bytes){0};
+    return neo_arena_copy(arena, neo_buffer_bytes(&text));
+}
+
+static bool add(struct neo_call *call, struct call_fields *fields, const char *name,
+                struct neo_bytes value)
+{
+    struct neo_bytes key = neo_text(name);
+    bool binary = is_binary(key);
+
+    if (fields->n == FIELDS_MAX || !is_name(key) || (!binary && !is_text(value)))
+        return false;
+    if (fields->at == NULL)
+        fields->at = neo_arena_calloc(call->arena, FIELDS_MAX, sizeof(*fields->at));
+    key = neo_arena_copy(call->arena, key);
+    value = binary ? encoded(value, call->arena) : neo_arena_copy(call->arena, value);
+    if (neo_arena_failed(call->arena))
+        return false;
+    fields->at[fields->n++] = (struct h2_header){key, value};
+    return true;
+}
+
+bool neo_call_add_header(struct neo_call *call, const char *name, struct neo_bytes value)
+{
+    return call->state != CALL_ENDED && !call->headers_sent &&
+           add(call, &call->headers, name, value);
+}
+
+bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_bytes value)
+{
+    return call->state != CALL_ENDED && add(call, &call->trailers, name, value);
+}
+
+size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_t max)
+{
+    size_t n = 0;
+
+    ret[n++] = content_type;
+    for (size_t i = 0; i < call->headers.n && n < max; i++)
+        ret[n++] = call->headers.at[i];
+    return n;
+}

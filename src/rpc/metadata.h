@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc/metadata.h - the headers and trailers of an answer.
+ */
+#ifndef NEO_RPC_METADATA_H
+#define NEO_RPC_METADATA_H
+
+#include "rpc/call.h"
+
+/* The response headers: content-type and what the handler added. Returns how many, at most `max`.
+ */
+size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_t max);
+
+#endif

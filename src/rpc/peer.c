@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that happens to a peer by the passing of time comes from one timer: it
+ * is set to the first of its instants, and a busy connection is looked at every few
+ * seconds besides, for calls that stand still. So a call arms nothing here.
+ */
+#include "rpc/peer.h"
+
+#include "rpc/call.h"
+#include "rpc/record.h"
+#include "rpc/wire.h"
+
+#include <neo/memory.h>
+
+#include <assert.h>
+
+#define BUSY_TICK    (5 * NEO_NSEC_PER_SEC)
+#define STALL_LIMIT  (30 * NEO_NSEC_PER_SEC)
+#define NOTICE_TIME  (1 * NEO_NSEC_PER_SEC)
+#define CLOSE_TIME   (1 * NEO_NSEC_PER_SEC)
+#define REATTEST     (10 * NEO_NSEC_PER_SEC) /* for a peer whose appraisal was by other rules */
+#define DRAIN_BEFORE 60                      /* seconds before a certificate ends */
+#define LONGEST_LIFE (INT64_C(10) * 365 * 86400)
+
+static neo_nsec now_of(const struct peer *p)
+{
+    return neo_loop_now(p->worker->loop);
+}
+
+/* --- time -------------------------------------------------------------------------------- */
+
+static void consider(neo_nsec *first, neo_nsec at)
+{
+    if (at != 0 && (*first == 0 || at < *first))
+        *first = at;
+}
+
+static void arm(struct peer *p)
+{
+    neo_nsec first = 0;
+
+    consider(&first, p->expires_at);
+    consider(&first, p->end_at);
+    consider(&first, p->attested_until);
+    if (p->state == PEER_OPEN)
+        consider(&first, p->drain_at);
+    if (p->state == PEER_NOTICED)
+        consider(&first, p->leave_at);
+    if (p->n_calls > 0)
+        consider(&first, now_of(p) + BUSY_TICK);
+    else if (p->state == PEER_OPEN)
+        consider(&first, p->idle_since + p->worker->server->options.max_connection_idle);
+    if (p->state == PEER_GONE)
+        first = 0;
+    p->tick_at = first;
+    if (first == 0)
+        neo_loop_disarm(p->worker->loop, &p->tick);
+    else
+        neo_loop_arm(p->worker->loop, &p->tick, first);
+}
+
+void peer_note_busy(struct peer *p)
+{
+    p->n_calls++;
+    if (p->tick_at == 0 || p->tick_at > now_of(p) + BUSY_TICK)
+        arm(p);
+}
+
+void peer_note_idle(struct peer *p)
+{
+    if (--p->n_calls == 0)
+        p->idle_since = now_of(p);
+}
+
+/* Streams whose peer lets nothing out, and calls whose request does not arrive. */
+static void cut_stalled(struct peer *p)
+{
+    struct h2 *h2 = conn_h2(p->conn);
+    neo_nsec now = now_of(p);
+    struct h2_stream *s;
+
+    if (h2 == NULL)
+        return;
+    while (now > STALL_LIMIT && (s = h2_stalled(h2, now - STALL_LIMIT)) != NULL) {
+        record_stalled(p);
+        h2_reset(h2, s, H2_CANCEL, true);
+    }
+    list_each (link, &p->calls)
+        call_check_stalled(neo_owner(link, struct neo_call, link), now);
+    conn_kick(p->conn);
+}
+
+static void rest(struct peer *p)
+{
+    if (conn_h2(p->conn) != NULL)
+        h2_trim(conn_h2(p->conn));
+    if (p->state == PEER_OPEN &&
+        now_of(p) - p->idle_since >= p->worker->server->options.max_connection_idle)
+        peer_drain(p, "max_idle", NOTICE_TIME, NEO_REASON_DRAINING);
+}
+
+static void leave(struct peer *p)
+{
+    neo_nsec now = now_of(p);
+
+    p->state = PEER_LEAVING;
+    conn_close(p->conn, H2_NO_ERROR, p->debug, (p->end_at > now ? p->end_at - now : 0) + CLOSE_TIME,
+               NEO_OK, p->debug);
+}
+
+static void on_tick(struct neo_timer *timer)
+{
+    struct peer *p = neo_owner(timer, struct peer, tick);
+    neo_nsec now = now_of(p);
+
+    if (p->attested_until != 0 && now >= p->attested_until)
+        peer_set_attested(p, 0);
+    if (p->expires_at != 0 && now >= p->expires_at)
+        peer_end(p, p->own_expires ? NEO_REASON_DRAINING : NEO_REASON_CERTIFICATE_EXPIRED);
+    else if (p->end_at != 0 && now >= p->end_at)
+        peer_end(p, p->end_reason);
+    else if (p->state == PEER_NOTICED && now >= p->leave_at)
+        leave(p);
+    else if (p->state == PEER_OPEN && p->drain_at != 0 && now >= p->drain_at)
+        peer_drain(p, "certificate_expires", p->expires_at - now, NEO_REASON_CERTIFICATE_EXPIRED);
+    if (p->n_calls > 0)
+        cut_stalled(p);
+    else
+        rest(p);
+    arm(p);
+}
+
+/* When the earlier of both certificates ends; drained a minute, or a fifth of a short life, before.
+ */
+static void set_expiry(struct peer *p)
+{
+    const struct neo_cert_facts *facts = p->leaf == NULL ? NULL : neo_cert_facts(p->leaf);
+    int64_t wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    int64_t ends = p->worker->epoch->own_not_after;
+
+    p->own_expires = facts == NULL || facts->not_after > ends;
+    if (!p->own_expires)
+        ends = facts->not_after;
+
+    int64_t left = ends > wall ? ends - wall : 0;
+    if (left > LONGEST_LIFE)
+        left = LONGEST_LIFE;
+    int64_t before = left / 5 < DRAIN_BEFORE ? left / 5 : DRAIN_BEFORE;
+    p->expires_at = now_of(p) + (neo_nsec)left * NEO_NSEC_PER_SEC + 1;
+    p->drain_at = p->expires_at - (neo_nsec)before * NEO_NSEC_PER_SEC;
+}
+
+/* --- judgement --------------------------------------------------------------------------- */
+
+static bool is_trusted(const struct peer *p, const struct epoch *e)
+{
+    if (p->leaf == NULL)
+        return p->worker->server->options.allow_anonymous;
+    return neo_trust_stands(e->is.trust, p->leaf);
+}
+
+static void judge_attestation(struct peer *p, const struct epoch *e)
+{
+    struct neo_bytes target = neo_text(p->worker->server->name);
+
+    p->must_attest = neo_policy_wants_attestation(e->is.policy, p->caller, target) ||
+                     (e->is.attest_policies != NULL &&
+                      neo_attest_policies_has(e->is.attest_policies, p->caller));
+    if (p->attested_until != 0 && p->attested_by != e->attest_number)
+        peer_drain(p, "attestation_policy_changed", REATTEST, NEO_REASON_ATTESTATION_EXPIRED);
+}
+
+void peer_judge(struct peer *p)
+{
+    const struct epoch *e = p->worker->epoch;
+
+    if (p->state == PEER_HANDSHAKE || p->state == PEER_GONE || p->judged == e->number)
+        return;
+    if (!is_trusted(p, e)) {
+        peer_end(p, NEO_REASON_CERTIFICATE_REVOKED);
+        return;
+    }
+    judge_attestation(p, e);
+    p->judged = e->number;
+    list_each (link, &p->calls)
+        call_judge(neo_owner(link, struct neo_call, link));
+    conn_kick(p->conn);
+}
+
+enum neo_reason peer_objection(struct peer *p, neo_nsec now)
+{
+    if (p->expires_at != 0 && now >= p->expires_at)
+        return NEO_REASON_CERTIFICATE_EXPIRED;
+    if (p->judged != p->worker->epoch->number)
+        peer_judge(p);
+    return p->judged == p->worker->epoch->number ? NEO_REASON_NONE : NEO_REASON_CERTIFICATE_REVOKED;
+}
+
+bool peer_is_attested(const struct peer *p, neo_nsec now)
+{
+    return p->attested_until != 0 && now < p->attested_until;
+}
+
+void peer_set_attested(struct peer *p, neo_nsec until)
+{
+    p->attested_until = until;
+    p->attested_by = p->worker->epoch->attest_number;
+    if (until == 0)
+        list_each (link, &p->calls)
+            call_judge_attestation(neo_owner(link, struct neo_call, link));
+    arm(p);
+}
+
+/* --- leaving ----------------------------------------------------------------------------- */
+
+void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reason reason)
+{
+    static const uint8_t opaque[8] = {'n', 'e', 'o', 'd', 'r', 'a', 'i', 'n'};
+    neo_nsec ends = now_of(p) + grace;
+
+    if (p->state == PEER_GONE)
+        return;
+    if (grace == 0 || p->state == PEER_HANDSHAKE || conn_h2(p->conn) == NULL) {
+        peer_end(p, reason);
+        return;
+    }
+    if (p->end_at == 0 || ends < p->end_at) {
+        p->end_at = ends;
+        p->end_reason = reason;
+    }
+    if (p->state == PEER_OPEN) {
+        p->state = PEER_NOTICED;
+        p->debug = debug;
+        p->leave_at = now_of(p) + NOTICE_TIME;
+        h2_shutdown_notice(conn_h2(p->conn));
+        h2_ping(conn_h2(p->conn), opaque);
+        conn_kick(p->conn);
+    }
+    arm(p);
+}
+
+/* The requests that were under way when the first GOAWAY left have come: the second may go. */
+void peer_note_pong(struct peer *p)
+{
+    if (p->state == PEER_NOTICED)
+        leave(p);
+}
+
+void peer_end(struct peer *p, enum neo_reason reason)
+{
+    if (p->state == PEER_GONE)
+        return;
+    p->judged = 0;
+    p->expires_at = p->end_at = p->drain_at = 0;
+    list_each (link, &p->calls)
+        call_end(neo_owner(link, struct neo_call, link), reason);
+    p->state = PEER_LEAVING;
+    conn_close(p->conn, H2_NO_ERROR, neo_reason_name(reason), CLOSE_TIME, neo_reason_code(reason),
+               neo_reason_text(reason));
+    arm(p);
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+/* Without a certificate the address is all there is to count by. */
+static struct neo_bytes counting_name(const struct tls_peer *facts, const char *address)
+{
+    const char *port = strrchr(address, ':');
+
+    if (facts->leaf != NULL)
+        return facts->uri;
+    return port == NULL ? neo_text(address) : neo_bytes(address, (size_t)(port - address));
+}
+
+static enum neo_code copy_identity(struct peer *p, struct neo_error *err)
+{
+    const struct tls_peer *facts = tls_peer(conn_tls(p->conn));
+    struct neo_bytes name = counting_name(facts, conn_peer_address(p->conn));
+    size_t len = facts->service.len + facts->uri.len + name.len;
+    char *at = neo_alloc(len + 1);
+
+    if (at == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a peer's identity");
+    p->strings = at;
+    p->leaf = facts->leaf;
+    p->caller = neo_bytes(memcpy(at, facts->service.at, facts->service.len), facts->service.len);
+    at += facts->service.len;
+    if (facts->uri.len > 0)
+        p->caller_uri = neo_bytes(memcpy(at, facts->uri.at, facts->uri.len), facts->uri.len);
+    at += facts->uri.len;
+    if (!server_identity_enter(p->worker->server, name))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "too many connections of '%.*s'",
+                        NEO_FMT(name));
+    p->counted_as = neo_bytes(memcpy(at, name.at, name.len), name.len);
+    return NEO_OK;
+}
+
+static enum neo_code on_proven(struct conn *c, struct neo_error *err)
+{
+    struct peer *p = conn_owner(c);
+
+    worker_handshake_done(p->worker, p);
+    enum neo_code code = copy_identity(p, err);
+    if (code != NEO_OK) {
+        record_refused_connection(p->worker->server, "too_many_connections", conn_peer_address(c));
+        conn_close(c, H2_ENHANCE_YOUR_CALM, "too_many_connections", 0, code, err->message);
+        return NEO_OK;
+    }
+    p->state = PEER_OPEN;
+    p->idle_since = now_of(p);
+    set_expiry(p);
+    peer_judge(p);
+    if (atomic_load(&p->worker->server->draining))
+        peer_drain(p, "server_shutdown", NOTICE_TIME, NEO_REASON_DRAINING);
+    arm(p);
+    return NEO_OK;
+}
+
+/* The connection is no more, or is about to be; its calls have heard `closed`. */
+static void let_go(struct peer *p)
+{
+    struct worker *w = p->worker;
+
+    assert(list_is_empty(&p->calls));
+    worker_handshake_done(w, p);
+    neo_loop_disarm(w->loop, &p->tick);
+    list_remove(&p->link);
+    w->n_peers--;
+    stat_add(&w->stats.connections, -1);
+    if (p->counted_as.len > 0)
+        server_identity_leave(w->server, p->counted_as);
+    p->state = PEER_GONE;
+    p->leaf = NULL;
+    p->conn = NULL;
+    peer_unref(p);
+}
+
+static void on_gone(struct conn *c, const struct neo_error *err)
+{
+    struct peer *p = conn_owner(c);
+
+    record_gone(p, err);
+    conn_free(c);
+    let_go(p);
+}
+
+void peer_cut(struct peer *p)
+{
+    if (p->state == PEER_GONE)
+        return;
+    conn_free(p->conn);
+    let_go(p);
+}
+
+static const struct conn_hooks hooks = {
+    .proven = on_proven,
+    .gone = on_gone,
+};
+
+enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_error *err)
+{
+    struct peer *p = neo_alloc(sizeof(*p));
+    const struct conn_options options = {
+        .loop = w->loop,
+        .fd = fd,
+        .server = true,
+        .tls = tls,
+        .events = &peer_events,
+        .hooks = &hooks,
+        .owner = p,
+    };
+
+    if (p == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a connection");
+    enum neo_code code = conn_new(&options, &p->conn, err);
+    if (code != NEO_OK) {
+        neo_free(p);
+        return code;
+    }
+    p->worker = w;
+    p->refs = 1;
+    p->tick.expired = on_tick;
+    list_init(&p->calls);
+    list_push_back(&w->peers, &p->link);
+    list_push_back(&w->handshakes, &p->handshake);
+    w->n_peers++;
+    w->n_handshakes++;
+    stat_add(&w->stats.connections, 1);
+    return NEO_OK;
+}
+
+struct peer *peer_ref(struct peer *p)
+{
+    p->refs++;
+    return p;
+}
+
+void peer_unref(struct peer *p)
+{
+    if (--p->refs > 0)
+        return;
+    neo_free(p->methods);
+    neo_free(p->strings);
+    neo_free(p);
+}
+
+struct peer_method *peer_method(struct peer *p, const struct method *m)
+{
+    const struct epoch *e = p->worker->epoch;
+
+    if (p->methods == NULL)
+        p->methods = neo_alloc_array(p->worker->server->n_methods, sizeof(*p->methods));
+    if (p->methods == NULL)
+        return NULL;
+
+    struct peer_method *known = &p->methods[m->index];
+    if (known->epoch != e->number && e->is.limits != NULL)
+        known->limits = neo_limits_keys(e->is.limits, p->caller, m->service, m->name);
+    known->epoch = e->number;
+    return known;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc/peer.h - one connection of a server: who is there, and for how long.
+ *
+ *     HANDSHAKE --> OPEN --> NOTICED --> LEAVING --> GONE
+ *                   calls    GOAWAY      GOAWAY      no connection; held calls may
+ *                            (all ids)   (last id)   still point here
+ *
+ * Once, at the handshake: identity. Again with each epoch: revocation, trust, policy
+ * of the calls that run. Again with each call: that the epoch is the one it was
+ * judged by, and that its certificate has not expired.
+ */
+#ifndef NEO_RPC_PEER_H
+#define NEO_RPC_PEER_H
+
+#include "rpc/server.h"
+
+struct attest_exchange;
+
+enum peer_state {
+    PEER_HANDSHAKE,
+    PEER_OPEN,
+    PEER_NOTICED,
+    PEER_LEAVING,
+    PEER_GONE,
+};
+
+/* What is known of a method for this caller under this epoch. */
+struct peer_method {
+    uint64_t epoch; /* 0: nothing */
+    struct neo_limit_keys limits;
+};
+
+struct peer {
+    struct list link;      /* worker.peers */
+    struct list handshake; /* worker.handshakes, while in it */
+    struct worker *worker;
+    struct conn *conn; /* NULL when GONE */
+    enum peer_state state;
+    size_t refs;     /* the connection's and one per call */
+    uint64_t judged; /* number of the epoch that found nothing against it */
+
+    /* Who: copies, because calls may outlive the connection. */
+    char *strings;
+    struct neo_bytes caller;
+    struct neo_bytes caller_uri;
+    struct neo_bytes counted_as; /* under which its connections are counted; empty: not yet */
+    const struct neo_cert *leaf; /* of the connection; NULL: anonymous */
+
+    struct list calls; /* whose streams are open */
+    size_t n_calls;
+    size_t n_running; /* in handlers, streams gone or not */
+    size_t gathering; /* bytes of messages that are not whole yet */
+    struct peer_method *methods;
+    struct method *last_method;
+
+    /* When: monotonic, 0 for never. */
+    struct neo_timer tick;
+    neo_nsec tick_at;
+    neo_nsec idle_since;
+    neo_nsec drain_at;          /* its certificate or ours ends soon */
+    neo_nsec expires_at;        /* the earlier of the two ends */
+    bool own_expires;           /* it is ours */
+    neo_nsec leave_at;          /* NOTICED: the second GOAWAY */
+    neo_nsec end_at;            /* of the grace: what still runs is ended, */
+    enum neo_reason end_reason; /* with this */
+    const char *debug;          /* of the GOAWAY */
+
+    bool must_attest; /* under this epoch */
+    neo_nsec attested_until;
+    uint64_t attested_by;             /* attest_number of the epoch then */
+    char evidence[65];                /* SHA-256 of what was appraised, hex; empty: nothing */
+    struct attest_exchange *exchange; /* the one under way */
+    neo_nsec exchange_tat;            /* how often it may try */
+};
+
+/* Takes `fd` and `tls` on success. Starts the handshake. */
+NEO_MUST_CHECK enum neo_code peer_new(struct worker *w, int fd, struct tls *tls,
+                                      struct neo_error *err);
+/* At once, without a word. */
+void peer_cut(struct peer *p);
+struct peer *peer_ref(struct peer *p);
+void peer_unref(struct peer *p);
+
+/* By the worker's present epoch: ends what is no longer trusted or allowed. */
+void peer_judge(struct peer *p);
+/* What speaks against a call of it now; judges first when there is a new epoch. */
+enum neo_reason peer_objection(struct peer *p, neo_nsec now);
+/* Lets calls end within `grace`; `debug` is for people and static. Only shortens. */
+void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reason reason);
+/* An answer to the PING of the first GOAWAY. */
+void peer_note_pong(struct peer *p);
+/* Ends all calls with `reason` and closes. */
+void peer_end(struct peer *p, enum neo_reason reason);
+bool peer_is_attested(const struct peer *p, neo_nsec now);
+/* The appraisal holds until then; 0: no more. */
+void peer_set_attested(struct peer *p, neo_nsec until);
+
+/* A call came, or a stream went. */
+void peer_note_busy(struct peer *p);
+void peer_note_idle(struct peer *p);
+/* What is cached of the method; NULL when out of memory. */
+struct peer_method *peer_method(struct peer *p, const struct method *m);
+
+extern const struct h2_events peer_events;
+
+#endif

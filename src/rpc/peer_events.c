@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What HTTP/2 tells of a connection, turned over to its calls.
+ */
+#include "rpc/call.h"
+
+static struct peer *peer_of(const struct h2 *h2)
+{
+    return conn_owner(h2_owner(h2));
+}
+
+/* A call whose requests are a stream is ready as soon as its headers are. */
+static void on_headers(struct h2 *h2, struct h2_stream *s, bool end_stream)
+{
+    struct neo_call *call = call_new(peer_of(h2), s);
+
+    if (call == NULL) {
+        h2_reset(h2, s, H2_REFUSED_STREAM, false);
+        return;
+    }
+    pipeline_headers(call);
+    if (call->state == CALL_REQUEST && call_is_streaming_in(call))
+        pipeline_request(call);
+    if (end_stream)
+        call_take_end(call);
+}
+
+static void on_data(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes)
+{
+    struct neo_call *call = s->user;
+
+    if (call == NULL || call->state == CALL_ENDED)
+        h2_consume(h2, s, bytes.len);
+    else
+        call_take(call, bytes);
+}
+
+/* Trailers of a request mean nothing to gRPC, and are never taken for headers. */
+static void on_end(struct h2 *h2, struct h2_stream *s)
+{
+    struct neo_call *call = s->user;
+
+    (void)h2;
+    if (call != NULL)
+        call_take_end(call);
+}
+
+static void on_writable(struct h2 *h2, struct h2_stream *s)
+{
+    struct neo_call *call = s->user;
+
+    (void)h2;
+    if (call == NULL || call->state != CALL_RUNNING)
+        return;
+    if (call->blocking != NULL)
+        call_blocking_wake(call);
+    else if (call->events != NULL && call->events->writable != NULL)
+        call->events->writable(call, call->events_state);
+}
+
+static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
+{
+    struct neo_call *call = s->user;
+
+    (void)h2;
+    (void)h2_error;
+    if (call != NULL)
+        call_closed(call);
+}
+
+/* A client that leaves opens no more calls; those it has go on. */
+static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct neo_bytes debug)
+{
+    (void)h2;
+    (void)last_id;
+    (void)h2_error;
+    (void)debug;
+}
+
+static void on_ready(struct h2 *h2)
+{
+    (void)h2;
+}
+
+static void on_pong(struct h2 *h2, const uint8_t opaque[static 8])
+{
+    (void)opaque;
+    peer_note_pong(peer_of(h2));
+}
+
+const struct h2_events peer_events = {
+    .headers = on_headers,
+    .data = on_data,
+    .trailers = on_end,
+    .ended = on_end,
+    .writable = on_writable,
+    .closed = on_closed,
+    .goaway = on_goaway,
+    .ready = on_ready,
+    .pong = on_pong,
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc/record.h - what is kept of decisions and calls: audit, metrics, log.
+ *
+ * A peer reads fixed texts; everything a person needs to understand a decision goes
+ * here, under the decision id that the peer was given.
+ */
+#ifndef NEO_RPC_RECORD_H
+#define NEO_RPC_RECORD_H
+
+#include "rpc/call.h"
+
+/* False when out of memory. */
+bool record_init(struct neo_server *server);
+bool record_init_method(struct neo_server *server, struct method *m);
+
+/* A call begins: `method` is NULL for one that nobody knows. */
+void record_started(struct neo_call *call);
+/* The call ended with `code`. */
+void record_ended(struct neo_call *call, enum neo_code code);
+/* A decision against the call, made at `stage`; gives it a decision id. `detail` may be NULL. */
+void record_denied(struct neo_call *call, const char *stage, enum neo_reason reason,
+                   const char *detail);
+/* The call may run; also whether only the shadow mode of a policy let it. */
+void record_allowed(struct neo_call *call);
+
+/* The peer's evidence was accepted. */
+void record_attested(struct neo_call *call, const char *detail);
+
+void record_stalled(const struct peer *p);
+void record_gone(const struct peer *p, const struct neo_error *err);
+void record_refused_connection(const struct neo_server *server, const char *why,
+                               const char *address);
+
+#endif

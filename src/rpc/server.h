@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc/server.h - the parts of a server, for the files that make one.
+ *
+ *   server.c         its life: options, services, listening, updates, draining, the end
+ *   worker.c         one loop of it: listeners, the handshake gate, its peers and calls
+ *   epoch.c          what it lives by, as one immutable snapshot
+ *   peer.c           one connection: who it is, whether it still may, when it ends
+ *   peer_events.c    what HTTP/2 tells of it
+ *   pipeline.c       the way of a call: the table of steps
+ *   call.c           one call: its life and its answers
+ *   call_request.c   what comes in for it
+ *   call_blocking.c  handlers that block
+ *   record.c         audit and metrics
+ *   metadata.c       headers as handlers see and set them
+ *   builtin_*.c      health, reflection, attestation
+ *
+ * Three lifetimes: an epoch (reference counted, any thread), a peer (while its
+ * connection lives or a call of it is held), a call (while its stream lives or
+ * somebody holds it).
+ *
+ * Threads   A worker, its peers and their calls belong to the worker's loop. What
+ *           others may touch sits under neo_server.shared or is atomic.
+ */
+#ifndef NEO_RPC_SERVER_H
+#define NEO_RPC_SERVER_H
+
+#include <neo/admission.h>
+#include <neo/reason.h>
+#include <neo/server.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "rpc/conn.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct neo_call;
+struct peer;
+struct worker;
+
+/* --- epoch.c ----------------------------------------------------------------------------- */
+
+struct epoch {
+    atomic_size_t refs;
+    uint64_t number;        /* counts updates */
+    uint64_t attest_number; /* counts those of the rules and roots of attestation */
+    struct neo_epoch is;
+    struct tls_context *tls;
+    int64_t own_not_after; /* of our certificate */
+};
+
+/* `base` (may be NULL) with what `change` has. Gives `*ret`: epoch_unref(). */
+NEO_MUST_CHECK enum neo_code epoch_new(const struct epoch *base, const struct neo_epoch *change,
+                                       bool allow_anonymous, struct epoch **ret,
+                                       struct neo_error *err);
+struct epoch *epoch_ref(struct epoch *e);
+void epoch_unref(struct epoch *e);
+
+/* --- methods ----------------------------------------------------------------------------- */
+
+enum { CODES = NEO_UNAUTHENTICATED + 1 };
+
+typedef void method_handler_fn(struct neo_call *call, const void *request, void *self);
+
+/* A stream whose messages nobody decodes: the attestation exchange. */
+struct raw_method {
+    /* After authorisation, in place of a handler. */
+    void (*started)(struct neo_call *call);
+    void (*message)(struct neo_call *call, struct neo_bytes message);
+};
+
+/*
+ * A row of the dispatch table. Its address is the method id: authorisation, limits, dispatch and
+ * records all use it, and nobody reads the path twice.
+ */
+struct method {
+    const struct neo_method *info;
+    method_handler_fn *handler; /* NULL: not implemented */
+    const struct raw_method *raw;
+    void *self;
+    struct neo_bytes path;
+    struct neo_bytes service;
+    struct neo_bytes name;
+    unsigned index; /* in the connection's cache */
+    bool blocking;
+    bool builtin; /* open to every proven caller unless a rule denies it */
+    struct {
+        struct neo_counter *started;
+        _Atomic(struct neo_counter *) handled[CODES];
+        struct neo_histogram *duration;
+    } metrics;
+};
+
+struct service {
+    struct list link;
+    const struct neo_service_info *info;
+    size_t n_methods;
+    atomic_bool serving; /* for health */
+    struct method methods[];
+};
+
+/* --- server.c ---------------------------------------------------------------------------- */
+
+struct server_metrics {
+    struct neo_family *started;
+    struct neo_family *handled;
+    struct neo_family *duration;
+    struct neo_family *denied;       /* by reason */
+    struct neo_family *rate_limited; /* by bucket */
+    struct neo_family *connections;
+    struct method unknown; /* where calls of unknown methods are counted */
+};
+
+struct neo_server {
+    struct neo_server_options options; /* without zeros where those mean a default */
+    char *name;
+    struct map methods; /* path -> struct method; constant once listening */
+    struct list services;
+    unsigned n_methods;
+    unsigned n_workers;
+    struct worker **workers;
+    char address[128];
+    struct server_metrics metrics;
+    atomic_bool draining;
+    struct neo_loop *waiting; /* run by whoever waits for the workers to be empty */
+    struct {
+        pthread_mutex_t lock;
+        struct epoch *epoch;
+        struct map identities; /* connections per identity; struct identity_count */
+        bool listening;
+    } shared;
+};
+
+/* One connection more of `identity`; false when it has its fill. leave() undoes it. */
+bool server_identity_enter(struct neo_server *server, struct neo_bytes identity);
+void server_identity_leave(struct neo_server *server, struct neo_bytes identity);
+struct epoch *server_epoch(struct neo_server *server);
+/* Registers a service of the server's own. */
+NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
+                                        const struct neo_service_info *info, const void *handlers,
+                                        void *self, bool builtin, struct service **ret,
+                                        struct neo_error *err);
+
+/* --- worker.c ---------------------------------------------------------------------------- */
+
+enum { LISTENERS_MAX = 4 };
+
+struct listener {
+    struct net_watch watch;
+    struct worker *worker;
+    bool open;
+};
+
+struct worker {
+    struct neo_server *server;
+    struct neo_loop *loop;
+    struct epoch *epoch;
+    struct listener listeners[LISTENERS_MAX];
+    struct list peers; /* all; those in the handshake are on `handshakes` too */
+    struct list handshakes;
+    size_t n_peers;
+    size_t n_handshakes;
+    neo_nsec handshake_tat;  /* the gate: theoretical arrival time */
+    struct neo_timer resume; /* accepting, after the gate was shut */
+    bool paused;
+
+    struct neo_admission admission;
+    struct neo_timer admission_wake;
+    bool admitting;
+
+    struct list watchers; /* of health; see builtin_health.c */
+    struct list idle_calls;
+    size_t n_idle_calls;
+    size_t n_calls;            /* not idle */
+    struct neo_arena scratch;  /* of the message of a stream that is being handled */
+    struct neo_buffer encoded; /* a response on its way into its stream */
+    uint64_t random;           /* jitter; never a secret */
+
+    struct neo_job update;
+    struct neo_job stop;
+    struct { /* any thread, under neo_server.shared.lock */
+        struct epoch *next;
+        bool posted;
+    } shared;
+    struct { /* written here, read anywhere */
+        atomic_uint_fast64_t connections;
+        atomic_uint_fast64_t calls;
+        atomic_uint_fast64_t accepted;
+        atomic_uint_fast64_t started;
+        atomic_uint_fast64_t denied;
+    } stats;
+};
+
+NEO_MUST_CHECK enum neo_code worker_new(struct neo_server *server, struct neo_loop *loop,
+                                        struct worker **ret, struct neo_error *err);
+/* Without peers and calls; from the worker's thread, or when that has ended. */
+void worker_free(struct worker *w);
+NEO_MUST_CHECK enum neo_code worker_listen(struct worker *w, const char *address, bool shared,
+                                           struct net_address *ret, struct neo_error *err);
+void worker_close_listeners(struct worker *w);
+/* Takes the epoch that the server has now. Any thread. */
+void worker_post_update(struct worker *w, struct epoch *next);
+/* Graceful: nothing new is accepted, calls may end within `grace`. */
+void worker_drain(struct worker *w, neo_nsec grace);
+/* At once. */
+void worker_cut(struct worker *w);
+/* The handshake of `p` is over. */
+void worker_handshake_done(struct worker *w, struct peer *p);
+void worker_peer_gone(struct worker *w);
+/* Uniform in 0 .. below - 1. */
+uint64_t worker_random(struct worker *w, uint64_t below);
+/* Runs what waited for room; call it when room was made. */
+void worker_admit(struct worker *w);
+/* No connections and no calls. Any thread. */
+bool worker_is_empty(const struct worker *w);
+
+/* One relaxed store by the only writer is enough. */
+static inline void stat_add(atomic_uint_fast64_t *stat, int64_t n)
+{
+    uint_fast64_t now = atomic_load_explicit(stat, memory_order_relaxed);
+
+    atomic_store_explicit(stat, now + (uint_fast64_t)n, memory_order_relaxed);
+}
+
+#endif

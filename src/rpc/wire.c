@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/wire.h"
+
+#include <neo/encoding.h>
+
+#include <stdio.h>
+
+enum { MESSAGE_SHOWN = 1024, TIMEOUT_DIGITS = 8 };
+
+/* No timeout is longer: 99999999 hours would not fit in 64 bits of nanoseconds. */
+#define TIMEOUT_MAX (UINT64_MAX / 4)
+
+/* --- timeouts ---------------------------------------------------------------------------- */
+
+/* Finest first. */
+static const struct {
+    char letter;
+    neo_nsec length;
+} units[] = {
+    {'n', 1},
+    {'u', 1000},
+    {'m', NEO_NSEC_PER_MSEC},
+    {'S', NEO_NSEC_PER_SEC},
+    {'M', 60 * NEO_NSEC_PER_SEC},
+    {'H', 3600 * NEO_NSEC_PER_SEC},
+};
+
+static neo_nsec unit_length(uint8_t letter)
+{
+    for (size_t i = 0; i < NEO_COUNT(units); i++)
+        if (units[i].letter == (char)letter)
+            return units[i].length;
+    return 0;
+}
+
+/* At most eight digits and nothing else. */
+static bool read_digits(struct neo_bytes text, uint64_t *ret)
+{
+    uint64_t value = 0;
+
+    if (text.len == 0 || text.len > TIMEOUT_DIGITS)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return false;
+        value = value * 10 + (uint64_t)(text.at[i] - '0');
+    }
+    *ret = value;
+    return true;
+}
+
+enum neo_code wire_timeout_parse(struct neo_bytes text, neo_nsec *ret, struct neo_error *err)
+{
+    neo_nsec unit = text.len == 0 ? 0 : unit_length(text.at[text.len - 1]);
+    uint64_t digits;
+
+    if (unit == 0 || !read_digits(neo_bytes(text.at, text.len - 1), &digits))
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "grpc-timeout '%.*s' is not 1 to 8 digits and one of H M S m u n",
+                        NEO_FMT(text));
+    *ret = digits > TIMEOUT_MAX / unit ? TIMEOUT_MAX : digits * unit;
+    return NEO_OK;
+}
+
+size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN])
+{
+    uint64_t digits = 0;
+    size_t i = 0;
+
+    for (; i < NEO_COUNT(units); i++) {
+        digits = timeout / units[i].length + (timeout % units[i].length != 0);
+        if (digits <= 99999999)
+            break;
+    }
+    int len =
+        snprintf(ret, WIRE_TIMEOUT_LEN, "%llu%c", (unsigned long long)digits, units[i].letter);
+    return (size_t)len;
+}
+
+/* --- grpc-message ------------------------------------------------------------------------ */
+
+static const char upper_hex[] = "0123456789ABCDEF";
+
+/* Spaces at the edges are escaped too: some engines drop or refuse them. */
+static bool is_plain(struct neo_bytes text, size_t i)
+{
+    if (text.at[i] == ' ')
+        return i != 0 && i + 1 != text.len;
+    return text.at[i] > 0x20 && text.at[i] < 0x7f && text.at[i] != '%';
+}
+
+struct neo_bytes wire_message_encode(struct neo_bytes text, struct neo_arena *arena)
+{
+    size_t plain = 0;
+
+    if (text.len > MESSAGE_SHOWN)
+        text.len = MESSAGE_SHOWN;
+    while (plain < text.len && is_plain(text, plain))
+        plain++;
+    if (plain == text.len)
+        return neo_arena_copy(arena, text);
+
+    uint8_t *at = neo_arena_alloc(arena, 3 * text.len);
+    size_t len = 0;
+    if (at == NULL)
+        return (struct neo_bytes){0};
+    for (size_t i = 0; i < text.len; i++) {
+        if (is_plain(text, i)) {
+            at[len++] = text.at[i];
+            continue;
+        }
+        at[len++] = '%';
+        at[len++] = (uint8_t)upper_hex[text.at[i] >> 4];
+        at[len++] = (uint8_t)upper_hex[text.at[i] & 15];
+    }
+    return neo_bytes(at, len);
+}
+
+static int hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *arena)
+{
+    uint8_t *at = neo_arena_alloc(arena, text.len + 1);
+    size_t len = 0;
+
+    if (at == NULL)
+        return (struct neo_bytes){0};
+    for (size_t i = 0; i < text.len; i++) {
+        int high = text.at[i] == '%' && i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
+        int low = high < 0 ? -1 : hex_value(text.at[i + 2]);
+        if (low < 0) {
+            at[len++] = text.at[i];
+            continue;
+        }
+        at[len++] = (uint8_t)(high << 4 | low);
+        i += 2;
+    }
+    return neo_bytes(at, len);
+}
+
+/* --- names ------------------------------------------------------------------------------- */
+
+struct neo_bytes wire_header(struct h2_headers headers, const char *name)
+{
+    struct neo_bytes found = {0};
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < headers.len; i++) {
+        const struct h2_header *h = &headers.at[i];
+        if (h->name.len != len || memcmp(h->name.at, name, len) != 0)
+            continue;
+        if (found.at != NULL)
+            return (struct neo_bytes){0};
+        found = h->value.at != NULL ? h->value : NEO_LIT("");
+    }
+    return found;
+}
+
+/* What the receiving side alone decides, or only the protocol may say; a '-' at the end: all such.
+ */
+static const char *const reserved[] = {
+    "grpc-",          "x-caller-id",   "x-forwarded-client-cert",
+    "x-attestation-", "x-neo-caller-", "x-neo-admission",
+    "x-priority",     "content-type",  "te",
+};
+
+bool wire_is_reserved(struct neo_bytes name)
+{
+    for (size_t i = 0; i < NEO_COUNT(reserved); i++) {
+        struct neo_bytes r = neo_text(reserved[i]);
+        if (r.at[r.len - 1] == '-' ? neo_bytes_starts(name, r) : neo_bytes_equal(name, r))
+            return true;
+    }
+    return name.len == 0 || name.at[0] == ':' || memchr(name.at, '_', name.len) != NULL;
+}
+
+/* --- statuses ---------------------------------------------------------------------------- */
+
+static const char *const status_digits[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
+                                            "9", "10", "11", "12", "13", "14", "15", "16"};
+
+struct fields {
+    struct h2_header *at;
+    size_t len;
+    size_t max;
+};
+
+static void add_field(struct fields *f, struct neo_bytes name, struct neo_bytes value)
+{
+    if (f->len < f->max)
+        f->at[f->len++] = (struct h2_header){name, value};
+}
+
+static struct neo_bytes details_of(const struct neo_status *status, struct neo_arena *arena)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+
+    if (!neo_status_encode(status, &wire) ||
+        !neo_base64_encode(&text, neo_buffer_bytes(&wire), NEO_BASE64_UNPADDED))
+        return (struct neo_bytes){0};
+    return neo_arena_copy(arena, neo_buffer_bytes(&text));
+}
+
+static void add_details(struct fields *f, const struct neo_status *status, struct neo_arena *arena)
+{
+    if (status->message.len > 0)
+        add_field(f, NEO_LIT("grpc-message"), wire_message_encode(status->message, arena));
+
+    struct neo_bytes details = details_of(status, arena);
+    if (details.len > 0)
+        add_field(f, NEO_LIT("grpc-status-details-bin"), details);
+    if (status->retry_after > 0) {
+        uint64_t msec = (status->retry_after + NEO_NSEC_PER_MSEC - 1) / NEO_NSEC_PER_MSEC;
+        uint64_t shown = msec < INT32_MAX ? msec : INT32_MAX;
+        char *text = neo_arena_printf(arena, "%llu", (unsigned long long)shown);
+        if (text != NULL)
+            add_field(f, NEO_LIT("grpc-retry-pushback-ms"), neo_text(text));
+    }
+}
+
+size_t wire_status_headers(const struct neo_status *status, const struct h2_header *extra,
+                           size_t n_extra, struct neo_arena *arena, struct h2_header *ret,
+                           size_t max)
+{
+    struct fields f = {.at = ret, .max = max};
+    size_t code = (size_t)status->code < NEO_COUNT(status_digits) ? (size_t)status->code
+                                                                  : (size_t)NEO_UNKNOWN;
+
+    add_field(&f, NEO_LIT("grpc-status"), neo_text(status_digits[code]));
+    if (code != NEO_OK)
+        add_details(&f, status, arena);
+    for (size_t i = 0; i < n_extra; i++)
+        add_field(&f, extra[i].name, extra[i].value);
+    return f.len;
+}
+
+static enum neo_code code_of_http(int http_status)
+{
+    switch (http_status) {
+    case 400:
+    case 431:
+        return NEO_INTERNAL;
+    case 401:
+        return NEO_UNAUTHENTICATED;
+    case 403:
+        return NEO_PERMISSION_DENIED;
+    case 404:
+        return NEO_UNIMPLEMENTED;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return NEO_UNAVAILABLE;
+    default:
+        return NEO_UNKNOWN;
+    }
+}
+
+/* Decimal, no leading zeros; anything else is UNKNOWN. */
+static enum neo_code code_of_text(struct neo_bytes text)
+{
+    for (size_t i = 0; i < NEO_COUNT(status_digits); i++)
+        if (neo_bytes_is(text, status_digits[i]))
+            return (enum neo_code)i;
+    return NEO_UNKNOWN;
+}
+
+static struct neo_status status_without_code(int http_status, struct neo_arena *arena)
+{
+    const char *text =
+        neo_arena_printf(arena, "the response has no grpc-status (HTTP status %d)", http_status);
+
+    return neo_status_of(code_of_http(http_status), text);
+}
+
+/* The details, when they are there, well-formed and of the same code; else nothing but the code. */
+static struct neo_status read_details(struct h2_headers trailers, enum neo_code code,
+                                      struct neo_arena *arena)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    struct neo_status bare = {.code = code, .processed = true};
+    struct neo_status status;
+    struct neo_bytes text = wire_header(trailers, "grpc-status-details-bin");
+
+    if (text.len == 0 || neo_base64_decode(text, &wire, NULL) != NEO_OK)
+        return bare;
+    if (neo_status_decode(neo_arena_copy(arena, neo_buffer_bytes(&wire)), arena, &status, NULL) !=
+        NEO_OK)
+        return bare;
+    return status.code == code ? status : bare;
+}
+
+struct neo_status wire_status_read(struct h2_headers trailers, int http_status,
+                                   struct neo_arena *arena)
+{
+    struct neo_bytes number = wire_header(trailers, "grpc-status");
+
+    if (number.at == NULL)
+        return status_without_code(http_status, arena);
+
+    struct neo_status status = read_details(trailers, code_of_text(number), arena);
+    struct neo_bytes message = wire_header(trailers, "grpc-message");
+    if (message.at != NULL)
+        status.message = wire_message_decode(message, arena);
+
+    uint64_t msec;
+    if (status.retry_after == 0 &&
+        read_digits(wire_header(trailers, "grpc-retry-pushback-ms"), &msec))
+        status.retry_after = msec * NEO_NSEC_PER_MSEC;
+    return status;
+}
+
+struct neo_status wire_status_of_reset(uint32_t h2_error)
+{
+    struct neo_status refused = {.code = NEO_UNAVAILABLE,
+                                 .message = NEO_LIT("the server refused the stream unprocessed")};
+
+    switch (h2_error) {
+    case H2_REFUSED_STREAM:
+        return refused;
+    case H2_CANCEL:
+        return neo_status_of(NEO_CANCELLED, "the server cancelled the stream");
+    case H2_ENHANCE_YOUR_CALM:
+        return neo_status_of(NEO_RESOURCE_EXHAUSTED, "the server asks to be calm");
+    case H2_INADEQUATE_SECURITY:
+        return neo_status_of(NEO_PERMISSION_DENIED, "the server finds the security inadequate");
+    case H2_NO_ERROR:
+        return neo_status_of(NEO_INTERNAL, "the stream ended without trailers");
+    default:
+        return neo_status_of(NEO_INTERNAL, "the stream was reset");
+    }
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "peer.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <stdio.h>
+
+/* What the engine did with a request. */
+enum outcome {
+    HANDLED,
+    RESET,   /* by nghttp2 */
+    PATH,    /* grpc-status 12 */
+    HEADERS, /* 400 */
+    METHOD,  /* 405 */
+    TYPE,    /* 415 */
+    BREACH,  /* the connection ended */
+    NOTHING,
+};
+
+static const char *const names[] = {"HANDLED", "RESET", "PATH",   "HEADERS",
+                                    "METHOD",  "TYPE",  "BREACH", "NOTHING"};
+
+/* The block as "name=value name=value ". */
+static void decode(struct neo_bytes block, struct neo_buffer *text)
+{
+    nghttp2_hd_inflater *inflater;
+    nghttp2_nv nv;
+    int flags = 0;
+
+    assert_int_equal(nghttp2_hd_inflate_new(&inflater), 0);
+    while ((flags & NGHTTP2_HD_INFLATE_FINAL) == 0) {
+        ssize_t n = nghttp2_hd_inflate_hd2(inflater, &nv, &flags, block.at, block.len, 1);
+        assert_true(n >= 0);
+        block = neo_bytes_from(block, (size_t)n);
+        if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0)
+            neo_buffer_printf(text, "%.*s=%.*s ", (int)nv.namelen, (const char *)nv.name,
+                              (int)nv.valuelen, (const char *)nv.value);
+    }
+    nghttp2_hd_inflate_end_headers(inflater);
+    nghttp2_hd_inflate_del(inflater);
+    neo_buffer_append_byte(text, '\0');
+}
+
+static enum outcome outcome_of_headers(struct neo_bytes block)
+{
+    struct neo_buffer text = {0};
+    enum outcome outcome = NOTHING;
+
+    decode(block, &text);
+    const char *t = (const char *)text.at;
+    if (strstr(t, ":status=405") != NULL && strstr(t, "allow=POST") != NULL)
+        outcome = METHOD;
+    else if (strstr(t, ":status=415") != NULL)
+        outcome = TYPE;
+    else if (strstr(t, ":status=400") != NULL && strstr(t, "grpc-status=13") != NULL)
+        outcome = HEADERS;
+    else if (strstr(t, ":status=200") != NULL && strstr(t, "grpc-status=12") != NULL)
+        outcome = PATH;
+    neo_buffer_fini(&text);
+    return outcome;
+}
+
+static enum outcome outcome_of(struct peer *server, enum neo_code code)
+{
+    struct neo_bytes out = neo_buffer_bytes(&server->out);
+    struct frame f;
+    enum outcome outcome = server->handlers > 0 ? HANDLED : NOTHING;
+
+    if (code != NEO_OK)
+        return BREACH;
+    while (outcome == NOTHING && frames_next(&out, &f)) {
+        if (f.type == FRAME_HEADERS && f.stream == 1)
+            outcome = outcome_of_headers(f.payload);
+        else if (f.type == FRAME_RST_STREAM && f.stream == 1)
+            outcome = RESET;
+    }
+    return outcome;
+}
+
+/* Fed whole and in single bytes; both must agree. */
+static enum outcome ask(const struct frames_request *request, uint8_t flags)
+{
+    enum outcome outcome[2];
+    struct neo_buffer in = {0};
+
+    frames_preface(&in);
+    frames_request(&in, 1, flags, request);
+    for (size_t i = 0; i < 2; i++) {
+        struct peer server = {.quiet = true, .write_most = i};
+        peer_start(&server, true, NULL);
+        enum neo_code code = peer_feed(&server, neo_buffer_bytes(&in), NULL);
+        code = code == NEO_OK ? peer_pull(&server, NULL) : code;
+        outcome[i] = outcome_of(&server, code);
+        if (outcome[i] != HANDLED && outcome[i] != BREACH)
+            assert_int_equal(h2_counters(server.h2)->grammar_refusals, outcome[i] != RESET);
+        peer_stop(&server);
+    }
+    neo_buffer_fini(&in);
+    assert_int_equal(outcome[0], outcome[1]);
+    return outcome[0];
+}
+
+static void expect(const struct frames_request *request, enum outcome want, const char *what)
+{
+    enum outcome got = ask(request, FLAG_END_STREAM);
+
+    if (got != want)
+        fail_msg("%s: %s, not %s", what, names[got], names[want]);
+    assert_int_equal(ask(request, 0), want);
+}
+
+/* G01, each path under each scheme. */
+TEST(no_path_but_a_methods_reaches_the_owner_under_any_scheme)
+{
+    static const char *const paths[] = {
+        "S/M",     "//S/M",   "/S//M",  "/S/M/", "/S/M?x", "/S/M#x",  "/S/%4d", "/S/M;x", "/S/M%00",
+        "/../S/M", "/S/M/..", "/S/./M", "/",     "*",      "/S/M\\x", "/S",     "/S/M x", "/S/\xff",
+    };
+    static const char *const schemes[] = {"https", "http", "foo", ""};
+
+    for (size_t p = 0; p < NEO_COUNT(paths); p++) {
+        for (size_t s = 0; s < NEO_COUNT(schemes); s++) {
+            struct frames_request r = frames_good_request;
+            r.path = paths[p];
+            r.scheme = schemes[s];
+            enum outcome got = ask(&r, FLAG_END_STREAM);
+            if (got != PATH && got != RESET) /* nghttp2 resets what RFC 9113 forbids */
+                fail_msg("'%s' under '%s': %s", paths[p], schemes[s], names[got]);
+        }
+    }
+}
+
+TEST(what_nghttp2_lets_through_is_answered_as_unimplemented)
+{
+    static const struct {
+        const char *path;
+        const char *scheme;
+    } cases[] = {
+        {"S/M", "foo"}, /* CVE-2026-33186's shape: an unknown scheme excuses the missing slash */
+        {"//S/M", "https"},   {"/S//M", "https"},   {"/S/M/", "https"},  {"/S/M?x", "https"},
+        {"/S/M#x", "https"},  {"/S/%4d", "https"},  {"/S/M;x", "https"}, {"/S/M%00", "https"},
+        {"/../S/M", "https"}, {"/S/M\\x", "https"}, {"/S/M", "http"},    {"/S/M", "foo"},
+        {"/S/M", "HTTPS"},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(cases); i++) {
+        struct frames_request r = frames_good_request;
+        r.path = cases[i].path;
+        r.scheme = cases[i].scheme;
+        expect(&r, PATH, r.path);
+    }
+}
+
+TEST(names_of_four_kilobytes_are_no_method)
+{
+    static char path[4096] = "/S/";
+    struct frames_request r = frames_good_request;
+
+    memset(path + 3, 'M', sizeof(path) - 4);
+    r.path = path;
+    expect(&r, PATH, "4 KiB");
+}
+
+TEST(names_of_methods_differ_by_case)
+{
+    struct frames_request r = frames_good_request;
+
+    r.path = "/s/m";
+    expect(&r, HANDLED, r.path);
+}
+
+TEST(each_part_of_a_request_must_be_right)
+{
+#define ROW(want, ...)                                                                             \
+    {                                                                                              \
+        {.method = "POST",                                                                         \
+         .scheme = "https",                                                                        \
+         .path = "/S/M",                                                                           \
+         .authority = "h:1",                                                                       \
+         .content_type = "application/grpc",                                                       \
+         .te = "trailers",                                                                         \
+         __VA_ARGS__},                                                                             \
+            want, #__VA_ARGS__                                                                     \
+    }
+/* clang-format off */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+    static const struct {
+        struct frames_request request;
+        enum outcome want;
+        const char *what;
+    } rows[] = {
+        ROW(HANDLED, .more = {NULL}),
+        ROW(HANDLED, .more = {"host", "h:1"}),
+        ROW(HANDLED, .more = {"content-length", "0"}),
+        ROW(HANDLED, .more = {"x-obs", "\xff"}),
+        ROW(HANDLED, .content_type = "application/grpc+proto"),
+        ROW(HANDLED, .authority = "[::1]:443"),
+        ROW(METHOD, .method = "GET"),
+        ROW(METHOD, .method = "post"),
+        ROW(METHOD, .method = "PUT"),
+        ROW(METHOD, .method = "OPTIONS"),
+        ROW(RESET, .method = "CONNECT"),
+        ROW(RESET, .method = NULL),
+        ROW(RESET, .method = ""),
+        ROW(RESET, .scheme = NULL),
+        ROW(RESET, .path = NULL),
+        ROW(RESET, .path = ""),
+        ROW(TYPE, .content_type = NULL),
+        ROW(TYPE, .content_type = "application/json"),
+        ROW(TYPE, .content_type = "application/grpcfoo"),
+        ROW(TYPE, .content_type = "application/grpc-web"),
+        ROW(HEADERS, .te = NULL),
+        ROW(RESET, .te = "gzip"),
+        ROW(RESET, .te = "trailers, deflate"),
+        ROW(HEADERS, .more = {"te", "trailers"}),
+        ROW(HEADERS, .more = {"content-type", "application/grpc"}),
+        ROW(HEADERS, .more = {"content-type", "application/grpc+json"}),
+        ROW(RESET, .authority = NULL),
+        ROW(HEADERS, .authority = NULL, .more = {"host", "h:1"}),
+        ROW(RESET, .authority = ""),
+        ROW(HEADERS, .authority = "user@h:1"),
+        ROW(HEADERS, .authority = "h:1:2"),
+        ROW(HEADERS, .authority = "h:"),
+        ROW(HEADERS, .more = {"host", "other"}),
+        ROW(HEADERS, .more = {"host", "H:1"}),
+        ROW(RESET, .more = {"host", ""}),
+        ROW(RESET, .more = {"host", "h:1", "host", "h:1"}),
+        ROW(HEADERS, .more = {"x_caller_id", "root"}),
+        ROW(HEADERS, .more = {"x-caller_id", "root"}),
+        ROW(HEADERS, .more = {"_", ""}),
+        ROW(RESET, .more = {"X-Caller-Id", "root"}),
+        ROW(RESET, .more = {"X_CALLER_ID", "root"}),
+        ROW(RESET, .more = {"connection", "x"}),
+        ROW(RESET, .more = {"transfer-encoding", "chunked"}),
+        ROW(RESET, .more = {"upgrade", "h2c"}),
+        ROW(RESET, .more = {":path", "/T/N"}),
+        ROW(RESET, .more = {":method", "POST"}),
+        ROW(RESET, .more = {":authority", "other"}),
+        ROW(RESET, .more = {":protocol", "websocket"}),
+        ROW(RESET, .more = {":status", "200"}),
+        ROW(RESET, .more = {"x-crlf", "a\r\nb"}),
+        ROW(RESET, .more = {"x-space", " a"}),
+        ROW(RESET, .more = {"x bad", "a"}),
+        ROW(RESET, .more = {"", "a"}),
+        ROW(RESET, .more = {"content-length", "+1"}),
+        ROW(RESET, .more = {"content-length", "0", "content-length", "0"}),
+    };
+#pragma GCC diagnostic pop
+/* clang-format on */
+#undef ROW
+
+    for (size_t i = 0; i < NEO_COUNT(rows); i++)
+        expect(&rows[i].request, rows[i].want, rows[i].what);
+}
+
+TEST(two_authorities_on_one_connection_are_both_told_as_they_are)
+{
+    struct peer server = {.quiet = true};
+    struct neo_buffer in = {0};
+    struct frames_request r = frames_good_request;
+
+    peer_start(&server, true, NULL);
+    frames_preface(&in);
+    r.authority = "service-a";
+    frames_request(&in, 1, FLAG_END_STREAM, &r);
+    assert_int_equal(peer_feed(&server, neo_buffer_bytes(&in), NULL), NEO_OK);
+    assert_true(neo_bytes_is(server.last->authority, "service-a"));
+    neo_buffer_clear(&in);
+    r.authority = "service-b";
+    frames_request(&in, 3, FLAG_END_STREAM, &r);
+    assert_int_equal(peer_feed(&server, neo_buffer_bytes(&in), NULL), NEO_OK);
+    assert_true(neo_bytes_is(server.last->authority, "service-b"));
+    neo_buffer_fini(&in);
+    peer_stop(&server);
+}
+
+TEST(a_path_once_found_valid_excuses_no_other)
+{
+    struct peer server = {.quiet = true};
+    struct neo_buffer in = {0};
+    struct frames_request r = frames_good_request;
+    static const char *const paths[] = {"/S/M", "/S/M", "/S/M/", "/S/", "/S/M", "/S/m?", "/S/m"};
+
+    peer_start(&server, true, NULL);
+    frames_preface(&in);
+    for (size_t i = 0; i < NEO_COUNT(paths); i++) {
+        r.path = paths[i];
+        frames_request(&in, (uint32_t)(2 * i + 1), FLAG_END_STREAM, &r);
+    }
+    assert_int_equal(peer_feed(&server, neo_buffer_bytes(&in), NULL), NEO_OK);
+    assert_int_equal(server.handlers, 4);
+    assert_int_equal(h2_counters(server.h2)->grammar_refusals, 3);
+    neo_buffer_fini(&in);
+    peer_stop(&server);
+}
+
+TEST(the_body_of_a_refused_request_is_thrown_away_and_paid_back)
+{
+    struct peer server = {.quiet = true};
+    struct neo_buffer in = {0};
+    struct frames_request r = frames_good_request;
+
+    peer_start(&server, true, NULL);
+    frames_preface(&in);
+    r.path = "/wrong";
+    for (uint32_t id = 1; id < 160; id += 2) { /* 1.3 MB in all, more than the window */
+        frames_request(&in, id, 0, &r);
+        frames_data(&in, id, FLAG_END_STREAM, 16384);
+        assert_int_equal(peer_feed(&server, neo_buffer_bytes(&in), NULL), NEO_OK);
+        neo_buffer_clear(&in);
+        assert_int_equal(peer_pull(&server, NULL), NEO_OK);
+    }
+    assert_int_equal(server.handlers + server.body, 0);
+    assert_int_equal(h2_open_streams(server.h2), 0);
+    assert_int_equal(h2_counters(server.h2)->grammar_refusals, 80);
+    neo_buffer_fini(&in);
+    peer_stop(&server);
+}
+
+/* --- trailers -----------------------------------------------------------------------------------
+ */
+
+/* H15: a good request, then this block as its trailers. */
+static enum outcome ask_with_trailers(const char *name, const char *value, uint8_t flags)
+{
+    struct peer server = {.quiet = true};
+    struct neo_buffer in = {0}, block = {0};
+
+    peer_start(&server, true, NULL);
+    frames_preface(&in);
+    frames_request(&in, 1, 0, &frames_good_request);
+    frames_field(&block, neo_text(name), neo_text(value));
+    frames_headers(&in, 1, flags, neo_buffer_bytes(&block));
+    enum neo_code code = peer_feed(&server, neo_buffer_bytes(&in), NULL);
+    assert_int_equal(server.handlers, 1);
+    const struct h2_stream *s = server.last;
+    assert_int_equal(s->headers.len, 2); /* never merged into the request's */
+    bool handled = s->remote_ended && s->trailers.len == 1;
+    code = code == NEO_OK ? peer_pull(&server, NULL) : code;
+    server.handlers = handled ? 1 : 0;
+    enum outcome outcome = outcome_of(&server, code);
+    neo_buffer_fini(&in);
+    neo_buffer_fini(&block);
+    peer_stop(&server);
+    return outcome;
+}
+
+TEST(trailers_have_an_end_and_no_reserved_names)
+{
+    static const char *const reserved[] = {
+        ":path",
+        ":status",
+        "content-length",
+        "host",
+        "te",
+        "grpc-timeout",
+        "x-caller-id",
+        "authorization",
+        "connection",
+        "X-Upper",
+        "x-neo-caller-chain-bin",
+    };
+
+    assert_int_equal(ask_with_trailers("x-fine", "1", FLAG_END_STREAM), HANDLED);
+    assert_int_equal(ask_with_trailers("x-fine", "1", 0), RESET);
+    for (size_t i = 0; i < NEO_COUNT(reserved); i++) {
+        if (ask_with_trailers(reserved[i], "trailers", FLAG_END_STREAM) != RESET)
+            fail_msg("%s", reserved[i]);
+    }
+}
+
+TEST(trailers_obey_the_limits_of_headers)
+{
+    struct peer server = {.quiet = true};
+    struct neo_buffer in = {0}, block = {0};
+
+    peer_start(&server, true, NULL);
+    frames_preface(&in);
+    frames_request(&in, 1, 0, &frames_good_request);
+    for (int i = 0; i < 1000; i++)
+        frames_field(&block, NEO_LIT("x-trailer"), NEO_LIT("1"));
+    frames_headers(&in, 1, FLAG_END_STREAM, neo_buffer_bytes(&block));
+    assert_int_equal(peer_feed(&server, neo_buffer_bytes(&in), NULL), NEO_OK);
+    assert_int_equal(h2_counters(server.h2)->header_refusals, 1);
+    assert_int_equal(server.last->trailers.len, 100);
+    assert_false(server.last->remote_ended);
+    neo_buffer_fini(&in);
+    neo_buffer_fini(&block);
+    peer_stop(&server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_path_but_a_methods_reaches_the_owner_under_any_scheme),
+        cmocka_unit_test(what_nghttp2_lets_through_is_answered_as_unimplemented),
+        cmocka_unit_test(names_of_four_kilobytes_are_no_method),
+        cmocka_unit_test(names_of_methods_differ_by_case),
+        cmocka_unit_test(each_part_of_a_request_must_be_right),
+        cmocka_unit_test(two_authorities_on_one_connection_are_both_told_as_they_are),
+        cmocka_unit_test(a_path_once_found_valid_excuses_no_other),
+        cmocka_unit_test(the_body_of_a_refused_request_is_thrown_away_and_paid_back),
+        cmocka_unit_test(trailers_have_an_end_and_no_reserved_names),
+        cmocka_unit_test(trailers_obey_the_limits_of_headers),
+    };
+    return cmocka_run_group_tests_name("h2/requests", tests, NULL, NULL);
+}
