@@ -15,6 +15,7 @@
 
 #include "attest/session.h"
 
+#include <neo/attest/v1/attest.neo.h>
 #include <neo/digest.h>
 #include <neo/encoding.h>
 #include <neo/memory.h>
@@ -36,15 +37,6 @@ struct attest_exchange {
     bool over;     /* the call has ended */
     bool settling; /* a frame is being taken: who does that frees */
     bool want_peer;
-};
-
-static const struct neo_method methods[] = {
-    {
-        .path = "/neo.attest.v1.Attestation/Attest",
-        .service = "neo.attest.v1.Attestation",
-        .name = "Attest",
-        .kind = NEO_BIDI_STREAM,
-    },
 };
 
 static void free_exchange(struct attest_exchange *x)
@@ -279,7 +271,7 @@ static void start(struct neo_call *call)
         neo_log_error(call->worker->server->options.log, "attestation.failed",
                       NEO_STR("error", err.message), NEO_BYTES("caller", call->peer->caller));
         free_exchange(x);
-        call_end(call, NEO_REASON_HANDLER_BROKEN);
+        call_end(call, NEO_REASON_ATTESTATION_REFUSED);
         return;
     }
     call->peer->exchange = x;
@@ -291,17 +283,10 @@ static const struct raw_method raw = {.started = start, .message = on_frame};
 
 enum neo_code builtin_attest_add(struct neo_server *server, struct neo_error *err)
 {
-    static const struct neo_service_info info = {
-        .full_name = "neo.attest.v1.Attestation",
-        .n_methods = NEO_COUNT(methods),
-        .methods = methods,
-    };
-    static const struct {
-        method_handler_fn *attest;
-    } handlers = {NULL};
+    static const struct neo_attest_v1_Attestation_handlers handlers = {NULL};
     struct service *s;
 
-    NEO_TRY(server_add(server, &info, &handlers, server, true, &s, err));
-    s->methods[0].raw = &raw;
+    NEO_TRY(server_add(server, &neo_attest_v1_Attestation_info, &handlers, server, true, &s, err));
+    s->methods[neo_attest_v1_Attestation_Attest_INDEX].raw = &raw;
     return NEO_OK;
 }

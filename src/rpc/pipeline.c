@@ -182,6 +182,7 @@ static enum neo_reason ask_admission(struct neo_call *call)
         return NEO_REASON_NONE;
     case NEO_ADMISSION_WAIT:
         call->state = CALL_WAITING;
+        worker_admit(call->worker); /* sets the time by which waiting must end */
         return NEO_REASON_NONE;
     case NEO_ADMISSION_SHED_LATE:
         return NEO_REASON_DEADLINE_PASSED;

@@ -75,6 +75,8 @@ struct wire {
 
 static void queue_append(struct queue *q, const uint8_t *at, size_t len)
 {
+    if (len == 0)
+        return;
     if (q->start > 0) {
         memmove(q->at, q->at + q->start, q->len);
         q->start = 0;

@@ -277,7 +277,7 @@ static inline void chat(struct neo_call *call, const struct neo_test_v1_Echo *re
     neo_call_on_stream(call, &events, NULL);
 }
 
-static const struct neo_test_v1_Echoes_handlers handlers = {
+static const struct neo_test_v1_Echoes_handlers echo_handlers = {
     .Say = say,
     .Never = never,
     .Later = later,
@@ -411,7 +411,7 @@ static inline void serve(void)
     struct neo_error err = {0};
 
     if (neo_server_new(&world.options, &world.server, &err) != NEO_OK ||
-        neo_test_v1_Echoes_add(world.server, &handlers, NULL, &err) != NEO_OK ||
+        neo_test_v1_Echoes_add(world.server, &echo_handlers, NULL, &err) != NEO_OK ||
         neo_server_set_blocking(world.server, "/neo.test.v1.Echoes/Block", &err) != NEO_OK ||
         neo_server_set_blocking(world.server, "/neo.test.v1.Echoes/BlockCount", &err) != NEO_OK ||
         neo_server_listen(world.server, "127.0.0.1:0", &err) != NEO_OK)

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attestation as the server carries it: nothing else is heard on a connection before,
+ * what the policy asks holds while the appraisal does, and what ends it ends the calls
+ * that rested on it. The exchange itself is tested in tests/unit/attest.
+ */
+#include "fixture.h"
+
+#include "attest/session.h"
+
+#include <neo/digest.h>
+
+#include <openssl/crypto.h>
+
+#define PATH "/neo.attest.v1.Attestation/Attest"
+
+static struct rpc_client client;
+static struct neo_buffer bundle, root;
+static struct neo_attest_trust *attest_trust;
+static struct neo_attest_policies *attest_policies; /* the caller must prove itself */
+static struct neo_attest_policies *server_policies; /* the server must */
+static struct neo_attester *caller_attester, *rogue_attester, *server_attester;
+
+static struct neo_attest_policies *policies_for(const char *service, const char *measures,
+                                                const char *max_age)
+{
+    struct neo_attest_policies *policies = NULL;
+    struct neo_buffer text = {0};
+    struct neo_error err = {0};
+
+    neo_buffer_printf(&text,
+                      "attestation_policies:\n"
+                      "  %s:\n"
+                      "    require: simulator\n"
+                      "%s"
+                      "    any_of:\n"
+                      "      - tee: sev-snp\n"
+                      "        measurement: [\"",
+                      service, max_age);
+    for (int i = 0; i < 48; i++)
+        neo_buffer_append_text(&text, measures);
+    neo_buffer_append_text(&text, "\"]\n");
+    const struct neo_document document = {NEO_LIT("attest.yaml"), neo_buffer_bytes(&text)};
+    if (neo_attest_policies_compile(&document, 1, true, &policies, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    neo_buffer_fini(&text);
+    return policies;
+}
+
+static struct neo_attester *attester_of(uint8_t measures)
+{
+    struct neo_attester *attester;
+    uint8_t measurement[48];
+
+    memset(measurement, measures, sizeof(measurement));
+    assert_int_equal(
+        neo_sim_snp_attester(neo_buffer_bytes(&bundle), measurement, true, &attester, NULL),
+        NEO_OK);
+    return attester;
+}
+
+/* RSA keys take a while: one machine for all tests. */
+static int make_machine(void **state)
+{
+    (void)state;
+#ifdef NEO_SIM
+    int64_t wall = 1767225600; /* where its world begins */
+#else
+    int64_t wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+#endif
+    if (neo_sim_snp_init(&bundle, &root, wall, NULL) != NEO_OK)
+        return -1;
+    const struct neo_attest_trust_options options = {
+        .simulated_root = neo_buffer_bytes(&root),
+        .development = true,
+    };
+    assert_int_equal(neo_attest_trust_new(&options, &attest_trust, NULL), NEO_OK);
+    attest_policies = policies_for("caller-service", "ca", "");
+    server_policies = policies_for("echo-service", "5e", "");
+    caller_attester = attester_of(0xca);
+    rogue_attester = attester_of(0x66);
+    server_attester = attester_of(0x5e);
+    return 0;
+}
+
+static int break_machine(void **state)
+{
+    (void)state;
+    caller_attester->free(caller_attester);
+    rogue_attester->free(rogue_attester);
+    server_attester->free(server_attester);
+    neo_attest_policies_unref(attest_policies);
+    neo_attest_policies_unref(server_policies);
+    neo_attest_trust_unref(attest_trust);
+    neo_buffer_fini_secret(&bundle);
+    neo_buffer_fini(&root);
+    return 0;
+}
+
+static void serve_attesting(struct neo_attest_policies *policies)
+{
+    world.options.epoch.attest_policies = policies;
+    world.options.epoch.attest_trust = attest_trust;
+    if (world.options.attester == NULL)
+        world.options.attester = server_attester;
+    serve();
+}
+
+/* Threads of the pool live as long as the process: what OpenSSL keeps for them would look lost. */
+static enum neo_code attest_on_pool(struct neo_attester *self,
+                                    const uint8_t binder[static NEO_BINDER_LEN],
+                                    struct neo_buffer *out_body,
+                                    struct neo_buffer *out_certificates, struct neo_error *err)
+{
+    enum neo_code code =
+        server_attester->attest(server_attester, binder, out_body, out_certificates, err);
+
+    (void)self;
+    OPENSSL_thread_stop();
+    return code;
+}
+
+/* --- the client's end of the exchange
+ * --------------------------------------------------------------- */
+
+struct exchange {
+    struct rpc_call call;
+    struct attest_session *session;
+    struct neo_attester *attester;
+    size_t taken;
+    enum attest_state state;
+};
+
+static void open_exchange(struct exchange *x, struct neo_attester *attester, bool want_server)
+{
+    const struct tls_peer *facts = tls_peer(conn_tls(client.conn));
+    struct attest_channel channel = {
+        .own_uri = NEO_LIT("spiffe://neo.test/caller-service"),
+        .peer_uri = facts->uri,
+        .peer_service = facts->service,
+    };
+    struct attest_options options = {
+        .channel = &channel,
+        .trust = attest_trust,
+        .policies = server_policies,
+        .attester = attester,
+        .want_peer = want_server,
+    };
+    struct neo_buffer out = {0};
+    struct neo_error err = {0};
+
+    *x = (struct exchange){.attester = attester};
+    assert_int_equal(tls_exporter(conn_tls(client.conn), channel.exporter, NULL), NEO_OK);
+    tls_own_spki_sha256(conn_tls(client.conn), channel.own_spki_sha256);
+    memcpy(channel.peer_spki_sha256, facts->spki_sha256, 32);
+    neo_random(options.nonce, sizeof(options.nonce));
+    if (attest_session_new(&options, &x->session, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_true(rpc_call_start(&x->call, &client, &(struct rpc_request){.path = PATH}));
+    assert_int_equal(attest_session_start(x->session, &out, NULL), NEO_OK);
+    rpc_call_send(&x->call, neo_buffer_bytes(&out));
+    neo_buffer_fini(&out);
+}
+
+static void prove(struct exchange *x, struct neo_buffer *out)
+{
+    struct neo_buffer body = {0};
+    struct neo_buffer certificates = {0};
+
+    assert_int_equal(x->attester->attest(x->attester, attest_session_binder(x->session), &body,
+                                         &certificates, NULL),
+                     NEO_OK);
+    x->state = attest_session_evidence(x->session, neo_buffer_bytes(&body),
+                                       neo_buffer_bytes(&certificates), out);
+    neo_buffer_fini(&body);
+    neo_buffer_fini(&certificates);
+}
+
+static void carry(struct exchange *x)
+{
+    while (x->taken < x->call.n_messages) {
+        struct neo_buffer out = {0};
+        x->state =
+            attest_session_feed(x->session, x->call.messages[x->taken++],
+                                neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC, neo_mono_nsec(), &out);
+        if (x->state == ATTEST_NEEDS_EVIDENCE)
+            prove(x, &out);
+        if (out.len > 0)
+            rpc_call_send(&x->call, neo_buffer_bytes(&out));
+        neo_buffer_fini(&out);
+    }
+}
+
+static enum neo_code run_exchange(struct neo_attester *attester, bool want_server)
+{
+    struct exchange x;
+
+    open_exchange(&x, attester, want_server);
+    wait_for((carry(&x), x.call.closed));
+    enum neo_code code = x.call.status.code;
+    if (code == NEO_OK)
+        assert_int_equal(x.state, ATTEST_ACCEPTED);
+    attest_session_free(x.session);
+    rpc_call_fini(&x.call);
+    return code;
+}
+
+/* --- promises
+ * ------------------------------------------------------------------------------------------ */
+
+TEST(who_must_prove_itself_is_not_heard_before_and_its_body_is_not_read)
+{
+    struct rpc_call call;
+
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    start_with(&call, &client, "Say", NULL, false, NULL, 0);
+    wait_for(call.closed);
+    assert_reason(&call, NEO_FAILED_PRECONDITION, "ATTESTATION_REQUIRED");
+    assert_false(call.status.processed);
+    assert_int_equal(said, 0);
+    rpc_call_fini(&call);
+}
+
+TEST(after_a_good_proof_calls_are_heard_as_attested)
+{
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    assert_true(seen_attested);
+    assert_string_equal(audit.at[0].stage, "attestation");
+    assert_string_equal(audit.at[0].decision, "allow");
+}
+
+TEST(a_server_whose_attester_blocks_proves_itself_from_the_pool)
+{
+    struct neo_attester slow = {.kind = server_attester->kind, .attest = attest_on_pool};
+
+    world.options.attester = &slow;
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    assert_int_equal(run_exchange(caller_attester, true), NEO_OK);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+}
+
+TEST(a_proof_of_other_code_is_refused_and_the_connection_let_go)
+{
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    assert_int_not_equal(run_exchange(rogue_attester, false), NEO_OK);
+    wait_for(client.gone);
+    assert_int_equal(said, 0);
+    assert_string_equal(audit.at[0].reason, "ATTESTATION_REFUSED");
+}
+
+TEST(another_connection_must_prove_itself_again)
+{
+    static struct rpc_client second;
+
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    connect_ready(&second, world.caller);
+    assert_int_equal(call_once(&second, "Say", &hello), NEO_FAILED_PRECONDITION);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+}
+
+TEST(who_need_not_prove_itself_is_heard_at_once_and_is_not_attested)
+{
+    serve_attesting(server_policies);
+    connect_ready(&client, world.caller);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    assert_false(seen_attested);
+    assert_int_equal(run_exchange(caller_attester, true), NEO_OK); /* the server proves itself */
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    assert_false(seen_attested);
+}
+
+/* No rule of the reference values asks it, but one of the policy does. */
+TEST(a_condition_of_the_policy_asks_for_attestation)
+{
+    struct neo_policy *policy = compile_policy("service: \"caller-service\"\n"
+                                               "allowed_calls:\n"
+                                               "  - target_service: \"echo-service\"\n"
+                                               "    operations: [\"Say\"]\n"
+                                               "    when: {attested: true}\n");
+    struct rpc_call call;
+
+    world.options.epoch.policy = policy;
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    start(&call, &client, "Say", &hello);
+    wait_for(call.closed);
+    assert_reason(&call, NEO_FAILED_PRECONDITION, "ATTESTATION_REQUIRED");
+    rpc_call_fini(&call);
+    start(&call, &client, "Chat", &hello);
+    wait_for(call.closed);
+    assert_reason(&call, NEO_PERMISSION_DENIED, "POLICY_DENIED");
+    rpc_call_fini(&call);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    neo_policy_unref(policy);
+}
+
+TEST(garbage_is_no_proof)
+{
+    struct rpc_call call;
+
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    assert_true(rpc_call_start(&call, &client, &(struct rpc_request){.path = PATH}));
+    rpc_call_send(&call, NEO_LIT("\xff\xff\xff"));
+    wait_for(call.closed);
+    assert_int_not_equal(call.status.code, NEO_OK);
+    rpc_call_fini(&call);
+    assert_int_equal(said, 0);
+}
+
+TEST(one_exchange_at_a_time_and_not_too_many)
+{
+    struct exchange x;
+    struct rpc_call call;
+
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    open_exchange(&x, caller_attester, false);
+    assert_true(rpc_call_start(&call, &client, &(struct rpc_request){.path = PATH}));
+    wait_for(call.closed);
+    assert_reason(&call, NEO_RESOURCE_EXHAUSTED, "OVERLOADED");
+    rpc_call_fini(&call);
+    wait_for((carry(&x), x.call.closed));
+    assert_int_equal(x.call.status.code, NEO_OK);
+    attest_session_free(x.session);
+    rpc_call_fini(&x.call);
+
+    unsigned good = 0;
+    for (int i = 0; i < 8; i++)
+        good += run_exchange(caller_attester, false) == NEO_OK;
+    assert_in_range(good, 2, 5);
+}
+
+TEST(new_reference_values_make_everybody_prove_themselves_again)
+{
+    struct neo_attest_policies *next = policies_for("caller-service", "cb", "");
+    struct rpc_call subscription;
+
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    start(&subscription, &client, "Subscribe", &hello);
+    wait_for(subscription.n_messages == 1);
+    neo_server_update(world.server, &(struct neo_epoch){.attest_policies = next});
+#ifdef NEO_SIM
+    wait_for(client.gone);
+    assert_reason(&subscription, NEO_UNAVAILABLE, "ATTESTATION_EXPIRED");
+#else
+    wait_for(client.goaways > 0);
+    disconnect(&client);
+#endif
+    rpc_call_fini(&subscription);
+    neo_attest_policies_unref(next);
+}
+
+#ifdef NEO_SIM
+TEST(an_exchange_that_does_not_end_is_ended)
+{
+    struct rpc_call call;
+
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    assert_true(rpc_call_start(&call, &client, &(struct rpc_request){.path = PATH}));
+    neo_nsec begun = neo_mono_nsec();
+    wait_for(call.closed);
+    assert_in_range((neo_mono_nsec() - begun) / SEC, 9, 11);
+    rpc_call_fini(&call);
+}
+
+TEST(when_an_appraisal_ends_so_do_the_calls_that_rested_on_it)
+{
+    struct neo_attest_policies *brief =
+        policies_for("caller-service", "ca", "    max_evidence_age: \"60s\"\n");
+    struct rpc_call subscription;
+
+    serve_attesting(brief);
+    connect_ready(&client, world.caller);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    start(&subscription, &client, "Subscribe", &hello);
+    run_for(40 * SEC);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK); /* again, in time */
+    run_for(40 * SEC);
+    assert_false(subscription.closed);
+    run_for(40 * SEC);
+    assert_true(subscription.closed);
+    assert_reason(&subscription, NEO_UNAVAILABLE, "ATTESTATION_EXPIRED");
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_FAILED_PRECONDITION);
+    rpc_call_fini(&subscription);
+    neo_attest_policies_unref(brief);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISE(who_must_prove_itself_is_not_heard_before_and_its_body_is_not_read),
+        PROMISE(after_a_good_proof_calls_are_heard_as_attested),
+        PROMISE(a_server_whose_attester_blocks_proves_itself_from_the_pool),
+        PROMISE(a_proof_of_other_code_is_refused_and_the_connection_let_go),
+        PROMISE(another_connection_must_prove_itself_again),
+        PROMISE(who_need_not_prove_itself_is_heard_at_once_and_is_not_attested),
+        PROMISE(a_condition_of_the_policy_asks_for_attestation),
+        PROMISE(garbage_is_no_proof),
+        PROMISE(one_exchange_at_a_time_and_not_too_many),
+        PROMISE(new_reference_values_make_everybody_prove_themselves_again),
+#ifdef NEO_SIM
+        PROMISE(an_exchange_that_does_not_end_is_ended),
+        PROMISE(when_an_appraisal_ends_so_do_the_calls_that_rested_on_it),
+#endif
+    };
+
+    return cmocka_run_group_tests(tests, make_machine, break_machine);
+}
