@@ -52,10 +52,9 @@ struct neo_call {
     bool half_closed;
     bool needs_attestation; /* the policy allows it to an attested caller only */
 
+    struct neo_decision_id decision; /* empty: none was needed */
     struct neo_context context;
     struct neo_policy_answer answer;
-    struct neo_decision_id decision; /* empty: none was needed */
-    struct neo_limit_answer limit;   /* why `limits` refused */
 
     neo_nsec arrived;
     neo_nsec heard_at; /* when the request last moved */
@@ -69,11 +68,15 @@ struct neo_call {
 
     const struct neo_stream_events *events;
     void *events_state;
-    struct neo_status status; /* how it ended, for `done` */
+    enum neo_code code; /* with which it ended */
     struct call_fields headers;
     struct call_fields trailers;
     struct call_blocking *blocking;
     struct neo_job release;
+
+    /* Not cleared for each call: written before anybody reads them. */
+    struct neo_limit_answer limit; /* why `limits` refused */
+    struct neo_status status;      /* how it ended, for `done` */
 };
 
 /* --- call.c: life ------------------------------------------------------------------------ */

@@ -135,7 +135,7 @@ static void on_tick(struct neo_timer *timer)
 static void set_expiry(struct peer *p)
 {
     const struct neo_cert_facts *facts = p->leaf == NULL ? NULL : neo_cert_facts(p->leaf);
-    int64_t wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    int64_t wall = worker_wall(p->worker);
     int64_t ends = p->worker->epoch->own_not_after;
 
     p->own_expires = facts == NULL || facts->not_after > ends;
@@ -161,7 +161,7 @@ static bool is_trusted(const struct peer *p, const struct epoch *e)
 
 static void judge_attestation(struct peer *p, const struct epoch *e)
 {
-    struct neo_bytes target = neo_text(p->worker->server->name);
+    struct neo_bytes target = p->worker->server->target;
 
     p->must_attest = neo_policy_wants_attestation(e->is.policy, p->caller, target) ||
                      (e->is.attest_policies != NULL &&
@@ -414,8 +414,10 @@ struct peer_method *peer_method(struct peer *p, const struct method *m)
         return NULL;
 
     struct peer_method *known = &p->methods[m->index];
-    if (known->epoch != e->number && e->is.limits != NULL)
+    if (known->epoch == e->number)
+        return known;
+    *known = (struct peer_method){.epoch = e->number};
+    if (e->is.limits != NULL)
         known->limits = neo_limits_keys(e->is.limits, p->caller, m->service, m->name);
-    known->epoch = e->number;
     return known;
 }

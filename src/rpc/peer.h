@@ -29,6 +29,8 @@ enum peer_state {
 struct peer_method {
     uint64_t epoch; /* 0: nothing */
     struct neo_limit_keys limits;
+    bool decided; /* once for all its calls: no condition was asked */
+    struct neo_policy_answer answer;
 };
 
 struct peer {
