@@ -45,6 +45,7 @@ struct neo_call *call_new(struct peer *p, struct h2_stream *s)
     call->deadline.expired = on_deadline;
     call->reader.max = w->server->options.max_message;
     call->release.run = on_release;
+    list_init(&call->held);
     list_push_back(&p->calls, &call->link);
     s->user = call;
     w->n_calls++;
@@ -153,6 +154,7 @@ static void conclude(struct neo_call *call, const struct neo_status *status)
 
     if (call->state == CALL_WAITING)
         neo_admission_cancel(&w->admission, &call->ticket);
+    list_remove(&call->held);
     call->state = CALL_ENDED;
     call->code = status->code;
     neo_loop_disarm(w->loop, &call->deadline);

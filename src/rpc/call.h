@@ -20,7 +20,7 @@
 
 enum call_state {
     CALL_REQUEST, /* the headers passed; the rest is on its way */
-    CALL_WAITING, /* for room */
+    CALL_WAITING, /* for room: in the worker, or in the connection's output */
     CALL_RUNNING, /* the handler was called */
     CALL_ENDED,
 };
@@ -34,6 +34,7 @@ struct call_blocking;
 
 struct neo_call {
     struct list link; /* peer.calls; in the pool: worker.idle_calls */
+    struct list held; /* peer.held, while the connection's output is full */
     struct peer *peer;
     struct worker *worker;
     struct h2_stream *stream; /* NULL once closed */
@@ -111,6 +112,8 @@ static inline bool call_is_streaming_in(const struct neo_call *call)
 /* Pieces of the request body, and its end. */
 void call_take(struct neo_call *call, struct neo_bytes bytes);
 void call_take_end(struct neo_call *call);
+/* The connection takes answers again: goes on with a call that was held. */
+void call_resume(struct neo_call *call);
 /* Decodes and calls the handler: the pipeline's last step before the end. */
 enum neo_reason call_run(struct neo_call *call);
 

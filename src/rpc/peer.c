@@ -70,6 +70,23 @@ void peer_note_idle(struct peer *p)
 {
     if (--p->n_calls == 0)
         p->idle_since = now_of(p);
+    if (!list_is_empty(&p->held))
+        neo_loop_arm(p->worker->loop, &p->resume, now_of(p));
+}
+
+bool peer_output_is_full(const struct peer *p)
+{
+    return h2_queued_in_all(conn_h2(p->conn)) >= PEER_OUTPUT_MAX;
+}
+
+/* A stream has gone, and what it had queued. */
+static void on_resume(struct neo_timer *timer)
+{
+    struct peer *p = neo_owner(timer, struct peer, resume);
+
+    while (!list_is_empty(&p->held) && conn_h2(p->conn) != NULL && !peer_output_is_full(p))
+        call_resume(neo_owner(p->held.next, struct neo_call, held));
+    conn_kick(p->conn);
 }
 
 /* Streams whose peer lets nothing out, and calls whose request does not arrive. */
@@ -324,6 +341,7 @@ static void let_go(struct peer *p)
     assert(list_is_empty(&p->calls));
     worker_handshake_done(w, p);
     neo_loop_disarm(w->loop, &p->tick);
+    neo_loop_disarm(w->loop, &p->resume);
     list_remove(&p->link);
     w->n_peers--;
     stat_add(&w->stats.connections, -1);
@@ -366,6 +384,7 @@ enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_err
         .server = true,
         .tls = tls,
         .events = &peer_events,
+        .limits = w->server->h2_limits,
         .hooks = &hooks,
         .owner = p,
     };
@@ -380,6 +399,8 @@ enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_err
     p->worker = w;
     p->refs = 1;
     p->tick.expired = on_tick;
+    p->resume.expired = on_resume;
+    list_init(&p->held);
     list_init(&p->calls);
     list_push_back(&w->peers, &p->link);
     list_push_back(&w->handshakes, &p->handshake);

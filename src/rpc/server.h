@@ -124,6 +124,7 @@ struct neo_server {
     struct worker **workers;
     char address[128];
     struct server_metrics metrics;
+    const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
     atomic_bool draining;
     struct neo_loop *waiting; /* run by whoever waits for the workers to be empty */
     struct {
