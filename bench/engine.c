@@ -29,8 +29,7 @@ static uint64_t clock_now(void)
     return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
-/* --- our two sides ------------------------------------------------------------------------------
- */
+/* --- our two sides ---------------------------------------------------------------------------- */
 
 static void answer(struct h2 *h2, struct h2_stream *s)
 {
@@ -106,8 +105,7 @@ static struct h2 *new_engine(bool server, void *owner)
     return h2;
 }
 
-/* --- the bare server ----------------------------------------------------------------------------
- */
+/* --- the bare server -------------------------------------------------------------------------- */
 
 #define NV(name, value)                                                                            \
     {                                                                                              \
@@ -174,8 +172,7 @@ static void bare_turn(nghttp2_session *session, struct neo_bytes in, struct neo_
     assert(n == 0);
 }
 
-/* --- one against the other ----------------------------------------------------------------------
- */
+/* --- one against the other -------------------------------------------------------------------- */
 
 static void call(struct h2 *client)
 {

@@ -49,8 +49,7 @@ static void die(const char *what)
     exit(1);
 }
 
-/* --- HTTP/2 -------------------------------------------------------------------------------------
- */
+/* --- HTTP/2 ----------------------------------------------------------------------------------- */
 
 #define NV(name, value)                                                                            \
     {                                                                                              \
@@ -106,8 +105,7 @@ static nghttp2_session *new_session(void)
     return session;
 }
 
-/* --- one connection -----------------------------------------------------------------------------
- */
+/* --- one connection --------------------------------------------------------------------------- */
 
 static void close_connection(struct connection *c)
 {
@@ -205,8 +203,7 @@ static bool serve(int epoll, struct connection *c)
            nghttp2_session_want_write(c->session) != 0;
 }
 
-/* --- the loop -----------------------------------------------------------------------------------
- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static int on_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
                    const unsigned char *in, unsigned len, void *user)

@@ -70,7 +70,8 @@ function(neo_sim_tests folder)
         set(target sim.${name}.${module})
         add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${folder}/test_${module}.c)
         target_compile_definitions(${target} PRIVATE NEO_SIM)
-        target_link_libraries(${target} PRIVATE neo_sim PkgConfig::CMOCKA)
+        target_link_libraries(${target} PRIVATE $<TARGET_NAME_IF_EXISTS:neo_test_support> neo_sim
+            PkgConfig::CMOCKA)
         set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         add_test(NAME ${target} COMMAND ${target})
         set_tests_properties(${target} PROPERTIES TIMEOUT 120

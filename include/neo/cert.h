@@ -159,13 +159,6 @@ uint64_t neo_trust_epoch(const struct neo_trust *trust);
 bool neo_trust_is_revoked(const struct neo_trust *trust, const struct neo_cert *leaf);
 
 /*
- * Whether a leaf that neo_trust_verify() accepted under another snapshot would be under this one, its
- * validity in time apart: not revoked, and from a root that is still its trust domain's. No signature
- * is checked again. Cost: a few lookups.
- */
-bool neo_trust_stands(const struct neo_trust *trust, const struct neo_cert *leaf);
-
-/*
  * The whole judgement of a peer: chain to the roots of the trust domain that the leaf names (never
  * another's), validity at `now`, profile, EKU, revocation of leaf and intermediates.
  * UNAUTHENTICATED with the reason otherwise. `chain` is leaf first, as received; at most 4.
@@ -175,9 +168,13 @@ NEO_MUST_CHECK enum neo_code neo_trust_verify(const struct neo_trust *trust,
                                               struct neo_cert **ret_leaf, struct neo_error *err);
 
 /*
- * Whether a leaf from neo_trust_verify() still stands under this, later, trust: its path valid at
- * `now` and not revoked, its root still trusted. Checks no signature again.
+ * Whether a leaf that neo_trust_verify() accepted under another snapshot would be under this one,
+ * its validity in time apart: not revoked, and from a root that is still its trust domain's. No
+ * signature is checked again. Cost: a few lookups.
  */
+bool neo_trust_stands(const struct neo_trust *trust, const struct neo_cert *leaf);
+
+/* The same with the validity in time of every certificate on the path, and with the reason. */
 NEO_MUST_CHECK enum neo_code neo_trust_recheck(const struct neo_trust *trust,
                                                const struct neo_cert *leaf, int64_t now,
                                                struct neo_error *err);

@@ -42,12 +42,13 @@ struct neo_mesh_options {
     const char *admin;      /* administration and metrics; NULL: "127.0.0.1:0"; "": none */
     const char *instance;   /* id in the registry; NULL: a random one */
     const char *version;    /* NULL: "0.0.0" */
-    const char *audit_file; /* NULL: <state_dir>/audit.jsonl */
+    const char *audit_file; /* NULL: <state_dir>/audit.jsonl; "": none, for programs that serve nothing */
     unsigned workers;       /* 0: one per core */
     bool development;       /* accepts simulated evidence; `--insecure-dev` */
     const char *simulated_tee;   /* development: file of the simulator's bundle: we prove with it */
     const char *measurement;     /* development: 96 hex digits, what the pretended machine runs */
     const char *service_config;  /* default of channels; NULL: neo/channel.h's */
+    bool own_policy;             /* the registry: policy comes from neo_mesh_set_documents() */
     enum neo_log_level log_level; /* default NEO_LOG_INFO when made by neo_mesh_start() */
 };
 
@@ -60,8 +61,8 @@ NEO_MUST_CHECK enum neo_code neo_mesh_join(const struct neo_mesh_options *option
 /*
  * The same from a command line: --join STRING | --join-file FILE, --state DIR, --listen ADDR,
  * --admin ADDR, --instance ID, --insecure-dev, --simulated-tee FILE, --measurement HEX, --log-level L,
- * --audit FILE, --help. Prints help and exits by itself for --help; other wrong use is
- * INVALID_ARGUMENT.
+ * --audit FILE, --help. --help prints and is CANCELLED, for which neo_mesh_failed() gives 0; wrong use
+ * is INVALID_ARGUMENT.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_start(int argc, char **argv, const char *service,
                                             struct neo_mesh **ret, struct neo_error *err);
@@ -92,9 +93,23 @@ struct neo_server *neo_mesh_server(struct neo_mesh *mesh);
 struct neo_runtime *neo_mesh_runtime(struct neo_mesh *mesh);
 struct neo_metrics *neo_mesh_metrics(struct neo_mesh *mesh);
 const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh);
+/* Our name in the registry. */
+const char *neo_mesh_instance(const struct neo_mesh *mesh);
 const char *neo_mesh_state_dir(const struct neo_mesh *mesh);
 /* "127.0.0.1:43121"; NULL before neo_mesh_listen(). */
 const char *neo_mesh_address(const struct neo_mesh *mesh);
+
+/*
+ * The registry alone: what it hands out to others it also lives by. Compiles all of the documents or
+ * changes nothing. See neo_mesh_options.own_policy.
+ */
+NEO_MUST_CHECK enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh,
+                                                    const struct neo_document *documents, size_t n,
+                                                    struct neo_bytes simulated_root,
+                                                    struct neo_error *err);
+
+/* A trust is signed as this label (its NUL included) and the SHA-256 of its bytes. */
+#define NEO_TRUST_LABEL "neo-trust-v1"
 
 /* --- the join string -------------------------------------------------------------------------------- */
 

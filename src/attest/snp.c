@@ -99,7 +99,10 @@ static bool check_certificates(struct snp_case *c, struct ledger *ledger)
     enum snp_vek vek = snp_report_vek(&c->report);
     struct neo_error why;
 
-    c->hints.max = SNP_HINTS_MAX;
+    c->hints = (struct vendor_bundle){
+        .max = SNP_HINTS_MAX,
+        .known = {&c->trust->collateral, &c->trust->simulated},
+    };
     if (snp_hints_read(c->evidence->certificates, &c->hints, &why) != NEO_OK)
         return ledger_fail_as(ledger, CHECK_CERTIFICATES, NEO_ATTEST_FORMAT, "%s", why.message);
     c->leaf = choose_leaf(c);

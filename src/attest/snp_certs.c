@@ -45,7 +45,6 @@ static enum neo_code read_table(struct neo_bytes blob, struct table *ret, struct
 {
     struct cursor c = cursor_of(blob);
 
-    ret->n = 0;
     for (;;) {
         struct entry e = {.guid = cursor_take(&c, GUID_LEN)};
         e.offset = cursor_le(&c, 4);
@@ -102,7 +101,7 @@ static bool is_pem(struct neo_bytes text)
 static enum neo_code read_entries(struct neo_bytes blob, struct vendor_bundle *bundle,
                                   struct neo_error *err)
 {
-    struct table table;
+    struct table table = {.n = 0};
 
     NEO_TRY(read_table(blob, &table, err));
     NEO_TRY(check_bounds(&table, blob.len, err));

@@ -44,7 +44,9 @@ uint8_t *neo_buffer_reserve(struct neo_buffer *buffer, size_t more)
         buffer->failed = true;
         return NULL;
     }
-    if (buffer->len + more > buffer->cap && !grow(buffer, buffer->len + more)) {
+    /* Also for nothing at all: a place that is not NULL is the promise. */
+    if ((buffer->at == NULL || buffer->len + more > buffer->cap) &&
+        !grow(buffer, buffer->len + more)) {
         buffer->failed = true;
         return NULL;
     }

@@ -51,6 +51,15 @@ __attribute__((cold)) static bool refuse(struct printer *p, const struct neo_mes
     return false;
 }
 
+__attribute__((cold)) static bool out_of_memory(struct printer *p,
+                                                const struct neo_message_info *info)
+{
+    p->code =
+        neo_fail(p->err, NEO_RESOURCE_EXHAUSTED,
+                 "cannot write %s as JSON: it is too large, or memory is out", info->full_name);
+    return false;
+}
+
 static struct frame *push(struct printer *p, const struct neo_message_info *info,
                           const uint8_t *message)
 {
@@ -257,7 +266,7 @@ static const uint8_t *open_any(struct printer *p, const struct neo_message_info 
     void *message = neo_arena_calloc(&p->any, 1, inner->size);
 
     if (message == NULL) {
-        (void)refuse(p, info, "its messages are too large");
+        (void)out_of_memory(p, info);
         return NULL;
     }
     p->code = neo_proto_decode(inner, value, message, &p->any, p->err);
@@ -337,7 +346,7 @@ static bool put_value(struct printer *p, const struct neo_message_info *info,
         enum proto_wkt wkt = proto_wkt_of(held->message);
 
         if (inner == NULL)
-            return refuse(p, info, "out of memory");
+            return out_of_memory(p, info);
         return wkt == WKT_STRUCT || wkt == WKT_LIST ? push_repeated(p, held->message, inner)
                                                     : put_object(p, held->message, inner);
     }
@@ -354,7 +363,7 @@ static bool put_message(struct printer *p, const struct neo_message_info *info,
 {
     message = or_empty(p, info, message);
     if (message == NULL)
-        return refuse(p, info, "out of memory");
+        return out_of_memory(p, info);
 
     enum proto_wkt wkt = proto_wkt_of(info);
     switch (wkt) {

@@ -81,7 +81,7 @@ static struct neo_bytes without_leading_zeros(struct neo_bytes number)
     return number;
 }
 
-/* RFC 5280, 4.1: what precedes the extensions. */
+/* RFC 5280, 4.1: all but the extensions. */
 static enum neo_code read_outline(struct neo_cert *cert, const char *what, struct neo_error *err)
 {
     struct neo_cert_facts *f = &cert->facts;
@@ -99,7 +99,9 @@ static enum neo_code read_outline(struct neo_cert *cert, const char *what, struc
     f->not_after = take_time(&validity);
     (void)der_take(&tbs, DER_SEQUENCE); /* subject */
     f->spki = der_take(&tbs, DER_SEQUENCE).whole;
-    if (tbs.failed || serial.len == 0 || (serial.at[0] & 0x80) != 0)
+    (void)der_take(&whole, DER_SEQUENCE); /* signature algorithm */
+    (void)der_take_bits(&whole);
+    if (tbs.failed || !cursor_is_done(&whole) || serial.len == 0 || (serial.at[0] & 0x80) != 0)
         return malformed(what, "structure", err);
     if (!cursor_is_done(&validity))
         return malformed(what, "validity", err);
@@ -348,7 +350,9 @@ bool neo_cert_to_pem(const struct neo_cert *cert, struct neo_buffer *out)
     NEO_CLEANUP(openssl_bio_freep) BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
 
-    if (bio == NULL || PEM_write_bio_X509(bio, cert->x509) != 1) {
+    /* The bytes as they came: OpenSSL would write anew what it understood of them. */
+    if (bio == NULL || PEM_write_bio(bio, PEM_STRING_X509, "", cert->facts.der.at,
+                                     (long)cert->facts.der.len) <= 0) {
         ERR_clear_error();
         return false;
     }

@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdint.h>
 
 /*
  * As neo_fail(), with OpenSSL's last reason appended. When OpenSSL ran out of memory the code is
@@ -25,6 +26,10 @@
 NEO_PRINTF(4, 5)
 enum neo_code openssl_error_set(struct neo_error *err, enum neo_code code, const char *where,
                                 const char *format, ...);
+
+/* Some of OpenSSL's macros cast const away from what they only read; an integer has none to lose.
+ */
+#define OPENSSL_TEXT(text) ((uintptr_t)(text))
 
 /* For NEO_CLEANUP. */
 void openssl_bio_freep(BIO **bio);

@@ -363,19 +363,6 @@ bool neo_trust_is_revoked(const struct neo_trust *trust, const struct neo_cert *
     return false;
 }
 
-bool neo_trust_stands(const struct neo_trust *trust, const struct neo_cert *leaf)
-{
-    const struct domain *domain = map_get(&trust->by_name, leaf->facts.id.trust_domain);
-    const struct neo_cert *root = leaf;
-
-    while (root->issued_by != NULL)
-        root = root->issued_by;
-    for (size_t i = 0; domain != NULL && i < domain->n; i++)
-        if (neo_bytes_equal(domain->roots[i]->facts.der, root->facts.der))
-            return !neo_trust_is_revoked(trust, leaf);
-    return false;
-}
-
 static enum neo_code check_revocation(const struct neo_trust *trust, const struct neo_cert *leaf,
                                       struct neo_error *err)
 {
@@ -436,9 +423,18 @@ enum neo_code neo_trust_verify(const struct neo_trust *trust, const struct neo_b
 
 /* --- later on ------------------------------------------------------------------------------ */
 
-static bool still_has_root(const struct neo_trust *trust, const struct neo_cert *leaf,
-                           const struct neo_cert *root)
+/* The end of the path that `leaf` was verified by; itself when it never was. */
+static const struct neo_cert *root_of(const struct neo_cert *leaf)
 {
+    while (leaf->issued_by != NULL)
+        leaf = leaf->issued_by;
+    return leaf;
+}
+
+static bool still_has_root(const struct neo_trust *trust, const struct neo_cert *leaf)
+{
+    const struct neo_cert *root = root_of(leaf);
+
     if (trust->is_pinned)
         return is_pinned_root(trust, root);
 
@@ -450,17 +446,18 @@ static bool still_has_root(const struct neo_trust *trust, const struct neo_cert 
     return false;
 }
 
+bool neo_trust_stands(const struct neo_trust *trust, const struct neo_cert *leaf)
+{
+    return still_has_root(trust, leaf) && !neo_trust_is_revoked(trust, leaf);
+}
+
 enum neo_code neo_trust_recheck(const struct neo_trust *trust, const struct neo_cert *leaf,
                                 int64_t now, struct neo_error *err)
 {
-    const struct neo_cert *root = leaf;
-
-    for (const struct neo_cert *c = leaf; c != NULL; c = c->issued_by) {
+    for (const struct neo_cert *c = leaf; c != NULL; c = c->issued_by)
         NEO_TRY(cert_check_time(c, now, err));
-        root = c;
-    }
     NEO_TRY(check_revocation(trust, leaf, err));
-    if (!still_has_root(trust, leaf, root))
+    if (!still_has_root(trust, leaf))
         return neo_fail(err, NEO_UNAUTHENTICATED,
                         "peer \"%.60s\": its root is not trusted any more", leaf->facts.subject);
     return NEO_OK;

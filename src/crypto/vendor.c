@@ -20,11 +20,13 @@
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
+#include <stdatomic.h>
 #include <time.h>
 
 enum { DER_MAX = 16 << 10, DER_ELEMENTS = 1024, CRL_MAX = 1 << 20, CRL_ELEMENTS = 1 << 16 };
 
 struct vendor_cert {
+    _Atomic unsigned refs;
     X509 *x509;
     EVP_PKEY *key; /* the x509's own */
     uint8_t *der;
@@ -100,28 +102,29 @@ static bool read_facts(struct vendor_cert *cert, struct neo_bytes der)
            read_time(X509_get0_notAfter(x509), &facts->not_after);
 }
 
-static void cert_free(struct vendor_cert *cert)
+static void cert_unref(struct vendor_cert *cert)
 {
-    if (cert == NULL)
+    if (cert == NULL || atomic_fetch_sub_explicit(&cert->refs, 1, memory_order_acq_rel) != 1)
         return;
     X509_free(cert->x509);
     OPENSSL_free(cert->der);
     neo_free(cert);
 }
 
-static void cert_freep(struct vendor_cert **cert)
+static void cert_unrefp(struct vendor_cert **cert)
 {
-    cert_free(*cert);
+    cert_unref(*cert);
 }
 
 static enum neo_code cert_from_der(struct neo_bytes der, const char *what, struct vendor_cert **ret,
                                    struct neo_error *err)
 {
-    NEO_CLEANUP(cert_freep) struct vendor_cert *cert = neo_alloc(sizeof(*cert));
+    NEO_CLEANUP(cert_unrefp) struct vendor_cert *cert = neo_alloc(sizeof(*cert));
     const uint8_t *at = der.at;
 
     if (cert == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    atomic_init(&cert->refs, 1);
     if (der.len > DER_MAX || !der_is_strict(der, DER_ELEMENTS))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: a certificate that is not strict DER",
                         what);
@@ -231,12 +234,30 @@ static enum neo_code has_room(const struct vendor_bundle *bundle, const char *wh
                     bundle->max);
 }
 
+static struct vendor_cert *find_known(const struct vendor_bundle *bundle, struct neo_bytes der)
+{
+    for (size_t b = 0; b < NEO_COUNT(bundle->known); b++) {
+        for (size_t i = 0; bundle->known[b] != NULL && i < bundle->known[b]->n_certs; i++) {
+            struct vendor_cert *cert = bundle->known[b]->certs[i];
+            if (neo_bytes_equal(cert->facts.der, der))
+                return cert;
+        }
+    }
+    return NULL;
+}
+
 static enum neo_code add_cert(struct vendor_bundle *bundle, struct neo_bytes der, const char *what,
                               struct neo_error *err)
 {
     NEO_TRY(has_room(bundle, what, err));
     if (!grow(&bundle->certs, bundle->n_certs))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    struct vendor_cert *known = find_known(bundle, der);
+    if (known != NULL) {
+        atomic_fetch_add_explicit(&known->refs, 1, memory_order_relaxed);
+        bundle->certs[bundle->n_certs++] = known;
+        return NEO_OK;
+    }
     NEO_TRY(cert_from_der(der, what, &bundle->certs[bundle->n_certs], err));
     bundle->n_certs++;
     return NEO_OK;
@@ -311,12 +332,15 @@ enum neo_code vendor_bundle_read(struct vendor_bundle *bundle, struct neo_bytes 
 void vendor_bundle_fini(struct vendor_bundle *bundle)
 {
     for (size_t i = 0; i < bundle->n_certs; i++)
-        cert_free(bundle->certs[i]);
+        cert_unref(bundle->certs[i]);
     for (size_t i = 0; i < bundle->n_crls; i++)
         crl_free(bundle->crls[i]);
     neo_free(bundle->certs);
     neo_free(bundle->crls);
-    *bundle = (struct vendor_bundle){.max = bundle->max};
+    bundle->certs = NULL;
+    bundle->crls = NULL;
+    bundle->n_certs = 0;
+    bundle->n_crls = 0;
 }
 
 /* --- the path --------------------------------------------------------------------------------- */

@@ -40,13 +40,18 @@ bool vendor_cert_extension(const struct vendor_cert *cert, struct neo_bytes oid,
 
 /* --- bundles ---------------------------------------------------------------------------------- */
 
-/* Certificates and revocation lists, in the order in which they were read. {.max = n} is empty. */
+/*
+ * Certificates and revocation lists, in the order in which they were read. {.max = n} is empty.
+ * Parsing a certificate costs OpenSSL as much as checking two signatures, so one that a bundle in
+ * `known` holds, to the last byte, is shared instead.
+ */
 struct vendor_bundle {
     struct vendor_cert **certs;
     size_t n_certs;
     struct vendor_crl **crls;
     size_t n_crls;
     size_t max; /* of both together */
+    const struct vendor_bundle *known[2];
 };
 
 /*

@@ -68,8 +68,7 @@ static void set_defaults(struct h2_limits *l)
 #undef DEFAULT
 }
 
-/* --- failure ------------------------------------------------------------------------------------
- */
+/* --- failure ---------------------------------------------------------------------------------- */
 
 static void put_be(uint8_t *at, uint32_t value, size_t width)
 {
@@ -146,8 +145,7 @@ static enum neo_code report(const struct h2 *h2, struct neo_error *err)
     return h2->error.code;
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void free_options(nghttp2_option **options)
 {
@@ -220,6 +218,7 @@ enum neo_code h2_new(const struct h2_options *options, neo_nsec now, struct h2 *
     h2->limits = options->limits;
     h2->now = now;
     h2->peer_streams = PEER_STREAMS_BEFORE_SETTINGS;
+    h2->peer_headers = LARGEST_HEADERS;
     set_defaults(&h2->limits);
     h2_guard_init(&h2->guard, h2->server, &h2->limits, now);
     h2_heap_init(&h2->heap);
@@ -254,11 +253,11 @@ void *h2_owner(const struct h2 *h2)
     return h2->owner;
 }
 
-/* --- bytes --------------------------------------------------------------------------------------
- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nsec now, struct neo_error *err)
 {
+    assert(!h2->inside);
     h2->now = now;
     if (h2->error.code != NEO_OK || in.len == 0)
         return report(h2, err);
@@ -266,7 +265,9 @@ enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nsec now, struct n
         h2_stop(h2);
         return report(h2, err);
     }
+    h2->inside = true;
     shim_ssize n = shim_mem_recv(h2->session, in.at, in.len);
+    h2->inside = false;
     if (n < 0)
         h2_check(h2, (int)n);
     else if (!h2_guard_settle(&h2->guard, now))
@@ -300,6 +301,8 @@ static void drain(struct h2 *h2)
 enum neo_code h2_pull(struct h2 *h2, size_t max, neo_nsec now, struct neo_buffer *out,
                       struct neo_error *err)
 {
+    assert(!h2->inside);
+    h2->inside = true;
     h2->now = now;
     h2->out = out;
     h2->out_most = max < SIZE_MAX - out->len ? out->len + max : SIZE_MAX;
@@ -313,6 +316,7 @@ enum neo_code h2_pull(struct h2 *h2, size_t max, neo_nsec now, struct neo_buffer
         h2->farewell_len = 0;
     }
     h2->out = NULL;
+    h2->inside = false;
     return report(h2, err);
 }
 
@@ -332,13 +336,11 @@ bool h2_is_finished(const struct h2 *h2)
            nghttp2_session_want_write(h2->session) == 0;
 }
 
-/* --- questions ----------------------------------------------------------------------------------
- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 struct h2_stream *h2_stalled(const struct h2 *h2, neo_nsec since)
 {
-    list_each(link, &h2->live)
-    {
+    list_each (link, &h2->live) {
         struct stream *s = neo_owner(link, struct stream, link);
         if (s->queue.len > s->sent && s->moved_at < since && !s->reset)
             return &s->pub;
@@ -350,8 +352,10 @@ size_t h2_memory(const struct h2 *h2)
 {
     size_t total = sizeof(*h2) + h2->heap.held;
 
-    list_each(link, &h2->live) total += h2_stream_memory(neo_owner(link, struct stream, link));
-    list_each(link, &h2->pool) total += h2_stream_memory(neo_owner(link, struct stream, link));
+    list_each (link, &h2->live)
+        total += h2_stream_memory(neo_owner(link, struct stream, link));
+    list_each (link, &h2->pool)
+        total += h2_stream_memory(neo_owner(link, struct stream, link));
     return total;
 }
 

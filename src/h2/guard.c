@@ -22,10 +22,10 @@ enum {
     FRAME_HEAD = 9,
     MOST_CONTINUATIONS = 8,
     SETTINGS_COST = 10,
-    LATE_HEADERS_COST = 5, /* they are still decoded */
-    LATE_FRAMES_PER_RESET = 200,
+    LATE_HEADERS_COST = 5,        /* they are still decoded */
+    LATE_FRAMES_PER_RESET = 4096, /* a window full of small messages */
     LATE_FRAMES_PER_GOAWAY = 1000,
-    MOST_LATE_CREDIT = 20000,
+    MOST_LATE_CREDIT = 100000,
     WINDOW_UPDATES_PER_DATA = 10,
     MOST_WINDOW_CREDIT = 100000,
     MOST_PING_CREDIT = 1000,
@@ -313,11 +313,14 @@ void h2_guard_sent_headers(struct h2_guard *g)
     forgive_pings(g);
 }
 
-void h2_guard_sent_reset(struct h2_guard *g, bool own_choice)
+void h2_guard_chose_reset(struct h2_guard *g)
+{
+    add_credit(&g->late_credit, LATE_FRAMES_PER_RESET, MOST_LATE_CREDIT);
+}
+
+void h2_guard_sent_reset(struct h2_guard *g)
 {
     g->counters.resets_sent++;
-    if (own_choice)
-        add_credit(&g->late_credit, LATE_FRAMES_PER_RESET, MOST_LATE_CREDIT);
 }
 
 void h2_guard_sent_goaway(struct h2_guard *g)

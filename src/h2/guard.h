@@ -111,10 +111,11 @@ bool h2_guard_blame(struct h2_guard *g, neo_nsec now);
 /* A header block was refused for its size. */
 bool h2_guard_header_refusal(struct h2_guard *g, neo_nsec now);
 
-/* What we sent earns the peer patience. */
+/* What we send earns the peer patience; so does a reset that is our own choice, once we make it. */
+void h2_guard_chose_reset(struct h2_guard *g);
 void h2_guard_sent_data(struct h2_guard *g);
 void h2_guard_sent_headers(struct h2_guard *g);
-void h2_guard_sent_reset(struct h2_guard *g, bool own_choice);
+void h2_guard_sent_reset(struct h2_guard *g);
 void h2_guard_sent_goaway(struct h2_guard *g);
 
 const char *h2_attack_debug(enum h2_attack attack);

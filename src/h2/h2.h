@@ -113,7 +113,7 @@ struct h2_limits {
     uint32_t glitches_per_second;
     uint32_t stream_queue; /* bytes queued to send per stream before h2_send() says full: 64 KiB */
     uint32_t connection_queue;   /* as stream_queue, over all streams: 256 KiB */
-    uint32_t connection_headers; /* header bytes kept for all open streams: 512 KiB */
+    uint32_t connection_headers; /* arena blocks taken for headers, all streams: 256 KiB */
     neo_nsec ping_spacing;       /* server: between PINGs while no call is open: 10 s */
     size_t arena_budget;         /* of one stream's arena: 32 MiB */
     bool unguarded;              /* negative control of the attack tests: counts, but never stops */
@@ -143,8 +143,7 @@ bool h2_wants_write(const struct h2 *h2);
 /* Both sides are done: close the connection. */
 bool h2_is_finished(const struct h2 *h2);
 
-/* --- sending; all of it is queued, copied where not said otherwise ------------------------------
- */
+/* --- sending; all of it is queued, copied where not said otherwise ---------------------------- */
 
 /*
  * Client: opens a stream. UNAVAILABLE after GOAWAY or when ids are spent; RESOURCE_EXHAUSTED when
@@ -155,7 +154,10 @@ NEO_MUST_CHECK enum neo_code h2_request(struct h2 *h2, struct neo_bytes path,
                                         struct neo_bytes authority, const struct h2_header *headers,
                                         size_t n, void *user, struct h2_stream **ret,
                                         struct neo_error *err);
-/* Server: response headers, once. With `end` this is a Trailers-Only answer. */
+/*
+ * Server: response headers, once. With `end` this is a Trailers-Only answer. RESOURCE_EXHAUSTED
+ * when they are more than the peer takes; nothing was sent then, and a shorter answer may be tried.
+ */
 NEO_MUST_CHECK enum neo_code h2_respond(struct h2 *h2, struct h2_stream *s, int status,
                                         const struct h2_header *headers, size_t n, bool end,
                                         struct neo_error *err);
@@ -164,9 +166,12 @@ NEO_MUST_CHECK enum neo_code h2_respond(struct h2 *h2, struct h2_stream *s, int 
  * sender should wait for `writable`. Always accepts.
  */
 bool h2_send(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes);
-/* Room for `len` body bytes in the queue, to be filled in place before the next call into h2. */
+/*
+ * Room for `len` body bytes in the queue, to be filled in place before the next call into h2. NULL
+ * when the stream is ending, is being reset, or is reset now because memory is out.
+ */
 uint8_t *h2_send_reserve(struct h2 *h2, struct h2_stream *s, size_t len);
-/* Server: the trailers, after all data queued before. */
+/* Server: the trailers, after all data queued before. INVALID_ARGUMENT as above. */
 NEO_MUST_CHECK enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *s,
                                               const struct h2_header *headers, size_t n,
                                               struct neo_error *err);
@@ -194,8 +199,8 @@ void h2_ping(struct h2 *h2, const uint8_t opaque[static 8]);
 struct h2_stream *h2_stalled(const struct h2 *h2, neo_nsec since);
 
 /*
- * From inside `closed`: the arena of `s`, and all that lives in it, stays until h2_kept_free(), even
- * beyond h2_free(). For an owner that is not done with the call. Never NULL.
+ * From inside `closed`: the arena of `s`, and all that lives in it, stays until h2_kept_free(),
+ * even beyond h2_free(). For an owner that is not done with the call. Never NULL.
  */
 struct h2_kept;
 struct h2_kept *h2_keep(struct h2_stream *s);

@@ -18,8 +18,7 @@ enum {
 
 #define PREMATURE NEO_NSEC_PER_SEC
 
-/* --- refusals, all static -----------------------------------------------------------------------
- */
+/* --- refusals, all static --------------------------------------------------------------------- */
 
 #define NV(name, value)                                                                            \
     {                                                                                              \
@@ -65,8 +64,7 @@ static int refuse_path(struct h2 *h2, struct stream *s)
     return h2_answer(h2, s, headers, NEO_COUNT(headers));
 }
 
-/* --- header blocks ------------------------------------------------------------------------------
- */
+/* --- header blocks ---------------------------------------------------------------------------- */
 
 static void begin_block(struct h2 *h2, struct stream *s, bool trailers)
 {
@@ -289,8 +287,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-/* --- messages -----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 /* Compares with the last one found valid before it asks the grammar. */
 static bool is_known_or_valid(struct neo_bytes text, bool (*is_valid)(struct neo_bytes),
@@ -423,8 +420,7 @@ static int data_received(struct h2 *h2, const nghttp2_frame *frame)
     return h2_verdict(h2, true);
 }
 
-/* --- the other frames ---------------------------------------------------------------------------
- */
+/* --- the other frames ------------------------------------------------------------------------- */
 
 static int reset_received(struct h2 *h2, const nghttp2_frame *frame)
 {
@@ -442,6 +438,10 @@ static int settings_received(struct h2 *h2, const nghttp2_frame *frame)
         return 0;
     h2->peer_streams =
         nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    h2->peer_headers =
+        nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+    if (h2->peer_headers > LARGEST_HEADERS)
+        h2->peer_headers = LARGEST_HEADERS;
     if (!h2->ready) {
         h2->ready = true;
         if (h2->events->ready != NULL)

@@ -20,6 +20,7 @@ enum {
     TURN = 32 * 1024,
     SHARE_WHEN_FULL = 512, /* what a stream may queue while all together queue too much */
     FEW_HEADERS = 32,
+    FIELD_OVERHEAD = 32,
     CREDIT_SHARE = 8, /* credit is told when it is this part of the window */
 };
 
@@ -41,8 +42,7 @@ static nghttp2_nv nv_static(struct neo_bytes name, struct neo_bytes value)
                         NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
-/* --- the queue of a stream ----------------------------------------------------------------------
- */
+/* --- the queue of a stream -------------------------------------------------------------------- */
 
 static size_t waiting(const struct stream *s)
 {
@@ -121,8 +121,7 @@ size_t h2_queued_in_all(const struct h2 *h2)
     return h2->queued;
 }
 
-/* --- nghttp2 wants frames -----------------------------------------------------------------------
- */
+/* --- nghttp2 wants frames --------------------------------------------------------------------- */
 
 /* The last of the queue is being taken: END_STREAM goes with it, or the trailers follow it. */
 static int finish(struct h2 *h2, struct stream *s, uint32_t *flags)
@@ -247,10 +246,9 @@ static void end_early(struct h2 *h2, const nghttp2_frame *frame)
 static int reset_sent(struct h2 *h2, const nghttp2_frame *frame)
 {
     struct stream *s = h2_stream_find(h2, frame->hd.stream_id);
-    bool own_choice = s != NULL && s->reset;
 
-    h2_guard_sent_reset(&h2->guard, own_choice);
-    if (own_choice)
+    h2_guard_sent_reset(&h2->guard);
+    if (s != NULL && s->reset)
         return 0;
     return h2_verdict(h2, h2_guard_blame(&h2->guard, h2->now));
 }
@@ -304,8 +302,7 @@ void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 }
 
-/* --- messages -----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static enum neo_code dead(const struct h2 *h2, struct neo_error *err)
 {
@@ -333,6 +330,21 @@ static void nv_fill(nghttp2_nv *at, const struct h2_header *headers, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         at[i] = nv_of(headers[i].name, headers[i].value);
+}
+
+/* Checked here, because nghttp2 would send what the peer refuses, or nothing at all. */
+static enum neo_code fits(const struct h2 *h2, const struct h2_header *headers, size_t n,
+                          size_t others, struct neo_error *err)
+{
+    size_t total = others;
+
+    for (size_t i = 0; i < n; i++)
+        total += headers[i].name.len + headers[i].value.len + FIELD_OVERHEAD;
+    if (total <= h2->peer_headers)
+        return NEO_OK;
+    return neo_fail(err, NEO_INVALID_ARGUMENT,
+                    "%zu bytes of headers are too many: the peer takes %u", total,
+                    h2->peer_headers);
 }
 
 static nghttp2_nv nv_status(int status, char digits[static 3])
@@ -373,6 +385,7 @@ enum neo_code h2_respond(struct h2 *h2, struct h2_stream *pub, int status,
     if (!h2->server || s->responded)
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "stream %d cannot be answered: only a server may, and once", pub->id);
+    NEO_TRY(fits(h2, headers, n, 42, err)); /* :status takes 42 */
     nghttp2_nv *all = nv_room(s, few, n + 1);
     if (all == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the call's memory is spent: %zu headers", n);
@@ -414,6 +427,7 @@ enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *pub,
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "stream %d cannot send trailers: they come after the headers, and once",
                         pub->id);
+    NEO_TRY(fits(h2, headers, n, 0, err));
     nghttp2_nv *all = copy_headers(s, headers, n);
     if (all == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the call's memory is spent: %zu trailers", n);
@@ -472,6 +486,7 @@ enum neo_code h2_request(struct h2 *h2, struct neo_bytes path, struct neo_bytes 
 {
     assert(!h2->server);
     NEO_TRY(may_request(h2, err));
+    NEO_TRY(fits(h2, headers, n, 200 + path.len + authority.len, err)); /* the pseudo-headers */
 
     struct stream *s = h2_stream_open(h2, 0);
     if (s == NULL)
@@ -489,8 +504,7 @@ enum neo_code h2_request(struct h2 *h2, struct neo_bytes path, struct neo_bytes 
     return NEO_OK;
 }
 
-/* --- flow control -------------------------------------------------------------------------------
- */
+/* --- flow control ----------------------------------------------------------------------------- */
 
 static void flush_stream(struct h2 *h2, struct stream *s)
 {
@@ -529,8 +543,7 @@ void h2_consume(struct h2 *h2, struct h2_stream *pub, size_t n)
         flush_stream(h2, s);
 }
 
-/* --- endings ------------------------------------------------------------------------------------
- */
+/* --- endings ---------------------------------------------------------------------------------- */
 
 void h2_reset(struct h2 *h2, struct h2_stream *pub, uint32_t h2_error, bool blame_peer)
 {
@@ -540,6 +553,7 @@ void h2_reset(struct h2 *h2, struct h2_stream *pub, uint32_t h2_error, bool blam
         return;
     s->reset = true;
     h2_check(h2, nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, pub->id, h2_error));
+    h2_guard_chose_reset(&h2->guard);
     if (blame_peer && !h2_guard_blame(&h2->guard, h2->now))
         h2_stop(h2);
 }

@@ -20,7 +20,8 @@
 #include "h2/nghttp2_shim.h"
 
 enum {
-    STREAM_FIRST_BLOCK = 4096, /* of its arena: most calls need no other */
+    STREAM_FIRST_BLOCK = 4096,   /* of its arena: most calls need no other */
+    LARGEST_HEADERS = 60 * 1024, /* to send: nghttp2 drops what is over 64 KiB without a word */
     LARGEST_PATH = 1 + 128 + 1 + 64,
     LARGEST_AUTHORITY = 255,
 };
@@ -106,6 +107,8 @@ struct h2 {
     uint32_t own_goaways;  /* with an error, by the owner's wish, not yet sent */
     uint32_t pings;        /* ours, unanswered */
     uint32_t peer_streams; /* how many the peer lets us open */
+    uint32_t peer_headers; /* bytes of a header list that it takes */
+    bool inside;           /* nghttp2 is at work: an owner may not come in again */
 
     struct neo_error error; /* set once; then the engine is dead */
     uint8_t farewell[64];   /* its last GOAWAY */
@@ -125,8 +128,7 @@ static inline struct stream *stream_of(struct h2_stream *pub)
     return neo_owner(pub, struct stream, pub);
 }
 
-/* --- engine.c -----------------------------------------------------------------------------------
- */
+/* --- engine.c --------------------------------------------------------------------------------- */
 
 /* Kills the engine: `error` for the owner, a GOAWAY with `debug` for the peer unless it is NULL. */
 void h2_fail(struct h2 *h2, enum neo_code code, uint32_t h2_error, const char *debug,
@@ -138,8 +140,7 @@ int h2_verdict(struct h2 *h2, bool welcome);
 /* Kills the engine when nghttp2 reports one of its fatal errors. */
 void h2_check(struct h2 *h2, int result);
 
-/* --- stream.c -----------------------------------------------------------------------------------
- */
+/* --- stream.c --------------------------------------------------------------------------------- */
 
 /* NULL when out of memory. */
 struct stream *h2_stream_open(struct h2 *h2, int32_t id);
@@ -151,8 +152,7 @@ struct stream *h2_stream_find(struct h2 *h2, int32_t id);
 size_t h2_stream_memory(const struct stream *s);
 void h2_pool_trim(struct h2 *h2);
 
-/* --- receive.c, send.c --------------------------------------------------------------------------
- */
+/* --- receive.c, send.c ------------------------------------------------------------------------ */
 
 void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);

@@ -2,8 +2,9 @@
 /*
  * io/address.h - addresses between text and bytes.
  *
- * The grammar is strict: one way to write each address, nothing is guessed or
- * normalised. The simulated twin reads addresses with the same code.
+ * The grammar is strict and nothing is guessed: one way to write each address, but
+ * for IPv6, which is read in all its spellings and written in the canonical one.
+ * The simulated twin reads addresses with the same code.
  */
 #ifndef NEO_IO_ADDRESS_H
 #define NEO_IO_ADDRESS_H

@@ -7,9 +7,9 @@
  * never.
  */
 #include "io/loop.h"
+#include "io/thread.h"
 
 #include <assert.h>
-#include <signal.h>
 
 enum { POOL_MAX = 4 };
 
@@ -67,21 +67,14 @@ static void *work_for_ever(void *unused)
     return unused;
 }
 
-/* Signals are for the program's threads: one that runs a handler here would surprise the work. */
 static bool start_thread(void)
 {
-    sigset_t every, before;
     pthread_t thread;
 
-    (void)sigfillset(&every);
-    (void)pthread_sigmask(SIG_BLOCK, &every, &before);
-    bool started = pthread_create(&thread, NULL, work_for_ever, NULL) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started) {
-        (void)pthread_setname_np(thread, "neo-pool");
-        (void)pthread_detach(thread);
-    }
-    return started;
+    if (thread_start("neo-pool", work_for_ever, NULL, &thread, NULL) != NEO_OK)
+        return false;
+    (void)pthread_detach(thread);
+    return true;
 }
 
 static void enqueue(struct neo_job *job)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/loop.h"
+#include "io/thread.h"
 
 #include <neo/memory.h>
 #include <neo/runtime.h>
@@ -36,18 +37,6 @@ static void *work(void *self)
     return NULL;
 }
 
-/* Those that a thread earns itself must stay open; the others are for the main thread. */
-static void block_signals(sigset_t *ret_before)
-{
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
-    sigset_t blocked;
-
-    (void)sigfillset(&blocked);
-    for (size_t i = 0; i < NEO_COUNT(own); i++)
-        (void)sigdelset(&blocked, own[i]);
-    (void)pthread_sigmask(SIG_BLOCK, &blocked, ret_before);
-}
-
 /* A log that is written to a closed pipe must not end the program. Sockets never raise it. */
 static void ignore_sigpipe(void)
 {
@@ -62,19 +51,13 @@ static void ignore_sigpipe(void)
 static enum neo_code start_worker(struct neo_runtime *runtime, unsigned i, struct neo_error *err)
 {
     struct worker *w = &runtime->workers[i];
-    sigset_t before;
     char name[16];
 
     w->runtime = runtime;
     NEO_TRY(neo_loop_new(&w->loop, err));
-    block_signals(&before);
-    int number = pthread_create(&w->thread, NULL, work, w);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (number != 0)
-        return loop_fail_uv(err, -number, "cannot start worker %u", i);
-    runtime->started++;
     (void)snprintf(name, sizeof(name), "neo-w%u", i);
-    (void)pthread_setname_np(w->thread, name);
+    NEO_TRY(thread_start(name, work, w, &w->thread, err));
+    runtime->started++;
     return NEO_OK;
 }
 

@@ -22,8 +22,9 @@ enum {
 /* Returns the length of the body of `record`. */
 size_t audit_put_body(const struct neo_audit_record *record, char out[static AUDIT_BODY_MAX]);
 
-/* A body that tells of `n` records that could not be kept. */
-size_t audit_put_loss(int64_t wall_nsec, uint64_t n, char out[static AUDIT_BODY_MAX]);
+/* A body of its time and one number: what the writer has to say about the trail itself. */
+size_t audit_put_note(int64_t wall_nsec, const char *name, uint64_t n,
+                      char out[static AUDIT_BODY_MAX]);
 
 /* Appends the body as the next line of the chain; false, and nothing changed, when `out` is full.
  */

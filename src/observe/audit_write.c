@@ -174,11 +174,14 @@ size_t audit_put_body(const struct neo_audit_record *r, char out[static AUDIT_BO
     return (size_t)(at - out);
 }
 
-size_t audit_put_loss(int64_t wall_nsec, uint64_t n, char out[static AUDIT_BODY_MAX])
+size_t audit_put_note(int64_t wall_nsec, const char *name, uint64_t n,
+                      char out[static AUDIT_BODY_MAX])
 {
     char *at = put_time(out, wall_nsec);
 
-    at = put(at, ",\"lost\":");
+    at = put(at, ",\"");
+    at = put(at, name);
+    at = put(at, "\":");
     at = put_number(at, n, 1);
     return (size_t)(at - out);
 }

@@ -96,8 +96,7 @@ static void free_family(struct neo_family *f)
     if (f == NULL)
         return;
     list_remove(&f->other.in_family); /* it is a part of the family */
-    list_each(node, &f->series)
-    {
+    list_each (node, &f->series) {
         free_series(neo_owner(node, struct metrics_series, in_family));
     }
     map_fini(&f->by_labels);
@@ -113,8 +112,7 @@ void neo_metrics_free(struct neo_metrics *metrics)
 {
     if (metrics == NULL)
         return;
-    list_each(node, &metrics->families)
-    {
+    list_each (node, &metrics->families) {
         free_family(neo_owner(node, struct neo_family, in_metrics));
     }
     for (struct metrics_slab *s = metrics->slabs; s != NULL;) {
@@ -210,8 +208,7 @@ static bool fill_family(struct neo_family *f, const char *name, const char *help
 
 static struct neo_family *find_family(const struct neo_metrics *m, const char *name)
 {
-    list_each(node, &m->families)
-    {
+    list_each (node, &m->families) {
         struct neo_family *f = neo_owner(node, struct neo_family, in_metrics);
         if (strcmp(f->name, name) == 0)
             return f;

@@ -75,8 +75,7 @@ static void put_family(const struct neo_family *f, struct neo_buffer *out)
     if (list_is_empty(&f->series))
         return;
     put_help(f, out);
-    list_each(node, &f->series)
-    {
+    list_each (node, &f->series) {
         const struct metrics_series *s = neo_owner(node, struct metrics_series, in_family);
         if (f->kind == NEO_HISTOGRAM)
             put_histogram(f, s, out);
@@ -88,8 +87,7 @@ static void put_family(const struct neo_family *f, struct neo_buffer *out)
 bool neo_metrics_print(struct neo_metrics *metrics, struct neo_buffer *out)
 {
     (void)pthread_mutex_lock(&metrics->lock);
-    list_each(node, &metrics->families)
-    {
+    list_each (node, &metrics->families) {
         put_family(neo_owner(node, struct neo_family, in_metrics), out);
     }
     (void)pthread_mutex_unlock(&metrics->lock);

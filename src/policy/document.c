@@ -149,20 +149,6 @@ static bool is_metadata_key(struct neo_bytes key)
     return !(key.len >= 4 && neo_bytes_is(neo_bytes_from(key, key.len - 4), "-bin"));
 }
 
-static enum neo_code check_metadata(const void *value, struct neo_error *err)
-{
-    const struct neo_yaml_list *list = value;
-    const struct metadata *entries = list->at;
-
-    for (size_t i = 0; i < list->len; i++)
-        if (!is_metadata_key(entries[i].key))
-            return neo_fail(err, NEO_INVALID_ARGUMENT,
-                            "\"%.*s\" is no metadata key to decide by; write a-z 0-9 - _ . and "
-                            "not -bin",
-                            NEO_FMT(entries[i].key));
-    return check_some(value, err);
-}
-
 /* clang-format off */
 #define TEXT(type, member, ...) \
     {.key = #member, .kind = NEO_YAML_TEXT, .offset = offsetof(struct type, member), __VA_ARGS__}
@@ -188,7 +174,7 @@ static const struct neo_yaml_field when_fields[] = {
      .place = offsetof(struct when, attested_place) + 1},
     TEXT(when, hours, .check = check_hours),
     {.key = "metadata", .kind = NEO_YAML_MAP, .offset = offsetof(struct when, metadata),
-     .size = sizeof(struct metadata), .element = &values_row, .check = check_metadata},
+     .size = sizeof(struct metadata), .element = &values_row, .check = check_some},
     LIST(when, "on_behalf_of", on_behalf_of, struct neo_bytes, name_row, .check = check_some),
     {0},
 };
@@ -234,6 +220,25 @@ static const struct neo_yaml_field document_fields[] = {
 };
 /* clang-format on */
 
+static enum neo_code check_metadata(const struct when *when, bool denies, struct neo_error *err)
+{
+    const struct metadata *entries = when->metadata.at;
+
+    for (size_t i = 0; i < when->metadata.len; i++) {
+        if (!is_metadata_key(entries[i].key))
+            return neo_fail_at(err, NEO_INVALID_ARGUMENT, entries[i].place,
+                               "\"%.*s\" is no metadata key to decide by; write a-z 0-9 - _ . "
+                               "and not -bin",
+                               NEO_FMT(entries[i].key));
+        /* The caller writes its metadata, and would simply write something else. */
+        if (denies)
+            return neo_fail_at(err, NEO_INVALID_ARGUMENT, entries[i].place,
+                               "a denial by metadata can be dodged by the caller; allow by "
+                               "metadata instead");
+    }
+    return NEO_OK;
+}
+
 static enum neo_code finish_rule(struct rule *rule, bool denies, struct neo_error *err)
 {
     struct when *when = &rule->when;
@@ -250,13 +255,7 @@ static enum neo_code finish_rule(struct rule *rule, bool denies, struct neo_erro
                                     "\"attested: false\" or remove it"
                                   : "an allowance to unattested callers only protects nothing; "
                                     "write \"attested: true\" or remove it");
-    /* The caller writes its metadata, and would simply write something else. */
-    if (denies && when->metadata.len > 0)
-        return neo_fail_at(err, NEO_INVALID_ARGUMENT,
-                           ((const struct metadata *)when->metadata.at)->place,
-                           "a denial by metadata can be dodged by the caller; allow by metadata "
-                           "instead");
-    return NEO_OK;
+    return check_metadata(when, denies, err);
 }
 
 static enum neo_code finish_rules(struct documents *all, const struct document *d,

@@ -75,33 +75,6 @@ static enum neo_code check_rate(const void *value, struct neo_error *err)
                                  "in the policy");
 }
 
-static enum neo_code check_callers(const void *value, struct neo_error *err)
-{
-    const struct neo_yaml_list *list = value;
-    const struct entry *entries = list->at;
-
-    for (size_t i = 0; i < list->len; i++)
-        if (!neo_is_service_name(entries[i].key))
-            return neo_fail(err, NEO_INVALID_ARGUMENT,
-                            "\"%.*s\" is no service; write 1 to 63 of a-z 0-9 -",
-                            NEO_FMT(entries[i].key));
-    return NEO_OK;
-}
-
-static enum neo_code check_methods(const void *value, struct neo_error *err)
-{
-    const struct neo_yaml_list *list = value;
-    const struct entry *entries = list->at;
-    struct pattern p;
-
-    for (size_t i = 0; i < list->len; i++)
-        if (!pattern_parse(entries[i].key, &p) || p.is_prefix)
-            return neo_fail(err, NEO_INVALID_ARGUMENT,
-                            "\"%.*s\" is no method; write Method or package.Service/Method",
-                            NEO_FMT(entries[i].key));
-    return NEO_OK;
-}
-
 /* clang-format off */
 static const struct neo_yaml_field rate_fields[] = {
     {.key = "requests_per_second", .kind = NEO_YAML_U32, .required = true,
@@ -117,9 +90,9 @@ static const struct neo_yaml_field section_fields[] = {
      .fields = rate_fields,
      .place = offsetof(struct sections, global) + offsetof(struct rate, place) + 1},
     {.key = "per_caller", .kind = NEO_YAML_MAP, .offset = offsetof(struct sections, per_caller),
-     .size = sizeof(struct entry), .element = &entry_row, .check = check_callers},
+     .size = sizeof(struct entry), .element = &entry_row},
     {.key = "per_method", .kind = NEO_YAML_MAP, .offset = offsetof(struct sections, per_method),
-     .size = sizeof(struct entry), .element = &entry_row, .check = check_methods},
+     .size = sizeof(struct entry), .element = &entry_row},
     {0},
 };
 #define OTHER(name) \
@@ -133,6 +106,31 @@ static const struct neo_yaml_field document_fields[] = {
 };
 /* clang-format on */
 
+static bool is_method(struct neo_bytes name)
+{
+    struct pattern p;
+
+    return pattern_parse(name, &p) && !p.is_prefix;
+}
+
+static enum neo_code check_names(const struct sections *sections, struct neo_error *err)
+{
+    const struct entry *callers = sections->per_caller.at;
+    const struct entry *methods = sections->per_method.at;
+
+    for (size_t i = 0; i < sections->per_caller.len; i++)
+        if (!neo_is_service_name(callers[i].key))
+            return neo_fail_at(err, NEO_INVALID_ARGUMENT, callers[i].place,
+                               "\"%.*s\" is no service; write 1 to 63 of a-z 0-9 -",
+                               NEO_FMT(callers[i].key));
+    for (size_t i = 0; i < sections->per_method.len; i++)
+        if (!is_method(methods[i].key))
+            return neo_fail_at(err, NEO_INVALID_ARGUMENT, methods[i].place,
+                               "\"%.*s\" is no method; write Method or package.Service/Method",
+                               NEO_FMT(methods[i].key));
+    return NEO_OK;
+}
+
 static enum neo_code add_document(void *self, void *document, struct neo_place place,
                                   struct neo_error *err)
 {
@@ -145,6 +143,7 @@ static enum neo_code add_document(void *self, void *document, struct neo_place p
     if (d->other.file != NULL)
         return neo_fail_at(err, NEO_INVALID_ARGUMENT, d->other,
                            "this key is of another kind of document; put \"---\" between the two");
+    NEO_TRY(check_names(&d->sections, err));
     *limits->documents_end = d;
     limits->documents_end = &d->next;
     limits->n += d->sections.per_caller.len + d->sections.per_method.len;

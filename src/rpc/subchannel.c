@@ -341,8 +341,10 @@ static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, stru
     if (channel->epoch.identity != NULL)
         sc->own_ends = neo_cert_facts(neo_identity_leaf(channel->epoch.identity))->not_after;
     NEO_TRY(net_connect(channel->loop, sub->address, &fd, err));
+    /* Joining, we do not know its name yet: no SNI. */
+    const char *server_name = channel->service == NULL ? NULL : channel->authority;
     enum neo_code code =
-        tls_new(channel->tls, neo_text(channel->expect), channel->authority, &tls, err);
+        tls_new(channel->tls, neo_text(channel->expect), server_name, &tls, err);
     if (code != NEO_OK) {
         net_close(channel->loop, fd);
         return code;

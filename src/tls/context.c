@@ -105,9 +105,9 @@ static void on_message(int is_sent, int version __attribute__((unused)), int typ
 
 static bool set_groups(SSL_CTX *ssl)
 {
-    if (SSL_CTX_set1_groups_list(ssl, "X25519MLKEM768:" GROUPS) == 1)
+    if (SSL_CTX_set1_groups_list(ssl, OPENSSL_TEXT("X25519MLKEM768:" GROUPS)) == 1)
         return true;
-    return SSL_CTX_set1_groups_list(ssl, GROUPS) == 1; /* a library before 3.5 */
+    return SSL_CTX_set1_groups_list(ssl, OPENSSL_TEXT(GROUPS)) == 1; /* a library before 3.5 */
 }
 
 static bool set_algorithms(SSL_CTX *ssl)
@@ -116,8 +116,8 @@ static bool set_algorithms(SSL_CTX *ssl)
     return SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_ciphersuites(ssl, CIPHERS) == 1 &&
-           SSL_CTX_set1_sigalgs_list(ssl, SIGNATURES) == 1 &&
-           SSL_CTX_set1_client_sigalgs_list(ssl, SIGNATURES) == 1 && set_groups(ssl);
+           SSL_CTX_set1_sigalgs_list(ssl, OPENSSL_TEXT(SIGNATURES)) == 1 &&
+           SSL_CTX_set1_client_sigalgs_list(ssl, OPENSSL_TEXT(SIGNATURES)) == 1 && set_groups(ssl);
 }
 
 /* Resumption would carry a dead identity past every later judgement. */

@@ -65,7 +65,8 @@ static bool set_up(struct tls *tls, struct neo_bytes expect, const char *server_
         return true;
     }
     SSL_set_connect_state(tls->ssl);
-    return server_name == NULL || SSL_set_tlsext_host_name(tls->ssl, server_name) == 1;
+    return server_name == NULL ||
+           SSL_set_tlsext_host_name(tls->ssl, OPENSSL_TEXT(server_name)) == 1;
 }
 
 enum neo_code tls_new(struct tls_context *context, struct neo_bytes expect, const char *server_name,

@@ -76,20 +76,24 @@ void tls_close(struct tls *tls, struct neo_buffer *out);
 
 enum tls_state tls_state(const struct tls *tls);
 
-/* Valid once TLS_OPEN, until tls_free(). */
+/* Valid from TLS_OPEN until tls_free(). */
 struct tls_peer {
     const struct neo_cert *leaf; /* NULL: anonymous */
     struct neo_bytes uri;        /* empty: anonymous */
     struct neo_bytes service;    /* "anonymous" then */
     uint8_t spki_sha256[NEO_SHA256_LEN];
-    int64_t not_after;
+    int64_t not_after; /* INT64_MAX when anonymous */
 };
+/* NULL before TLS_OPEN. */
 const struct tls_peer *tls_peer(const struct tls *tls);
 
 /* SHA-256 over our own leaf's SubjectPublicKeyInfo; zeros when we have no certificate. */
 void tls_own_spki_sha256(const struct tls *tls, uint8_t ret[static NEO_SHA256_LEN]);
 
-/* RFC 9266 tls-exporter: 32 bytes that only the two ends of this connection know. */
+/*
+ * RFC 9266 tls-exporter: 32 bytes that only the two ends of this connection know.
+ * FAILED_PRECONDITION before TLS_OPEN.
+ */
 NEO_MUST_CHECK enum neo_code tls_exporter(struct tls *tls, uint8_t ret[static 32],
                                           struct neo_error *err);
 

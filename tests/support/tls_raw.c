@@ -109,8 +109,8 @@ static void set_protocols(SSL_CTX *ctx, const struct raw_options *o)
     must(SSL_CTX_set_min_proto_version(ctx, o->min_version == 0 ? TLS1_3_VERSION : o->min_version));
     must(SSL_CTX_set_max_proto_version(ctx, o->max_version == 0 ? TLS1_3_VERSION : o->max_version));
     must(SSL_CTX_set_ciphersuites(ctx, o->ciphers == NULL ? "TLS_AES_128_GCM_SHA256" : o->ciphers));
-    must(o->groups == NULL || SSL_CTX_set1_groups_list(ctx, o->groups));
-    must(o->signatures == NULL || SSL_CTX_set1_sigalgs_list(ctx, o->signatures));
+    must(o->groups == NULL || SSL_CTX_set1_groups_list(ctx, (uintptr_t)o->groups));
+    must(o->signatures == NULL || SSL_CTX_set1_sigalgs_list(ctx, (uintptr_t)o->signatures));
     if (alpn[0] == '\0')
         return;
     if (o->is_server)
@@ -149,7 +149,8 @@ struct raw *raw_new(const struct raw_options *o)
         use_cert(raw->ctx, o->cert, o->copies);
     raw->is_server = o->is_server;
     raw_renew(raw, o->resume);
-    must(o->server_name == NULL || SSL_set_tlsext_host_name(raw->ssl, o->server_name) == 1);
+    must(o->server_name == NULL ||
+         SSL_set_tlsext_host_name(raw->ssl, (uintptr_t)o->server_name) == 1);
     return raw;
 }
 

@@ -1,2 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What protoc-gen-neo promises about its output, partly by using the generated code of
+ * tests/proto, partly by running protoc on small files.
+ */
 #include "unit/unit.h"
-int main(void){return 0;}
+
+#include "neo/test/v1/all.neo.h"
+#include "neo/test/v1/old.neo.h"
+
+#include <neo/memory.h>
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* --- generated code ----------------------------------------------------------------------------
+ */
+
+#define MEMBER_IS(type, member, expected)                                                          \
+    _Generic(((struct neo_test_v1_##type){0}).member, expected : true, default : false)
+
+TEST(members_have_the_types_of_the_contract)
+{
+    assert_true(MEMBER_IS(Scalars, f_double, double));
+    assert_true(MEMBER_IS(Scalars, f_float, float));
+    assert_true(MEMBER_IS(Scalars, f_sfixed64, int64_t));
+    assert_true(MEMBER_IS(Scalars, f_fixed32, uint32_t));
+    assert_true(MEMBER_IS(Scalars, f_bool, bool));
+    assert_true(MEMBER_IS(Scalars, f_enum, int32_t));
+    assert_true(MEMBER_IS(Scalars, f_string, struct neo_bytes));
+    assert_true(MEMBER_IS(Scalars, f_bytes, struct neo_bytes));
+    assert_true(MEMBER_IS(Optionals, has_f_int32, bool));
+    assert_true(MEMBER_IS(Optionals, f_message, struct neo_test_v1_Scalars *));
+    assert_true(MEMBER_IS(Lists, f_int32.at, int32_t *));
+    assert_true(MEMBER_IS(Lists, f_int32.len, size_t));
+    assert_true(MEMBER_IS(Lists, f_message.at, struct neo_test_v1_Scalars **));
+    assert_true(MEMBER_IS(Lists, f_string.at, struct neo_bytes *));
+    assert_true(MEMBER_IS(Maps, strings.at, struct neo_test_v1_Maps_StringsEntry *));
+    assert_true(MEMBER_IS(Maps_MessagesEntry, key, uint64_t));
+    assert_true(MEMBER_IS(Maps_MessagesEntry, value, struct neo_test_v1_Scalars *));
+    assert_true(MEMBER_IS(Choice, kind_case, int32_t));
+    assert_true(MEMBER_IS(Old, has_count, bool));
+    assert_true(MEMBER_IS(Names, inner, struct neo_test_v1_Names_Inner *));
+}
+
+TEST(names_that_c_has_for_itself_get_an_underscore)
+{
+    struct neo_test_v1_Names m = {
+        .int_ = 1, .struct_ = NEO_LIT("s"), .register_ = true, .has_default = true, .linux_ = 2};
+
+    assert_int_equal(m.int_ + m.linux_, 3);
+    assert_string_equal(neo_test_v1_Names_info.fields[0].name, "int");
+}
+
+TEST(enums_have_their_values_in_their_scope)
+{
+    assert_int_equal(neo_test_v1_RED, 1);
+    assert_int_equal(neo_test_v1_DARK, -1);
+    assert_int_equal(neo_test_v1_FIRST_NAME, neo_test_v1_SECOND_NAME);
+    assert_int_equal(neo_test_v1_Names_Inner_HIGH, 1);
+    assert_int_equal(neo_test_v1_Old_SOME, 2);
+    assert_string_equal(neo_test_v1_Color_info.full_name, "neo.test.v1.Color");
+    assert_string_equal(neo_test_v1_Names_Inner_Level_info.full_name,
+                        "neo.test.v1.Names.Inner.Level");
+    assert_int_equal(neo_test_v1_Alias_info.n_values, 3);
+    assert_string_equal(neo_test_v1_Alias_info.values[1].name, "FIRST_NAME");
+}
+
+TEST(fields_are_sorted_and_the_dense_ones_known)
+{
+    const struct neo_message_info *info = &neo_test_v1_Sparse_info;
+
+    assert_int_equal(info->n_fields, 5);
+    assert_int_equal(info->dense, 2);
+    for (uint32_t i = 1; i < info->n_fields; i++)
+        assert_true(info->fields[i - 1].number < info->fields[i].number);
+    assert_int_equal(neo_test_v1_Scalars_info.dense, 9);
+    assert_int_equal(neo_test_v1_Nothing_info.n_fields, 0);
+}
+
+TEST(sensitivity_is_kept)
+{
+    const struct neo_field_info *fields = neo_test_v1_Secrets_info.fields;
+
+    assert_int_equal(fields[0].sensitivity, NEO_SENSITIVITY_PUBLIC);
+    assert_int_equal(fields[1].sensitivity, NEO_SENSITIVITY_TEE_ONLY);
+    assert_int_equal(fields[3].sensitivity, NEO_SENSITIVITY_INTERNAL);
+    assert_int_equal(neo_test_v1_Scalars_info.fields[0].sensitivity, NEO_SENSITIVITY_UNSPECIFIED);
+}
+
+TEST(services_have_their_methods_in_order)
+{
+    const struct neo_service_info *info = &neo_test_v1_Everything_info;
+    const struct neo_method *m = neo_test_v1_Everything_methods;
+
+    assert_string_equal(info->full_name, "neo.test.v1.Everything");
+    assert_int_equal(info->n_methods, 4);
+    assert_ptr_equal(info->methods, m);
+    assert_ptr_equal(info->file, &neo_test_v1_all_file);
+    assert_string_equal(m[neo_test_v1_Everything_Unary_INDEX].path,
+                        "/neo.test.v1.Everything/Unary");
+    assert_int_equal(m[neo_test_v1_Everything_Unary_INDEX].kind, NEO_UNARY);
+    assert_int_equal(m[neo_test_v1_Everything_Upload_INDEX].kind, NEO_CLIENT_STREAM);
+    assert_int_equal(m[neo_test_v1_Everything_Download_INDEX].kind, NEO_SERVER_STREAM);
+    assert_int_equal(m[neo_test_v1_Everything_Chat_INDEX].kind, NEO_BIDI_STREAM);
+    assert_true(m[neo_test_v1_Everything_Unary_INDEX].idempotent);
+    assert_true(m[neo_test_v1_Everything_Download_INDEX].idempotent);
+    assert_false(m[neo_test_v1_Everything_Chat_INDEX].idempotent);
+    assert_ptr_equal(m[neo_test_v1_Everything_Unary_INDEX].request, &neo_test_v1_Scalars_info);
+    assert_ptr_equal(m[neo_test_v1_Everything_Unary_INDEX].response, &neo_test_v1_Choice_info);
+    assert_int_equal(neo_test_v1_Idle_info.n_methods, 0);
+}
+
+static void nothing_handler(struct neo_call *call, const struct neo_test_v1_Scalars *request,
+                            void *self)
+{
+    (void)call;
+    (void)request;
+    (void)self;
+}
+
+TEST(handlers_are_one_pointer_per_method_in_order)
+{
+    struct neo_test_v1_Everything_handlers h = {.Unary = nothing_handler};
+
+    assert_int_equal(sizeof(h), 4 * sizeof(void *));
+    assert_int_equal(offsetof(struct neo_test_v1_Everything_handlers, Chat),
+                     neo_test_v1_Everything_Chat_INDEX * sizeof(void *));
+    assert_true(h.Unary == nothing_handler);
+}
+
+TEST(files_list_what_they_hold_and_import)
+{
+    const struct neo_file_info *file = &neo_test_v1_all_file;
+    size_t imports = 0;
+    size_t messages = 0;
+
+    while (file->imports[imports] != NULL)
+        imports++;
+    while (file->messages[messages] != NULL)
+        messages++;
+    assert_string_equal(file->name, "neo/test/v1/all.proto");
+    assert_int_equal(imports, 7);
+    assert_int_equal(messages, 22);
+    assert_ptr_equal(file->services[0], &neo_test_v1_Everything_info);
+    assert_ptr_equal(file->services[1], &neo_test_v1_Idle_info);
+    assert_null(file->services[2]);
+    assert_ptr_equal(neo_test_v1_Tree_info.file, file);
+    assert_true(file->descriptor.len > 1000);
+    assert_null(memmem(file->descriptor.at, file->descriptor.len, "like grass", 10));
+}
+
+/* --- running protoc ----------------------------------------------------------------------------
+ */
+
+static char directory[64];
+static char said[4096];
+
+static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *ftw)
+{
+    (void)s;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int make_directory(void **state)
+{
+    (void)state;
+    (void)snprintf(directory, sizeof(directory), "/tmp/neo-codegen-XXXXXX");
+    return mkdtemp(directory) == NULL;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The contents of a file, for the caller to free. */
+static char *read_file(const char *folder, const char *name)
+{
+    char path[400];
+    struct neo_buffer text = {0};
+
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    for (int c = fgetc(file); c != EOF; c = fgetc(file))
+        (void)neo_buffer_append_byte(&text, (uint8_t)c);
+    (void)fclose(file);
+    (void)neo_buffer_append_byte(&text, '\0');
+    return (char *)text.at;
+}
+
+/* Runs protoc with our plugin; its exit code, and what it said in `said`. */
+static int run_protoc(const char *root, const char *file)
+{
+    char plugin[300];
+    char out_dir[100];
+    char include[300];
+    char ours[] = "-I" NEO_OUR_PROTOS;
+    char google[] = "-I" NEO_PROTOBUF_ROOT;
+    char program[] = NEO_PROTOC;
+    char name[100];
+    char log[100];
+    char *arguments[] = {program, plugin, out_dir, include, ours, google, name, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status;
+
+    (void)snprintf(plugin, sizeof(plugin), "--plugin=protoc-gen-neo=%s", NEO_PLUGIN);
+    (void)snprintf(out_dir, sizeof(out_dir), "--neo_out=%s", directory);
+    (void)snprintf(include, sizeof(include), "-I%s", root);
+    (void)snprintf(name, sizeof(name), "%s", file);
+    (void)snprintf(log, sizeof(log), "%s/log", directory);
+    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+    assert_int_equal(
+        posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0600), 0);
+    assert_int_equal(posix_spawn(&pid, NEO_PROTOC, &actions, NULL, arguments, environ), 0);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+
+    char *text = read_file(directory, "log");
+    (void)snprintf(said, sizeof(said), "%s", text);
+    neo_free(text);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void assert_refused(const char *proto, const char *message)
+{
+    write_file("t.proto", proto);
+    assert_int_not_equal(run_protoc(directory, "t.proto"), 0);
+    if (strstr(said, message) == NULL)
+        fail_msg("expected: %s\n  got:      %s", message, said);
+}
+
+TEST(what_is_not_supported_is_refused_by_name)
+{
+    assert_refused("syntax = \"proto2\"; package p; message M { optional group G = 1 { optional "
+                   "int32 a = 1; } }",
+                   "t.proto: p.M.g: groups are not supported; use a message");
+    assert_refused(
+        "syntax = \"proto2\"; package p; message M { extensions 100 to 200; } extend M { "
+        "optional int32 x = 100; }",
+        "t.proto: extension x of .p.M: only options can be extended; use a field or "
+        "google.protobuf.Any");
+    assert_refused("syntax = \"proto2\"; package p; message M { extensions 100 to 200; extend M { "
+                   "optional int32 x = 100; } }",
+                   "t.proto: extension x of .p.M: only options can be extended");
+    assert_refused("syntax = \"proto2\"; package p; message M { option message_set_wire_format = "
+                   "true; extensions 4 to max; }",
+                   "t.proto: p.M: message sets are not supported");
+}
+
+TEST(names_that_would_collide_in_c_are_refused)
+{
+    assert_refused("syntax = \"proto3\"; package p; message A { optional int32 b = 1; bool has_b = "
+                   "2; }",
+                   "t.proto: p.A: two members of the C struct would be named has_b; rename a "
+                   "field");
+    assert_refused("syntax = \"proto3\"; package p; message A { oneof k { int32 a = 1; } int32 "
+                   "k_case = 2; }",
+                   "t.proto: p.A: two members of the C struct would be named k_case; rename a "
+                   "field");
+    assert_refused("syntax = \"proto2\"; package p; message A { optional int32 int = 1; optional "
+                   "int32 int_ = 2; }",
+                   "t.proto: p.A: two members of the C struct would be named int_; rename a "
+                   "field");
+    assert_refused("syntax = \"proto3\"; package p; message A { message B {} } message A_B {}",
+                   "t.proto: two things would be named p_A_B in C; rename one");
+    assert_refused("syntax = \"proto3\"; package p; message A {} message A_info {}",
+                   "t.proto: two things would be named p_A_info in C; rename one");
+}
+
+TEST(the_same_file_always_gives_the_same_code)
+{
+    static const char *const outputs[] = {"neo/test/v1/all.neo.h", "neo/test/v1/all.neo.c"};
+
+    assert_int_equal(run_protoc(NEO_TEST_PROTOS, "neo/test/v1/all.proto"), 0);
+    for (size_t i = 0; i < NEO_COUNT(outputs); i++) {
+        char *again = read_file(directory, outputs[i]);
+        char *built = read_file(NEO_GEN_DIR, outputs[i]);
+        assert_string_equal(again, built);
+        neo_free(again);
+        neo_free(built);
+    }
+}
+
+TEST(comments_are_carried_over_and_cannot_escape)
+{
+    char *header = read_file(NEO_GEN_DIR, "neo/test/v1/all.neo.h");
+
+    assert_non_null(strstr(header, "/* A colour, and a comment that ends early * / for C. */\n"
+                                   "enum neo_test_v1_Color {"));
+    assert_non_null(strstr(header, "neo_test_v1_GREEN = 2, /* like grass */"));
+    assert_non_null(strstr(header, "/*\n * A node, with\n * a comment of two lines.\n */\n"
+                                   "struct neo_test_v1_Tree {"));
+    assert_non_null(strstr(header, "    /* One for one. */\n    void (*Unary)("));
+    neo_free(header);
+}
+
+TEST(a_file_without_a_package_has_plain_names)
+{
+    char *header;
+
+    write_file("odd-name.1.proto",
+               "syntax = \"proto3\"; message A { repeated A b = 1; } enum E { Z "
+               "= 0; } service S { rpc M(A) returns (A); }");
+    assert_int_equal(run_protoc(directory, "odd-name.1.proto"), 0);
+    header = read_file(directory, "odd-name.1.neo.h");
+    assert_non_null(strstr(header, "extern const struct neo_file_info odd_name_1_file;"));
+    assert_non_null(strstr(header, "struct A {"));
+    assert_non_null(strstr(header, "    Z = 0,"));
+    assert_non_null(strstr(header, "extern const struct neo_method S_methods[];"));
+    neo_free(header);
+}
+
+#define T(name) cmocka_unit_test(name)
+#define P(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(members_have_the_types_of_the_contract),
+        T(names_that_c_has_for_itself_get_an_underscore),
+        T(enums_have_their_values_in_their_scope),
+        T(fields_are_sorted_and_the_dense_ones_known),
+        T(sensitivity_is_kept),
+        T(services_have_their_methods_in_order),
+        T(handlers_are_one_pointer_per_method_in_order),
+        T(files_list_what_they_hold_and_import),
+        P(what_is_not_supported_is_refused_by_name),
+        P(names_that_would_collide_in_c_are_refused),
+        P(the_same_file_always_gives_the_same_code),
+        P(comments_are_carried_over_and_cannot_escape),
+        P(a_file_without_a_package_has_plain_names),
+    };
+    return cmocka_run_group_tests_name("codec/codegen", tests, NULL, NULL);
+}

@@ -375,6 +375,23 @@ TEST(a_certificate_with_something_behind_it_is_refused)
     neo_buffer_fini(&longer);
 }
 
+/* Found by fuzzing: OpenSSL would read it, and write it back as other bytes. */
+TEST(a_signature_with_unused_bits_is_refused)
+{
+    struct neo_buffer copy = {0};
+    struct neo_cert *cert = NULL;
+
+    assert_true(neo_buffer_append(&copy, make(NULL)));
+    uint8_t *bits = memrchr(copy.at, 0x03, copy.len - 70); /* the BIT STRING that ends it */
+    while (bits != NULL && (bits[2] != 0 || bits[1] != copy.at + copy.len - bits - 2))
+        bits = memrchr(copy.at, 0x03, (size_t)(bits - copy.at));
+    assert_non_null(bits);
+    bits[2] = 5;
+    assert_int_equal(neo_cert_from_der(neo_buffer_bytes(&copy), "test", &cert, NULL),
+                     NEO_INVALID_ARGUMENT);
+    neo_buffer_fini(&copy);
+}
+
 /* Nothing that one flipped bit makes of a certificate may crash; under the sanitizers this bites.
  */
 TEST(no_changed_bit_does_harm)
@@ -449,12 +466,46 @@ TEST(certificate_bombs_cost_next_to_nothing)
     neo_buffer_fini(&names);
 }
 
-TEST(a_huge_rsa_key_is_refused_by_the_profile)
+static double milliseconds_to_refuse_leaf(struct neo_bytes der)
 {
-    struct neo_cert *cert = parse(make(&(struct pki_options){.key = "RSA-2048"}));
+    double start = cost_now();
+    struct neo_cert *cert = parse(der);
 
-    assert_string_equal(neo_cert_facts(cert)->key_kind, "RSA-2048");
+    assert_int_equal(neo_cert_check_leaf(cert, NULL), NEO_UNAUTHENTICATED);
     neo_cert_unref(cert);
+    return cost_now() - start;
+}
+
+/* The public key of an RSA-16384, its modulus not even a product of two primes. */
+static struct neo_buffer huge_rsa(void)
+{
+    static const uint8_t head[] = {0x30, 0x82, 0x08, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a,
+                                   0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05,
+                                   0x00, 0x03, 0x82, 0x08, 0x0f, 0x00, 0x30, 0x82, 0x08,
+                                   0x0a, 0x02, 0x82, 0x08, 0x01, 0x00};
+    struct neo_buffer spki = {0};
+    uint8_t modulus[2048];
+
+    memset(modulus, 0xff, sizeof(modulus));
+    assert_true(neo_buffer_append(&spki, neo_bytes(head, sizeof(head))));
+    assert_true(neo_buffer_append(&spki, neo_bytes(modulus, sizeof(modulus))));
+    assert_true(neo_buffer_append(&spki, NEO_LIT("\x02\x03\x01\x00\x01")));
+    return spki;
+}
+
+TEST(expensive_keys_are_refused_cheaply)
+{
+    struct neo_buffer spki = huge_rsa();
+    struct neo_bytes huge =
+        make(&(struct pki_options){.spki = spki.at, .spki_len = spki.len, .subject_key_id = ""});
+    struct neo_cert *cert = parse(huge);
+
+    assert_string_equal(neo_cert_facts(cert)->key_kind, "RSA-16384");
+    neo_cert_unref(cert);
+    assert_true(milliseconds_to_refuse_leaf(huge) < 2 * COST_SLACK);
+    assert_true(milliseconds_to_refuse_leaf(make(&(struct pki_options){.key = "P-256 explicit"})) <
+                2 * COST_SLACK);
+    neo_buffer_fini(&spki);
 }
 
 int main(void)
@@ -486,10 +537,11 @@ int main(void)
         cmocka_unit_test(times_in_any_other_form_are_refused),
         cmocka_unit_test(a_truncated_certificate_is_refused_at_every_byte),
         cmocka_unit_test(a_certificate_with_something_behind_it_is_refused),
+        cmocka_unit_test(a_signature_with_unused_bits_is_refused),
         cmocka_unit_test(no_changed_bit_does_harm),
         cmocka_unit_test(a_serial_of_more_than_twenty_bytes_is_refused),
         cmocka_unit_test(certificate_bombs_cost_next_to_nothing),
-        cmocka_unit_test(a_huge_rsa_key_is_refused_by_the_profile),
+        cmocka_unit_test(expensive_keys_are_refused_cheaply),
     };
     return cmocka_run_group_tests_name("crypto/cert", tests, make_pki, free_pki);
 }

@@ -585,12 +585,16 @@ TEST(an_open_connection_is_judged_anew_without_its_chain)
     struct neo_trust *other = pki_trust(evil);
 
     assert_int_equal(neo_trust_recheck(trust, leaf, PKI_NOW, NULL), NEO_OK);
+    assert_true(neo_trust_stands(trust, leaf));
     assert_false(neo_trust_is_revoked(trust, leaf));
     assert_int_equal(neo_trust_recheck(without_leaf, leaf, PKI_NOW, NULL), NEO_UNAUTHENTICATED);
+    assert_false(neo_trust_stands(without_leaf, leaf));
     assert_true(neo_trust_is_revoked(without_leaf, leaf));
     assert_int_equal(neo_trust_recheck(without_issuer, leaf, PKI_NOW, NULL), NEO_UNAUTHENTICATED);
+    assert_false(neo_trust_stands(without_issuer, leaf));
     assert_true(neo_trust_is_revoked(without_issuer, leaf));
     assert_int_equal(neo_trust_recheck(other, leaf, PKI_NOW, NULL), NEO_UNAUTHENTICATED);
+    assert_false(neo_trust_stands(other, leaf));
     assert_int_equal(neo_trust_recheck(trust, leaf, PKI_UNTIL, NULL), NEO_UNAUTHENTICATED);
     neo_trust_unref(without_leaf);
     neo_trust_unref(without_issuer);
@@ -609,12 +613,29 @@ TEST(an_expired_issuer_ends_an_open_connection)
     neo_cert_unref(leaf);
 }
 
+TEST(a_joined_connection_stands_as_long_as_its_pin)
+{
+    struct neo_trust *pinned = pki_trust_by_fingerprint(pki);
+    struct neo_trust *other = pki_trust_by_fingerprint(evil);
+    struct neo_cert *leaf = NULL;
+
+    assert_int_equal(verify(pinned, leaf_with(NULL), true, PKI_NOW, &leaf, NULL), NEO_OK);
+    assert_true(neo_trust_stands(pinned, leaf));
+    assert_true(
+        neo_trust_stands(trust, leaf)); /* the bundle that was fetched holds the same root */
+    assert_false(neo_trust_stands(other, leaf));
+    neo_cert_unref(leaf);
+    neo_trust_unref(pinned);
+    neo_trust_unref(other);
+}
+
 TEST(a_certificate_nobody_verified_does_not_stand)
 {
     struct neo_cert *leaf = NULL;
 
     assert_int_equal(neo_cert_from_der(pki_der(leaf_with(NULL)), "test", &leaf, NULL), NEO_OK);
     assert_int_equal(neo_trust_recheck(trust, leaf, PKI_NOW, NULL), NEO_UNAUTHENTICATED);
+    assert_false(neo_trust_stands(trust, leaf));
     neo_cert_unref(leaf);
 }
 
@@ -714,6 +735,7 @@ int main(void)
         cmocka_unit_test(every_leaf_is_revoked_before_an_instant_but_no_issuer),
         cmocka_unit_test(an_open_connection_is_judged_anew_without_its_chain),
         cmocka_unit_test(an_expired_issuer_ends_an_open_connection),
+        cmocka_unit_test(a_joined_connection_stands_as_long_as_its_pin),
         cmocka_unit_test(a_certificate_nobody_verified_does_not_stand),
         cmocka_unit_test(a_verified_leaf_outlives_the_trust_that_judged_it),
         cmocka_unit_test(an_identity_refuses_a_key_that_is_not_its_leafs),

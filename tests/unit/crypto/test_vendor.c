@@ -250,6 +250,24 @@ TEST(a_bundle_holds_no_more_than_it_may)
     vendor_bundle_fini(&b);
 }
 
+TEST(a_known_certificate_is_shared_and_outlives_the_bundle_it_is_known_from)
+{
+    struct vendor_bundle known = path_of_three();
+    struct vendor_bundle b = {.max = 4, .known = {&known, NULL}};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    struct vendor_cert *root = known.certs[0];
+
+    assert_true(neo_buffer_append(&der, vendor_cert_facts(root)->der));
+    assert_int_equal(vendor_bundle_read(&b, neo_buffer_bytes(&der), "t", NULL), NEO_OK);
+    assert_ptr_equal(b.certs[0], root);
+    vendor_bundle_fini(&known);
+    b.known[0] = NULL;
+    assert_true(neo_bytes_equal(vendor_cert_facts(b.certs[0])->der, neo_buffer_bytes(&der)));
+    assert_int_equal(vendor_bundle_read(&b, neo_buffer_bytes(&der), "t", NULL), NEO_OK);
+    assert_ptr_not_equal(b.certs[1], root);
+    vendor_bundle_fini(&b);
+}
+
 TEST(a_key_survives_its_pem_and_another_kind_is_refused)
 {
     NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer pem = {0};
@@ -286,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_cut_certificate_is_unreadable),
         cmocka_unit_test(a_signature_is_read_in_either_byte_order_and_only_in_its_own),
         cmocka_unit_test(a_bundle_holds_no_more_than_it_may),
+        cmocka_unit_test(a_known_certificate_is_shared_and_outlives_the_bundle_it_is_known_from),
         cmocka_unit_test(a_key_survives_its_pem_and_another_kind_is_refused),
     };
 

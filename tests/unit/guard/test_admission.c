@@ -253,6 +253,40 @@ TEST(a_cancelled_call_is_forgotten)
     neo_admission_cancel(&a, &t[0]);
 }
 
+TEST(newcomers_wait_behind_the_more_important)
+{
+    struct neo_admission a = new_admission();
+
+    fill(&a, SEC);
+    assert_int_equal(enter(&a, NEO_CRITICAL_PLUS, SEC), NEO_ADMISSION_WAIT);
+    for (int i = 0; i < LIMIT; i++)
+        neo_admission_leave(&a);
+    assert_int_equal(enter(&a, NEO_CRITICAL, SEC), NEO_ADMISSION_WAIT);
+}
+
+TEST(a_ticket_may_come_with_anything_in_its_private_part)
+{
+    struct neo_admission a = new_admission();
+    struct neo_admission_ticket t[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        memset(&t[i], 0x5a, sizeof(t[i]));
+        t[i].criticality = NEO_CRITICAL_PLUS;
+        t[i].deadline = t[i].usual = 0;
+        t[i].waiting = true;
+    }
+    assert_int_equal(neo_admission_enter(&a, &t[0], SEC), NEO_ADMISSION_RUN);
+    neo_admission_cancel(&a, &t[0]);
+    neo_admission_leave(&a);
+    fill(&a, SEC);
+    t[0].waiting = true;
+    assert_int_equal(neo_admission_enter(&a, &t[0], SEC), NEO_ADMISSION_WAIT);
+    assert_int_equal(neo_admission_enter(&a, &t[1], SEC), NEO_ADMISSION_WAIT);
+    neo_admission_cancel(&a, &t[1]);
+    neo_admission_cancel(&a, &t[0]);
+    assert_int_equal(assert_nobody(&a, SEC), 0);
+}
+
 /* Random traffic against plain counting: no call is lost, none runs beyond its share. */
 TEST(every_call_is_accounted_for)
 {
@@ -329,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_call_without_time_for_its_work_is_shed),
         cmocka_unit_test(a_call_that_grew_late_while_waiting_is_shed_and_takes_no_place),
         cmocka_unit_test(a_cancelled_call_is_forgotten),
+        cmocka_unit_test(newcomers_wait_behind_the_more_important),
+        cmocka_unit_test(a_ticket_may_come_with_anything_in_its_private_part),
         cmocka_unit_test(every_call_is_accounted_for),
         cmocka_unit_test(the_median_is_found_and_followed),
     };

@@ -61,6 +61,8 @@ TEST(opens_on_too_many_recent_failures)
         {"xxxx", NEO_BREAKER_OPEN},
         {"...x", NEO_BREAKER_CLOSED},
         {"..xx", NEO_BREAKER_OPEN}, /* exactly half */
+        {"xx..", NEO_BREAKER_OPEN}, /* whichever they were */
+        {"x..x", NEO_BREAKER_OPEN},
         {"......xxxx", NEO_BREAKER_CLOSED},
         {"......xxxxx", NEO_BREAKER_OPEN}, /* the oldest success fell out */
         {"x.........x..x", NEO_BREAKER_CLOSED},

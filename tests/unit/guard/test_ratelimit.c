@@ -61,6 +61,17 @@ TEST(refusal_says_exactly_when_to_return)
     assert_int_equal(neo_ratelimit_take(&rl, SEC + wait), 0);
 }
 
+/* A third of a second has no whole number of nanoseconds: rounded up, never in favour. */
+TEST(an_interval_that_does_not_divide_is_rounded_up)
+{
+    struct neo_ratelimit rl;
+
+    neo_ratelimit_init(&rl, 3, 1);
+    take_until_refused(&rl, SEC);
+
+    assert_int_equal(neo_ratelimit_take(&rl, SEC), 333333334);
+}
+
 /* reliability Q03 */
 TEST(a_refused_call_drains_no_limiter)
 {
@@ -169,11 +180,12 @@ TEST(extreme_settings_do_not_overflow)
  * instants that they push forward together. What must hold afterwards is counted,
  * not sampled.
  */
-enum { THREADS = 8, BUCKETS = 6, ROUNDS = 40000 };
+enum { THREADS = 8, BUCKETS = 6, ROUNDS = 100000 };
 
 static struct neo_ratelimit shared[BUCKETS];
 static _Atomic uint64_t admitted[BUCKETS];
 static _Atomic uint64_t clock_now;
+static pthread_barrier_t start; /* so that the first is not done before the last begins */
 
 static size_t random_set(uint64_t *seed, size_t set[BUCKETS])
 {
@@ -203,6 +215,7 @@ static void *take_at_one_instant(void *at)
     uint64_t seed = (uint64_t)(uintptr_t)at * 2654435761u + 1;
     size_t set[BUCKETS];
 
+    pthread_barrier_wait(&start);
     for (int i = 0; i < ROUNDS; i++)
         take_set(set, random_set(&seed, set), SEC);
     return NULL;
@@ -213,6 +226,7 @@ static void *take_as_time_passes(void *at)
     uint64_t seed = (uint64_t)(uintptr_t)at * 2654435761u + 1;
     size_t set[BUCKETS];
 
+    pthread_barrier_wait(&start);
     for (int i = 0; i < ROUNDS; i++) {
         neo_nsec now = atomic_fetch_add(&clock_now, 1 + unit_random(&seed, 20000));
         now -= unit_random(&seed, 20000); /* threads read their clocks at different moments */
@@ -221,14 +235,22 @@ static void *take_as_time_passes(void *at)
     return NULL;
 }
 
-static void run_threads(void *(*body)(void *))
+/* Gives each thread its number, and the sum of what they return. */
+static uint64_t run_threads(void *(*body)(void *))
 {
     pthread_t threads[THREADS];
+    uint64_t sum = 0;
 
+    assert_int_equal(pthread_barrier_init(&start, NULL, THREADS), 0);
     for (uintptr_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, body, (void *)(i + 1)), 0);
-    for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        sum += (uintptr_t)result;
+    }
+    (void)pthread_barrier_destroy(&start);
+    return sum;
 }
 
 /*
@@ -237,7 +259,7 @@ static void run_threads(void *(*body)(void *))
  */
 TEST(racing_threads_share_a_burst_exactly)
 {
-    static const uint32_t burst[BUCKETS] = {1000, 2000, 3000, 500, 20000, 7};
+    static const uint32_t burst[BUCKETS] = {300000, 300000, 300000, 500000, 250000, 400000};
 
     for (size_t i = 0; i < BUCKETS; i++) {
         neo_ratelimit_init(&shared[i], 1, burst[i]);
@@ -251,33 +273,25 @@ TEST(racing_threads_share_a_burst_exactly)
     }
 }
 
-/* All threads want all of one bucket: none may be refused while a token is left. */
+/* All threads want all of three buckets, half of them from the other end. */
 static void *take_one(void *at)
 {
-    uint64_t *mine = at;
+    size_t end = (uintptr_t)at % 2 * 2;
+    uintptr_t taken = 0;
 
+    pthread_barrier_wait(&start);
     for (int i = 0; i < ROUNDS; i++) {
-        struct neo_ratelimit *limits[] = {&shared[2], &shared[0], &shared[1]};
-        *mine += neo_ratelimit_take_all(limits, 3, SEC, NULL) == 0;
+        struct neo_ratelimit *limits[] = {&shared[end], &shared[1], &shared[2 - end]};
+        taken += neo_ratelimit_take_all(limits, 3, SEC, NULL) == 0;
     }
-    return NULL;
+    return (void *)taken;
 }
 
 TEST(nobody_is_refused_because_another_call_is_in_between)
 {
-    static uint64_t mine[THREADS];
-    uint64_t sum = 0;
-    pthread_t threads[THREADS];
-
     for (size_t i = 0; i < 3; i++)
         neo_ratelimit_init(&shared[i], 1, THREADS * ROUNDS);
-    for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, take_one, &mine[i]), 0);
-    for (size_t i = 0; i < THREADS; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-        sum += mine[i];
-    }
-    assert_int_equal(sum, THREADS * ROUNDS);
+    assert_int_equal(run_threads(take_one), THREADS * ROUNDS);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(take_until_refused(&shared[i], SEC), 0);
 }
@@ -298,6 +312,39 @@ TEST(racing_threads_never_exceed_the_rate)
         assert_true(atomic_load(&admitted[i]) <= BURST + span * RATE / SEC);
 }
 
+/*
+ * A bucket of one token, wanted by all at the moment it comes back. Two calls that
+ * both saw it must not both have it: then the bucket would be full later than its
+ * capacity from now.
+ */
+static _Atomic unsigned overdrawn;
+
+static void *take_the_last(void *at)
+{
+    struct neo_ratelimit *limits[] = {&shared[0], &shared[1]};
+
+    (void)at;
+    pthread_barrier_wait(&start);
+    for (int i = 0; i < 4 * ROUNDS; i++) {
+        neo_nsec now = atomic_fetch_add(&clock_now, shared[0].interval / 4);
+        (void)neo_ratelimit_take_all(limits, 2, now, NULL);
+        uint64_t full_at = atomic_load(&shared[0].full_at) & ~(UINT64_C(1) << 63);
+        if (full_at > atomic_load(&clock_now) + shared[0].capacity)
+            atomic_fetch_add(&overdrawn, 1);
+    }
+    return NULL;
+}
+
+TEST(the_last_token_goes_to_one_of_those_who_saw_it)
+{
+    atomic_store(&clock_now, SEC);
+    atomic_store(&overdrawn, 0);
+    neo_ratelimit_init(&shared[0], 1000, 1);
+    neo_ratelimit_init(&shared[1], 1000, 1000);
+    run_threads(take_the_last);
+    assert_int_equal(atomic_load(&overdrawn), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +352,7 @@ int main(void)
         cmocka_unit_test(refills_at_the_configured_rate),
         cmocka_unit_test(idle_time_never_earns_more_than_a_burst),
         cmocka_unit_test(refusal_says_exactly_when_to_return),
+        cmocka_unit_test(an_interval_that_does_not_divide_is_rounded_up),
         cmocka_unit_test(a_refused_call_drains_no_limiter),
         cmocka_unit_test(the_longest_wait_is_told_with_its_limiter),
         cmocka_unit_test(no_limiters_admit_everything),
@@ -315,6 +363,7 @@ int main(void)
         cmocka_unit_test(racing_threads_share_a_burst_exactly),
         cmocka_unit_test(nobody_is_refused_because_another_call_is_in_between),
         cmocka_unit_test(racing_threads_never_exceed_the_rate),
+        cmocka_unit_test(the_last_token_goes_to_one_of_those_who_saw_it),
     };
     return cmocka_run_group_tests_name("guard/ratelimit", tests, NULL, NULL);
 }

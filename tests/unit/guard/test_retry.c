@@ -4,6 +4,8 @@
 #include <neo/bytes.h>
 #include <neo/retry.h>
 
+#include "guard/tally.h"
+
 #include <pthread.h>
 
 #define MSEC NEO_NSEC_PER_MSEC
@@ -119,6 +121,22 @@ TEST(an_odd_number_of_tokens_has_an_exact_half)
     assert_false(neo_retry_budget_take(&b, SEC)); /* 1.5 */
 }
 
+TEST(a_success_near_the_top_fills_up)
+{
+    struct neo_retry_budget b = new_budget((struct neo_retry_config){3, 700, 10, 3});
+
+    neo_retry_budget_failure(&b);
+    neo_retry_budget_success(&b);
+    neo_retry_budget_success(&b); /* 3.4, of which 3 */
+    neo_retry_budget_failure(&b);
+    neo_retry_budget_failure(&b);
+    neo_retry_budget_success(&b);
+    assert_true(neo_retry_budget_take(&b, SEC)); /* 1.7 > 1.5 */
+    neo_retry_budget_failure(&b);
+    neo_retry_budget_success(&b);
+    assert_false(neo_retry_budget_take(&b, SEC)); /* 1.4 */
+}
+
 TEST(retries_are_a_tenth_of_the_calls_and_three_a_second)
 {
     struct neo_retry_budget b = new_budget(NEO_RETRY_DEFAULT);
@@ -204,6 +222,66 @@ TEST(one_in_ten_always_gets_through_to_notice_recovery)
     assert_in_range(pass(&t, SEC, 10000, 0, &seed), 900, 1100);
 }
 
+/* Random bits just below and just at the probability. */
+static void assert_probability(unsigned tried, unsigned accepted, double want)
+{
+    uint64_t at = (uint64_t)(want * (1 << 24) + 0.9999999);
+
+    for (uint64_t below = 0; below <= 1; below++) {
+        struct neo_throttle t;
+        neo_throttle_init(&t, 200);
+        for (unsigned i = 0; i < tried; i++)
+            (void)neo_throttle_admits(&t, SEC, UINT64_MAX);
+        for (unsigned i = 0; i < accepted; i++)
+            neo_throttle_accepted(&t, SEC);
+        assert_int_equal(neo_throttle_admits(&t, SEC, (at - below) << 40), below == 0);
+    }
+}
+
+TEST(the_probability_is_that_of_the_formula)
+{
+    assert_probability(1, 0, 1.0 / 2);
+    assert_probability(3, 1, 1.0 / 4);
+    assert_probability(5, 0, 5.0 / 6);
+    assert_probability(10, 0, 9.0 / 11); /* nine tenths of 11 calls, in whole calls */
+    assert_probability(99, 24, 51.0 / 100);
+}
+
+TEST(an_answer_counts_when_it_comes)
+{
+    struct neo_throttle t;
+
+    neo_throttle_init(&t, 200);
+    for (int i = 0; i < 10; i++)
+        (void)neo_throttle_admits(&t, 1000 * SEC, UINT64_MAX);
+    for (int i = 0; i < 5; i++)
+        neo_throttle_accepted(&t, 1100 * SEC);
+    for (int i = 0; i < 10; i++)
+        assert_true(neo_throttle_admits(&t, 1121 * SEC, 0));
+}
+
+TEST(a_window_forgets_slot_by_slot)
+{
+    struct neo_tally t = {0};
+
+    for (neo_nsec now = 1000; now < 1100; now++) {
+        struct tally_sums sums;
+        tally_advance(&t, now * SEC, SEC);
+        tally_advance(&t, (now - 1) * SEC, SEC); /* the past changes nothing */
+        tally_tried(&t);
+        tally_tried(&t);
+        tally_counted(&t);
+        sums = tally_last(&t, NEO_TALLY_SLOTS);
+        uint64_t slots = now - 999 < NEO_TALLY_SLOTS ? now - 999 : NEO_TALLY_SLOTS;
+        assert_int_equal(sums.tried, 2 * slots);
+        assert_int_equal(sums.counted, slots);
+        assert_int_equal(tally_last(&t, 1).tried, 2);
+    }
+    tally_advance(&t, (1099 + 20) * SEC, SEC);
+    assert_int_equal(tally_last(&t, NEO_TALLY_SLOTS).counted, 4);
+    assert_int_equal(tally_last(&t, 20).counted, 0);
+}
+
 TEST(two_minutes_later_all_is_forgiven)
 {
     struct neo_throttle t;
@@ -260,11 +338,15 @@ int main(void)
         cmocka_unit_test(tokens_stop_retries_at_half),
         cmocka_unit_test(tokens_stay_between_none_and_all),
         cmocka_unit_test(an_odd_number_of_tokens_has_an_exact_half),
+        cmocka_unit_test(a_success_near_the_top_fills_up),
         cmocka_unit_test(retries_are_a_tenth_of_the_calls_and_three_a_second),
         cmocka_unit_test(what_happened_ten_seconds_ago_is_forgotten),
         cmocka_unit_test(a_healthy_target_is_never_throttled),
         cmocka_unit_test(an_overloaded_target_is_asked_k_times_what_it_serves),
         cmocka_unit_test(one_in_ten_always_gets_through_to_notice_recovery),
+        cmocka_unit_test(the_probability_is_that_of_the_formula),
+        cmocka_unit_test(an_answer_counts_when_it_comes),
+        cmocka_unit_test(a_window_forgets_slot_by_slot),
         cmocka_unit_test(two_minutes_later_all_is_forgiven),
         cmocka_unit_test(threads_share_one_budget),
     };

@@ -95,8 +95,7 @@ static void end(struct attack *a)
     neo_buffer_fini(&a->in);
 }
 
-/* --- one unit of each attack --------------------------------------------------------------------
- */
+/* --- one unit of each attack ------------------------------------------------------------------ */
 
 static uint32_t id_of(uint32_t i)
 {
@@ -389,8 +388,7 @@ static void resets_after_goaway(struct attack *a, uint32_t i)
     rapid_reset(a, i + 1);
 }
 
-/* --- the table ----------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 enum { LIBRARY = 1 }; /* nghttp2 ends it by itself, guarded or not */
 
@@ -542,8 +540,7 @@ TEST(without_the_guard_each_attack_goes_through)
     }
 }
 
-/* --- header bombs: H04, H05 ---------------------------------------------------------------------
- */
+/* --- header bombs: H04, H05 ------------------------------------------------------------------- */
 
 /* The pseudo-headers and types of a good request, without touching the dynamic table. */
 static void put_grpc_fields(struct neo_buffer *block)
@@ -720,8 +717,7 @@ TEST(all_streams_together_keep_a_bounded_amount_of_headers)
     end(&b);
 }
 
-/* --- output that nobody takes: H08 --------------------------------------------------------------
- */
+/* --- output that nobody takes: H08 ------------------------------------------------------------ */
 
 static void stream_for_ever(struct peer *p, struct h2_stream *s)
 {
@@ -774,8 +770,7 @@ TEST(windows_of_one_byte_hold_back_a_bounded_amount_of_output)
     end(&b);
 }
 
-/* --- H18: the end comes inside a callback, and more frames follow --------------------------------
- */
+/* --- H18: the end comes inside a callback, and more frames follow ----------------------------- */
 
 static void blame_until_stopped(struct peer *p, struct h2_stream *s)
 {
@@ -836,8 +831,7 @@ TEST(resets_that_the_owner_blames_on_the_peer_count)
     end(&a);
 }
 
-/* --- G08, and the peers that must not be mistaken for attackers ----------------------------------
- */
+/* --- G08, and the peers that must not be mistaken for attackers ------------------------------- */
 
 TEST(pings_every_ten_milliseconds_strike_out_after_two)
 {
@@ -880,6 +874,27 @@ TEST(a_busy_client_that_cancels_some_calls_is_left_alone)
     end(&a);
 }
 
+static void reset_at_once(struct peer *p, struct h2_stream *s)
+{
+    h2_reset(p->h2, s, H2_CANCEL, false);
+}
+
+TEST(a_stream_of_small_messages_may_be_cut_short)
+{
+    struct attack a = {.server.on_headers = reset_at_once};
+
+    begin(&a, false);
+    for (uint32_t i = 0; i < 20; i++) { /* each fills its window with messages of 20 bytes */
+        open_stream(&a, i, 0);
+        for (int n = 0; n < 65536 / 20; n++)
+            frames_data(&a.in, id_of(i), 0, 20);
+        flush(&a, 16384, true);
+        assert_false(a.ended);
+    }
+    assert_int_equal(h2_counters(a.server.h2)->glitches, 0);
+    end(&a);
+}
+
 TEST(ordinary_noise_is_forgiven_for_ever)
 {
     struct attack a = {.server.echo = true};
@@ -916,6 +931,7 @@ int main(void)
         cmocka_unit_test(resets_that_the_owner_blames_on_the_peer_count),
         cmocka_unit_test(pings_every_ten_milliseconds_strike_out_after_two),
         cmocka_unit_test(a_busy_client_that_cancels_some_calls_is_left_alone),
+        cmocka_unit_test(a_stream_of_small_messages_may_be_cut_short),
         cmocka_unit_test(ordinary_noise_is_forgiven_for_ever),
     };
     return cmocka_run_group_tests_name("h2/attacks", tests, NULL, NULL);

@@ -65,7 +65,7 @@ static uint32_t call(struct session *s)
     return (uint32_t)stream->id;
 }
 
-/* --- units -------------------------------------------------------------------------------------- */
+/* --- units ------------------------------------------------------------------------------------ */
 
 static void header_bomb(struct session *s, uint32_t i)
 {
@@ -83,8 +83,9 @@ static void informational(struct session *s, uint32_t i)
     static uint32_t id;
 
     id = i == 0 ? call(s) : id;
-    frames_headers(&s->in, id, 0, NEO_LIT("\x08\x03"
-                                          "103\x00\x04link\x0a/style.css"));
+    frames_headers(&s->in, id, 0,
+                   NEO_LIT("\x08\x03"
+                           "103\x00\x04link\x0a/style.css"));
 }
 
 static void endless_trailers(struct session *s, uint32_t i)
@@ -142,9 +143,11 @@ static void empty_data(struct session *s, uint32_t i)
 
 static void data_after_the_end(struct session *s, uint32_t i)
 {
-    if (i == 0) {
-        uint32_t id = call(s);
-        frames_headers(&s->in, id, FLAG_END_STREAM, NEO_LIT("\x88"));
+    if (i == 0) { /* the client has ended too: it has no reason to reset anything */
+        h2_send_end(s->client.h2, peer_call(&s->client, "/a.B/C"));
+        s->calls++;
+        assert_int_equal(peer_pull(&s->client, NULL), NEO_OK);
+        frames_headers(&s->in, 1, FLAG_END_STREAM, NEO_LIT("\x88"));
         give(s);
     }
     frames_data(&s->in, 1, 0, 1);
@@ -180,7 +183,7 @@ static const struct row {
     {"PING", pings, "too_many_pings", 1000},
     {"unknown frames", unknown, "too_many_unknown_frames", 1000},
     {"empty DATA", empty_data, "too_many_empty_frames", 1000},
-    {"DATA after the end", data_after_the_end, "too_many_late_frames", 1201},
+    {"DATA after the end", data_after_the_end, "too_many_late_frames", 1000},
     {"broken responses", broken_responses, "too_many_stream_errors", 100},
     {"PUSH_PROMISE", push_promise, NULL, 1},
 };
@@ -259,8 +262,9 @@ TEST(answers_to_cancelled_calls_may_come_late)
         assert_int_equal(peer_pull(&s.client, NULL), NEO_OK);
         frames_headers(&s.in, id, 0, NEO_LIT("\x88"));
         frames_data(&s.in, id, 0, 100);
-        frames_headers(&s.in, id, FLAG_END_STREAM, NEO_LIT("\x00\x0bgrpc-status\x01"
-                                                           "0"));
+        frames_headers(&s.in, id, FLAG_END_STREAM,
+                       NEO_LIT("\x00\x0bgrpc-status\x01"
+                               "0"));
         give(&s);
         assert_false(s.ended);
     }
@@ -278,11 +282,13 @@ TEST(informational_responses_are_skipped)
     assert_int_equal(peer_pull(&client, NULL), NEO_OK);
     frames_put(&in, FRAME_SETTINGS, 0, 0, NEO_LIT(""));
     for (int i = 0; i < 3; i++)
-        frames_headers(&in, 1, 0, NEO_LIT("\x08\x03"
-                                          "100\x00\x06x-hint\x01y"));
+        frames_headers(&in, 1, 0,
+                       NEO_LIT("\x08\x03"
+                               "100\x00\x06x-hint\x01y"));
     frames_headers(&in, 1, 0, NEO_LIT("\x88\x00\x05x-own\x01z"));
-    frames_headers(&in, 1, FLAG_END_STREAM, NEO_LIT("\x00\x0bgrpc-status\x01"
-                                                    "0"));
+    frames_headers(&in, 1, FLAG_END_STREAM,
+                   NEO_LIT("\x00\x0bgrpc-status\x01"
+                           "0"));
     assert_int_equal(peer_feed(&client, neo_buffer_bytes(&in), NULL), NEO_OK);
     assert_int_equal(client.last->headers.len, 1);
     assert_true(neo_bytes_is(client.last->headers.at[0].name, "x-own"));
@@ -299,8 +305,9 @@ TEST(a_status_below_100_is_none)
 
     begin(&s, false);
     s.client.quiet = false;
-    frames_headers(&s.in, call(&s), FLAG_END_STREAM, NEO_LIT("\x08\x03"
-                                                             "042"));
+    frames_headers(&s.in, call(&s), FLAG_END_STREAM,
+                   NEO_LIT("\x08\x03"
+                           "042"));
     give(&s);
     peer_expect(&s.client, "ready; closed 1 1; ");
     end(&s);

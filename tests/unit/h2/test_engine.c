@@ -405,6 +405,69 @@ TEST(every_status_reaches_the_client)
     peers_stop(&client, &server);
 }
 
+TEST(headers_that_the_peer_would_refuse_are_not_sent)
+{
+    struct peer client = {0}, server = {0};
+    static char large[20 * 1024];
+    const struct h2_header field = {NEO_LIT("x-large"), neo_bytes(large, sizeof(large))};
+    const struct h2_header many[] = {field, field, field, field};
+    struct h2_stream *s = NULL;
+
+    memset(large, 'x', sizeof(large));
+    peers_start(&client, &server);
+    assert_int_equal(
+        h2_request(client.h2, NEO_LIT("/a.B/C"), NEO_LIT("h"), &field, 1, NULL, &s, NULL),
+        NEO_INVALID_ARGUMENT); /* the server has said 16 KiB */
+    assert_int_equal(h2_open_streams(client.h2), 0);
+    peer_call(&client, "/a.B/C");
+    peers_talk(&client, &server);
+    assert_int_equal(h2_respond(server.h2, server.last, 200, many, 4, false, NULL),
+                     NEO_INVALID_ARGUMENT);
+    peer_respond(&server, server.last);
+    assert_int_equal(h2_send_trailers(server.h2, server.last, many, 4, NULL), NEO_INVALID_ARGUMENT);
+    peer_finish(&server, server.last); /* a shorter one is still possible */
+    peers_talk(&client, &server);
+    peer_expect(&client, "headers 1 200; trailers 1 grpc-status=0; closed 1 0; ");
+    peers_stop(&client, &server);
+}
+
+static struct h2_kept *kept;
+
+static void keep(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
+{
+    (void)h2;
+    (void)h2_error;
+    kept = h2_keep(s);
+}
+
+TEST(what_its_owner_keeps_outlives_the_stream_and_the_engine)
+{
+    struct peer client = {0}, server = {0};
+    struct h2_events events = *peer_events();
+    const struct h2_options options = {.server = true, .events = &events, .owner = &server};
+
+    events.closed = keep;
+    peer_start(&client, false, NULL);
+    assert_int_equal(h2_new(&options, 0, &server.h2, NULL), NEO_OK);
+    peers_talk(&client, &server);
+    h2_send_end(client.h2, peer_call(&client, "/a.B/Kept"));
+    peers_talk(&client, &server);
+    struct neo_bytes path = server.last->path;
+    struct neo_arena *arena = server.last->arena;
+    peer_finish(&server, server.last);
+    peers_talk(&client, &server);
+    assert_int_equal(h2_open_streams(server.h2), 0);
+    for (int i = 0; i < 3; i++) /* others come and go */
+        h2_reset(client.h2, peer_call(&client, "/a.B/Other"), H2_CANCEL, false);
+    peers_talk(&client, &server);
+    peers_stop(&client, &server);
+
+    assert_true(neo_bytes_is(path, "/a.B/Kept"));
+    assert_non_null(neo_arena_alloc(arena, 100000));
+    h2_kept_free(kept);
+    h2_kept_free(NULL);
+}
+
 TEST(ids_that_are_spent_end_the_connection_gracefully)
 {
     struct peer server = {0};
@@ -446,6 +509,8 @@ int main(void)
         cmocka_unit_test(a_breach_of_protocol_is_an_error_with_its_reason),
         cmocka_unit_test(spaces_at_the_edge_of_a_message_survive_at_the_client),
         cmocka_unit_test(every_status_reaches_the_client),
+        cmocka_unit_test(headers_that_the_peer_would_refuse_are_not_sent),
+        cmocka_unit_test(what_its_owner_keeps_outlives_the_stream_and_the_engine),
         cmocka_unit_test(ids_that_are_spent_end_the_connection_gracefully),
     };
     return cmocka_run_group_tests_name("h2/engine", tests, NULL, NULL);

@@ -91,7 +91,7 @@ TEST(resized_memory_keeps_its_contents)
     h2_heap_fini(&heap);
 }
 
-/* --- memory that fails -------------------------------------------------------------------------- */
+/* --- memory that fails ------------------------------------------------------------------------ */
 
 /* As far as it gets; whatever fails must fail cleanly. */
 static bool exchange(struct peer *from, struct peer *to)
@@ -147,8 +147,7 @@ static bool run_with_failure_at(unsigned long n)
     struct peer client = {.quiet = true}, server = {.quiet = true, .on_headers = answer};
     size_t calls = 0;
     const struct h2_options as_client = {.events = peer_events(), .owner = &client};
-    const struct h2_options as_server = {
-        .server = true, .events = peer_events(), .owner = &server};
+    const struct h2_options as_server = {.server = true, .events = peer_events(), .owner = &server};
 
     neo_memory_fail_at(n);
     if (h2_new(&as_client, 0, &client.h2, NULL) == NEO_OK &&

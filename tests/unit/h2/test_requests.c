@@ -318,8 +318,7 @@ TEST(the_body_of_a_refused_request_is_thrown_away_and_paid_back)
     peer_stop(&server);
 }
 
-/* --- trailers -----------------------------------------------------------------------------------
- */
+/* --- trailers --------------------------------------------------------------------------------- */
 
 /* H15: a good request, then this block as its trailers. */
 static enum outcome ask_with_trailers(const char *name, const char *value, uint8_t flags)

@@ -124,6 +124,7 @@ static inline void run_for(neo_nsec duration)
 
     neo_loop_arm(loop, &enough, neo_loop_now(loop) + duration);
     run();
+    neo_loop_disarm(loop, &enough); /* something else may have stopped the loop */
 }
 
 static inline int begin_test(void **state)

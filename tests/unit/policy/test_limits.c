@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #define MSEC NEO_NSEC_PER_MSEC
 #define SEC  NEO_NSEC_PER_SEC
@@ -191,6 +192,63 @@ TEST(wrong_documents_are_refused_with_their_place)
         "l.yaml:3:28: the limit method:M stands in l.yaml:1 already; keep one");
 }
 
+TEST(every_entry_of_a_section_is_checked)
+{
+    assert_limits_refused("rate_limits:\n  per_caller:\n"
+                          "    a: {requests_per_second: 1, burst: 1}\n"
+                          "    B: {requests_per_second: 1, burst: 1}\n",
+                          "l.yaml:4:5: \"B\" is no service; write 1 to 63 of a-z 0-9 -");
+    assert_limits_refused(
+        "rate_limits:\n  per_method:\n"
+        "    A: {requests_per_second: 1, burst: 1}\n"
+        "    \"B*\": {requests_per_second: 1, burst: 1}\n",
+        "l.yaml:4:5: \"B*\" is no method; write Method or package.Service/Method");
+}
+
+TEST(the_first_bucket_counts_like_any_other)
+{
+    struct neo_limits *limits =
+        limits_of("rate_limits: {per_caller: {c: {requests_per_second: 4294967295, burst: 1}}}\n");
+    struct neo_limit_answer a;
+
+    assert_int_equal(take_until_refused(limits, keys(limits, "c", "", "M"), SEC, &a), 1);
+    assert_int_equal(a.wait, 1);
+    assert_string_equal(a.bucket, "caller:c");
+    neo_limits_unref(limits);
+}
+
+TEST(ten_thousand_callers_have_their_own_buckets)
+{
+    enum { CALLERS = 10000 };
+    struct neo_buffer text = {0};
+    struct neo_document d = {.name = NEO_LIT("l.yaml")};
+    struct neo_limits *limits = NULL;
+    char name[32];
+
+    neo_buffer_append_text(&text, "rate_limits:\n  per_caller:\n");
+    for (int i = 0; i < CALLERS; i++)
+        neo_buffer_printf(&text, "    caller-%d: {requests_per_second: 1, burst: 1}\n", i);
+    d.text = neo_buffer_bytes(&text);
+    assert_int_equal(neo_limits_compile(&d, 1, &limits, NULL), NEO_OK);
+    for (int i = 0; i < CALLERS; i++) {
+        (void)snprintf(name, sizeof(name), "caller-%d", i);
+        assert_int_equal(neo_limits_take(limits, keys(limits, name, "", ""), SEC).wait, 0);
+        assert_int_equal(neo_limits_take(limits, keys(limits, name, "", ""), SEC).wait, SEC);
+    }
+    neo_limits_unref(limits);
+    neo_buffer_fini(&text);
+}
+
+TEST(limits_go_with_their_last_owner)
+{
+    struct neo_limits *limits = limits_of(seed_limits);
+
+    assert_ptr_equal(neo_limits_ref(limits), limits);
+    neo_limits_unref(limits);
+    assert_int_equal(neo_limits_take(limits, keys(limits, "x", "", ""), SEC).wait, 0);
+    neo_limits_unref(limits);
+}
+
 TEST(documents_of_several_files_add_up)
 {
     struct neo_document files[] = {
@@ -286,6 +344,10 @@ int main(void)
         cmocka_unit_test(a_full_method_name_goes_before_a_bare_one),
         cmocka_unit_test(unknown_callers_and_methods_share_only_the_global_bucket),
         cmocka_unit_test(wrong_documents_are_refused_with_their_place),
+        cmocka_unit_test(every_entry_of_a_section_is_checked),
+        cmocka_unit_test(the_first_bucket_counts_like_any_other),
+        cmocka_unit_test(ten_thousand_callers_have_their_own_buckets),
+        cmocka_unit_test(limits_go_with_their_last_owner),
         cmocka_unit_test(documents_of_several_files_add_up),
         cmocka_unit_test(no_memory_is_reported_and_leaks_nothing),
         cmocka_unit_test(racing_threads_share_the_limits_exactly),

@@ -466,8 +466,8 @@ TEST(conditions_that_cannot_be_meant_are_refused)
                    "p.yaml:5:23: a denial by metadata can be dodged by the caller; allow by "
                    "metadata instead");
     assert_refused("service: c\nallowed_calls:\n  - target_service: t\n    operations: [M]\n"
-                   "    when: {metadata: {X-A: [b]}}\n",
-                   "p.yaml:5:22: \"X-A\" is no metadata key to decide by; write a-z 0-9 - _ . and "
+                   "    when: {metadata: {x-a: [c], X-A: [b]}}\n",
+                   "p.yaml:5:33: \"X-A\" is no metadata key to decide by; write a-z 0-9 - _ . and "
                    "not -bin");
     assert_refused("service: c\nallowed_calls:\n  - target_service: t\n    operations: [M]\n"
                    "    when: {metadata: {}}\n",
@@ -575,6 +575,51 @@ TEST(a_default_denial_names_the_document_and_the_nearest_rule)
     a = answer(policy, "stranger", "u", "Other");
     assert_rule_line(a.rule, 0);
     assert_rule_line(a.nearest, 0);
+    neo_policy_unref(policy);
+}
+
+TEST(the_nearest_rule_is_sought_in_all_that_applies)
+{
+    struct neo_policy *policy = compile("service: c\n"                     /* 1 */
+                                        "roles: [r]\n"                     /* 2 */
+                                        "allowed_calls:\n"                 /* 3 */
+                                        "  - target_service: t\n"          /* 4 */
+                                        "    operations:\n"                /* 5 */
+                                        "      - GetFab\n"                 /* 6 */
+                                        "      - GetFxy\n"                 /* 7 */
+                                        "  - target_service: u\n"          /* 8 */
+                                        "    operations: [\"Export*\"]\n"  /* 9 */
+                                        "denied_calls:\n"                  /* 10 */
+                                        "  - target_service: u\n"          /* 11 */
+                                        "    operations: [\"A*\", GetX]\n" /* 12 */
+                                        "---\n"                            /* 13 */
+                                        "role: r\n"                        /* 14 */
+                                        "allowed_calls:\n"                 /* 15 */
+                                        "  - target_service: v\n"          /* 16 */
+                                        "    operations: [Run]\n"          /* 17 */
+                                        "---\n"                            /* 18 */
+                                        "service: d\n"                     /* 19 */
+                                        "allowed_calls:\n"                 /* 20 */
+                                        "  - target_service: w\n"          /* 21 */
+                                        "    operations: [One]\n"          /* 22 */
+                                        "---\n"                            /* 23 */
+                                        "service: e\n"                     /* 24 */
+                                        "allowed_calls:\n"                 /* 25 */
+                                        "  - target_service: w\n"          /* 26 */
+                                        "    operations: [Two]\n"          /* 27 */
+                                        "    when: {attested: true}\n");   /* 28 */
+
+    /* Between two names: the one that begins more alike. */
+    assert_rule_line(answer(policy, "c", "t", "GetFxa").nearest, 7);
+    assert_rule_line(answer(policy, "c", "t", "GetFb").nearest, 6);
+    /* Only prefixes allow here; a denial is never what comes near. */
+    assert_rule_line(answer(policy, "c", "u", "Sign").nearest, 9);
+    assert_rule_line(answer(policy, "c", "u", "GetXY").nearest, 9);
+    /* A rule of its role. */
+    assert_rule_line(answer(policy, "c", "v", "Stop").nearest, 17);
+    /* The second of two others, even when it has a condition. */
+    assert_rule_line(answer(policy, "stranger", "w", "One").nearest, 22);
+    assert_rule_line(answer(policy, "stranger", "w", "Two").nearest, 27);
     neo_policy_unref(policy);
 }
 
@@ -790,6 +835,27 @@ TEST(lint_has_nothing_to_say_about_the_seed)
     neo_policy_unref(policy);
 }
 
+TEST(lint_has_nothing_to_say_about_rules_that_count)
+{
+    struct neo_policy *policy =
+        compile("service: c\nroles: [r]\nallowed_calls:\n"
+                "  - {target_service: t, operations: [\"Get*\", p.S/Set, q.S/Set, \"p.S/E*\", "
+                "q.S/Export]}\n"
+                "  - {target_service: t, operations: [Run], when: {attested: true}}\n"
+                "  - {target_service: t, operations: [Run], when: {hours: \"01:00-02:00\"}}\n"
+                "denied_calls:\n"
+                "  - {target_service: t, operations: [GetSecret]}\n"
+                "  - {target_service: t, operations: [Run], when: {hours: \"03:00-04:00\"}}\n"
+                "---\nrole: r\nallowed_calls: [{target_service: u, operations: [Go]}]\n");
+    struct neo_buffer out = {0};
+
+    neo_policy_lint(policy, &out);
+    neo_buffer_append_byte(&out, 0);
+    assert_string_equal((const char *)out.at, "");
+    neo_buffer_fini(&out);
+    neo_policy_unref(policy);
+}
+
 static const char rich[] =
     "service: c\nroles: [r]\nallowed_calls:\n  - {target_service: t, operations: [A, \"B*\"], "
     "when: "
@@ -884,6 +950,7 @@ int main(void)
         cmocka_unit_test(shadow_lets_through_and_says_what_it_would_have_denied),
         cmocka_unit_test(files_that_disagree_about_the_mode_are_refused),
         cmocka_unit_test(a_default_denial_names_the_document_and_the_nearest_rule),
+        cmocka_unit_test(the_nearest_rule_is_sought_in_all_that_applies),
         cmocka_unit_test(an_allowance_names_its_rule),
         cmocka_unit_test(other_kinds_of_document_are_passed_over_and_mixtures_refused),
         cmocka_unit_test(a_policy_whose_tests_fail_does_not_load),
@@ -893,6 +960,7 @@ int main(void)
         cmocka_unit_test(a_policy_keeps_nothing_of_its_callers),
         cmocka_unit_test(lint_speaks_of_what_is_probably_not_meant),
         cmocka_unit_test(lint_has_nothing_to_say_about_the_seed),
+        cmocka_unit_test(lint_has_nothing_to_say_about_rules_that_count),
         cmocka_unit_test(no_memory_is_reported_and_leaks_nothing),
         cmocka_unit_test(every_prefix_loads_or_says_why_not),
         cmocka_unit_test(an_epoch_is_shared_and_goes_with_its_last_reader),

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `neo call`: a call from the keyboard. JSON in, JSON out; the method is found by
+ * reflection or in a descriptor file; the identity is the operator's or, with --as,
+ * any service's that the operator may buy a token for.
+ */
+#include "cli/cli.h"
+
+#include "cli/reflect.h"
+
+#include <neo/memory.h>
+#include <neo/store.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { INPUT_MAX = 8 << 20, PAIRS_MAX = ARG_LIST_MAX };
+
+struct request {
+    const char *service; /* "function-service" */
+    const char *method;  /* "package.Service/Method" */
+    const char *data;
+    const char *as;
+    const char *descriptors;
+    struct arg_list headers;
+    uint32_t timeout_ms;
+};
+
+static enum neo_code read_fd(int fd, const char *what, struct neo_buffer *out,
+                             struct neo_error *err)
+{
+    for (;;) {
+        uint8_t *at = out->len > INPUT_MAX ? NULL : neo_buffer_reserve(out, 65536);
+        if (at == NULL)
+            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s holds more than 8 MiB", what);
+        ssize_t n = read(fd, at, 65536);
+        if (n < 0)
+            return neo_fail_errno(err, "cannot read %s", what);
+        if (n == 0)
+            return NEO_OK;
+        out->len += (size_t)n;
+    }
+}
+
+/* -d TEXT, -d @FILE, -d -; nothing: {} */
+static enum neo_code read_data(const char *data, struct neo_buffer *out, struct neo_error *err)
+{
+    if (data == NULL)
+        data = "{}";
+    if (strcmp(data, "-") == 0)
+        return read_fd(STDIN_FILENO, "stdin", out, err);
+    if (data[0] == '@')
+        return neo_file_read(data + 1, INPUT_MAX, out, err);
+    return neo_buffer_append_text(out, data)
+               ? NEO_OK
+               : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+}
+
+static enum neo_code read_headers(const struct arg_list *list, struct neo_pair *pairs,
+                                  struct neo_error *err)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const char *colon = strchr(list->at[i], ':');
+        if (colon == NULL || colon == list->at[i])
+            return neo_fail(err, NEO_INVALID_ARGUMENT, "-H '%s': write name: value", list->at[i]);
+        pairs[i].key = neo_bytes(list->at[i], (size_t)(colon - list->at[i]));
+        colon++;
+        while (*colon == ' ')
+            colon++;
+        pairs[i].value = neo_text(colon);
+    }
+    return NEO_OK;
+}
+
+/* --- the answer ------------------------------------------------------------------------------------------------ */
+
+static bool print_message(const struct neo_message_info *info, const void *message)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct neo_error err;
+
+    if (neo_proto_to_json(info, message, NEO_JSON_PRETTY, &out, &err) != NEO_OK) {
+        (void)fail(&err);
+        return false;
+    }
+    print_json(&out);
+    (void)fflush(stdout);
+    return true;
+}
+
+static void print_detail(const char *name, struct neo_bytes value)
+{
+    if (value.len > 0)
+        (void)fprintf(stderr, "  %-10s %.*s\n", name, NEO_FMT(value));
+}
+
+static int print_failure(const struct neo_status *s)
+{
+    if (cli.json) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+        if (neo_status_json(s, true, &out))
+            print_json(&out);
+        return EXIT_GRPC + (int)s->code;
+    }
+    (void)fprintf(stderr, "%s: %.*s\n", neo_code_name(s->code), NEO_FMT(s->message));
+    print_detail("reason", s->reason);
+    print_detail("service", s->service);
+    print_detail("permission", s->required_permission);
+    print_detail("bucket", s->bucket);
+    if (s->retry_after > 0)
+        (void)fprintf(stderr, "  %-10s %llu ms\n", "retry in",
+                      (unsigned long long)(s->retry_after / NEO_NSEC_PER_MSEC));
+    print_detail("decision", s->decision_id);
+    if (s->decision_id.len > 0)
+        (void)fprintf(stderr, "  next       neo why %.*s\n", NEO_FMT(s->decision_id));
+    return EXIT_GRPC + (int)s->code;
+}
+
+/* --- the call ------------------------------------------------------------------------------------------------------ */
+
+/* One request message, however many answers: enough for every kind of method from a keyboard. */
+static int exchange(struct neo_channel *channel, const struct neo_method *method,
+                    const struct neo_call_options *options, const void *message)
+{
+    bool client_streams = (method->kind & NEO_CLIENT_STREAM) != 0;
+    struct neo_stream *stream;
+    struct neo_error err;
+
+    if (neo_channel_stream(channel, method, options, client_streams ? NULL : message, &stream,
+                           &err) != NEO_OK)
+        return fail(&err);
+    if (client_streams) {
+        if (neo_stream_send(stream, message) == NEO_OK)
+            neo_stream_close_send(stream);
+    }
+    for (bool more = true; more;) {
+        struct neo_arena arena;
+        neo_arena_init(&arena, 64 << 20);
+        void *response = neo_arena_calloc(&arena, 1, method->response->size);
+        more = response != NULL && neo_stream_next(stream, response, &arena) &&
+               print_message(method->response, response);
+        neo_arena_fini(&arena);
+    }
+    const struct neo_status *status = neo_stream_status(stream);
+    int result = status->code == NEO_OK ? EXIT_OK : print_failure(status);
+    neo_stream_free(stream);
+    return result;
+}
+
+static int call_method(struct neo_channel *channel, const struct request *r,
+                       const struct neo_method *method)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer json = {0};
+    struct neo_pair pairs[PAIRS_MAX];
+    struct neo_call_options options = {
+        .timeout = r->timeout_ms * NEO_NSEC_PER_MSEC,
+        .metadata = pairs,
+        .n_metadata = r->headers.n,
+    };
+    struct neo_arena arena;
+    struct neo_error err;
+
+    neo_arena_init(&arena, 64 << 20);
+    void *message = neo_arena_calloc(&arena, 1, method->request->size);
+    enum neo_code code = read_headers(&r->headers, pairs, &err);
+    if (code == NEO_OK)
+        code = read_data(r->data, &json, &err);
+    if (code == NEO_OK)
+        code = neo_proto_from_json(method->request, neo_buffer_bytes(&json), 0, message, &arena,
+                                   &err);
+    int result = code == NEO_OK ? exchange(channel, method, &options, message) : fail(&err);
+    neo_arena_fini(&arena);
+    return result;
+}
+
+static int find_and_call(struct neo_channel *channel, const struct request *r)
+{
+    const struct neo_method *method;
+    struct neo_descriptors *pool;
+    struct neo_status status = {0};
+    struct neo_arena arena;
+    struct neo_error err;
+
+    neo_arena_init(&arena, 1 << 20);
+    enum neo_code code = r->descriptors != NULL
+                             ? reflect_file(r->descriptors, &pool, &err)
+                             : reflect_service(channel, r->method, &pool, &arena, &status, &err);
+    int result;
+    if (code != NEO_OK) {
+        result = status.code != NEO_OK ? print_failure(&status) : fail(&err);
+    } else {
+        result = reflect_method(pool, r->method, &method, &err) == NEO_OK
+                     ? call_method(channel, r, method)
+                     : fail(&err);
+        neo_descriptors_free(pool);
+    }
+    neo_arena_fini(&arena);
+    return result;
+}
+
+static int run(int argc, char **argv)
+{
+    struct request r = {.as = OPERATOR, .timeout_ms = 10000};
+    const struct arg args[] = {
+        {"-d", ARG_TEXT, &r.data, "JSON|@FILE|-", "the request [{}]"},
+        {"--as", ARG_TEXT, &r.as, "SERVICE", "whose identity [" OPERATOR "]"},
+        {"-H", ARG_LIST, &r.headers, "'name: value'", "metadata"},
+        {"--timeout-ms", ARG_U32, &r.timeout_ms, "N", "deadline; 0: none [10000]"},
+        {"--descriptors", ARG_TEXT, &r.descriptors, "FILE", "instead of asking the server"},
+    };
+    struct neo_channel *channel;
+    struct neo_mesh *mesh;
+    struct neo_error err;
+    const char *rest[2];
+    int status;
+
+    int n = args_parse(&command_call, argc, argv, args, NEO_COUNT(args), rest, 2, &status);
+    if (n < 0)
+        return status;
+    if (n != 2 || strchr(rest[1], '/') == NULL)
+        return fail_usage("say what: neo call <service> <package.Service/Method> [-d JSON]");
+    r.service = rest[0];
+    r.method = rest[1][0] == '/' ? rest[1] + 1 : rest[1];
+    if (client_join(r.as, &mesh, &err) != NEO_OK)
+        return fail(&err);
+    if (client_channel(mesh, r.service, &channel, &err) != NEO_OK) {
+        neo_mesh_free(mesh);
+        return fail(&err);
+    }
+    status = find_and_call(channel, &r);
+    client_close(mesh, channel);
+    return status;
+}
+
+const struct command command_call = {
+    .name = "call",
+    .run = run,
+    .summary = "call a method: JSON in, JSON out; exits with 64 + the gRPC code",
+    .usage = "call <service> <package.Service/Method> [-d JSON] [--as SERVICE]",
+    .examples =
+        "  neo call function-service functionservice.FunctionService/GetFunction -d "
+        "'{\"id\":\"1\"}'\n"
+        "  neo call --as gas-bank-service function-service "
+        "functionservice.FunctionService/ExecuteFunction\n",
+};

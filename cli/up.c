@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `neo up`: the control plane on this machine, in one folder; `neo down` ends it.
+ *
+ *   <dir>/ca/ registry/     state of the two; ca/signer/ holds the keys
+ *   <dir>/join/             the first join strings, mode 0600
+ *   <dir>/run/              pids and addresses
+ *   <dir>/log/              their logs
+ *   <dir>/simulator/        development: the pretended vendor of TEEs
+ */
+#include "cli/cli.h"
+
+#include <neo/attest.h>
+#include <neo/loop.h>
+#include <neo/store.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { START_SECONDS = 15, STOP_SECONDS = 12 };
+
+struct up {
+    const char *trust_domain;
+    const char *ca_listen;
+    const char *registry_listen;
+    struct arg_list policies;
+    uint32_t leaf_life;
+    bool development;
+    bool detach;
+};
+
+static enum neo_code make_folders(struct neo_error *err)
+{
+    static const char *const names[] = {"", "ca", "registry", "join", "run", "log", "simulator"};
+    char path[PATH_LEN];
+
+    for (size_t i = 0; i < NEO_COUNT(names); i++) {
+        dir_path(path, "%s", names[i]);
+        if (mkdir(path, 0700) != 0 && errno != EEXIST)
+            return neo_fail_errno(err, "cannot make '%s'", path);
+    }
+    return NEO_OK;
+}
+
+static enum neo_code write_pid(const char *name, int pid, struct neo_error *err)
+{
+    char path[PATH_LEN], line[32];
+
+    dir_path(path, "run/%s.pid", name);
+    (void)snprintf(line, sizeof(line), "%d\n", pid);
+    return neo_file_replace(path, neo_text(line), 0644, err);
+}
+
+/* The last line of a log that is an error, for the person who waits. */
+static void last_words(const char *log, char *text, size_t len)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer all = {0};
+
+    (void)snprintf(text, len, "see %s", log);
+    if (neo_file_read(log, 1 << 20, &all, NULL) != NEO_OK ||
+        !neo_buffer_append_byte(&all, '\0'))
+        return;
+    const char *found = NULL;
+    for (const char *at = (const char *)all.at; (at = strstr(at, "error: ")) != NULL; at++)
+        found = at + 7;
+    if (found != NULL)
+        (void)snprintf(text, len, "%.*s", (int)strcspn(found, "\n"), found);
+}
+
+/* Waits until the file that a process writes when it is ready appears. */
+static enum neo_code await(const char *name, int pid, char *address, size_t len,
+                           struct neo_error *err)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    char path[PATH_LEN], log[PATH_LEN], pid_file[PATH_LEN], why[PATH_LEN + 16];
+    int now_pid;
+
+    dir_path(path, "run/%s.address", name);
+    dir_path(log, "log/%s.log", name);
+    dir_path(pid_file, "run/%s.pid", name);
+    for (int i = 0; i < START_SECONDS * 100; i++) {
+        if (dir_line(path, address, len, NULL) == NEO_OK)
+            return NEO_OK;
+        if (i > 10 && !process_alive(pid_file, &now_pid))
+            break;
+        (void)nanosleep(&pause, NULL);
+    }
+    last_words(log, why, sizeof(why));
+    process_stop(pid, 1);
+    return neo_fail(err, NEO_UNAVAILABLE, "%s did not start: %s", name, why);
+}
+
+static enum neo_code launch(const char *name, const char *const *argv, char *address, size_t len,
+                            int *ret_pid, struct neo_error *err)
+{
+    char log[PATH_LEN], path[PATH_LEN];
+
+    dir_path(path, "run/%s.address", name);
+    (void)unlink(path);
+    dir_path(log, "log/%s.log", name);
+    (void)unlink(log);
+    int pid = process_start(argv, log, err);
+    if (pid < 0)
+        return err->code;
+    *ret_pid = pid;
+    NEO_TRY(write_pid(name, pid, err));
+    return await(name, pid, address, len, err);
+}
+
+static enum neo_code start_ca(const struct up *up, char *address, size_t len, int *ret_pid,
+                              struct neo_error *err)
+{
+    char state[PATH_LEN], registry_file[PATH_LEN], address_file[PATH_LEN];
+    char registry_join[PATH_LEN + 32], operator_join[PATH_LEN + 32], join[PATH_LEN], life[16];
+
+    dir_path(state, "ca");
+    dir_path(registry_file, "run/registry.address");
+    dir_path(address_file, "run/ca.address");
+    dir_path(join, "join/neo-registry");
+    (void)snprintf(registry_join, sizeof(registry_join), "neo-registry=%s", join);
+    dir_path(join, "join/" OPERATOR);
+    (void)snprintf(operator_join, sizeof(operator_join), OPERATOR "=%s", join);
+    (void)snprintf(life, sizeof(life), "%u", up->leaf_life);
+    const char *argv[] = {
+        "neo", "serve", "ca", "--state", state, "--trust-domain", up->trust_domain, "--listen",
+        up->ca_listen, "--registry-file", registry_file, "--address-file", address_file, "--first",
+        registry_join, "--first", operator_join, "--leaf-life", life,
+        up->development ? "--insecure-dev" : NULL, NULL};
+    return launch("ca", argv, address, len, ret_pid, err);
+}
+
+static enum neo_code start_registry(const struct up *up, char *address, size_t len, int *ret_pid,
+                                    struct neo_error *err)
+{
+    char state[PATH_LEN], join[PATH_LEN], address_file[PATH_LEN], root[PATH_LEN];
+    const char *argv[24 + 2 * ARG_LIST_MAX] = {"neo", "serve", "registry"};
+    size_t n = 3;
+
+    dir_path(state, "registry");
+    dir_path(join, "join/neo-registry");
+    dir_path(address_file, "run/registry.address");
+    dir_path(root, "simulator/root.der");
+    const char *const fixed[] = {"--state",  state,               "--join-file",    join,
+                                 "--listen", up->registry_listen, "--address-file", address_file};
+    for (size_t i = 0; i < NEO_COUNT(fixed); i++)
+        argv[n++] = fixed[i];
+    for (size_t i = 0; i < up->policies.n; i++) {
+        argv[n++] = "--policy";
+        argv[n++] = up->policies.at[i];
+    }
+    if (up->development) {
+        argv[n++] = "--insecure-dev";
+        argv[n++] = "--simulated-root";
+        argv[n++] = root;
+    }
+    argv[n] = NULL;
+    enum neo_code code = launch("registry", argv, address, len, ret_pid, err);
+    (void)unlink(join);
+    return code;
+}
+
+/* The pretended vendor of TEEs: made once, marked as what it is. */
+static enum neo_code make_simulator(struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer bundle = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer root = {0};
+    char path[PATH_LEN];
+
+    dir_path(path, "run/development");
+    NEO_TRY(neo_file_replace(path, NEO_LIT("simulated evidence is accepted here\n"), 0644, err));
+    dir_path(path, "simulator/root.der");
+    if (access(path, F_OK) == 0)
+        return NEO_OK;
+    NEO_TRY(neo_sim_snp_init(&bundle, &root, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC, err));
+    char bundle_path[PATH_LEN];
+    dir_path(bundle_path, "simulator/bundle.pem");
+    NEO_TRY(neo_file_replace(bundle_path, neo_buffer_bytes(&bundle), 0600, err));
+    return neo_file_replace(path, neo_buffer_bytes(&root), 0644, err);
+}
+
+static enum neo_code check_nothing_runs(struct neo_error *err)
+{
+    char path[PATH_LEN];
+    int pid;
+
+    dir_path(path, "run/ca.pid");
+    if (process_alive(path, &pid))
+        return neo_fail(err, NEO_ALREADY_EXISTS,
+                        "it is up already (CA pid %d) in '%s'; see: neo status, neo down", pid,
+                        cli.dir);
+    return NEO_OK;
+}
+
+static void print_up(const struct up *up, const char *ca, int ca_pid, const char *registry,
+                     int registry_pid, neo_nsec took)
+{
+    if (cli.json) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+        struct neo_json_writer w = {.out = &out, .pretty = true};
+        neo_json_open_object(&w);
+        neo_json_put_key(&w, "ca");
+        neo_json_put_text(&w, ca);
+        neo_json_put_key(&w, "registry");
+        neo_json_put_text(&w, registry);
+        neo_json_put_key(&w, "trust_domain");
+        neo_json_put_text(&w, up->trust_domain);
+        neo_json_put_key(&w, "took_ms");
+        neo_json_put_u64(&w, took / NEO_NSEC_PER_MSEC);
+        neo_json_close_object(&w);
+        print_json(&out);
+        return;
+    }
+    (void)printf("%strust domain %s is up%s in '%s' after %llu ms%s\n\n", ink(INK_BOLD),
+                 up->trust_domain, ink(INK_NONE), cli.dir,
+                 (unsigned long long)(took / NEO_NSEC_PER_MSEC),
+                 up->development ? ", DEVELOPMENT: simulated evidence is accepted" : "");
+    struct table t;
+    table_begin(&t, 4, (const char *const[]){"WHAT", "ADDRESS", "PID", "LOG"});
+    table_cell(&t, "CA (its signer is a process of its own)");
+    table_cell(&t, ca);
+    table_cellf(&t, "%d", ca_pid);
+    table_cellf(&t, "%s/log/ca.log", cli.dir);
+    table_cell(&t, "registry, policy feed");
+    table_cell(&t, registry);
+    table_cellf(&t, "%d", registry_pid);
+    table_cellf(&t, "%s/log/registry.log", cli.dir);
+    table_end(&t);
+    (void)printf("\nnext:\n  neo token create my-service     one string that lets my-service join\n"
+                 "  neo check                       is all well?\n  neo down\n");
+}
+
+static void stop_all(void)
+{
+    static const char *const names[] = {"registry", "ca"};
+    char path[PATH_LEN];
+    int pid;
+
+    for (size_t i = 0; i < NEO_COUNT(names); i++) {
+        dir_path(path, "run/%s.pid", names[i]);
+        if (process_alive(path, &pid))
+            process_stop(pid, STOP_SECONDS);
+        (void)unlink(path);
+        dir_path(path, "run/%s.address", names[i]);
+        (void)unlink(path);
+    }
+}
+
+static enum neo_code bring_up(const struct up *up, struct neo_error *err)
+{
+    char ca[128], registry[128];
+    int ca_pid = 0, registry_pid = 0;
+    neo_nsec start = neo_mono_nsec();
+    struct neo_mesh *mesh;
+
+    NEO_TRY(make_folders(err));
+    NEO_TRY(check_nothing_runs(err));
+    if (up->development)
+        NEO_TRY(make_simulator(err));
+    NEO_TRY(start_ca(up, ca, sizeof(ca), &ca_pid, err));
+    enum neo_code code = start_registry(up, registry, sizeof(registry), &registry_pid, err);
+    if (code == NEO_OK)
+        code = client_join(OPERATOR, &mesh, err); /* proves that both work, and makes the operator */
+    if (code != NEO_OK) {
+        stop_all();
+        return code;
+    }
+    neo_mesh_free(mesh);
+    print_up(up, ca, ca_pid, registry, registry_pid, neo_mono_nsec() - start);
+    return NEO_OK;
+}
+
+/* In the foreground until told to stop. */
+static void wait_for_end(void)
+{
+    sigset_t set;
+    int got;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)printf("\nCtrl-C ends it.\n");
+    (void)fflush(stdout);
+    (void)sigwait(&set, &got);
+    stop_all();
+}
+
+static int run_up(int argc, char **argv)
+{
+    struct up up = {.trust_domain = "neo.local",
+                    .ca_listen = "127.0.0.1:8441",
+                    .registry_listen = "127.0.0.1:8442"};
+    const struct arg args[] = {
+        {"--policy", ARG_LIST, &up.policies, "PATH", "policy, limits: a YAML file or folder"},
+        {"--detach", ARG_FLAG, &up.detach, NULL, "return when it is up"},
+        {"--insecure-dev", ARG_FLAG, &up.development, NULL, "accept simulated evidence"},
+        {"--trust-domain", ARG_TEXT, &up.trust_domain, "NAME", "[neo.local]"},
+        {"--ca", ARG_TEXT, &up.ca_listen, "ADDR", "[127.0.0.1:8441]"},
+        {"--registry", ARG_TEXT, &up.registry_listen, "ADDR", "[127.0.0.1:8442]"},
+        {"--leaf-life", ARG_U32, &up.leaf_life, "SECONDS", "life of a certificate [86400]"},
+    };
+    struct neo_error err;
+    const char *rest[1];
+    int status;
+
+    if (args_parse(&command_up, argc, argv, args, NEO_COUNT(args), rest, 0, &status) < 0)
+        return status;
+    if (bring_up(&up, &err) != NEO_OK)
+        return fail(&err);
+    (void)fflush(stdout);
+    if (!up.detach)
+        wait_for_end();
+    return EXIT_OK;
+}
+
+const struct command command_up = {
+    .name = "up",
+    .run = run_up,
+    .summary = "start CA, registry and policy feed on this machine",
+    .usage = "up [--policy PATH]... [--detach] [options]",
+    .examples = "  neo up --detach --policy policies/\n  neo up --insecure-dev --leaf-life 60\n",
+};
+
+static int run_down(int argc, char **argv)
+{
+    const char *rest[1];
+    char path[PATH_LEN];
+    int status, pid;
+
+    if (args_parse(&command_down, argc, argv, NULL, 0, rest, 0, &status) < 0)
+        return status;
+    dir_path(path, "run/ca.pid");
+    bool was_up = process_alive(path, &pid);
+    stop_all();
+    if (!cli.json)
+        (void)printf(was_up ? "down\n" : "nothing was up in '%s'\n", cli.dir);
+    return EXIT_OK;
+}
+
+const struct command command_down = {
+    .name = "down",
+    .run = run_down,
+    .summary = "stop what `neo up` started; state stays",
+    .usage = "down",
+    .examples = "  neo down\n",
+};

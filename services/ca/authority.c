@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ca/authority.h"
+
+#include <neo/cert.h>
+#include <neo/encoding.h>
+#include <neo/loop.h>
+
+#include <stdio.h>
+
+enum {
+    TOKEN_LEN = 16,
+    TOKEN_TTL_DEFAULT = 600,
+    TOKEN_TTL_MAX = 3600,
+    BACKDATE = 30,
+    REQUEST_ID_MAX = 64,
+};
+
+static const char *const migrations[] = {
+    "CREATE TABLE tokens (hash BLOB PRIMARY KEY, service TEXT NOT NULL, expires INTEGER NOT NULL,"
+    "  request_id TEXT) WITHOUT ROWID;"
+    "CREATE TABLE certificates (serial BLOB PRIMARY KEY, service TEXT NOT NULL,"
+    "  request_id TEXT NOT NULL, spki_hash BLOB NOT NULL, not_before INTEGER NOT NULL,"
+    "  not_after INTEGER NOT NULL, credential TEXT NOT NULL, der BLOB,"
+    "  revoked INTEGER NOT NULL DEFAULT 0, UNIQUE (service, request_id)) WITHOUT ROWID;"
+    "CREATE INDEX certificates_by_key ON certificates (spki_hash);"
+    "CREATE INDEX certificates_by_service ON certificates (service, not_after);"
+    "CREATE TABLE revocations (id INTEGER PRIMARY KEY, issuer_key_id BLOB, serial BLOB,"
+    "  service TEXT, issued_before INTEGER, at INTEGER NOT NULL, reason TEXT NOT NULL);"
+    "CREATE TABLE epoch (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);"
+    "INSERT INTO epoch VALUES (1, 1);",
+    NULL,
+};
+
+static int64_t wall_seconds(void)
+{
+    return neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+}
+
+enum neo_code authority_open(struct authority *a, const char *path, struct neo_error *err)
+{
+    (void)pthread_mutex_init(&a->lock, NULL);
+    return neo_store_open(path, migrations, &a->store, err);
+}
+
+void authority_close(struct authority *a)
+{
+    neo_store_close(a->store);
+    (void)pthread_mutex_destroy(&a->lock);
+}
+
+#define VALUES(...)                                                                                \
+    (const struct neo_value[]){__VA_ARGS__},                                                       \
+        sizeof((const struct neo_value[]){__VA_ARGS__}) / sizeof(struct neo_value)
+
+/* --- tokens
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void hash_of(struct neo_bytes token, uint8_t ret[static NEO_SHA256_LEN])
+{
+    neo_sha256(token, ret);
+}
+
+enum neo_code authority_token(struct authority *a, const char *service, int64_t ttl_seconds,
+                              struct neo_buffer *out_token, int64_t *ret_expires,
+                              struct neo_error *err)
+{
+    uint8_t random[TOKEN_LEN], hash[NEO_SHA256_LEN];
+    int64_t ttl = ttl_seconds == 0 ? TOKEN_TTL_DEFAULT : ttl_seconds;
+
+    if (!neo_is_service_name(neo_text(service)))
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "'%.64s' is no service name; use [a-z0-9-]",
+                        service);
+    if (ttl < 1 || ttl > TOKEN_TTL_MAX)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "a token lives 1 to %d seconds", TOKEN_TTL_MAX);
+    neo_random(random, sizeof(random));
+    size_t start = out_token->len;
+    if (!neo_hex_encode(out_token, neo_bytes(random, sizeof(random))))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making a token");
+    hash_of(neo_bytes_from(neo_buffer_bytes(out_token), start), hash);
+    int64_t expires = wall_seconds() + ttl;
+    (void)pthread_mutex_lock(&a->lock);
+    enum neo_code code =
+        neo_store_run(a->store, "INSERT INTO tokens (hash, service, expires) VALUES (?1, ?2, ?3)",
+                      VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash))),
+                             neo_value_text(neo_text(service)), neo_value_i64(expires)),
+                      NULL, err);
+    (void)pthread_mutex_unlock(&a->lock);
+    if (code == NEO_OK)
+        *ret_expires = expires;
+    return code;
+}
+
+/* --- signing: what was decided, before anything is signed
+ * ----------------------------------------------------- */
+
+struct decision {
+    uint8_t serial[16];
+    char service[SIGNER_NAME_MAX];
+    int64_t not_before;
+    int64_t not_after;
+};
+
+/* The same request came before: the same decision. NOT_FOUND: it did not. */
+static enum neo_code find_decision(struct authority *a, const char *service,
+                                   const struct authority_request *r,
+                                   const uint8_t spki_hash[static NEO_SHA256_LEN],
+                                   struct decision *ret, struct neo_error *err)
+{
+    struct neo_row *row;
+    bool found = false, same_key = false;
+
+    NEO_TRY(neo_store_query(
+        a->store,
+        "SELECT serial, spki_hash, not_before, not_after FROM certificates "
+        "WHERE service = ?1 AND request_id = ?2",
+        VALUES(neo_value_text(neo_text(service)), neo_value_text(r->request_id)), &row, err));
+    if (neo_row_next(row)) {
+        struct neo_bytes serial = neo_row_bytes(row, 0);
+        found = serial.len == sizeof(ret->serial);
+        same_key = neo_bytes_equal(neo_row_bytes(row, 1), neo_bytes(spki_hash, NEO_SHA256_LEN));
+        if (found)
+            memcpy(ret->serial, serial.at, serial.len);
+        ret->not_before = neo_row_i64(row, 2);
+        ret->not_after = neo_row_i64(row, 3);
+    }
+    NEO_TRY(neo_row_done(row, err));
+    if (found && !same_key)
+        return neo_fail(err, NEO_ABORTED,
+                        "this request id was used with another key; use a new id");
+    return found ? NEO_OK : NEO_NOT_FOUND;
+}
+
+/* Whose token it is. Consumes nothing yet. */
+static enum neo_code look_at_token(struct authority *a, const struct authority_request *r,
+                                   char service[static SIGNER_NAME_MAX], struct neo_error *err)
+{
+    uint8_t hash[NEO_SHA256_LEN];
+    struct neo_row *row;
+    bool found = false, used = false;
+    int64_t expires = 0;
+
+    hash_of(r->token, hash);
+    NEO_TRY(neo_store_query(a->store,
+                            "SELECT service, expires, request_id FROM tokens WHERE hash = ?1",
+                            VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash)))), &row, err));
+    if (neo_row_next(row)) {
+        found = true;
+        (void)snprintf(service, SIGNER_NAME_MAX, "%.*s", NEO_FMT(neo_row_bytes(row, 0)));
+        expires = neo_row_i64(row, 1);
+        used = !neo_row_is_null(row, 2) && !neo_bytes_equal(neo_row_bytes(row, 2), r->request_id);
+    }
+    NEO_TRY(neo_row_done(row, err));
+    /* One text for all three: a guesser learns nothing. */
+    if (!found || used || expires < wall_seconds())
+        return neo_fail(err, NEO_UNAUTHENTICATED,
+                        "the join token is unknown, used or too old; make a new one: neo token "
+                        "create <service>");
+    return NEO_OK;
+}
+
+static enum neo_code check_key(struct authority *a, const char *service,
+                               const uint8_t spki_hash[static NEO_SHA256_LEN],
+                               struct neo_error *err)
+{
+    struct neo_row *row;
+    bool taken = false;
+
+    NEO_TRY(neo_store_query(a->store,
+                            "SELECT 1 FROM certificates WHERE spki_hash = ?1 AND "
+                            "(service <> ?2 OR revoked <> 0) LIMIT 1",
+                            VALUES(neo_value_bytes(neo_bytes(spki_hash, NEO_SHA256_LEN)),
+                                   neo_value_text(neo_text(service))),
+                            &row, err));
+    taken = neo_row_next(row);
+    NEO_TRY(neo_row_done(row, err));
+    return taken ? neo_fail(err, NEO_INVALID_ARGUMENT,
+                            "this key belongs to another identity or was revoked; make a new key")
+                 : NEO_OK;
+}
+
+static enum neo_code record_decision(struct authority *a, const struct authority_request *r,
+                                     const struct decision *d,
+                                     const uint8_t spki_hash[static NEO_SHA256_LEN],
+                                     struct neo_error *err)
+{
+    uint8_t hash[NEO_SHA256_LEN];
+
+    if (r->token.len > 0) {
+        hash_of(r->token, hash);
+        NEO_TRY(neo_store_run(
+            a->store, "UPDATE tokens SET request_id = ?2 WHERE hash = ?1",
+            VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash))), neo_value_text(r->request_id)),
+            NULL, err));
+    }
+    return neo_store_run(
+        a->store,
+        "INSERT INTO certificates (serial, service, request_id, spki_hash, not_before, not_after, "
+        "credential) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial))),
+               neo_value_text(neo_text(d->service)), neo_value_text(r->request_id),
+               neo_value_bytes(neo_bytes(spki_hash, NEO_SHA256_LEN)), neo_value_i64(d->not_before),
+               neo_value_i64(d->not_after),
+               neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal"))),
+        NULL, err);
+}
+
+static enum neo_code decide_new(struct authority *a, const struct authority_request *r,
+                                const uint8_t spki_hash[static NEO_SHA256_LEN], struct decision *d,
+                                struct neo_error *err)
+{
+    int64_t now = wall_seconds();
+
+    NEO_TRY(check_key(a, d->service, spki_hash, err));
+    neo_random(d->serial, sizeof(d->serial));
+    d->serial[0] = (uint8_t)((d->serial[0] & 0x7f) | 0x40); /* positive, and always 16 bytes */
+    d->not_before = now - (a->leaf_life < 10 * BACKDATE ? 1 : BACKDATE);
+    d->not_after = now + a->leaf_life;
+    NEO_TRY(neo_store_begin(a->store, err));
+    enum neo_code code = record_decision(a, r, d, spki_hash, err);
+    if (code == NEO_OK)
+        code = neo_store_commit(a->store, err);
+    if (code != NEO_OK)
+        neo_store_rollback(a->store);
+    return code;
+}
+
+static enum neo_code decide(struct authority *a, const struct authority_request *r,
+                            const uint8_t spki_hash[static NEO_SHA256_LEN], struct decision *d,
+                            struct neo_error *err)
+{
+    if (r->token.len > 0)
+        NEO_TRY(look_at_token(a, r, d->service, err));
+    else
+        (void)snprintf(d->service, sizeof(d->service), "%.*s", NEO_FMT(r->service));
+    enum neo_code code = find_decision(a, d->service, r, spki_hash, d, err);
+    if (code != NEO_NOT_FOUND)
+        return code;
+    return decide_new(a, r, spki_hash, d, err);
+}
+
+static enum neo_code keep_certificate(struct authority *a, const struct decision *d,
+                                      struct neo_bytes der, struct neo_error *err)
+{
+    return neo_store_run(
+        a->store, "UPDATE certificates SET der = ?2 WHERE serial = ?1",
+        VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial))), neo_value_bytes(der)),
+        NULL, err);
+}
+
+static enum neo_code check_request(const struct authority_request *r, struct neo_buffer *out_spki,
+                                   struct neo_error *err)
+{
+    if (r->request_id.len == 0 || r->request_id.len > REQUEST_ID_MAX)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "a request id has 1 to %d bytes",
+                        REQUEST_ID_MAX);
+    if (r->token.len == 0 && r->service.len == 0)
+        return neo_fail(err, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
+    return neo_csr_check(r->csr, out_spki, err);
+}
+
+/* Empty while there is no registry: the first to join is the registry itself. */
+static struct neo_bytes registry_address(const struct authority *a, struct neo_arena *arena)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer line = {0};
+
+    if (neo_file_read(a->registry_file, 256, &line, NULL) != NEO_OK)
+        return (struct neo_bytes){0};
+    while (line.len > 0 && line.at[line.len - 1] == '\n')
+        line.len--;
+    return neo_arena_copy(arena, neo_buffer_bytes(&line));
+}
+
+static enum neo_code fill_response(struct authority *a, struct neo_bytes leaf,
+                                   const struct decision *d, struct neo_arena *arena,
+                                   struct neo_ca_v1_SignResponse *response, struct neo_error *err)
+{
+    struct neo_bytes *chain = neo_arena_calloc(arena, 3, sizeof(*chain));
+    uint64_t epoch;
+
+    response->trust = neo_arena_calloc(arena, 1, sizeof(*response->trust));
+    if (chain == NULL || response->trust == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory answering");
+    chain[0] = neo_arena_copy(arena, leaf);
+    chain[1] = neo_buffer_bytes(&a->signer->issuer);
+    chain[2] = neo_buffer_bytes(&a->signer->root);
+    response->chain.at = chain;
+    response->chain.len = 3;
+    response->trust_domain = neo_text(a->trust_domain);
+    response->service = neo_arena_copy(arena, neo_text(d->service));
+    response->registry_address = registry_address(a, arena);
+    response->ca_address = neo_text(a->address);
+    return authority_trust(a, arena, response->trust, &epoch, err);
+}
+
+enum neo_code authority_sign(struct authority *a, const struct authority_request *r,
+                             struct neo_arena *arena, struct neo_ca_v1_SignResponse *response,
+                             struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    uint8_t spki_hash[NEO_SHA256_LEN];
+    struct decision d = {.not_before = 0};
+
+    NEO_TRY(check_request(r, &spki, err));
+    neo_sha256(neo_buffer_bytes(&spki), spki_hash);
+    (void)pthread_mutex_lock(&a->lock);
+    enum neo_code code = decide(a, r, spki_hash, &d, err);
+    if (code == NEO_OK)
+        code = signer_leaf(a->signer, neo_buffer_bytes(&spki), d.service, d.serial, d.not_before,
+                           d.not_after, &der, err);
+    if (code == NEO_OK)
+        code = keep_certificate(a, &d, neo_buffer_bytes(&der), err);
+    (void)pthread_mutex_unlock(&a->lock);
+    if (code != NEO_OK)
+        return code;
+    return fill_response(a, neo_buffer_bytes(&der), &d, arena, response, err);
+}

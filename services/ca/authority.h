@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ca/authority.h - what the CA knows and decides: tokens, certificates, revocations.
+ *
+ * All of it is in one SQLite file. A signing is recorded in two steps around the signer: first the
+ * token is consumed and the certificate's serial, name and times are fixed, in one transaction;
+ * then it is signed; then the certificate is kept. A crash in between is mended by asking again:
+ * the same request gives the same serial, and the signer gives the same certificate for it.
+ *
+ * Threads   Locked inside; signing waits for the disk, so call it off the loop.
+ */
+#ifndef NEO_CA_AUTHORITY_H
+#define NEO_CA_AUTHORITY_H
+
+#include "ca/signer.h"
+
+#include <neo/ca/v1/ca.neo.h>
+#include <neo/store.h>
+
+struct authority {
+    struct neo_store *store;
+    struct signer *signer;
+    pthread_mutex_t lock;
+    const char *trust_domain;
+    int64_t leaf_life;         /* seconds */
+    const char *registry_file; /* may not be there yet */
+    const char *address;
+};
+
+NEO_MUST_CHECK enum neo_code authority_open(struct authority *a, const char *path,
+                                            struct neo_error *err);
+void authority_close(struct authority *a);
+
+/* A new token for `service`; its text is only ever here. */
+NEO_MUST_CHECK enum neo_code authority_token(struct authority *a, const char *service,
+                                             int64_t ttl_seconds, struct neo_buffer *out_token,
+                                             int64_t *ret_expires, struct neo_error *err);
+
+struct authority_request {
+    struct neo_bytes csr;
+    struct neo_bytes request_id;
+    struct neo_bytes token;   /* first certificate; else empty */
+    struct neo_bytes service; /* renewal: of the caller's certificate; else empty */
+};
+/* Fills `response` in `arena`. */
+NEO_MUST_CHECK enum neo_code authority_sign(struct authority *a, const struct authority_request *r,
+                                            struct neo_arena *arena,
+                                            struct neo_ca_v1_SignResponse *response,
+                                            struct neo_error *err);
+
+NEO_MUST_CHECK enum neo_code authority_revoke(struct authority *a,
+                                              const struct neo_ca_v1_RevokeRequest *r,
+                                              struct neo_ca_v1_RevokeResponse *response,
+                                              struct neo_error *err);
+
+/* The present trust, signed. */
+NEO_MUST_CHECK enum neo_code authority_trust(struct authority *a, struct neo_arena *arena,
+                                             struct neo_ca_v1_SignedTrust *ret, uint64_t *ret_epoch,
+                                             struct neo_error *err);
+
+NEO_MUST_CHECK enum neo_code authority_list(struct authority *a, const char *service,
+                                            bool include_expired, struct neo_arena *arena,
+                                            struct neo_ca_v1_ListCertificatesResponse *response,
+                                            struct neo_error *err);
+NEO_MUST_CHECK enum neo_code authority_status(struct authority *a, struct neo_arena *arena,
+                                              struct neo_ca_v1_GetStatusResponse *response,
+                                              struct neo_error *err);
+
+#endif

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CA as a gRPC service. It is its own first customer: its server certificate
+ * comes from its own signer and is renewed like any other. Its policy is built in:
+ * nobody's mistake in a file can lock the mesh out of its certificates.
+ */
+#include "ca/ca.h"
+
+#include "ca/authority.h"
+#include "ca/told.h"
+
+#include <neo/audit_file.h>
+#include <neo/cert.h>
+#include <neo/encoding.h>
+#include <neo/memory.h>
+#include <neo/mesh.h>
+#include <neo/server.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define SERVICE "neo-ca"
+
+enum { LEAF_LIFE_DEFAULT = 24 * 3600, BACKDATE = 30 };
+
+static const char system_policy[] =
+    "service: \"anonymous\"\n"
+    "allowed_calls:\n"
+    "  - target_service: \"neo-ca\"\n"
+    "    operations: [\"neo.ca.v1.CertificateAuthority/Sign\"]\n"
+    "---\n"
+    "service: \"*\"\n"
+    "allowed_calls:\n"
+    "  - target_service: \"neo-ca\"\n"
+    "    operations: [\"neo.ca.v1.CertificateAuthority/Renew\","
+    " \"neo.ca.v1.CertificateAuthority/WatchTrust\"]\n"
+    "---\n"
+    "service: \"neo-operator\"\n"
+    "allowed_calls:\n"
+    "  - target_service: \"neo-ca\"\n"
+    "    operations: [\"neo.ca.v1.Administration/CreateToken\","
+    " \"neo.ca.v1.Administration/Revoke\", \"neo.ca.v1.Administration/ListCertificates\","
+    " \"neo.ca.v1.Administration/GetStatus\"]\n";
+
+struct ca {
+    struct signer signer;
+    struct authority authority;
+    struct told told;
+    struct neo_server *server;
+    struct neo_runtime *runtime;
+    struct neo_metrics *metrics;
+    struct neo_audit_file *audit;
+    const struct neo_log *log;
+    char *trust_domain;
+    char *registry_file;
+    char *advertise;
+    struct neo_timer renewal; /* on worker 0 */
+    struct neo_task renew;    /* the signer is asked off the loop */
+};
+
+/* --- handlers; all of them but WatchTrust block
+ * ------------------------------------------------------------ */
+
+static void answer(struct neo_call *call, enum neo_code code, const struct neo_error *err,
+                   const void *response)
+{
+    if (code == NEO_OK)
+        neo_call_reply(call, response);
+    else
+        neo_call_fail(call, code, "%s", err->message);
+}
+
+static void sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *request, void *self)
+{
+    struct ca *ca = self;
+    struct neo_ca_v1_SignResponse response = {0};
+    struct neo_error err = {0};
+    struct authority_request r = {
+        .csr = request->csr, .request_id = request->request_id, .token = request->token};
+
+    if (request->token.len == 0) {
+        neo_call_fail(call, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
+        return;
+    }
+    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
+    neo_log_info(ca->log, "ca.sign", NEO_BYTES("service", response.service),
+                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
+    answer(call, code, &err, &response);
+}
+
+static void renew(struct neo_call *call, const struct neo_ca_v1_RenewRequest *request, void *self)
+{
+    struct ca *ca = self;
+    struct neo_ca_v1_SignResponse response = {0};
+    struct neo_error err = {0};
+    struct authority_request r = {.csr = request->csr,
+                                  .request_id = request->request_id,
+                                  .service = neo_call_context(call)->caller};
+
+    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
+    neo_log_info(ca->log, "ca.renew", NEO_BYTES("service", r.service),
+                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
+    answer(call, code, &err, &response);
+}
+
+static void watch_trust(struct neo_call *call, const struct neo_ca_v1_WatchTrustRequest *request,
+                        void *self)
+{
+    struct ca *ca = self;
+
+    told_follow(&ca->told, call, request->have_epoch);
+}
+
+static void create_token(struct neo_call *call, const struct neo_ca_v1_CreateTokenRequest *request,
+                         void *self)
+{
+    struct ca *ca = self;
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer join = {0};
+    struct neo_ca_v1_CreateTokenResponse response = {0};
+    struct neo_error err = {0};
+    char *service = neo_arena_string(neo_call_arena(call), request->service);
+
+    enum neo_code code = service == NULL ? NEO_RESOURCE_EXHAUSTED
+                                         : ca_join_string(ca, service, request->ttl_seconds, &join,
+                                                          &response.expires_at, &err);
+    response.join_string = neo_buffer_bytes(&join);
+    neo_log_info(ca->log, "ca.token", NEO_BYTES("service", request->service),
+                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
+    answer(call, code, &err, &response);
+}
+
+/* The server itself must stop trusting what is revoked, before anyone is told. */
+static void tell_everybody(struct ca *ca)
+{
+    struct neo_epoch change = {0};
+    struct neo_error err;
+
+    if (told_refresh(&ca->told, &ca->authority, &change.trust, &err) != NEO_OK) {
+        neo_log_error(ca->log, "ca.trust_not_made", NEO_STR("why", err.message));
+        return;
+    }
+    neo_server_update(ca->server, &change);
+    neo_trust_unref(change.trust);
+    told_everybody(&ca->told);
+}
+
+static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *request, void *self)
+{
+    struct ca *ca = self;
+    struct neo_ca_v1_RevokeResponse response = {0};
+    struct neo_error err = {0};
+
+    enum neo_code code = authority_revoke(&ca->authority, request, &response, &err);
+    neo_log_warn(ca->log, "ca.revoke", NEO_BYTES("serial", request->serial),
+                 NEO_BYTES("service", request->service), NEO_BYTES("reason", request->reason),
+                 NEO_STR("code", neo_code_name(code)), NEO_U64("epoch", response.epoch));
+    if (code == NEO_OK)
+        tell_everybody(ca);
+    answer(call, code, &err, &response);
+}
+
+static void list_certificates(struct neo_call *call,
+                              const struct neo_ca_v1_ListCertificatesRequest *request, void *self)
+{
+    struct ca *ca = self;
+    struct neo_ca_v1_ListCertificatesResponse response = {0};
+    struct neo_arena *arena = neo_call_arena(call);
+    struct neo_error err = {.message = "out of memory"};
+    char *service = neo_arena_string(arena, request->service);
+
+    enum neo_code code = service == NULL
+                             ? NEO_RESOURCE_EXHAUSTED
+                             : authority_list(&ca->authority, service, request->include_expired,
+                                              arena, &response, &err);
+    answer(call, code, &err, &response);
+}
+
+static void get_status(struct neo_call *call, const struct neo_ca_v1_GetStatusRequest *request,
+                       void *self)
+{
+    struct ca *ca = self;
+    struct neo_ca_v1_GetStatusResponse response = {0};
+    struct neo_error err = {0};
+
+    (void)request;
+    enum neo_code code = authority_status(&ca->authority, neo_call_arena(call), &response, &err);
+    answer(call, code, &err, &response);
+}
+
+static const struct neo_ca_v1_CertificateAuthority_handlers authority_handlers = {
+    .Sign = sign,
+    .Renew = renew,
+    .WatchTrust = watch_trust,
+};
+
+static const struct neo_ca_v1_Administration_handlers administration_handlers = {
+    .CreateToken = create_token,
+    .Revoke = revoke,
+    .ListCertificates = list_certificates,
+    .GetStatus = get_status,
+};
+
+/* --- its own certificate
+ * -------------------------------------------------------------------------------------- */
+
+static enum neo_code make_identity(struct ca *ca, struct neo_identity **ret, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_key_unrefp) struct neo_key *key = NULL;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    int64_t now = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    uint8_t serial[16];
+
+    NEO_TRY(neo_key_generate(NEO_KEY_P256, &key, err));
+    NEO_TRY(neo_key_spki(key, &spki, err));
+    neo_random(serial, sizeof(serial));
+    serial[0] = (uint8_t)((serial[0] & 0x7f) | 0x40);
+    int64_t life = ca->authority.leaf_life;
+    NEO_TRY(signer_leaf(&ca->signer, neo_buffer_bytes(&spki), SERVICE, serial,
+                        now - (life < 10 * BACKDATE ? 1 : BACKDATE), now + life, &der, err));
+    struct neo_bytes chain[] = {neo_buffer_bytes(&der), neo_buffer_bytes(&ca->signer.issuer),
+                                neo_buffer_bytes(&ca->signer.root)};
+    return neo_identity_new(key, chain, NEO_COUNT(chain), ret, err);
+}
+
+static void arm_renewal(struct ca *ca)
+{
+    struct neo_loop *loop = neo_runtime_loop(ca->runtime, 0);
+
+    neo_loop_arm(loop, &ca->renewal,
+                 neo_loop_now(loop) +
+                     (neo_nsec)ca->authority.leaf_life * NEO_NSEC_PER_SEC / 10 * 4);
+}
+
+static void renew_work(struct neo_job *job)
+{
+    struct ca *ca = neo_owner(neo_owner(job, struct neo_task, job), struct ca, renew);
+    struct neo_epoch change = {0};
+    struct neo_error err;
+
+    if (make_identity(ca, &change.identity, &err) != NEO_OK) {
+        neo_log_error(ca->log, "ca.own_renewal_failed", NEO_STR("why", err.message));
+        return;
+    }
+    neo_server_update(ca->server, &change);
+    neo_identity_unref(change.identity);
+}
+
+static void renew_done(struct neo_job *job)
+{
+    arm_renewal(neo_owner(neo_owner(job, struct neo_task, job), struct ca, renew));
+}
+
+static void renewal_due(struct neo_timer *timer)
+{
+    struct ca *ca = neo_owner(timer, struct ca, renewal);
+
+    ca->renew = (struct neo_task){.work = renew_work, .done = renew_done};
+    neo_loop_offload(neo_runtime_loop(ca->runtime, 0), &ca->renew);
+}
+
+static void begin_renewals(void *self)
+{
+    struct ca *ca = self;
+
+    ca->renewal.expired = renewal_due;
+    arm_renewal(ca);
+}
+
+/* --- starting
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+enum neo_code ca_join_string(struct ca *ca, const char *service, int64_t ttl_seconds,
+                             struct neo_buffer *out, int64_t *ret_expires, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer token = {0};
+    struct neo_join join = {0};
+
+    NEO_TRY(authority_token(&ca->authority, service, ttl_seconds, &token, ret_expires, err));
+    (void)snprintf(join.address, sizeof(join.address), "%s", ca->advertise);
+    (void)snprintf(join.token, sizeof(join.token), "%.*s", NEO_FMT(neo_buffer_bytes(&token)));
+    neo_sha256(neo_buffer_bytes(&ca->signer.root), join.root_sha256);
+    bool made = neo_join_format(&join, out);
+    neo_zeroise(&join, sizeof(join));
+    return made ? NEO_OK : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making a token");
+}
+
+static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struct neo_error *err)
+{
+    char path[1024];
+
+    if (mkdir(o->dir, 0700) != 0 && errno != EEXIST)
+        return neo_fail_errno(err, "cannot make the CA's folder '%s'", o->dir);
+    (void)snprintf(path, sizeof(path), "%s/signer", o->dir);
+    NEO_TRY(signer_start(&ca->signer, o->program, path, o->trust_domain, o->development, err));
+    ca->authority.signer = &ca->signer;
+    ca->authority.trust_domain = ca->trust_domain;
+    ca->authority.registry_file = ca->registry_file;
+    ca->authority.leaf_life = o->leaf_life == 0 ? LEAF_LIFE_DEFAULT : o->leaf_life;
+    (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
+    NEO_TRY(authority_open(&ca->authority, path, err));
+    (void)snprintf(path, sizeof(path), "%s/audit.jsonl", o->dir);
+    return neo_audit_file_open(path, ca->metrics, &ca->audit, err);
+}
+
+static enum neo_code make_server(struct ca *ca, const struct ca_options *o, struct neo_error *err)
+{
+    struct neo_document document = {NEO_LIT("builtin/neo-ca.yaml"), neo_text(system_policy)};
+    struct neo_server_options options = {
+        .name = SERVICE,
+        .runtime = ca->runtime,
+        .audit = neo_audit_file_sink(ca->audit),
+        .metrics = ca->metrics,
+        .log = ca->log,
+        .allow_anonymous =
+            true, /* whoever joins has no certificate yet; policy lets it Sign only */
+    };
+
+    enum neo_code code = make_identity(ca, &options.epoch.identity, err);
+    if (code == NEO_OK)
+        code = told_refresh(&ca->told, &ca->authority, &options.epoch.trust, err);
+    if (code == NEO_OK)
+        code = neo_policy_compile(&document, 1, &options.epoch.policy, err);
+    if (code == NEO_OK)
+        code = neo_server_new(&options, &ca->server, err);
+    neo_identity_unref(options.epoch.identity);
+    neo_trust_unref(options.epoch.trust);
+    neo_policy_unref(options.epoch.policy);
+    if (code != NEO_OK)
+        return code;
+    NEO_TRY(neo_ca_v1_CertificateAuthority_add(ca->server, &authority_handlers, ca, err));
+    NEO_TRY(neo_ca_v1_Administration_add(ca->server, &administration_handlers, ca, err));
+    static const char *const blocking[] = {
+        "/neo.ca.v1.CertificateAuthority/Sign",       "/neo.ca.v1.CertificateAuthority/Renew",
+        "/neo.ca.v1.Administration/CreateToken",      "/neo.ca.v1.Administration/Revoke",
+        "/neo.ca.v1.Administration/ListCertificates", "/neo.ca.v1.Administration/GetStatus",
+    };
+    for (size_t i = 0; i < NEO_COUNT(blocking); i++)
+        NEO_TRY(neo_server_set_blocking(ca->server, blocking[i], err));
+    return neo_server_listen(ca->server, o->listen, err);
+}
+
+static enum neo_code fill(struct ca *ca, const struct ca_options *o, struct neo_error *err)
+{
+    ca->metrics = neo_metrics_new();
+    ca->trust_domain = neo_string_dup(o->trust_domain);
+    ca->registry_file = neo_string_dup(o->registry_file);
+    if (ca->metrics == NULL || ca->trust_domain == NULL || ca->registry_file == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
+    NEO_TRY(open_state(ca, o, err));
+    NEO_TRY(make_server(ca, o, err));
+    ca->advertise =
+        neo_string_dup(o->advertise == NULL ? neo_server_address(ca->server) : o->advertise);
+    if (ca->advertise == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
+    ca->authority.address = ca->advertise;
+    neo_runtime_call(ca->runtime, 0, begin_renewals, ca);
+    return NEO_OK;
+}
+
+enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *runtime,
+                       struct ca **ret, struct neo_error *err)
+{
+    struct ca *ca = neo_alloc(sizeof(*ca));
+
+    if (ca == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
+    ca->runtime = runtime;
+    ca->log = options->log;
+    ca->signer.fd = ca->signer.pid = -1;
+    told_init(&ca->told);
+    enum neo_code code = fill(ca, options, err);
+    if (code != NEO_OK) {
+        ca_stop(ca);
+        return code;
+    }
+    *ret = ca;
+    return NEO_OK;
+}
+
+static void end_renewals(void *self)
+{
+    struct ca *ca = self;
+
+    neo_loop_disarm(neo_runtime_loop(ca->runtime, 0), &ca->renewal);
+}
+
+void ca_stop(struct ca *ca)
+{
+    if (ca == NULL)
+        return;
+    neo_runtime_call(ca->runtime, 0, end_renewals, ca);
+    neo_server_free(ca->server);
+    told_fini(&ca->told);
+    if (ca->authority.store != NULL)
+        authority_close(&ca->authority);
+    if (ca->signer.pid > 0)
+        signer_stop(&ca->signer);
+    if (ca->audit != NULL)
+        neo_audit_file_close(ca->audit);
+    neo_metrics_free(ca->metrics);
+    neo_free(ca->trust_domain);
+    neo_free(ca->registry_file);
+    neo_free(ca->advertise);
+    neo_free(ca);
+}
+
+const char *ca_address(const struct ca *ca)
+{
+    return ca->advertise;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ca/ca.h - the certificate authority as a service: `neo serve ca`.
+ */
+#ifndef NEO_CA_CA_H
+#define NEO_CA_CA_H
+
+#include <neo/buffer.h>
+#include <neo/log.h>
+#include <neo/runtime.h>
+
+struct ca_options {
+    const char *program;       /* path of `neo`, to start the signer with */
+    const char *dir;           /* state: ca.db, signer/, audit.jsonl */
+    const char *trust_domain;  /* "neo.local" */
+    const char *listen;        /* "127.0.0.1:8441" */
+    const char *advertise;     /* what join strings name; NULL: where it listens */
+    const char *registry_file; /* the registry's address, one line; read at each signing */
+    int64_t leaf_life;         /* seconds; 0: 24 h */
+    bool development;
+    const struct neo_log *log;
+};
+
+struct ca;
+
+/* Starts the signer, makes its own certificate, listens. Gives `*ret`: ca_stop(). */
+NEO_MUST_CHECK enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *runtime,
+                                      struct ca **ret, struct neo_error *err);
+void ca_stop(struct ca *ca);
+const char *ca_address(const struct ca *ca);
+/* A join string for a service, made in this process: how the first operator gets in. */
+NEO_MUST_CHECK enum neo_code ca_join_string(struct ca *ca, const char *service, int64_t ttl_seconds,
+                                            struct neo_buffer *out, int64_t *ret_expires,
+                                            struct neo_error *err);
+
+#endif

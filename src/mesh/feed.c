@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policy, limits and reference values come as the documents people wrote. All of a
+ * snapshot compiles or none of it counts: the last good one stays in force, in
+ * memory and on disk.
+ */
+#include "mesh/mesh.h"
+
+#include <stdio.h>
+
+#define PATIENCE (3 * NEO_NSEC_PER_SEC)
+
+static enum neo_code compile_attest(struct neo_mesh *mesh, struct neo_bytes simulated_root,
+                                    const struct neo_document *documents, size_t n,
+                                    struct neo_epoch *change, struct neo_error *err)
+{
+    struct neo_attest_trust_options trust = {
+        .simulated_root = mesh->development ? simulated_root : (struct neo_bytes){0},
+        .development = mesh->development,
+    };
+
+    NEO_TRY(neo_attest_policies_compile(documents, n, mesh->development, &change->attest_policies,
+                                        err));
+    return neo_attest_trust_new(&trust, &change->attest_trust, err);
+}
+
+static enum neo_code compile(struct neo_mesh *mesh, const struct neo_document *documents, size_t n,
+                             struct neo_bytes simulated_root, struct neo_epoch *change,
+                             struct neo_error *err)
+{
+    NEO_TRY(neo_policy_compile(documents, n, &change->policy, err));
+    NEO_TRY(neo_limits_compile(documents, n, &change->limits, err));
+    return compile_attest(mesh, simulated_root, documents, n, change, err);
+}
+
+static enum neo_code compile_snapshot(struct neo_mesh *mesh,
+                                      const struct neo_policy_v1_Snapshot *snapshot,
+                                      struct neo_epoch *change, struct neo_error *err)
+{
+    struct neo_arena arena;
+    size_t n = snapshot->documents.len;
+
+    neo_arena_init(&arena, 1 << 20);
+    struct neo_document *documents = neo_arena_calloc(&arena, n + 1, sizeof(*documents));
+    enum neo_code code = NEO_OK;
+    if (documents == NULL)
+        code = neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading the policy");
+    for (size_t i = 0; code == NEO_OK && i < n; i++)
+        documents[i] = (struct neo_document){.name = snapshot->documents.at[i]->name,
+                                             .text = snapshot->documents.at[i]->text};
+    if (code == NEO_OK)
+        code = compile(mesh, documents, n, snapshot->simulated_root, change, err);
+    neo_arena_fini(&arena);
+    return code;
+}
+
+enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh, const struct neo_document *documents,
+                                     size_t n, struct neo_bytes simulated_root,
+                                     struct neo_error *err)
+{
+    struct neo_epoch change = {0};
+    enum neo_code code = compile(mesh, documents, n, simulated_root, &change, err);
+
+    if (code == NEO_OK)
+        mesh_publish(mesh, &change);
+    else
+        mesh_epoch_release(&change);
+    return code;
+}
+
+static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
+{
+    struct neo_epoch change = {0};
+    struct neo_error err;
+
+    if (compile_snapshot(mesh, snapshot, &change, &err) != NEO_OK) {
+        neo_log_error(&mesh->log, "mesh.policy_refused", NEO_BYTES("version", snapshot->version),
+                      NEO_STR("why", err.message),
+                      NEO_STR("in_force", mesh->feed.have ? mesh->feed.version : "none"));
+        mesh_epoch_release(&change);
+        return false;
+    }
+    mesh->feed.have = true;
+    (void)snprintf(mesh->feed.version, sizeof(mesh->feed.version), "%.*s",
+                   NEO_FMT(snapshot->version));
+    neo_log_info(&mesh->log, "mesh.policy", NEO_BYTES("version", snapshot->version),
+                 NEO_U64("documents", snapshot->documents.len));
+    mesh_publish(mesh, &change);
+    return true;
+}
+
+static void ask(struct follow *f, void *request)
+{
+    struct neo_policy_v1_WatchRequest *r = request;
+
+    r->have_version = neo_text(f->mesh->feed.have ? f->mesh->feed.version : "");
+}
+
+static void heard(struct follow *f, const void *response)
+{
+    const struct neo_policy_v1_Snapshot *snapshot = response;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer copy = {0};
+    struct neo_error err;
+
+    neo_loop_disarm(f->mesh->loop, &f->mesh->feed.patience);
+    if (adopt(f->mesh, snapshot) && neo_policy_v1_Snapshot_encode(snapshot, &copy, &err) == NEO_OK)
+        state_save(f->mesh, "policy.bin", neo_buffer_bytes(&copy), 0600);
+}
+
+/* The registry does not answer: what it last said must do. */
+static void patience_ended(struct neo_timer *timer)
+{
+    struct neo_mesh *mesh = neo_owner(timer, struct neo_mesh, feed.patience);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer file = {0};
+    struct neo_policy_v1_Snapshot snapshot = {0};
+    struct neo_arena arena;
+    struct neo_error err;
+
+    if (mesh->feed.have || state_load(mesh, "policy.bin", &file, &err) != NEO_OK)
+        return;
+    neo_arena_init(&arena, 16 << 20);
+    if (neo_policy_v1_Snapshot_decode(neo_buffer_bytes(&file), &snapshot, &arena, &err) == NEO_OK &&
+        adopt(mesh, &snapshot))
+        neo_log_warn(&mesh->log, "mesh.policy_from_disk", NEO_STR("version", mesh->feed.version));
+    neo_arena_fini(&arena);
+}
+
+void feed_follow(struct neo_mesh *mesh)
+{
+    mesh->feed.follow = (struct follow){
+        .mesh = mesh,
+        .name = "policy",
+        .channel = mesh->registry,
+        .method = &neo_policy_v1_PolicyFeed_methods[neo_policy_v1_PolicyFeed_Watch_INDEX],
+        .ask = ask,
+        .heard = heard,
+    };
+    mesh->feed.patience.expired = patience_ended;
+    neo_loop_arm(mesh->loop, &mesh->feed.patience, neo_loop_now(mesh->loop) + PATIENCE);
+    follow_start(&mesh->feed.follow);
+}
+
+void feed_stop(struct neo_mesh *mesh)
+{
+    neo_loop_disarm(mesh->loop, &mesh->feed.patience);
+    follow_stop(&mesh->feed.follow);
+}

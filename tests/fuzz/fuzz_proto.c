@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first byte chooses the message. What is decoded can be encoded, in exactly the size that was
+ * foretold, and decoding that and encoding it again changes nothing more.
+ */
+#include "neo/test/v1/all.neo.h"
+#include "neo/test/v1/old.neo.h"
+
+#include <stdlib.h>
+
+enum { BUDGET = 32 << 20 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct neo_message_info *const infos[] = {
+    &neo_test_v1_Scalars_info, &neo_test_v1_Optionals_info, &neo_test_v1_Lists_info,
+    &neo_test_v1_Maps_info,    &neo_test_v1_Choice_info,    &neo_test_v1_Tree_info,
+    &neo_test_v1_Sparse_info,  &neo_test_v1_WellKnown_info, &neo_test_v1_Old_info,
+};
+
+static void must(bool promise)
+{
+    if (!promise)
+        abort();
+}
+
+/* Decodes and encodes; false when the input was refused. */
+static bool round_trip(const struct neo_message_info *info, struct neo_bytes wire,
+                       struct neo_buffer *out)
+{
+    struct neo_arena arena;
+    size_t size;
+
+    neo_arena_init(&arena, BUDGET);
+    void *message = neo_arena_calloc(&arena, 1, info->size);
+    enum neo_code code = neo_proto_decode(info, wire, message, &arena, NULL);
+    if (code == NEO_OK) {
+        must(neo_proto_size(info, message, &size, NULL) == NEO_OK);
+        must(neo_proto_encode(info, message, out, NULL) == NEO_OK);
+        must(out->len == size);
+    }
+    neo_arena_fini(&arena);
+    return code == NEO_OK;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct neo_buffer once = {0};
+    struct neo_buffer twice = {0};
+
+    if (size == 0)
+        return 0;
+    const struct neo_message_info *info = infos[data[0] % NEO_COUNT(infos)];
+    if (round_trip(info, neo_bytes(data + 1, size - 1), &once)) {
+        must(round_trip(info, neo_buffer_bytes(&once), &twice));
+        must(neo_bytes_equal(neo_buffer_bytes(&once), neo_buffer_bytes(&twice)));
+    }
+    neo_buffer_fini(&once);
+    neo_buffer_fini(&twice);
+    return 0;
+}
