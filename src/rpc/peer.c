@@ -70,6 +70,23 @@ void peer_note_idle(struct peer *p)
 {
     if (--p->n_calls == 0)
         p->idle_since = now_of(p);
+    if (!list_is_empty(&p->held))
+        neo_loop_arm(p->worker->loop, &p->resume, now_of(p));
+}
+
+bool peer_output_is_full(const struct peer *p)
+{
+    return h2_queued_in_all(conn_h2(p->conn)) >= PEER_OUTPUT_MAX;
+}
+
+/* A stream has gone, and what it had queued. */
+static void on_resume(struct neo_timer *timer)
+{
+    struct peer *p = neo_owner(timer, struct peer, resume);
+
+    while (!list_is_empty(&p->held) && conn_h2(p->conn) != NULL && !peer_output_is_full(p))
+        call_resume(neo_owner(p->held.next, struct neo_call, held));
+    conn_kick(p->conn);
 }
 
 /* Streams whose peer lets nothing out, and calls whose request does not arrive. */
@@ -135,7 +152,7 @@ static void on_tick(struct neo_timer *timer)
 static void set_expiry(struct peer *p)
 {
     const struct neo_cert_facts *facts = p->leaf == NULL ? NULL : neo_cert_facts(p->leaf);
-    int64_t wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    int64_t wall = worker_wall(p->worker);
     int64_t ends = p->worker->epoch->own_not_after;
 
     p->own_expires = facts == NULL || facts->not_after > ends;
@@ -161,7 +178,7 @@ static bool is_trusted(const struct peer *p, const struct epoch *e)
 
 static void judge_attestation(struct peer *p, const struct epoch *e)
 {
-    struct neo_bytes target = neo_text(p->worker->server->name);
+    struct neo_bytes target = p->worker->server->target;
 
     p->must_attest = neo_policy_wants_attestation(e->is.policy, p->caller, target) ||
                      (e->is.attest_policies != NULL &&
@@ -324,6 +341,7 @@ static void let_go(struct peer *p)
     assert(list_is_empty(&p->calls));
     worker_handshake_done(w, p);
     neo_loop_disarm(w->loop, &p->tick);
+    neo_loop_disarm(w->loop, &p->resume);
     list_remove(&p->link);
     w->n_peers--;
     stat_add(&w->stats.connections, -1);
@@ -366,6 +384,7 @@ enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_err
         .server = true,
         .tls = tls,
         .events = &peer_events,
+        .limits = w->server->h2_limits,
         .hooks = &hooks,
         .owner = p,
     };
@@ -380,6 +399,8 @@ enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_err
     p->worker = w;
     p->refs = 1;
     p->tick.expired = on_tick;
+    p->resume.expired = on_resume;
+    list_init(&p->held);
     list_init(&p->calls);
     list_push_back(&w->peers, &p->link);
     list_push_back(&w->handshakes, &p->handshake);
@@ -414,8 +435,10 @@ struct peer_method *peer_method(struct peer *p, const struct method *m)
         return NULL;
 
     struct peer_method *known = &p->methods[m->index];
-    if (known->epoch != e->number && e->is.limits != NULL)
+    if (known->epoch == e->number)
+        return known;
+    *known = (struct peer_method){.epoch = e->number};
+    if (e->is.limits != NULL)
         known->limits = neo_limits_keys(e->is.limits, p->caller, m->service, m->name);
-    known->epoch = e->number;
     return known;
 }
