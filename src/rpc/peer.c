@@ -20,6 +20,8 @@
 #define CLOSE_TIME   (1 * NEO_NSEC_PER_SEC)
 #define REATTEST     (10 * NEO_NSEC_PER_SEC) /* for a peer whose appraisal was by other rules */
 #define DRAIN_BEFORE 60                      /* seconds before a certificate ends */
+/* New calls end with the certificate; a stream that was begun before may run on for so long. */
+#define STREAM_GRACE (60 * NEO_NSEC_PER_SEC)
 #define LONGEST_LIFE (INT64_C(10) * 365 * 86400)
 
 static neo_nsec now_of(const struct peer *p)
@@ -39,7 +41,7 @@ static void arm(struct peer *p)
 {
     neo_nsec first = 0;
 
-    consider(&first, p->expires_at);
+    consider(&first, p->expires_at == 0 ? 0 : p->expires_at + STREAM_GRACE);
     consider(&first, p->end_at);
     consider(&first, p->attested_until);
     if (p->state == PEER_OPEN)
@@ -132,14 +134,15 @@ static void on_tick(struct neo_timer *timer)
 
     if (p->attested_until != 0 && now >= p->attested_until)
         peer_set_attested(p, 0);
-    if (p->expires_at != 0 && now >= p->expires_at)
+    if (p->expires_at != 0 && now >= p->expires_at + STREAM_GRACE)
         peer_end(p, p->own_expires ? NEO_REASON_DRAINING : NEO_REASON_CERTIFICATE_EXPIRED);
     else if (p->end_at != 0 && now >= p->end_at)
         peer_end(p, p->end_reason);
     else if (p->state == PEER_NOTICED && now >= p->leave_at)
         leave(p);
     else if (p->state == PEER_OPEN && p->drain_at != 0 && now >= p->drain_at)
-        peer_drain(p, "certificate_expires", p->expires_at - now, NEO_REASON_CERTIFICATE_EXPIRED);
+        peer_drain(p, "certificate_expires", p->expires_at - now + STREAM_GRACE,
+                   NEO_REASON_CERTIFICATE_EXPIRED);
     if (p->n_calls > 0)
         cut_stalled(p);
     else
