@@ -133,6 +133,7 @@ long process_memory(int pid);
     X(check)                                                                                       \
     X(call)                                                                                        \
     X(why)                                                                                         \
+    X(audit)                                                                                       \
     X(cert)                                                                                        \
     X(ca)                                                                                          \
     X(token)                                                                                       \
