@@ -26,12 +26,14 @@ enum { NEO_BINDER_LEN = 64 };
 #define NEO_EVIDENCE_KINDS(X)                                                                      \
     X(SNP, "snp-report")                                                                           \
     X(SIM_SNP, "sim-snp-report")
+/* clang-format off */
 enum neo_evidence_kind {
 #define X(name, text) NEO_EVIDENCE_##name,
     NEO_EVIDENCE_KINDS(X)
 #undef X
     NEO_EVIDENCE_UNKNOWN,
 };
+/* clang-format on */
 enum neo_evidence_kind neo_evidence_kind_parse(struct neo_bytes text);
 const char *neo_evidence_kind_text(enum neo_evidence_kind kind);
 
@@ -65,7 +67,7 @@ enum neo_attest_reason {
 };
 const char *neo_attest_reason_text(enum neo_attest_reason reason);
 
-/* --- reference values: the `attestation_policies:` document (an epoch) ------------------------- */
+/* --- reference values: the `attestation_policies:` document (an epoch) ------------------------ */
 
 struct neo_attest_policies;
 
@@ -83,12 +85,13 @@ void neo_attest_policies_unref(struct neo_attest_policies *policies);
 /* Must this service prove itself? */
 bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct neo_bytes service);
 
-/* --- roots of the vendors (an epoch) ------------------------------------------------------------ */
+/* --- roots of the vendors (an epoch) ---------------------------------------------------------- */
 
 struct neo_attest_trust;
 /*
- * AMD's roots are pinned by digest. `collateral` are PEM or DER certificates (ASK, VCEK, ...) known
- * beforehand. `simulated_root` (DER; empty: none) needs `development`. Gives `*ret`: _unref().
+ * AMD's roots are pinned by digest. `collateral` are PEM or DER certificates (ARK, ASK, VCEK, ...)
+ * and AMD's revocation lists, known beforehand. `simulated_root` (DER; empty: none) needs
+ * `development`. Gives `*ret`: _unref().
  */
 struct neo_attest_trust_options {
     const struct neo_bytes *collateral;
@@ -102,12 +105,12 @@ NEO_MUST_CHECK enum neo_code neo_attest_trust_new(const struct neo_attest_trust_
 struct neo_attest_trust *neo_attest_trust_ref(struct neo_attest_trust *trust);
 void neo_attest_trust_unref(struct neo_attest_trust *trust);
 
-/* --- appraisal ------------------------------------------------------------------------------------ */
+/* --- appraisal -------------------------------------------------------------------------------- */
 
 struct neo_evidence {
     enum neo_evidence_kind kind;
     struct neo_bytes body;         /* the report or quote */
-    struct neo_bytes certificates; /* what came with it: PEM, DER or the vendor's table; may be empty */
+    struct neo_bytes certificates; /* what came with it: PEM, DER, the vendor's table, or nothing */
 };
 
 enum neo_check_result {
@@ -130,8 +133,8 @@ struct neo_appraisal {
     uint8_t evidence_sha256[32];
     const struct neo_check *checks;
     size_t n_checks;
-    int64_t not_after;      /* of the certificates, seconds since 1970 */
-    neo_nsec max_age;       /* of the policy */
+    int64_t not_after; /* of the certificates, seconds since 1970 */
+    neo_nsec max_age;  /* of the policy */
 };
 
 /*
@@ -149,7 +152,7 @@ NEO_MUST_CHECK enum neo_code neo_attest_appraise(const struct neo_attest_trust *
 /* The appraisal in the shape of EAR / AR4SI (JSON). */
 bool neo_appraisal_json(const struct neo_appraisal *appraisal, struct neo_buffer *out);
 
-/* --- attesters ------------------------------------------------------------------------------------- */
+/* --- attesters -------------------------------------------------------------------------------- */
 
 /* Makes evidence over a binder. May block: call it off the loop unless `is_fast`. */
 struct neo_attester {
@@ -162,8 +165,9 @@ struct neo_attester {
 };
 
 /*
- * The simulator: format-true SEV-SNP evidence under a development root, made from a folder that
- * neo_sim_snp_init() filled. `measurement` is 48 bytes: what the pretended machine runs.
+ * The simulator: format-true SEV-SNP evidence under a development root. init() makes a machine: its
+ * bundle (a private key and certificates; keep it like a key) and the root to trust. `measurement`
+ * is 48 bytes: what the pretended machine runs. Gives `*ret`: its `free`.
  */
 NEO_MUST_CHECK enum neo_code neo_sim_snp_init(struct neo_buffer *out_bundle_pem,
                                               struct neo_buffer *out_root_der, int64_t now,

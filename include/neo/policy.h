@@ -59,6 +59,7 @@ struct neo_policy_answer {
     struct neo_place rule;    /* what decided: the rule, or the caller's document when no rule fits */
     struct neo_place nearest; /* on default deny: the rule that came closest; file NULL: none */
     bool by_default;          /* no rule spoke, for or against */
+    bool conditional;         /* a condition was asked: the next such call may be answered otherwise */
     const char *reason;       /* static: "allowed by rule", "denied by rule", "no rule allows it",
                                  "caller has no identity", "condition does not hold: attested" (or
                                  hours, metadata, on_behalf_of) */

@@ -44,9 +44,7 @@
     /* the calling side alone */                                                                   \
     X(NO_ENDPOINT,           UNAVAILABLE,         "no instance of the service is known")           \
     X(CONNECT_FAILED,        UNAVAILABLE,         "no instance of the service can be reached")     \
-    X(CIRCUIT_OPEN,          UNAVAILABLE,         "the circuit to the service is open")            \
-    X(THROTTLED,             UNAVAILABLE,         "the service refuses too much; not sent")        \
-    X(CHANNEL_CLOSED,        CANCELLED,           "the channel was closed")
+    X(CIRCUIT_OPEN,          UNAVAILABLE,         "the circuit to the service is open")
 /* clang-format on */
 
 enum neo_reason {

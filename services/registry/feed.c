@@ -11,7 +11,12 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { DOCUMENTS_MAX = 512, DOCUMENT_SIZE_MAX = 1 << 20, SET_BUDGET = 64 << 20 };
+enum {
+    DOCUMENTS_MAX = 512,
+    DOCUMENT_SIZE_MAX = 1 << 20,
+    SET_BUDGET = 64 << 20,
+    OWN_DOCUMENTS = 1, /* the first is the registry's own, and nobody else's business */
+};
 
 /* What the registry itself lives by: nobody's mistake in a file can lock the mesh out. */
 static const char system_policy[] =
@@ -127,13 +132,12 @@ static enum neo_code make_snapshot(const struct policy_feed *f, struct set *set,
 
     if (list == NULL || each == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory publishing the policy");
-    for (size_t i = 0; i < set->n; i++) {
+    for (size_t i = OWN_DOCUMENTS; i < set->n; i++) {
         each[i].name = set->documents[i].name;
         each[i].text = set->documents[i].text;
-        list[i] = &each[i];
+        list[snapshot.documents.len++] = &each[i];
     }
     snapshot.documents.at = list;
-    snapshot.documents.len = set->n;
     return neo_policy_v1_Snapshot_encode(&snapshot, out, err);
 }
 

@@ -4,20 +4,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* clang-format off */
 static const struct {
     const char *name;
     enum neo_attest_reason reason;
 } known[ATTEST_CHECKS] = {
 #define X(name, text, reason) [CHECK_##name] = {text, NEO_ATTEST_##reason},
-    ATTEST_CHECKS_BEFORE_RULES(X) ATTEST_CHECKS_OF_RULES(X) ATTEST_CHECKS_OF_RULES_REST(X)
+    ATTEST_CHECKS_BEFORE_RULES(X)
+    ATTEST_CHECKS_OF_RULES(X)
+    ATTEST_CHECKS_OF_RULES_REST(X)
 #undef X
 #define X(name, key) [CHECK_POLICY_##name] = {"snp.policy." key, NEO_ATTEST_PLATFORM},
-        SNP_POLICY_BITS(X)
+    SNP_POLICY_BITS(X)
 #undef X
 #define X(name, key) [CHECK_PLATFORM_##name] = {"snp.platform." key, NEO_ATTEST_PLATFORM},
-            SNP_PLATFORM_BITS(X)
+    SNP_PLATFORM_BITS(X)
 #undef X
 };
+/* clang-format on */
 
 void ledger_init(struct ledger *ledger, struct neo_arena *arena)
 {

@@ -68,21 +68,24 @@
     X(PRODUCTS, "snp.products", PLATFORM)                                                          \
     X(CHIP_ID, "snp.chip_id", PLATFORM)
 
+/* clang-format off */
 enum attest_check {
 #define X(name, text, reason) CHECK_##name,
-    ATTEST_CHECKS_BEFORE_RULES(X) ATTEST_CHECKS_OF_RULES(X)
+    ATTEST_CHECKS_BEFORE_RULES(X)
+    ATTEST_CHECKS_OF_RULES(X)
 #undef X
 #define X(name, key) CHECK_POLICY_##name,
-        SNP_POLICY_BITS(X)
+    SNP_POLICY_BITS(X)
 #undef X
 #define X(name, key) CHECK_PLATFORM_##name,
-            SNP_PLATFORM_BITS(X)
+    SNP_PLATFORM_BITS(X)
 #undef X
 #define X(name, text, reason) CHECK_##name,
-                ATTEST_CHECKS_OF_RULES_REST(X)
+    ATTEST_CHECKS_OF_RULES_REST(X)
 #undef X
-                    ATTEST_CHECKS,
+    ATTEST_CHECKS,
 };
+/* clang-format on */
 
 struct ledger {
     struct neo_arena *arena;

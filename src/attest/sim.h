@@ -12,7 +12,7 @@
 #include "attest/snp_certs.h"
 #include "crypto/vendor_issue.h"
 
-/* Two RSA-4096 keys; making them takes seconds, so tests share one pair among many authorities. */
+/* Two RSA-4096 keys; making them takes a while, so tests share a pair among many authorities. */
 struct sim_keys {
     struct vendor_key *root;
     struct vendor_key *issuer;

@@ -7,14 +7,20 @@
 
 #include <neo/arena.h>
 
+struct json_key {
+    const uint8_t *at;
+    uint32_t len;
+    uint32_t hash; /* once there is an index */
+};
+
 /* Zeroed: empty. Its memory is the arena's and is used again after clear(). */
 struct json_keys {
-    struct neo_bytes *at;
+    struct json_key *at;
     uint32_t len;
     uint32_t cap;
-    uint32_t *index; /* 1 + place in `at`; 0: free. In use once there are more than a few */
+    uint64_t *index; /* hash and 1 + place in `at`; 0: free */
     uint32_t index_cap;
-    uint32_t mask; /* of the part in use; 0: none is */
+    uint32_t mask; /* of the part in use; 0: there are only a few keys, and no index */
 };
 
 enum json_keys_added {

@@ -310,6 +310,12 @@ static bool end_repeated(struct parser *p, struct frame *f)
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
+/* The first byte tells most names apart, and costs least. */
+static bool is_named(struct neo_bytes key, const char *name)
+{
+    return key.len > 0 && key.at[0] == (uint8_t)name[0] && neo_bytes_is(key, name);
+}
+
 /* By either of its names. Keys mostly come in the order of the table, so look behind the last. */
 static const struct neo_field_info *find_field(const struct frame *f, struct neo_bytes key)
 {
@@ -318,7 +324,7 @@ static const struct neo_field_info *find_field(const struct frame *f, struct neo
 
     for (uint32_t i = 0; i < n; i++) {
         const struct neo_field_info *field = &f->info->fields[(start + i) % n];
-        if (neo_bytes_is(key, field->json_name) || neo_bytes_is(key, field->name))
+        if (is_named(key, field->json_name) || is_named(key, field->name))
             return field;
     }
     return NULL;
@@ -435,6 +441,18 @@ static void find_path(const struct parser *p, char path[static PATH_MAX_LEN])
     }
 }
 
+/* What a reader says of a value may quote it. */
+static bool is_sensitive(const struct parser *p)
+{
+    for (unsigned i = 0; i < p->depth; i++) {
+        const struct neo_field_info *field = p->frames[i].field;
+
+        if (field != NULL && field->sensitivity == NEO_SENSITIVITY_TEE_ONLY)
+            return true;
+    }
+    return false;
+}
+
 enum neo_code neo_proto_from_json(const struct neo_message_info *info, struct neo_bytes json,
                                   unsigned flags, void *message, struct neo_arena *arena,
                                   struct neo_error *err)
@@ -457,6 +475,9 @@ enum neo_code neo_proto_from_json(const struct neo_message_info *info, struct ne
     if (code == NEO_OK)
         return NEO_OK;
     find_path(&p, path);
+    if (is_sensitive(&p))
+        return neo_fail(err, code, "%s.%s: malformed, and too sensitive to be quoted",
+                        info->full_name, path);
     if (path[0] == '\0')
         return neo_fail(err, code, "%s: %s", info->full_name, why.message);
     return neo_fail(err, code, "%s.%s: %s", info->full_name, path, why.message);

@@ -5,7 +5,7 @@
  * Entries are kept from the back: whoever comes first from behind stays, and moves
  * up against those already kept. Few entries are compared with each other, many
  * through an index hashed with the process's secret, so that whoever chooses the
- * keys cannot make it quadratic.
+ * keys cannot make it quadratic. Keys that ascend, as sorted ones do, are distinct.
  */
 #include "codec/proto.h"
 
@@ -19,7 +19,7 @@ struct entries {
     size_t size;
     size_t kept; /* [kept, len) are distinct */
     const struct neo_field_info *key;
-    uint32_t *index; /* 1 + position of a kept entry; 0: free. NULL: few */
+    uint64_t *index; /* hash of the key and 1 + position of a kept entry; 0: free. NULL: few */
     size_t mask;
 };
 
@@ -43,12 +43,17 @@ static bool was_kept_few(const struct entries *e, struct neo_bytes key)
 }
 
 /* The place in the index of the kept entry with this key, or the free one for it. */
-static uint32_t *find(const struct entries *e, struct neo_bytes key)
+static uint64_t *find(const struct entries *e, struct neo_bytes key, uint32_t hash)
 {
-    for (size_t at = map_hash(key) & e->mask;; at = (at + 1) & e->mask) {
-        if (e->index[at] == 0 || neo_bytes_equal(key_of(e, e->index[at] - 1), key))
-            return &e->index[at];
+    size_t at = hash & e->mask;
+
+    while (e->index[at] != 0) {
+        if (e->index[at] >> 32 == hash &&
+            neo_bytes_equal(key_of(e, (uint32_t)e->index[at] - 1), key))
+            break;
+        at = (at + 1) & e->mask;
     }
+    return &e->index[at];
 }
 
 static void keep(struct entries *e, size_t i)
@@ -68,12 +73,28 @@ static void drop_overridden(struct entries *e)
                 keep(e, i);
             continue;
         }
-        uint32_t *place = find(e, key);
+        uint32_t hash = (uint32_t)map_hash(key);
+        uint64_t *place = find(e, key, hash);
         if (*place == 0) {
             keep(e, i);
-            *place = (uint32_t)e->kept + 1;
+            *place = (uint64_t)hash << 32 | (e->kept + 1);
         }
     }
+}
+
+/* Each key after the one before it, in any order that is one: as bytes, the shorter first. */
+static bool is_ascending(const struct entries *e)
+{
+    for (size_t i = 1; i < e->len; i++) {
+        struct neo_bytes before = key_of(e, i - 1);
+        struct neo_bytes key = key_of(e, i);
+        size_t shared = before.len < key.len ? before.len : key.len;
+        int order = shared == 0 ? 0 : memcmp(before.at, key.at, shared);
+
+        if (order > 0 || (order == 0 && before.len >= key.len))
+            return false;
+    }
+    return true;
 }
 
 static bool make_index(struct neo_arena *arena, struct entries *e)
@@ -117,7 +138,7 @@ bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *fiel
 
     if (value->kind == NEO_KIND_MESSAGE && !fill_values(arena, value, &e))
         return false;
-    if (array.len < 2)
+    if (array.len < 2 || is_ascending(&e))
         return true;
     if (!make_index(arena, &e))
         return false;

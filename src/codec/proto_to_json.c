@@ -109,7 +109,7 @@ static void put_enum(struct printer *p, const struct neo_field_info *field, int3
 {
     const struct neo_enum_info *e = field->enumeration;
 
-    if (proto_wkt_is_null(field)) {
+    if (proto_wkt_is_null(field) && value == 0) {
         neo_json_put_null(&p->w);
         return;
     }

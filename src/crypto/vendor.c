@@ -380,26 +380,15 @@ static enum vendor_verdict verdict_of(int error)
     }
 }
 
-static const struct vendor_cert *issuer_of(const struct vendor_chain *chain, const X509 *x509)
-{
-    for (size_t i = 0; i < chain->n_issuers; i++) {
-        if (chain->issuers[i]->x509 == x509)
-            return chain->issuers[i];
-    }
-    return NULL;
-}
-
 /* What OpenSSL found must have the shape that was asked for, and be signed as the vendor signs. */
-static enum vendor_verdict accept_path(const struct vendor_chain *chain, X509_STORE_CTX *ctx,
+static enum vendor_verdict accept_path(const struct vendor_chain *chain,
+                                       const struct vendor_cert *issuer, X509_STORE_CTX *ctx,
                                        struct vendor_path *ret, struct neo_error *why)
 {
     STACK_OF(X509) *found = X509_STORE_CTX_get0_chain(ctx);
 
-    if (sk_X509_num(found) != 3)
+    if (sk_X509_num(found) != 3 || sk_X509_value(found, 1) != issuer->x509)
         return fault(VENDOR_UNTRUSTED, why, "the path is not leaf, intermediate, root");
-    const struct vendor_cert *issuer = issuer_of(chain, sk_X509_value(found, 1));
-    if (issuer == NULL)
-        return fault(VENDOR_UNTRUSTED, why, "the path has a foreign intermediate");
     if (!chain->leaf->facts.is_pss_sha384 || !issuer->facts.is_pss_sha384)
         return fault(VENDOR_UNTRUSTED, why, "a signature that is not RSASSA-PSS with SHA-384");
 
@@ -412,21 +401,18 @@ static enum vendor_verdict accept_path(const struct vendor_chain *chain, X509_ST
     return VENDOR_GOOD;
 }
 
-static enum vendor_verdict find_path(const struct vendor_chain *chain, struct vendor_path *ret,
-                                     struct neo_error *why)
+static enum vendor_verdict try_issuer(const struct vendor_chain *chain,
+                                      const struct vendor_cert *issuer, struct vendor_path *ret,
+                                      struct neo_error *why)
 {
     NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
     NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
     NEO_CLEANUP(store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 
     if (store == NULL || hints == NULL || ctx == NULL ||
-        X509_STORE_add_cert(store, chain->root->x509) != 1)
-        return fault(VENDOR_NO_MEMORY, why, "out of memory");
-    for (size_t i = 0; i < chain->n_issuers; i++) {
-        if (sk_X509_push(hints, chain->issuers[i]->x509) == 0)
-            return fault(VENDOR_NO_MEMORY, why, "out of memory");
-    }
-    if (X509_STORE_CTX_init(ctx, store, chain->leaf->x509, hints) != 1)
+        X509_STORE_add_cert(store, chain->root->x509) != 1 ||
+        sk_X509_push(hints, issuer->x509) == 0 ||
+        X509_STORE_CTX_init(ctx, store, chain->leaf->x509, hints) != 1)
         return fault(VENDOR_NO_MEMORY, why, "out of memory");
 
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
@@ -436,7 +422,28 @@ static enum vendor_verdict find_path(const struct vendor_chain *chain, struct ve
         int error = X509_STORE_CTX_get_error(ctx);
         return fault(verdict_of(error), why, X509_verify_cert_error_string(error));
     }
-    return accept_path(chain, ctx, ret, why);
+    return accept_path(chain, issuer, ctx, ret, why);
+}
+
+/*
+ * One issuer after the other: among several of one name OpenSSL would settle on the first, and the
+ * leaves do not say by which key they were signed. The verdict is the best there is.
+ */
+static enum vendor_verdict find_path(const struct vendor_chain *chain, struct vendor_path *ret,
+                                     struct neo_error *why)
+{
+    enum vendor_verdict verdict = fault(VENDOR_UNTRUSTED, why, "the intermediate is not known");
+
+    for (size_t i = 0; i < chain->n_issuers && verdict != VENDOR_GOOD; i++) {
+        struct neo_error reason;
+        enum vendor_verdict tried = try_issuer(chain, chain->issuers[i], ret, &reason);
+        if (tried == VENDOR_UNTRUSTED && i > 0)
+            continue;
+        verdict = tried;
+        if (why != NULL)
+            *why = reason;
+    }
+    return verdict;
 }
 
 static enum vendor_verdict consult(const struct vendor_chain *chain, const struct vendor_crl *crl,
@@ -463,10 +470,13 @@ enum vendor_verdict vendor_chain_verify(const struct vendor_chain *chain, struct
 
     for (size_t i = 0; i < chain->n_crls && verdict == VENDOR_GOOD; i++)
         verdict = consult(chain, chain->crls[i], path.issuer, why);
-    ERR_clear_error(); /* candidates that did not fit leave their errors behind */
-    if (verdict == VENDOR_GOOD)
-        *ret = path;
-    return verdict;
+    ERR_clear_error(); /* issuers that did not fit leave their errors behind */
+    if (verdict != VENDOR_GOOD)
+        return verdict;
+    if (why != NULL)
+        *why = (struct neo_error){0};
+    *ret = path;
+    return VENDOR_GOOD;
 }
 
 /* --- signatures ------------------------------------------------------------------------------- */

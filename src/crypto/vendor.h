@@ -91,7 +91,8 @@ struct vendor_path {
     const struct vendor_cert *issuer; /* the one that signed the leaf */
     int64_t not_after;                /* the earliest of the three */
 };
-/* On anything but GOOD the reason is in `why`, and `*ret` is untouched. */
+/* On anything but GOOD the reason is in `why`, and `*ret` is untouched. A try costs two signatures.
+ */
 NEO_MUST_CHECK enum vendor_verdict vendor_chain_verify(const struct vendor_chain *chain,
                                                        struct vendor_path *ret,
                                                        struct neo_error *why);

@@ -12,7 +12,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-enum { RSA_BITS = 4096, SALT_LEN = 48 };
+enum { RSA_BITS = 4096, RSA_PRIMES = 4, SALT_LEN = 48 };
 
 struct vendor_key {
     EVP_PKEY *pkey;
@@ -39,10 +39,28 @@ static enum neo_code wrap(EVP_PKEY *pkey, struct vendor_key **ret, struct neo_er
     return NEO_OK;
 }
 
+/*
+ * Of four primes: found ten times sooner than two, and no verifier can tell. These keys issue one
+ * certificate each and protect nothing.
+ */
+static EVP_PKEY *generate_rsa(void)
+{
+    NEO_CLEANUP(openssl_pkey_ctx_freep)
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+    EVP_PKEY *pkey = NULL;
+
+    if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+        EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, RSA_BITS) != 1 ||
+        EVP_PKEY_CTX_set_rsa_keygen_primes(ctx, RSA_PRIMES) != 1 ||
+        EVP_PKEY_keygen(ctx, &pkey) != 1)
+        return NULL;
+    return pkey;
+}
+
 enum neo_code vendor_key_generate(enum vendor_key_kind kind, struct vendor_key **ret,
                                   struct neo_error *err)
 {
-    EVP_PKEY *pkey = kind == VENDOR_RSA_4096 ? EVP_RSA_gen(RSA_BITS) : EVP_EC_gen(SN_secp384r1);
+    EVP_PKEY *pkey = kind == VENDOR_RSA_4096 ? generate_rsa() : EVP_EC_gen(SN_secp384r1);
 
     if (pkey == NULL)
         return openssl_fail(err, NEO_INTERNAL, "cannot make a key");

@@ -19,7 +19,7 @@ enum vendor_key_kind {
     VENDOR_P384,     /* chips */
 };
 
-/* An RSA key takes a second or so. Gives `*ret`: vendor_key_free(). */
+/* An RSA key takes a while. Gives `*ret`: vendor_key_free(). */
 NEO_MUST_CHECK enum neo_code vendor_key_generate(enum vendor_key_kind kind, struct vendor_key **ret,
                                                  struct neo_error *err);
 void vendor_key_free(struct vendor_key *key);

@@ -178,6 +178,8 @@ NEO_MUST_CHECK enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *s
 /* Client: END_STREAM after all data queued before. */
 void h2_send_end(struct h2 *h2, struct h2_stream *s);
 size_t h2_queued(const struct h2 *h2, const struct h2_stream *s);
+/* Of all streams together. */
+size_t h2_queued_in_all(const struct h2 *h2);
 
 /* The user is done with `n` bytes of `data`: gives the peer credit for more. */
 void h2_consume(struct h2 *h2, struct h2_stream *s, size_t n);

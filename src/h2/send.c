@@ -116,6 +116,11 @@ size_t h2_queued(const struct h2 *h2, const struct h2_stream *pub)
     return waiting((const struct stream *)(const void *)pub);
 }
 
+size_t h2_queued_in_all(const struct h2 *h2)
+{
+    return h2->queued;
+}
+
 /* --- nghttp2 wants frames --------------------------------------------------------------------- */
 
 /* The last of the queue is being taken: END_STREAM goes with it, or the trailers follow it. */

@@ -116,6 +116,18 @@ static enum neo_code save_identity(struct neo_mesh *mesh, const struct neo_ident
     return NEO_OK;
 }
 
+/* The join string names another CA than the one this folder's identity is from. */
+static bool is_foreign(const struct neo_mesh *mesh, const struct neo_identity *identity)
+{
+    uint8_t digest[NEO_SHA256_LEN];
+    size_t n = neo_identity_chain_length(identity);
+
+    if (!mesh->has_join)
+        return false;
+    neo_sha256(neo_cert_facts(neo_identity_chain(identity, n - 1))->der, digest);
+    return memcmp(digest, mesh->join.root_sha256, sizeof(digest)) != 0;
+}
+
 static enum neo_code load_identity(struct neo_mesh *mesh, struct neo_identity **ret,
                                    struct neo_error *err)
 {
@@ -132,6 +144,9 @@ static enum neo_code load_identity(struct neo_mesh *mesh, struct neo_identity **
             neo_fail(err, NEO_FAILED_PRECONDITION,
                      "the state folder '%s' belongs to '%.*s', not to '%s'; give another --state",
                      mesh->state_dir, NEO_FMT(f->id.service), mesh->service);
+    else if (is_foreign(mesh, identity))
+        code = neo_fail(err, NEO_NOT_FOUND, "the state folder '%s' belongs to another CA",
+                        mesh->state_dir);
     else if (f->not_after <= wall_seconds())
         code = neo_fail(err, NEO_UNAUTHENTICATED,
                         "the certificate in '%s' has ended; join again: neo token create %s",

@@ -112,6 +112,7 @@ static enum neo_code open_control(struct neo_mesh *mesh, const char *service, co
         .epoch = {.identity = now.identity, .trust = now.trust},
         .service = service,
         .trust_domain = mesh->trust_domain,
+        .attester = mesh->attester,
         .metrics = mesh->metrics,
         .log = &mesh->log,
     };

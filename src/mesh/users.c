@@ -185,5 +185,8 @@ const char *neo_mesh_state_dir(const struct neo_mesh *mesh)
 
 const char *neo_mesh_address(const struct neo_mesh *mesh)
 {
-    return mesh->users.server == NULL ? NULL : neo_server_address(mesh->users.server);
+    const char *address =
+        mesh->users.server == NULL ? NULL : neo_server_address(mesh->users.server);
+
+    return address == NULL || address[0] == '\0' ? NULL : address;
 }

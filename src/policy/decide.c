@@ -20,6 +20,7 @@ struct search {
     const struct op *allowed;
     const struct op *unmet; /* would allow, but for `why` */
     const char *why;
+    bool conditional; /* a condition was looked at */
 };
 
 static bool is_in(struct neo_bytes text, const struct neo_yaml_list *list)
@@ -76,6 +77,7 @@ static void consider(struct search *s, const struct op *op)
     if (!pattern_matches(&op->pattern, s->q->service, s->q->method))
         return;
 
+    s->conditional = s->conditional || op->has_when;
     const char *why = op->has_when ? unmet_condition(&op->rule->when, s->q) : NULL;
     if (op->denies) {
         if (why == NULL && s->denied == NULL)
@@ -175,7 +177,10 @@ static struct neo_policy_answer refuse(const struct neo_policy *policy,
 {
     /* The first is the caller's own document, or everyone's. */
     bool is_shadow = n > 0 && principals[0]->is_shadow;
-    struct neo_policy_answer answer = {.verdict = is_shadow ? NEO_SHADOW_DENY : NEO_DENY};
+    struct neo_policy_answer answer = {
+        .verdict = is_shadow ? NEO_SHADOW_DENY : NEO_DENY,
+        .conditional = s->conditional,
+    };
 
     if (s->denied != NULL) {
         answer.rule = s->denied->place;
@@ -214,6 +219,7 @@ struct neo_policy_answer neo_policy_decide(const struct neo_policy *policy,
     return (struct neo_policy_answer){
         .verdict = NEO_ALLOW,
         .rule = s.allowed->place,
+        .conditional = s.conditional,
         .reason = "allowed by rule",
     };
 }

@@ -34,19 +34,18 @@ struct neo_call *call_new(struct peer *p, struct h2_stream *s)
     if (call == NULL)
         return NULL;
     w->n_idle_calls -= link != NULL;
-    *call = (struct neo_call){
-        .peer = peer_ref(p),
-        .worker = w,
-        .stream = s,
-        .arena = s->arena,
-        .request_headers = s->headers,
-        .refs = 1,
-        .arrived = neo_loop_now(w->loop),
-        .heard_at = neo_loop_now(w->loop),
-        .deadline = {.expired = on_deadline},
-        .reader = {.max = w->server->options.max_message},
-        .release = {.run = on_release},
-    };
+    memset(call, 0, offsetof(struct neo_call, limit));
+    call->peer = peer_ref(p);
+    call->worker = w;
+    call->stream = s;
+    call->arena = s->arena;
+    call->request_headers = s->headers;
+    atomic_init(&call->refs, 1);
+    call->arrived = call->heard_at = neo_loop_now(w->loop);
+    call->deadline.expired = on_deadline;
+    call->reader.max = w->server->options.max_message;
+    call->release.run = on_release;
+    list_init(&call->held);
     list_push_back(&p->calls, &call->link);
     s->user = call;
     w->n_calls++;
@@ -155,15 +154,18 @@ static void conclude(struct neo_call *call, const struct neo_status *status)
 
     if (call->state == CALL_WAITING)
         neo_admission_cancel(&w->admission, &call->ticket);
+    list_remove(&call->held);
     call->state = CALL_ENDED;
-    call->status = *status;
+    call->code = status->code;
     neo_loop_disarm(w->loop, &call->deadline);
     pipeline_end(call);
     atomic_store_explicit(&call->cancelled, true, memory_order_relaxed);
     if (call->blocking != NULL)
         call_blocking_wake(call);
-    if (events != NULL && events->done != NULL)
+    if (events != NULL && events->done != NULL) {
+        call->status = *status;
         events->done(call, &call->status, call->events_state);
+    }
     neo_call_unref(call);
 }
 

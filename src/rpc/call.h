@@ -20,7 +20,7 @@
 
 enum call_state {
     CALL_REQUEST, /* the headers passed; the rest is on its way */
-    CALL_WAITING, /* for room */
+    CALL_WAITING, /* for room: in the worker, or in the connection's output */
     CALL_RUNNING, /* the handler was called */
     CALL_ENDED,
 };
@@ -34,6 +34,7 @@ struct call_blocking;
 
 struct neo_call {
     struct list link; /* peer.calls; in the pool: worker.idle_calls */
+    struct list held; /* peer.held, while the connection's output is full */
     struct peer *peer;
     struct worker *worker;
     struct h2_stream *stream; /* NULL once closed */
@@ -52,10 +53,9 @@ struct neo_call {
     bool half_closed;
     bool needs_attestation; /* the policy allows it to an attested caller only */
 
+    struct neo_decision_id decision; /* empty: none was needed */
     struct neo_context context;
     struct neo_policy_answer answer;
-    struct neo_decision_id decision; /* empty: none was needed */
-    struct neo_limit_answer limit;   /* why `limits` refused */
 
     neo_nsec arrived;
     neo_nsec heard_at; /* when the request last moved */
@@ -69,11 +69,15 @@ struct neo_call {
 
     const struct neo_stream_events *events;
     void *events_state;
-    struct neo_status status; /* how it ended, for `done` */
+    enum neo_code code; /* with which it ended */
     struct call_fields headers;
     struct call_fields trailers;
     struct call_blocking *blocking;
     struct neo_job release;
+
+    /* Not cleared for each call: written before anybody reads them. */
+    struct neo_limit_answer limit; /* why `limits` refused */
+    struct neo_status status;      /* how it ended, for `done` */
 };
 
 /* --- call.c: life ------------------------------------------------------------------------ */
@@ -108,6 +112,8 @@ static inline bool call_is_streaming_in(const struct neo_call *call)
 /* Pieces of the request body, and its end. */
 void call_take(struct neo_call *call, struct neo_bytes bytes);
 void call_take_end(struct neo_call *call);
+/* The connection takes answers again: goes on with a call that was held. */
+void call_resume(struct neo_call *call);
 /* Decodes and calls the handler: the pipeline's last step before the end. */
 enum neo_reason call_run(struct neo_call *call);
 

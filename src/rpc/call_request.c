@@ -165,6 +165,24 @@ static void take_held(struct neo_call *call)
         tell_half_closed(call);
 }
 
+/* More answers than the connection takes are not begun: they would only lie in its queue. */
+static void begin_unless_full(struct neo_call *call)
+{
+    if (!peer_output_is_full(call->peer)) {
+        pipeline_request(call);
+        return;
+    }
+    call->state = CALL_WAITING;
+    list_push_back(&call->peer->held, &call->held);
+}
+
+void call_resume(struct neo_call *call)
+{
+    list_remove(&call->held);
+    call->state = CALL_REQUEST;
+    pipeline_request(call);
+}
+
 void call_take_end(struct neo_call *call)
 {
     if (call->state == CALL_ENDED || call->half_closed)
@@ -179,7 +197,7 @@ void call_take_end(struct neo_call *call)
     else if (!call->has_request)
         call_end(call, NEO_REASON_MESSAGE_COUNT);
     else
-        pipeline_request(call);
+        begin_unless_full(call);
 }
 
 /* --- the handler ------------------------------------------------------------------------- */

@@ -205,6 +205,14 @@ static void make_headers(const struct neo_client_call *call, struct scratch *s)
         put(s, call->metadata[i]);
 }
 
+/* Larger than this server takes; another attempt would be no smaller. */
+static void end_too_large(struct neo_client_call *call, const struct neo_error *err)
+{
+    struct neo_status status = neo_status_of(NEO_RESOURCE_EXHAUSTED, err->message);
+
+    client_call_end(call, &status);
+}
+
 static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
                           struct neo_breaker_permit permit)
 {
@@ -216,13 +224,17 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
     call->attempts++;
     make_headers(call, &s);
     *a = (struct call_attempt){.reader = {.max = call->max_response}, .permit = permit};
-    if (h2_request(conn_h2(sc->conn), neo_text(call->method->path), neo_text(channel->authority),
-                   s.headers, s.n, call, &a->stream, &err) != NEO_OK) {
-        /* The connection changed its mind since it was picked; another will be found. */
+    enum neo_code code =
+        h2_request(conn_h2(sc->conn), neo_text(call->method->path), neo_text(channel->authority),
+                   s.headers, s.n, call, &a->stream, &err);
+    if (code != NEO_OK) {
         neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN,
                           neo_loop_now(channel->loop));
         call->attempts--;
-        list_push_back(&channel->waiting, &call->waiting);
+        if (code == NEO_INVALID_ARGUMENT)
+            end_too_large(call, &err);
+        else /* the connection changed its mind since it was picked; another will be found */
+            list_push_back(&channel->waiting, &call->waiting);
         return;
     }
     a->sc = sc;

@@ -20,6 +20,8 @@
 #define CLOSE_TIME   (1 * NEO_NSEC_PER_SEC)
 #define REATTEST     (10 * NEO_NSEC_PER_SEC) /* for a peer whose appraisal was by other rules */
 #define DRAIN_BEFORE 60                      /* seconds before a certificate ends */
+/* New calls end with the certificate; a stream that was begun before may run on for so long. */
+#define STREAM_GRACE (60 * NEO_NSEC_PER_SEC)
 #define LONGEST_LIFE (INT64_C(10) * 365 * 86400)
 
 static neo_nsec now_of(const struct peer *p)
@@ -39,7 +41,7 @@ static void arm(struct peer *p)
 {
     neo_nsec first = 0;
 
-    consider(&first, p->expires_at);
+    consider(&first, p->expires_at == 0 ? 0 : p->expires_at + STREAM_GRACE);
     consider(&first, p->end_at);
     consider(&first, p->attested_until);
     if (p->state == PEER_OPEN)
@@ -70,6 +72,23 @@ void peer_note_idle(struct peer *p)
 {
     if (--p->n_calls == 0)
         p->idle_since = now_of(p);
+    if (!list_is_empty(&p->held))
+        neo_loop_arm(p->worker->loop, &p->resume, now_of(p));
+}
+
+bool peer_output_is_full(const struct peer *p)
+{
+    return h2_queued_in_all(conn_h2(p->conn)) >= PEER_OUTPUT_MAX;
+}
+
+/* A stream has gone, and what it had queued. */
+static void on_resume(struct neo_timer *timer)
+{
+    struct peer *p = neo_owner(timer, struct peer, resume);
+
+    while (!list_is_empty(&p->held) && conn_h2(p->conn) != NULL && !peer_output_is_full(p))
+        call_resume(neo_owner(p->held.next, struct neo_call, held));
+    conn_kick(p->conn);
 }
 
 /* Streams whose peer lets nothing out, and calls whose request does not arrive. */
@@ -115,14 +134,15 @@ static void on_tick(struct neo_timer *timer)
 
     if (p->attested_until != 0 && now >= p->attested_until)
         peer_set_attested(p, 0);
-    if (p->expires_at != 0 && now >= p->expires_at)
+    if (p->expires_at != 0 && now >= p->expires_at + STREAM_GRACE)
         peer_end(p, p->own_expires ? NEO_REASON_DRAINING : NEO_REASON_CERTIFICATE_EXPIRED);
     else if (p->end_at != 0 && now >= p->end_at)
         peer_end(p, p->end_reason);
     else if (p->state == PEER_NOTICED && now >= p->leave_at)
         leave(p);
     else if (p->state == PEER_OPEN && p->drain_at != 0 && now >= p->drain_at)
-        peer_drain(p, "certificate_expires", p->expires_at - now, NEO_REASON_CERTIFICATE_EXPIRED);
+        peer_drain(p, "certificate_expires", p->expires_at - now + STREAM_GRACE,
+                   NEO_REASON_CERTIFICATE_EXPIRED);
     if (p->n_calls > 0)
         cut_stalled(p);
     else
@@ -135,7 +155,7 @@ static void on_tick(struct neo_timer *timer)
 static void set_expiry(struct peer *p)
 {
     const struct neo_cert_facts *facts = p->leaf == NULL ? NULL : neo_cert_facts(p->leaf);
-    int64_t wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    int64_t wall = worker_wall(p->worker);
     int64_t ends = p->worker->epoch->own_not_after;
 
     p->own_expires = facts == NULL || facts->not_after > ends;
@@ -161,7 +181,7 @@ static bool is_trusted(const struct peer *p, const struct epoch *e)
 
 static void judge_attestation(struct peer *p, const struct epoch *e)
 {
-    struct neo_bytes target = neo_text(p->worker->server->name);
+    struct neo_bytes target = p->worker->server->target;
 
     p->must_attest = neo_policy_wants_attestation(e->is.policy, p->caller, target) ||
                      (e->is.attest_policies != NULL &&
@@ -324,6 +344,7 @@ static void let_go(struct peer *p)
     assert(list_is_empty(&p->calls));
     worker_handshake_done(w, p);
     neo_loop_disarm(w->loop, &p->tick);
+    neo_loop_disarm(w->loop, &p->resume);
     list_remove(&p->link);
     w->n_peers--;
     stat_add(&w->stats.connections, -1);
@@ -366,6 +387,7 @@ enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_err
         .server = true,
         .tls = tls,
         .events = &peer_events,
+        .limits = w->server->h2_limits,
         .hooks = &hooks,
         .owner = p,
     };
@@ -380,6 +402,8 @@ enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_err
     p->worker = w;
     p->refs = 1;
     p->tick.expired = on_tick;
+    p->resume.expired = on_resume;
+    list_init(&p->held);
     list_init(&p->calls);
     list_push_back(&w->peers, &p->link);
     list_push_back(&w->handshakes, &p->handshake);
@@ -414,8 +438,10 @@ struct peer_method *peer_method(struct peer *p, const struct method *m)
         return NULL;
 
     struct peer_method *known = &p->methods[m->index];
-    if (known->epoch != e->number && e->is.limits != NULL)
+    if (known->epoch == e->number)
+        return known;
+    *known = (struct peer_method){.epoch = e->number};
+    if (e->is.limits != NULL)
         known->limits = neo_limits_keys(e->is.limits, p->caller, m->service, m->name);
-    known->epoch = e->number;
     return known;
 }

@@ -29,6 +29,8 @@ enum peer_state {
 struct peer_method {
     uint64_t epoch; /* 0: nothing */
     struct neo_limit_keys limits;
+    bool decided; /* once for all its calls: no condition was asked */
+    struct neo_policy_answer answer;
 };
 
 struct peer {
@@ -48,6 +50,8 @@ struct peer {
     const struct neo_cert *leaf; /* of the connection; NULL: anonymous */
 
     struct list calls; /* whose streams are open */
+    struct list held;  /* those that wait until the peer takes more of our output */
+    struct neo_timer resume;
     size_t n_calls;
     size_t n_running; /* in handlers, streams gone or not */
     size_t gathering; /* bytes of messages that are not whole yet */
@@ -99,6 +103,9 @@ void peer_set_attested(struct peer *p, neo_nsec until);
 /* A call came, or a stream went. */
 void peer_note_busy(struct peer *p);
 void peer_note_idle(struct peer *p);
+/* Room in its output that calls are held below. */
+enum { PEER_OUTPUT_MAX = 192 * 1024 };
+bool peer_output_is_full(const struct peer *p);
 /* What is cached of the method; NULL when out of memory. */
 struct peer_method *peer_method(struct peer *p, const struct method *m);
 

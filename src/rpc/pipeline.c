@@ -100,16 +100,33 @@ struct neo_policy_answer pipeline_decide(struct neo_call *call, bool attested)
 {
     const struct neo_policy_question q = {
         .caller = call->peer->caller,
-        .target = neo_text(call->worker->server->name),
+        .target = call->worker->server->target,
         .service = call->method->service,
         .method = call->method->name,
         .attested = attested,
-        .wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
+        .wall = worker_wall(call->worker),
         .metadata = look_up_metadata,
         .metadata_self = call,
     };
 
     return neo_policy_decide(call->worker->epoch->is.policy, &q);
+}
+
+/* Where no condition was asked, the answer stands for all calls of this method on this connection.
+ */
+static struct neo_policy_answer decide(struct neo_call *call, bool attested)
+{
+    struct peer_method *known = peer_method(call->peer, call->method);
+
+    if (known != NULL && known->decided)
+        return known->answer;
+
+    struct neo_policy_answer answer = pipeline_decide(call, attested);
+    if (known != NULL && !answer.conditional) {
+        known->answer = answer;
+        known->decided = true;
+    }
+    return answer;
 }
 
 /* Health and the like are open to whoever has proven who it is, until a rule says otherwise. */
@@ -129,16 +146,12 @@ static enum neo_reason authorise(struct neo_call *call)
 
     if (objection != NEO_REASON_NONE)
         return objection;
-    call->answer = pipeline_decide(call, attested);
+    call->answer = decide(call, attested);
     if (call->answer.verdict != NEO_DENY || call->method->raw != NULL)
         return NEO_REASON_NONE;
-    if (!attested) {
-        struct neo_policy_answer then = pipeline_decide(call, true);
-        call->needs_attestation = then.verdict != NEO_DENY;
-        if (call->needs_attestation)
-            return NEO_REASON_NONE;
-    }
-    return is_open(call) ? NEO_REASON_NONE : NEO_REASON_POLICY_DENIED;
+    if (!attested && call->answer.conditional)
+        call->needs_attestation = pipeline_decide(call, true).verdict != NEO_DENY;
+    return call->needs_attestation || is_open(call) ? NEO_REASON_NONE : NEO_REASON_POLICY_DENIED;
 }
 
 static enum neo_reason check_attestation(struct neo_call *call)
@@ -199,7 +212,7 @@ static enum neo_reason run_handler(struct neo_call *call)
 
 static enum neo_reason record(struct neo_call *call)
 {
-    record_ended(call, call->status.code);
+    record_ended(call, call->code);
     return NEO_REASON_NONE;
 }
 
@@ -228,7 +241,7 @@ static void refuse(struct neo_call *call, const char *stage, enum neo_reason rea
     if (reason == NEO_REASON_OVERLOADED)
         status.retry_after = spread(call, NEO_NSEC_PER_SEC);
     if (reason == NEO_REASON_POLICY_DENIED || reason == NEO_REASON_ATTESTATION_REQUIRED) {
-        status.service = neo_text(call->worker->server->name);
+        status.service = call->worker->server->target;
         status.required_permission = call->method->name;
         status.resource = neo_bytes_from(call->method->path, 1);
     }

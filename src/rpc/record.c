@@ -117,7 +117,7 @@ static void write_audit(struct neo_call *call, struct neo_audit_record *r)
     r->id = call->decision;
     r->wall_nsec = neo_wall_nsec();
     r->caller = p->caller_uri.len > 0 ? p->caller_uri : p->caller;
-    r->target = neo_text(call->worker->server->name);
+    r->target = call->worker->server->target;
     r->method = neo_bytes_from(call->method != NULL ? call->method->path : call->stream->path, 1);
     r->rule_file = call->answer.rule.file;
     r->rule_line = call->answer.rule.line;

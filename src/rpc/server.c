@@ -123,6 +123,7 @@ static enum neo_code make(struct neo_server *server, struct neo_error *err)
     if (server->name == NULL || !record_init(server))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for server '%s'", o->name);
     server->options.name = server->name;
+    server->target = neo_text(server->name);
     NEO_TRY(neo_loop_new(&server->waiting, err));
     NEO_TRY(epoch_new(NULL, &o->epoch, o->allow_anonymous, &server->shared.epoch, err));
     NEO_TRY(make_workers(server, err));

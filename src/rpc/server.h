@@ -116,13 +116,15 @@ struct server_metrics {
 struct neo_server {
     struct neo_server_options options; /* without zeros where those mean a default */
     char *name;
-    struct map methods; /* path -> struct method; constant once listening */
+    struct neo_bytes target; /* the name, as policy asks for it */
+    struct map methods;      /* path -> struct method; constant once listening */
     struct list services;
     unsigned n_methods;
     unsigned n_workers;
     struct worker **workers;
     char address[128];
     struct server_metrics metrics;
+    const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
     atomic_bool draining;
     struct neo_loop *waiting; /* run by whoever waits for the workers to be empty */
     struct {
@@ -177,6 +179,8 @@ struct worker {
     struct neo_arena scratch;  /* of the message of a stream that is being handled */
     struct neo_buffer encoded; /* a response on its way into its stream */
     uint64_t random;           /* jitter; never a secret */
+    neo_nsec wall_read;        /* the turn in which `wall` was read */
+    int64_t wall;              /* seconds since 1970 */
 
     struct neo_job update;
     struct neo_job stop;
@@ -209,6 +213,8 @@ void worker_cut(struct worker *w);
 /* The handshake of `p` is over. */
 void worker_handshake_done(struct worker *w, struct peer *p);
 void worker_peer_gone(struct worker *w);
+/* The wall clock in seconds, read once a turn. */
+int64_t worker_wall(struct worker *w);
 /* Uniform in 0 .. below - 1. */
 uint64_t worker_random(struct worker *w, uint64_t below);
 /* Runs what waited for room; call it when room was made. */

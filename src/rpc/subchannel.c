@@ -21,6 +21,7 @@
 #include <stdio.h>
 
 enum { STREAM_GRACE_SEC = 60 };
+#define SHORT_SERVICE (1 * NEO_NSEC_PER_SEC)
 
 static const struct neo_breaker_config breaker_config = {
     .window = 20,
@@ -60,6 +61,16 @@ static void sub_conn_free(struct sub_conn *sc)
         neo_free(sc);
 }
 
+static void enter_backoff(struct subchannel *sub, const char *why);
+
+/* It worked, and not just for a moment: a new attempt may follow at once. */
+static bool has_served(const struct subchannel *sub)
+{
+    neo_nsec now = neo_loop_now(sub->channel->loop);
+
+    return sub->state == SUB_READY && now - sub->attempt_at >= SHORT_SERVICE;
+}
+
 /* Takes a connection out of service; its calls may finish. */
 static void retire(struct sub_conn *sc, enum neo_code code, const char *why)
 {
@@ -70,9 +81,13 @@ static void retire(struct sub_conn *sc, enum neo_code code, const char *why)
     sc->draining = true;
     neo_loop_disarm(sub->channel->loop, &sc->retire);
     if (sub->current == sc) {
+        bool served = has_served(sub);
         sub->current = NULL;
-        sub->state = SUB_IDLE;
         list_push_back(&sub->draining, &sc->link);
+        sub->state = SUB_IDLE;
+        /* A server that sends everybody away at once must not be asked again at once. */
+        if (!served && sub->listed)
+            enter_backoff(sub, why);
     }
     conn_close(sc->conn, 0, why, STREAM_GRACE_SEC * NEO_NSEC_PER_SEC, code, why);
 }
@@ -137,7 +152,7 @@ static void gone(struct conn *c, const struct neo_error *err)
     struct subchannel *sub = sc->sub;
     struct neo_channel *channel = sub->channel;
     bool was_current = sub->current == sc;
-    bool served = was_current && sub->state == SUB_READY;
+    bool served = was_current && has_served(sub);
     char why[sizeof(sub->last_error)];
 
     (void)snprintf(why, sizeof(why), "%s", err->code == NEO_OK ? "closed" : err->message);
@@ -440,10 +455,10 @@ static void rejudge_conn(struct sub_conn *sc)
     const struct neo_cert *leaf =
         tls_state(conn_tls(sc->conn)) == TLS_OPEN ? tls_peer(conn_tls(sc->conn))->leaf : NULL;
 
-    if (leaf != NULL && neo_trust_is_revoked(sc->sub->channel->epoch.trust, leaf)) {
+    if (leaf != NULL && !neo_trust_stands(sc->sub->channel->epoch.trust, leaf)) {
         sc->draining = true;
         conn_close(sc->conn, 0, "certificate revoked", 0, NEO_UNAUTHENTICATED,
-                   "the peer's certificate was revoked");
+                   "the peer's certificate is no longer trusted");
     }
 }
 

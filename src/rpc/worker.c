@@ -274,6 +274,17 @@ bool worker_is_empty(const struct worker *w)
     return atomic_load(&w->stats.connections) == 0 && atomic_load(&w->stats.calls) == 0;
 }
 
+int64_t worker_wall(struct worker *w)
+{
+    neo_nsec now = neo_loop_now(w->loop);
+
+    if (w->wall == 0 || w->wall_read != now) {
+        w->wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+        w->wall_read = now;
+    }
+    return w->wall;
+}
+
 uint64_t worker_random(struct worker *w, uint64_t below)
 {
     w->random ^= w->random >> 12;

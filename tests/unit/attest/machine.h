@@ -4,7 +4,7 @@
  *
  * A machine is an authority, a chip under it, and a development trust in its root.
  * Its report is `report`, signed anew for every question, so a test changes a field
- * and asks. RSA keys take seconds: one pair serves all machines of a test program.
+ * and asks. RSA keys take a while: one pair serves all machines of a test program.
  */
 #ifndef NEO_TESTS_ATTEST_MACHINE_H
 #define NEO_TESTS_ATTEST_MACHINE_H

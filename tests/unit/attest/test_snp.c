@@ -4,6 +4,8 @@
 
 #include <neo/memory.h>
 
+#include <pthread.h>
+
 static const char any_vlek[] =
     "        vek: [vlek]\n        csp_id: [CN=cc-us-east-2.example.com]\n";
 
@@ -613,6 +615,69 @@ TEST(an_allocation_that_fails_never_turns_into_acceptance)
     machine_fini(&m);
 }
 
+/* --- threads ---------------------------------------------------------------------------------- */
+
+struct worker {
+    pthread_t thread;
+    const struct machine *m;
+    struct neo_attest_policies *policies;
+    const struct neo_evidence *evidence;
+    unsigned accepted;
+};
+
+static void *appraise_often(void *self)
+{
+    struct worker *w = self;
+    uint8_t binder[NEO_BINDER_LEN];
+
+    memset(binder, 0xb1, sizeof(binder));
+    for (unsigned i = 0; i < 25; i++) {
+        struct neo_attest_trust *trust = neo_attest_trust_ref(w->m->trust);
+        struct neo_appraisal a = {0};
+        struct neo_arena arena;
+        neo_arena_init(&arena, MACHINE_ARENA);
+        if (neo_attest_appraise(trust, w->policies, NEO_LIT("function-service"), w->evidence,
+                                binder, NOW, &arena, &a, NULL) == NEO_OK)
+            w->accepted += a.accepted;
+        neo_arena_fini(&arena);
+        neo_attest_trust_unref(trust);
+    }
+    return NULL;
+}
+
+TEST(one_trust_serves_many_threads)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
+    struct worker workers[4];
+    struct machine m;
+
+    machine_init(&m, "Genoa", SNP_VCEK);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = machine_certificates(&m);
+    const struct neo_bytes collateral = neo_buffer_bytes(&certificates);
+    const struct neo_attest_trust_options options = {
+        .collateral = &collateral, /* every certificate is shared by all threads */
+        .n_collateral = 1,
+        .simulated_root = neo_buffer_bytes(&m.authority.root_der),
+        .development = true,
+    };
+    neo_attest_trust_unref(m.trust);
+    assert_int_equal(neo_attest_trust_new(&options, &m.trust, NULL), NEO_OK);
+    struct neo_attest_policies *policies = machine_policy("");
+    assert_int_equal(sim_report_sign(&m.report, m.chip.key, &body, NULL), NEO_OK);
+    const struct neo_evidence evidence = {NEO_EVIDENCE_SIM_SNP, neo_buffer_bytes(&body),
+                                          neo_buffer_bytes(&certificates)};
+    for (size_t i = 0; i < NEO_COUNT(workers); i++) {
+        workers[i] = (struct worker){.m = &m, .policies = policies, .evidence = &evidence};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, appraise_often, &workers[i]), 0);
+    }
+    for (size_t i = 0; i < NEO_COUNT(workers); i++) {
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+        assert_int_equal(workers[i].accepted, 25);
+    }
+    neo_attest_policies_unref(policies);
+    machine_fini(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -642,6 +707,7 @@ int main(void)
         cmocka_unit_test(a_trust_outside_development_can_never_accept_simulated_evidence),
         cmocka_unit_test(without_a_policy_for_the_service_nothing_is_accepted),
         cmocka_unit_test(an_allocation_that_fails_never_turns_into_acceptance),
+        cmocka_unit_test(one_trust_serves_many_threads),
     };
 
     return cmocka_run_group_tests(tests, machine_setup, machine_teardown);

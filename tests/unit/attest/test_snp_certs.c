@@ -182,12 +182,14 @@ TEST(more_certificates_or_bytes_than_a_report_needs_are_refused)
 
 TEST(anything_but_certificates_is_refused)
 {
+    static const char encrypted[] = "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n"
+                                    "DEK-Info: AES-128-CBC,00\n\nAAAA\n"
+                                    "-----END CERTIFICATE-----\n";
     static const char *const texts[] = {
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n"
-        "-----END CERTIFICATE-----\n",
+        encrypted,
         "0",
         "0\x03\x02\x01",
         "hello",

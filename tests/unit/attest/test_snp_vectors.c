@@ -550,8 +550,8 @@ TEST(every_field_of_every_recorded_report_reads_as_expected_and_writes_back)
 
 static void apply(struct neo_json *r, struct neo_buffer *bytes)
 {
-    struct neo_bytes op, hex;
-    uint64_t at, value;
+    struct neo_bytes op = {0}, hex = {0};
+    uint64_t at = 0, value = 0;
 
     assert_true(neo_json_enter_array(r) && neo_json_element(r) && neo_json_string(r, &op));
     assert_true(neo_json_element(r));

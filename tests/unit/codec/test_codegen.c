@@ -8,6 +8,7 @@
 #include "neo/test/v1/all.neo.h"
 #include "neo/test/v1/old.neo.h"
 
+#include <neo/descriptor.h>
 #include <neo/memory.h>
 
 #include <fcntl.h>
@@ -195,6 +196,16 @@ static void write_file(const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
+static void read_bytes(const char *path, struct neo_buffer *ret)
+{
+    FILE *file = fopen(path, "rb");
+
+    assert_non_null(file);
+    for (int c = fgetc(file); c != EOF; c = fgetc(file))
+        (void)neo_buffer_append_byte(ret, (uint8_t)c);
+    (void)fclose(file);
+}
+
 /* The contents of a file, for the caller to free. */
 static char *read_file(const char *folder, const char *name)
 {
@@ -202,11 +213,7 @@ static char *read_file(const char *folder, const char *name)
     struct neo_buffer text = {0};
 
     (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    for (int c = fgetc(file); c != EOF; c = fgetc(file))
-        (void)neo_buffer_append_byte(&text, (uint8_t)c);
-    (void)fclose(file);
+    read_bytes(path, &text);
     (void)neo_buffer_append_byte(&text, '\0');
     return (char *)text.at;
 }
@@ -334,6 +341,70 @@ TEST(a_file_without_a_package_has_plain_names)
     neo_free(header);
 }
 
+/* --- our own protocols -------------------------------------------------------------------------
+ */
+
+enum { NEST_MAX = 32, VISITS_MAX = 100000 };
+
+/* Whether a message can hold, at any depth, one of its own kind: a path through the tables that
+ * long. */
+static bool nests(const struct neo_message_info *info, unsigned depth, unsigned *visits)
+{
+    if (depth == NEST_MAX || ++*visits > VISITS_MAX)
+        return true;
+    for (uint32_t i = 0; i < info->n_fields; i++) {
+        if (info->fields[i].kind == NEO_KIND_MESSAGE &&
+            nests(info->fields[i].message, depth + 1, visits))
+            return true;
+    }
+    return false;
+}
+
+static size_t check_nesting(const struct neo_descriptors *pool, struct neo_bytes wire,
+                            struct neo_arena *arena)
+{
+    struct neo_descriptor_file file = {0};
+
+    assert_int_equal(neo_proto_decode(&neo_descriptor_file_info, wire, &file, arena, NULL), NEO_OK);
+    if (neo_bytes_starts(file.name, NEO_LIT("google/protobuf/")))
+        return 0; /* of these, what our own messages use is reached through them */
+    for (size_t i = 0; i < file.message_type.len; i++) {
+        unsigned visits = 0;
+        const char *name = neo_arena_printf(arena, "%.*s.%.*s", NEO_FMT(file.package),
+                                            NEO_FMT(file.message_type.at[i]->name));
+        const struct neo_message_info *info = neo_descriptors_message(pool, neo_text(name));
+
+        assert_non_null(info);
+        if (nests(info, 0, &visits))
+            fail_msg("%s can nest without end: no protocol of ours may", name);
+    }
+    return file.message_type.len;
+}
+
+TEST(no_message_of_our_protocols_can_nest_without_end)
+{
+    struct neo_descriptors *pool = NULL;
+    struct neo_descriptor_set files = {0};
+    struct neo_buffer set = {0};
+    struct neo_arena arena;
+    unsigned visits = 0;
+    size_t messages = 0;
+
+    neo_arena_init(&arena, 64 << 20);
+    read_bytes(NEO_PUBLIC_DESCRIPTORS, &set);
+    assert_int_equal(neo_descriptors_from_set(neo_buffer_bytes(&set), &pool, NULL), NEO_OK);
+    assert_int_equal(
+        neo_proto_decode(&neo_descriptor_set_info, neo_buffer_bytes(&set), &files, &arena, NULL),
+        NEO_OK);
+    for (size_t i = 0; i < files.file.len; i++)
+        messages += check_nesting(pool, files.file.at[i], &arena);
+    assert_true(messages > 20);
+    assert_true(nests(&neo_test_v1_Tree_info, 0, &visits)); /* the check can fail */
+    neo_descriptors_free(pool);
+    neo_buffer_fini(&set);
+    neo_arena_fini(&arena);
+}
+
 #define T(name) cmocka_unit_test(name)
 #define P(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
@@ -353,6 +424,7 @@ int main(void)
         P(the_same_file_always_gives_the_same_code),
         P(comments_are_carried_over_and_cannot_escape),
         P(a_file_without_a_package_has_plain_names),
+        T(no_message_of_our_protocols_can_nest_without_end),
     };
     return cmocka_run_group_tests_name("codec/codegen", tests, NULL, NULL);
 }

@@ -595,6 +595,18 @@ TEST(secrets_are_redacted_on_demand)
                         "{\"@type\":\"x/no.such.Type\"}");
 }
 
+TEST(refusals_do_not_quote_secrets)
+{
+    static const struct round rounds[] = {
+        {"{\"inner\": {\"fInt32\": \"hunter2\"}}",
+         "neo.test.v1.Secrets.inner.f_int32: malformed, and too sensitive to be quoted"},
+        {"{\"keys\": [\"hunter2!\"]}",
+         "neo.test.v1.Secrets.keys[0]: malformed, and too sensitive to be quoted"},
+    };
+
+    REFUSALS(Secrets, rounds);
+}
+
 TEST(unknown_keys_and_enum_names_are_ignored_on_demand)
 {
     static const char json[] =
@@ -778,6 +790,7 @@ int main(void)
         T(anys_that_cannot_be_shown_are_refused),
         T(defaults_are_printed_on_demand),
         T(secrets_are_redacted_on_demand),
+        T(refusals_do_not_quote_secrets),
         T(unknown_keys_and_enum_names_are_ignored_on_demand),
         T(pretty_json_has_lines),
         T(depth_is_bounded_both_ways),

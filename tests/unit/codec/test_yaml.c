@@ -52,6 +52,13 @@ static enum neo_code check_port(const void *value, struct neo_error *err)
                            : neo_fail(err, NEO_OUT_OF_RANGE, "port %u; at most 65535", number);
 }
 
+static enum neo_code check_ports(const void *value, struct neo_error *err)
+{
+    const struct neo_yaml_list *ports = value;
+
+    return ports->len != 13 ? NEO_OK : neo_fail(err, NEO_FAILED_PRECONDITION, "13 ports");
+}
+
 static const struct neo_yaml_field port_fields[] = {
     {.key = "name", .kind = NEO_YAML_TEXT, .offset = offsetof(struct port, name)},
     {.key = "number",
@@ -98,7 +105,8 @@ static const struct neo_yaml_field fields[] = {
      .kind = NEO_YAML_LIST,
      .offset = offsetof(struct config, ports),
      .size = sizeof(struct port),
-     .element = &port_element},
+     .element = &port_element,
+     .check = check_ports},
     {.key = "weights",
      .kind = NEO_YAML_MAP,
      .offset = offsetof(struct config, weights),
@@ -399,6 +407,14 @@ TEST(a_check_speaks_with_the_place_of_its_value)
 {
     assert_error(NEO_LIT("name: a\nports:\n  - number: 65536\n"), NEO_OUT_OF_RANGE,
                  "t.yaml:3:13: port 65536; at most 65535");
+
+    struct neo_buffer text = {0};
+    neo_buffer_append_text(&text, "name: a\nports: [");
+    for (int i = 0; i < 13; i++)
+        neo_buffer_append_text(&text, "{number: 1}, ");
+    neo_buffer_append_text(&text, "]\n");
+    assert_error(neo_buffer_bytes(&text), NEO_FAILED_PRECONDITION, "t.yaml:2:8: 13 ports");
+    neo_buffer_fini(&text);
 }
 
 TEST(anchors_aliases_tags_merges_and_directives_are_refused)
@@ -606,7 +622,7 @@ TEST(the_arena_bounds_what_a_file_can_cost)
 TEST(keys_tells_what_kind_of_file_it_is)
 {
     struct neo_arena arena;
-    struct neo_bytes keys[2];
+    struct neo_bytes keys[4];
     size_t n = 7;
     struct neo_error err;
 
@@ -620,6 +636,9 @@ TEST(keys_tells_what_kind_of_file_it_is)
         NEO_OK);
     assert_int_equal(n, 2);
     assert_true(neo_bytes_is(keys[1], "b"));
+    assert_int_equal(neo_yaml_keys(NEO_LIT("a: 1\n---\nd: 1\n"), "k", &arena, keys, 4, &n, NULL),
+                     NEO_OK);
+    assert_int_equal(n, 1);
     n = 7;
     assert_int_equal(neo_yaml_keys(NEO_LIT("a: [1\n"), "k", &arena, keys, 2, &n, &err),
                      NEO_INVALID_ARGUMENT);

@@ -138,6 +138,8 @@ TEST(two_intermediates_of_one_name_are_both_tried)
     add(&b, "leaf", "middle", p384, rsa_too, false);
     assert_int_equal(verify(&b, 3, 2, 1, 0, NOW), VENDOR_GOOD);
     assert_int_equal(verify(&b, 3, 1, 1, 0, NOW), VENDOR_UNTRUSTED);
+    assert_int_equal(verify(&b, 3, 1, 2, 0, NOW), VENDOR_GOOD);
+    assert_int_equal(verify(&b, 3, 1, 2, 0, NOW + 11), VENDOR_EXPIRED);
     vendor_bundle_fini(&b);
 }
 

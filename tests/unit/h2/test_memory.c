@@ -153,8 +153,11 @@ static bool run_with_failure_at(unsigned long n)
     if (h2_new(&as_client, 0, &client.h2, NULL) == NEO_OK &&
         h2_new(&as_server, 0, &server.h2, NULL) == NEO_OK) {
         calls = call_twice(&client);
-        while (exchange(&client, &server) | exchange(&server, &client))
-            continue;
+        bool moved = true;
+        while (moved) {
+            moved = exchange(&client, &server);
+            moved |= exchange(&server, &client);
+        }
     }
     neo_memory_fail_at(0);
     bool done = calls == 2 && client.body == 2 * 9000;

@@ -93,6 +93,27 @@ TEST(an_error_of_the_handler_arrives_with_its_code_and_text)
     teardown(&o);
 }
 
+TEST(headers_larger_than_the_server_takes_fail_the_call_at_once)
+{
+    static char large[20 * 1024 + 1];
+    const struct neo_pair pair = {NEO_LIT("x-large"), neo_bytes(large, sizeof(large) - 1)};
+    const struct neo_call_options options = {.metadata = &pair, .n_metadata = 1};
+    struct neo_status status;
+    struct neo_arena arena;
+    struct one o;
+
+    memset(large, 'x', sizeof(large) - 1);
+    setup(&o);
+    neo_arena_init(&arena, 1 << 20);
+    assert_int_equal(say(o.channel, NULL, (struct neo_test_v1_Words){0}, NULL, &arena), NEO_OK);
+    assert_int_equal(say(o.channel, &options, (struct neo_test_v1_Words){0}, &status, &arena),
+                     NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(o.world.handled, 1);
+    assert_int_equal(say(o.channel, NULL, (struct neo_test_v1_Words){0}, NULL, &arena), NEO_OK);
+    neo_arena_fini(&arena);
+    teardown(&o);
+}
+
 TEST(a_caller_without_permission_is_denied_with_a_decision_id)
 {
     struct neo_channel *other;
@@ -343,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_call_comes_back_with_what_was_sent),
         cmocka_unit_test(a_thousand_calls_use_one_connection),
         cmocka_unit_test(an_error_of_the_handler_arrives_with_its_code_and_text),
+        cmocka_unit_test(headers_larger_than_the_server_takes_fail_the_call_at_once),
         cmocka_unit_test(a_caller_without_permission_is_denied_with_a_decision_id),
         cmocka_unit_test(a_deadline_ends_the_call_on_both_sides),
         cmocka_unit_test(a_server_stream_brings_every_message_in_order),

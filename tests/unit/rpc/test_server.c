@@ -261,6 +261,31 @@ TEST(a_blocking_stream_ends_with_its_peer)
 }
 #endif
 
+TEST(answers_nobody_takes_are_not_begun_until_somebody_does)
+{
+    struct neo_test_v1_Echo echo = {.body = {zeros, sizeof(zeros)}};
+    static struct rpc_client client;
+    static struct rpc_call calls[60];
+
+    serve();
+    connect_ready(&client, world.caller);
+    for (size_t i = 0; i < NEO_COUNT(calls); i++) {
+        start(&calls[i], &client, "Say", &echo);
+        calls[i].deaf = true;
+    }
+    run_for(500 * MSEC);
+    assert_in_range(said, 10, 30); /* the window of the connection, and a little */
+    for (size_t i = 0; i < NEO_COUNT(calls); i++)
+        rpc_call_hear(&calls[i]);
+    wait_for(client.open_calls == 0);
+    assert_int_equal(said, 60);
+    for (size_t i = 0; i < NEO_COUNT(calls); i++) {
+        assert_int_equal(calls[i].status.code, NEO_OK);
+        rpc_call_fini(&calls[i]);
+    }
+    disconnect(&client);
+}
+
 TEST(takes_a_stream_of_requests)
 {
     struct neo_test_v1_Echo echo = {.body = {zeros, 60000}};
@@ -430,6 +455,28 @@ TEST(a_request_that_stops_halfway_is_cut)
     rpc_call_fini(&call);
     disconnect(&client);
 }
+
+#ifdef NEO_SIM
+TEST(a_stream_nobody_reads_is_cut_after_half_a_minute)
+{
+    struct neo_test_v1_Echo echo = {.count = 200, .size = 10000};
+    static struct rpc_client client;
+    struct rpc_call call;
+
+    serve();
+    connect_ready(&client, world.caller);
+    start(&call, &client, "Count", &echo);
+    call.deaf = true;
+    neo_nsec begun = neo_mono_nsec();
+    wait_for(call.closed);
+    assert_in_range((neo_mono_nsec() - begun) / SEC, 29, 37);
+    assert_int_equal(call.h2_error, H2_CANCEL);
+    assert_int_equal(heard_done, 1);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    rpc_call_fini(&call);
+    disconnect(&client);
+}
+#endif
 
 /* --- deadlines and cancellation
  * -------------------------------------------------------------------- */
@@ -671,6 +718,7 @@ int main(void)
         PROMISE(a_drain_says_goaway_twice_and_lets_calls_end),
         PROMISE(what_does_not_end_within_the_grace_is_ended),
 #endif
+        PROMISE(answers_nobody_takes_are_not_begun_until_somebody_does),
         PROMISE(takes_a_stream_of_requests),
         PROMISE(talks_both_ways_at_once),
         PROMISE(a_handler_adds_headers_and_trailers),
@@ -678,6 +726,9 @@ int main(void)
         PROMISE(an_unknown_method_is_unimplemented),
         PROMISE(a_request_must_be_exactly_one_whole_message),
         PROMISE(a_request_that_stops_halfway_is_cut),
+#ifdef NEO_SIM
+        PROMISE(a_stream_nobody_reads_is_cut_after_half_a_minute),
+#endif
         PROMISE(a_deadline_ends_the_call_and_the_handler_hears_of_it),
         PROMISE(a_call_that_is_late_already_does_not_run),
         PROMISE(the_server_caps_what_a_unary_caller_asks_for),
