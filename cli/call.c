@@ -72,7 +72,7 @@ static enum neo_code read_headers(const struct arg_list *list, struct neo_pair *
     return NEO_OK;
 }
 
-/* --- the answer ------------------------------------------------------------------------------------------------ */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 static bool print_message(const struct neo_message_info *info, const void *message)
 {
@@ -116,7 +116,7 @@ static int print_failure(const struct neo_status *s)
     return EXIT_GRPC + (int)s->code;
 }
 
-/* --- the call ------------------------------------------------------------------------------------------------------ */
+/* --- the call --------------------------------------------------------------------------------- */
 
 /* One request message, however many answers: enough for every kind of method from a keyboard. */
 static int exchange(struct neo_channel *channel, const struct neo_method *method,

@@ -82,7 +82,7 @@ static void sayf(struct checker *c, enum outcome outcome, const char *what, cons
     say(c, outcome, what, why, next);
 }
 
-/* --- on this machine ------------------------------------------------------------------------------------------ */
+/* --- on this machine -------------------------------------------------------------------------- */
 
 static bool check_folder(struct checker *c)
 {
@@ -117,7 +117,7 @@ static bool check_process(struct checker *c, const char *what, const char *name)
     return true;
 }
 
-/* --- over the wire ----------------------------------------------------------------------------------------------- */
+/* --- over the wire ---------------------------------------------------------------------------- */
 
 static void check_ca(struct checker *c)
 {

@@ -89,7 +89,7 @@ const struct command command_registry = {
     .examples = "  neo registry list\n  neo registry list -o json | jq '.instances[].id'\n",
 };
 
-/* --- status --------------------------------------------------------------------------------------------------- */
+/* --- status ----------------------------------------------------------------------------------- */
 
 static void row(struct table *t, const char *what, const char *instance, const char *address,
                 int pid)

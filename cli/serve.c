@@ -26,7 +26,7 @@ static enum neo_code announce(const char *path, const char *address, struct neo_
     return neo_file_replace(path, neo_text(line), 0644, err);
 }
 
-/* --- ca ---------------------------------------------------------------------------------------------------- */
+/* --- ca --------------------------------------------------------------------------------------- */
 
 struct ca_args {
     struct ca_options options;
@@ -131,7 +131,7 @@ static int serve_signer(int argc, char **argv)
     return signer_main((int)fd, dir, trust_domain, development);
 }
 
-/* --- registry ------------------------------------------------------------------------------------------------ */
+/* --- registry --------------------------------------------------------------------------------- */
 
 struct registry_args {
     struct neo_mesh_options mesh;

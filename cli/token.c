@@ -46,7 +46,7 @@ static int refused(const struct ca_session *s, enum neo_code code)
     return fail(&err);
 }
 
-/* --- token create -------------------------------------------------------------------------------------------- */
+/* --- token create ----------------------------------------------------------------------------- */
 
 static int print_token(const struct neo_ca_v1_CreateTokenResponse *r, const char *service)
 {
@@ -110,7 +110,7 @@ const struct command command_token = {
                 "  function-service --state /var/lib/function --join-file join\n",
 };
 
-/* --- ca ---------------------------------------------------------------------------------------------------------- */
+/* --- ca --------------------------------------------------------------------------------------- */
 
 static int print_proto(const struct neo_message_info *info, const void *message)
 {

@@ -94,7 +94,7 @@ NEO_MUST_CHECK enum neo_code neo_channel_call(struct neo_channel *channel,
                                               struct neo_arena *arena,
                                               struct neo_status *ret_status);
 
-/* --- callbacks: every kind of method -------------------------------------------------------------- */
+/* --- callbacks: every kind of method ---------------------------------------------------------- */
 
 struct neo_client_call;
 
@@ -129,7 +129,7 @@ struct neo_bytes neo_client_call_metadata(const struct neo_client_call *call, co
 /* "127.0.0.1:8443" of the instance that serves it; NULL before one was picked. */
 const char *neo_client_call_peer(const struct neo_client_call *call);
 
-/* --- blocking streams: a queue between the caller's thread and the loop ---------------------------- */
+/* --- blocking streams: a queue between the caller's thread and the loop ----------------------- */
 
 struct neo_stream;
 /* Gives `*ret`: neo_stream_free(), which cancels what is not over. Any thread but a worker's. */
@@ -146,7 +146,7 @@ bool neo_stream_next(struct neo_stream *stream, void *response, struct neo_arena
 const struct neo_status *neo_stream_status(const struct neo_stream *stream);
 void neo_stream_free(struct neo_stream *stream);
 
-/* --- looking in ------------------------------------------------------------------------------------- */
+/* --- looking in ------------------------------------------------------------------------------- */
 
 struct neo_channel_peer {
     const char *address;

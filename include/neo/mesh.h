@@ -111,7 +111,7 @@ NEO_MUST_CHECK enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh,
 /* A trust is signed as this label (its NUL included) and the SHA-256 of its bytes. */
 #define NEO_TRUST_LABEL "neo-trust-v1"
 
-/* --- the join string -------------------------------------------------------------------------------- */
+/* --- the join string -------------------------------------------------------------------------- */
 
 /* neojoin1 + base64url of {address, SHA-256 of the root, token}: one string to paste. */
 struct neo_join {

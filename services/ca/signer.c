@@ -42,9 +42,7 @@ struct keeper {
     struct neo_ratelimit limit;
 };
 
-/* --- keys
- * ------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static void path_of(const struct keeper *k, const char *name, char path[static 1024])
 {
@@ -161,8 +159,7 @@ static enum neo_code open_keys(struct keeper *k, struct neo_error *err)
     return load_key(k, "issuer.key", &k->issuer_key, err);
 }
 
-/* --- operations
- * ---------------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 static enum neo_code describe(struct keeper *k, struct neo_buffer *out)
 {
@@ -251,9 +248,7 @@ static void answer(struct keeper *k, const struct signer_request *r, struct sign
         memcpy(a->bytes, bytes.at, bytes.len);
 }
 
-/* --- the process
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 static void harden(void)
 {

@@ -42,8 +42,7 @@ struct signer_answer {
     uint8_t bytes[SIGNER_ANSWER_MAX];
 };
 
-/* --- the process
- * --------------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 /*
  * Serves requests from descriptor `fd` until it is closed. `dir` holds (or gets) root and issuer
@@ -51,8 +50,7 @@ struct signer_answer {
  */
 int signer_main(int fd, const char *dir, const char *trust_domain, bool development);
 
-/* --- its client: the front
- * ------------------------------------------------------------------------------- */
+/* --- its client: the front -------------------------------------------------------------------- */
 
 struct signer {
     int fd;

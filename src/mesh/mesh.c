@@ -13,8 +13,7 @@
 
 #define START_PATIENCE (15 * NEO_NSEC_PER_SEC)
 
-/* --- epochs
- * ---------------------------------------------------------------------------------------------- */
+/* --- epochs ----------------------------------------------------------------------------------- */
 
 void mesh_epoch_release(struct neo_epoch *epoch)
 {
@@ -100,8 +99,7 @@ void mesh_give_up(struct neo_mesh *mesh, const struct neo_error *err)
     (void)pthread_mutex_unlock(&mesh->shared.lock);
 }
 
-/* --- the control plane's channels
- * --------------------------------------------------------------------------- */
+/* --- the control plane's channels ------------------------------------------------------------- */
 
 static enum neo_code open_control(struct neo_mesh *mesh, const char *service, const char *address,
                                   struct neo_channel **ret, struct neo_error *err)
@@ -144,9 +142,7 @@ void mesh_has_identity(struct neo_mesh *mesh)
     resolver_connected(mesh);
 }
 
-/* --- joining
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- joining ---------------------------------------------------------------------------------- */
 
 static void begin(struct neo_job *job)
 {
@@ -310,9 +306,7 @@ enum neo_code neo_mesh_join(const struct neo_mesh_options *options, struct neo_m
     return NEO_OK;
 }
 
-/* --- the end
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void stop_control(void *self)
 {

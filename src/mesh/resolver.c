@@ -50,8 +50,7 @@ struct delivery {
     struct known_instance instances[];
 };
 
-/* --- to the watchers
- * ------------------------------------------------------------------------------------ */
+/* --- to the watchers -------------------------------------------------------------------------- */
 
 static void deliver(struct neo_job *job)
 {
@@ -109,8 +108,7 @@ static void replace(struct known_service *s, struct known_instance *instances, s
     (void)pthread_mutex_unlock(&r->lock);
 }
 
-/* --- from the registry
- * ----------------------------------------------------------------------------------- */
+/* --- from the registry ------------------------------------------------------------------------ */
 
 static bool is_removed(const struct neo_registry_v1_WatchResponse *m, const char *id)
 {
@@ -194,8 +192,7 @@ static void connect_service(struct known_service *s)
     follow_start(&s->follow);
 }
 
-/* --- what was said last time
- * --------------------------------------------------------------------------------- */
+/* --- what was said last time ------------------------------------------------------------------ */
 
 static void load(struct known_service *s)
 {
@@ -231,9 +228,7 @@ static void begin(struct neo_job *job)
     connect_service(s);
 }
 
-/* --- the face
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the face --------------------------------------------------------------------------------- */
 
 static struct known_service *find(struct mesh_resolver *r, const char *name)
 {

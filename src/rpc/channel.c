@@ -28,8 +28,7 @@ bool channel_offers_attestation(const struct neo_channel *channel)
     return channel->attester != NULL && channel->epoch.identity != NULL;
 }
 
-/* --- picking
- * ---------------------------------------------------------------------------------------- */
+/* --- picking ---------------------------------------------------------------------------------- */
 
 static bool can_take(const struct subchannel *sub)
 {
@@ -81,8 +80,7 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
     return NULL;
 }
 
-/* --- why nothing is ready
- * ------------------------------------------------------------------------------ */
+/* --- why nothing is ready --------------------------------------------------------------------- */
 
 struct census {
     size_t hopeful; /* idle, connecting, attesting, or ready but full */
@@ -152,8 +150,7 @@ void channel_changed(struct neo_channel *channel)
         client_call_try(neo_owner(node, struct neo_client_call, waiting));
 }
 
-/* --- the calls that ended
- * -------------------------------------------------------------------------------- */
+/* --- the calls that ended --------------------------------------------------------------------- */
 
 static void later_expired(struct neo_timer *timer)
 {
@@ -175,8 +172,7 @@ void channel_later(struct neo_channel *channel)
         neo_loop_arm(channel->loop, &channel->later, neo_loop_now(channel->loop));
 }
 
-/* --- endpoints
- * -------------------------------------------------------------------------------------------- */
+/* --- endpoints -------------------------------------------------------------------------------- */
 
 static struct subchannel *find(struct neo_channel *channel, struct neo_bytes address)
 {
@@ -237,9 +233,7 @@ static void looked_up(void *self, enum neo_code code, const struct net_address *
     resolved(&channel->sink, endpoints, n);
 }
 
-/* --- targets
- * ------------------------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 static enum neo_code start_dns(struct neo_channel *channel, const char *name, struct neo_error *err)
 {

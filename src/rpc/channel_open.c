@@ -59,8 +59,7 @@ static void visit(struct visit *v, struct neo_channel *channel, void (*run)(stru
     (void)pthread_mutex_destroy(&v->lock);
 }
 
-/* --- epochs
- * ----------------------------------------------------------------------------------------- */
+/* --- epochs ----------------------------------------------------------------------------------- */
 
 static void hold(struct neo_epoch *to, const struct neo_epoch *from)
 {
@@ -145,8 +144,7 @@ void neo_channel_update(struct neo_channel *channel, const struct neo_epoch *epo
     visit(&u.visit, channel, update_run);
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static enum neo_code name_peer(struct neo_channel *channel,
                                const struct neo_channel_options *options, struct neo_error *err)
@@ -277,8 +275,7 @@ enum neo_code neo_channel_open(const char *target, const struct neo_channel_opti
     return NEO_OK;
 }
 
-/* --- closing
- * -------------------------------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static void free_run(struct visit *v)
 {
@@ -311,8 +308,7 @@ void neo_channel_free(struct neo_channel *channel)
     channel_destroy(channel);
 }
 
-/* --- looking in
- * ------------------------------------------------------------------------------------------- */
+/* --- looking in ------------------------------------------------------------------------------- */
 
 struct look {
     struct visit visit;

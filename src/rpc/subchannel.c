@@ -215,8 +215,7 @@ void sub_conn_call_ended(struct sub_conn *sc)
         channel_changed(sc->sub->channel); /* there is room for one more */
 }
 
-/* --- hooks of the connection and its streams
- * ------------------------------------------------------- */
+/* --- hooks of the connection and its streams -------------------------------------------------- */
 
 static enum neo_code proven(struct conn *c, struct neo_error *err)
 {
@@ -344,8 +343,7 @@ static const struct h2_events stream_events = {
 
 static const struct conn_hooks hooks = {.proven = proven, .gone = gone};
 
-/* --- connecting
- * ------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, struct neo_error *err)
 {

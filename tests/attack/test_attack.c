@@ -168,8 +168,7 @@ static void begin_flood(struct attacker *a, const struct flood *f)
     a->more = f->unit;
 }
 
-/* --- promises
- * ------------------------------------------------------------------------------------- */
+/* --- promises --------------------------------------------------------------------------------- */
 
 static bool all_closed(const struct attacker *attackers)
 {
@@ -286,8 +285,7 @@ TEST(a_peer_that_opens_no_window_makes_the_server_hold_little)
     attacker_end(&a);
 }
 
-/* --- handshakes
- * -------------------------------------------------------------------------------------- */
+/* --- handshakes ------------------------------------------------------------------------------- */
 
 TEST(who_has_no_certificate_of_ours_starts_nothing)
 {
@@ -342,8 +340,7 @@ TEST(slow_handshakes_keep_nobody_out)
     innocent_end();
 }
 
-/* --- revocation
- * -------------------------------------------------------------------------------------- */
+/* --- revocation ------------------------------------------------------------------------------- */
 
 TEST(a_peer_revoked_in_mid_stream_is_cut_within_a_second)
 {
@@ -371,8 +368,7 @@ TEST(a_peer_revoked_in_mid_stream_is_cut_within_a_second)
     innocent_end();
 }
 
-/* --- the price of a connection
- * ------------------------------------------------------------------------- */
+/* --- the price of a connection ---------------------------------------------------------------- */
 
 TEST(an_idle_connection_costs_little)
 {

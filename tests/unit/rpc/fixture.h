@@ -322,8 +322,7 @@ static inline void keep_record(struct neo_audit_sink *self, const struct neo_aud
     (void)pthread_mutex_unlock(&audit.lock);
 }
 
-/* --- the world
- * ------------------------------------------------------------------------------------ */
+/* --- the world -------------------------------------------------------------------------------- */
 
 static const char open_policy[] = "service: \"caller-service\"\n"
                                   "allowed_calls:\n"
@@ -438,8 +437,7 @@ static inline int end(void **state)
     return 0;
 }
 
-/* --- waiting
- * ---------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static inline void on_enough(struct neo_timer *timer)
 {
@@ -465,8 +463,7 @@ static inline void run_for(neo_nsec duration)
         }                                                                                          \
     } while (0)
 
-/* --- calling
- * ------------------------------------------------------------------------------------------ */
+/* --- calling ---------------------------------------------------------------------------------- */
 
 static inline void connect_as(struct rpc_client *client, struct neo_identity *identity)
 {

@@ -207,8 +207,7 @@ TEST(a_denied_call_takes_no_token)
     neo_limits_unref(limits);
 }
 
-/* --- admission
- * ------------------------------------------------------------------------------------ */
+/* --- admission -------------------------------------------------------------------------------- */
 
 TEST(more_than_the_limit_do_not_run)
 {
@@ -302,8 +301,7 @@ TEST(resetting_buys_nobody_more_handlers)
     wait_for(neo_server_stats(world.server).calls == 0);
 }
 
-/* --- updates
- * ---------------------------------------------------------------------------------------- */
+/* --- updates ---------------------------------------------------------------------------------- */
 
 static void update_policy(const char *text)
 {
@@ -472,8 +470,7 @@ TEST(a_certificate_that_ends_drains_its_connection_before)
 }
 #endif
 
-/* --- metrics
- * ------------------------------------------------------------------------------------------ */
+/* --- metrics ---------------------------------------------------------------------------------- */
 
 TEST(metrics_count_each_call_by_method_and_code)
 {

@@ -65,8 +65,7 @@ TEST(a_silent_peer_is_cut_after_five_seconds)
     net_close(world.loop, fd);
 }
 
-/* --- every kind of call
- * ---------------------------------------------------------------------------- */
+/* --- every kind of call ----------------------------------------------------------------------- */
 
 TEST(answers_a_unary_call)
 {
@@ -370,8 +369,7 @@ TEST(a_failure_is_one_block_of_headers_with_its_details)
     disconnect(&client);
 }
 
-/* --- what is no call
- * --------------------------------------------------------------------------------- */
+/* --- what is no call -------------------------------------------------------------------------- */
 
 TEST(an_unknown_method_is_unimplemented)
 {
@@ -478,8 +476,7 @@ TEST(a_stream_nobody_reads_is_cut_after_half_a_minute)
 }
 #endif
 
-/* --- deadlines and cancellation
- * -------------------------------------------------------------------- */
+/* --- deadlines and cancellation --------------------------------------------------------------- */
 
 static struct h2_header timeout_of(const char *text)
 {
@@ -606,8 +603,7 @@ TEST(a_blocking_handler_can_see_that_it_is_cancelled)
     disconnect(&client);
 }
 
-/* --- drain
- * -------------------------------------------------------------------------------------------- */
+/* --- drain ------------------------------------------------------------------------------------ */
 
 #ifndef NEO_SIM
 static void *drain_there(void *grace)
