@@ -31,7 +31,7 @@ struct arg_list {
 };
 
 struct arg {
-    const char *name;  /* "--listen" */
+    const char *name; /* "--listen" */
     enum arg_kind kind;
     void *at;          /* const char **, bool *, uint32_t *, struct arg_list * */
     const char *value; /* "ADDR", for the help */
@@ -102,8 +102,8 @@ NEO_MUST_CHECK enum neo_code dir_line(const char *path, char *line, size_t len,
 /* --- a client: an identity of one's own, and channels ----------------------------------------- */
 
 /*
- * Joins as `service` with the state kept in the dev folder; a first time with a token from the CA, for
- * which the operator's identity is used. Gives `*ret`: neo_mesh_free().
+ * Joins as `service` with the state kept in the dev folder; a first time with a token from the CA,
+ * for which the operator's identity is used. Gives `*ret`: neo_mesh_free().
  */
 NEO_MUST_CHECK enum neo_code client_join(const char *service, struct neo_mesh **ret,
                                          struct neo_error *err);

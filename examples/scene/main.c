@@ -516,7 +516,8 @@ int main(int argc, char **argv)
     while (split < argc && strcmp(argv[split], "--") != 0)
         split++;
     if (split + 1 >= argc) {
-        (void)fprintf(stderr, "usage: scene-client <join options> -- call|burst|deadline|load ...\n");
+        (void)fprintf(stderr,
+                      "usage: scene-client <join options> -- call|burst|deadline|load ...\n");
         return 2;
     }
     if (neo_mesh_start(split, argv, "automation-service", &mesh, &err) != NEO_OK ||

@@ -365,7 +365,7 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
     ca->runtime = runtime;
     ca->log = options->log;
-    ca->signer.fd = ca->signer.pid = -1;
+    ca->signer.ask = ca->signer.answer = ca->signer.pid = -1;
     told_init(&ca->told);
     enum neo_code code = fill(ca, options, err);
     if (code != NEO_OK) {

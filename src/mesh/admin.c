@@ -308,7 +308,8 @@ void admin_stop(struct neo_mesh *mesh)
 
     if (admin == NULL)
         return;
-    list_each(node, &admin->connections) dismiss(neo_owner(node, struct visitor, link));
+    list_each (node, &admin->connections)
+        dismiss(neo_owner(node, struct visitor, link));
     net_unwatch(mesh->loop, &admin->watch);
     net_close(mesh->loop, admin->watch.fd);
     neo_free(admin);

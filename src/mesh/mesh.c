@@ -80,7 +80,7 @@ void mesh_publish(struct neo_mesh *mesh, struct neo_epoch *change)
     (void)pthread_mutex_lock(&mesh->users.lock);
     if (mesh->users.server != NULL)
         neo_server_update(mesh->users.server, &told);
-    list_each(node, &mesh->users.channels)
+    list_each (node, &mesh->users.channels)
         neo_channel_update(neo_owner(node, struct mesh_channel, link)->channel, &told);
     (void)pthread_mutex_unlock(&mesh->users.lock);
     if (mesh->ca != NULL)
@@ -153,8 +153,8 @@ static bool is_ready(const struct neo_mesh *mesh)
 {
     const struct neo_epoch *e = &mesh->shared.epoch;
 
-    return mesh->shared.failed || (e->identity != NULL && e->trust != NULL &&
-                                   (e->policy != NULL || mesh->own_policy));
+    return mesh->shared.failed ||
+           (e->identity != NULL && e->trust != NULL && (e->policy != NULL || mesh->own_policy));
 }
 
 static enum neo_code wait_until_ready(struct neo_mesh *mesh, struct neo_error *err)
@@ -329,7 +329,7 @@ void neo_mesh_free(struct neo_mesh *mesh)
     if (mesh == NULL)
         return;
     neo_server_free(mesh->users.server);
-    list_each(node, &mesh->users.channels)
+    list_each (node, &mesh->users.channels)
         neo_mesh_channel_free(mesh, neo_owner(node, struct mesh_channel, link)->channel);
     if (mesh->control != NULL)
         neo_runtime_call(mesh->control, 0, stop_control, mesh);

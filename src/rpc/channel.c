@@ -46,8 +46,7 @@ static struct list *after(struct neo_channel *channel, struct list *node)
 
 static void connect_idle(struct neo_channel *channel)
 {
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (channel->config.balancing == BALANCE_PICK_FIRST && sub->state != SUB_IDLE &&
             sub->state != SUB_BACKOFF && sub->listed)
@@ -93,8 +92,7 @@ static struct census take_census(const struct neo_channel *channel)
 {
     struct census c = {.error = ""};
 
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (!sub->listed)
             continue;
@@ -176,8 +174,7 @@ void channel_later(struct neo_channel *channel)
 
 static struct subchannel *find(struct neo_channel *channel, struct neo_bytes address)
 {
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && neo_bytes_is(address, sub->address))
             return sub;
@@ -202,8 +199,7 @@ static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *
     channel->resolved = true;
     if (n > MAX_ENDPOINTS)
         n = MAX_ENDPOINTS;
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && !names(endpoints, n, sub))
             subchannel_drain(sub);

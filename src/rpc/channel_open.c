@@ -133,7 +133,7 @@ static void update_run(struct visit *v)
     adopt(channel, change);
     if (make_tls(channel, &err) != NEO_OK)
         neo_log_error(channel->log, "channel.epoch_refused", NEO_STR("why", err.message));
-    list_each(node, &channel->subchannels)
+    list_each (node, &channel->subchannels)
         subchannel_rejudge(neo_owner(node, struct subchannel, link), change->identity != NULL);
 }
 
@@ -288,12 +288,12 @@ static void free_run(struct visit *v)
     if (channel->lookup != NULL)
         net_lookup_cancel(channel->lookup);
     channel->in_events++; /* `done` at once */
-    list_each(node, &channel->calls)
+    list_each (node, &channel->calls)
         client_call_end(neo_owner(node, struct neo_client_call, link), &status);
     for (struct list *node; (node = list_pop_front(&channel->ended)) != NULL;)
         client_call_done(neo_owner(node, struct neo_client_call, waiting));
     channel->in_events--;
-    list_each(node, &channel->subchannels)
+    list_each (node, &channel->subchannels)
         subchannel_free(neo_owner(node, struct subchannel, link));
     neo_loop_disarm(channel->loop, &channel->later);
 }
@@ -323,8 +323,7 @@ static void look_run(struct visit *v)
     struct look *look = neo_owner(v, struct look, visit);
 
     look->wire = v->channel->wire;
-    list_each(node, &v->channel->subchannels)
-    {
+    list_each (node, &v->channel->subchannels) {
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (look->n < look->max)
             look->peers[look->n] = (struct neo_channel_peer){
