@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `neo cert inspect <file|->`: certificates as a person reads them, and what our profile says of them. */
+/* `neo cert inspect <file|->`: certificates for people, and what our profile says of them. */
 #include "cli/cli.h"
 
 #include <neo/cert.h>

@@ -70,9 +70,8 @@ enum neo_code reflect_service(struct neo_channel *channel, const char *method,
     /* When sending fails, so does reading, and the status says why. */
     enum neo_code code =
         grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_send(stream, &request);
-    if (code == NEO_OK &&
-        grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(stream, &response,
-                                                                             &answer)) {
+    if (code == NEO_OK && grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(
+                              stream, &response, &answer)) {
         code = read_answer(&response, ret, err);
     } else {
         *ret_status = copy_status(neo_stream_status(stream), arena);

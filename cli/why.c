@@ -23,16 +23,19 @@ struct key {
     size_t offset;
 };
 
-#define TEXT(n, m) {n, offsetof(struct record, m)}
+#define TEXT(n, m)                                                                                 \
+    {                                                                                              \
+        n, offsetof(struct record, m)                                                              \
+    }
 static const struct key keys[] = {
-    TEXT("caller", caller), TEXT("target", target),   TEXT("method", method),
-    TEXT("stage", stage),   TEXT("reason", reason),   TEXT("decision", decision),
-    TEXT("detail", detail), TEXT("rule", rule),       TEXT("nearest", nearest),
-    TEXT("trace", trace),   TEXT("policy", policy),   TEXT("ts", time),
+    TEXT("caller", caller), TEXT("target", target), TEXT("method", method),
+    TEXT("stage", stage),   TEXT("reason", reason), TEXT("decision", decision),
+    TEXT("detail", detail), TEXT("rule", rule),     TEXT("nearest", nearest),
+    TEXT("trace", trace),   TEXT("policy", policy), TEXT("ts", time),
 };
 
-static enum neo_code read_record(struct neo_bytes line, struct neo_arena *arena,
-                                 struct record *ret, struct neo_error *err)
+static enum neo_code read_record(struct neo_bytes line, struct neo_arena *arena, struct record *ret,
+                                 struct neo_error *err)
 {
     struct neo_json r;
     struct neo_bytes key;
