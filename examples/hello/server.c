@@ -23,6 +23,5 @@ int main(int argc, char **argv)
         neo_mesh_serve(mesh, &hello_Greeter_info, &handlers, NULL, &err) != NEO_OK ||
         neo_mesh_run(mesh, &err) != NEO_OK)
         return neo_mesh_failed(&err);
-    neo_mesh_free(mesh);
     return 0;
 }
