@@ -455,10 +455,10 @@ static void rejudge_conn(struct sub_conn *sc)
     const struct neo_cert *leaf =
         tls_state(conn_tls(sc->conn)) == TLS_OPEN ? tls_peer(conn_tls(sc->conn))->leaf : NULL;
 
-    if (leaf != NULL && neo_trust_is_revoked(sc->sub->channel->epoch.trust, leaf)) {
+    if (leaf != NULL && !neo_trust_stands(sc->sub->channel->epoch.trust, leaf)) {
         sc->draining = true;
         conn_close(sc->conn, 0, "certificate revoked", 0, NEO_UNAUTHENTICATED,
-                   "the peer's certificate was revoked");
+                   "the peer's certificate is no longer trusted");
     }
 }
 

@@ -96,6 +96,26 @@ TEST(rearming_forgets_the_former_instant_and_place)
     assert_int_equal(rung[1], 0);
 }
 
+static void ring_and_arm_again(struct neo_timer *timer)
+{
+    ring(timer);
+    timers_arm(&timers, timer, timer->at);
+    if (!neo_timer_is_armed(&alarms[1].timer))
+        timers_arm(&timers, &alarms[1].timer, timer->at);
+}
+
+TEST(what_is_armed_meanwhile_waits_for_the_next_time)
+{
+    alarms[0].timer.expired = ring_and_arm_again;
+    timers_arm(&timers, &alarms[0].timer, 4);
+    timers_expire(&timers, 4);
+    assert_int_equal(n_rung, 1);
+    timers_expire(&timers, 4);
+    assert_int_equal(n_rung, 3);
+    assert_int_equal(rung[1], 0);
+    assert_int_equal(rung[2], 1);
+}
+
 /* The oracle: the earliest of all that are armed, by looking at each. */
 static int earliest(const neo_nsec at[], const uint64_t order[])
 {
@@ -146,6 +166,7 @@ int main(void)
         cmocka_unit_test_setup(the_first_is_always_the_earliest, begin),
         cmocka_unit_test_setup(disarming_twice_is_harmless, begin),
         cmocka_unit_test_setup(rearming_forgets_the_former_instant_and_place, begin),
+        cmocka_unit_test_setup(what_is_armed_meanwhile_waits_for_the_next_time, begin),
         cmocka_unit_test_setup(agrees_with_a_plain_list_whatever_is_done, begin),
     };
     return cmocka_run_group_tests_name("io/timers", tests, NULL, NULL);

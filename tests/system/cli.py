@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The neo program as a person meets it: what is wrong is said clearly, with the right exit status."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+BIN = sys.argv[1]
+ROOT = sys.argv[2]
+HOME = tempfile.mkdtemp(prefix="neo-cli-")
+ENV = dict(os.environ, NEO_DIR=os.path.join(HOME, "dev"), NO_COLOR="1")
+failures = []
+
+
+def neo(*args, program="neo"):
+    return subprocess.run([os.path.join(BIN, program), *args], env=ENV, text=True,
+                          capture_output=True, timeout=60, cwd=HOME)
+
+
+def expect(what, done, status, *words):
+    text = done.stdout + done.stderr
+    missing = [w for w in words if w not in text]
+    if done.returncode != status or missing:
+        failures.append("%s: status %d (want %d), missing %s in:\n%s" % (
+            what, done.returncode, status, missing, text[-600:]))
+
+
+def write(name, text):
+    path = os.path.join(HOME, name)
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def without_anything():
+    expect("no command", neo(), 2, "usage: neo")
+    expect("help", neo("--help"), 0, "neo up", "neo check", "token")
+    expect("unknown command", neo("chekc"), 2, "did you mean 'check'")
+    expect("unknown option", neo("up", "--frob"), 2, "unknown option '--frob'", "neo up --help")
+    expect("missing value", neo("up", "--ca"), 2, "--ca needs a value")
+    for command in ("up", "down", "status", "check", "call", "why", "cert", "ca", "token", "policy",
+                    "registry", "serve"):
+        expect("help of " + command, neo(command, "--help"), 0, "usage: neo " + command, "examples:")
+    expect("check without a control plane", neo("check"), 1, "neo up --detach")
+    expect("token without a control plane", neo("token", "create", "a"), 1, "neo up")
+    expect("why what", neo("why", "x"), 2, "neo why d-")
+    expect("cert of no certificate", neo("cert", "inspect", "/etc/passwd"), 2, "/etc/passwd")
+    expect("cert of nothing", neo("cert", "inspect", "/nonexistent"), 1, "/nonexistent")
+
+
+def documents():
+    bad = write("bad.yaml", 'service: "a"\nallowed_call:\n  - target_service: "b"\n')
+    expect("policy with an unknown key", neo("policy", "check", bad), 1, "bad.yaml:2:1", "allowed_calls")
+    expect("the seed's documents", neo("policy", "check", os.path.join(ROOT, "examples/policies")), 0, "ok")
+    expect("simulated evidence without the flag",
+           neo("policy", "check", os.path.join(ROOT, "examples/policies/development")), 1, "development")
+
+
+def joining():
+    expect("a service without arguments", neo(program="price-feed-service"), 2, "--state")
+    expect("garbage as a join string", neo("--state", "s", "--join", "garbage", program="price-feed-service"),
+           2, "join string", "neo token create")
+    expect("nothing to join with", neo("--state", "s2", program="price-feed-service"), 1,
+           "neo token create price-feed-service")
+    os.makedirs(os.path.join(HOME, "open"), mode=0o755)
+    os.chmod(os.path.join(HOME, "open"), 0o755)
+    expect("a state folder others may enter", neo("--state", "open", program="price-feed-service"), 1,
+           "chmod 700")
+
+
+def running():
+    up = neo("up", "--detach", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--policy",
+             os.path.join(ROOT, "examples/policies"))
+    expect("up", up, 0, "is up", "registry")
+    expect("up twice", neo("up", "--detach"), 1, "up already")
+    expect("check", neo("check"), 0, "all is well")
+    checks = json.loads(neo("check", "-o", "json").stdout)
+    if not checks["success"] or len(checks["checks"]) < 8:
+        failures.append("check -o json: %r" % checks)
+    expect("a name that is no service", neo("token", "create", "No_Such"), 2, "[a-z0-9-]")
+    denied = neo("call", "--as", "api-service", "neo-registry", "neo.policy.v1.PolicyFeed/GetStatus")
+    expect("a call that is denied", denied, 64 + 7, "PERMISSION_DENIED", "neo why d-")
+    decision = denied.stderr.split("neo why ")[1].split()[0]
+    expect("why", neo("why", decision), 0, "deny", "authorise", "api-service", "builtin/neo-registry.yaml")
+    expect("an unknown decision", neo("why", "d-0000000000000000"), 1, "no audit trail")
+    expect("a method that is not", neo("call", "neo-registry", "neo.registry.v1.Registry/Nope"), 1,
+           "has no method 'Nope'", "List")
+    expect("JSON that is not", neo("call", "neo-registry", "neo.registry.v1.Registry/List", "-d", "{x}"),
+           2, "1:2")
+    expect("a service nobody registered", neo("call", "no-such-service", "a.B/C"), 64 + 14, "UNAVAILABLE")
+    expect("down", neo("down"), 0, "down")
+    expect("down twice", neo("down"), 0, "nothing was up")
+    expect("up again on the same state", neo("up", "--detach", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0"), 0, "is up")
+    neo("down")
+
+
+try:
+    without_anything()
+    documents()
+    joining()
+    running()
+finally:
+    neo("down")
+    shutil.rmtree(HOME, ignore_errors=True)
+for f in failures:
+    print("FAILED " + f)
+print("%d things wrong" % len(failures))
+sys.exit(1 if failures else 0)
