@@ -184,6 +184,9 @@ void sub_conn_ready(struct sub_conn *sc)
     struct subchannel *sub = sc->sub;
 
     if (sub->current == sc) {
+        /* What failed on a connection that is gone says nothing about this one. */
+        if (sub->state != SUB_READY)
+            neo_breaker_init(&sub->breaker, &breaker_config);
         sub->state = SUB_READY;
         sub->failures = 0;
         sub->attestation_refused = false;
