@@ -27,7 +27,8 @@ static enum neo_code read_answer(const struct grpc_reflection_v1_ServerReflectio
                                  struct neo_descriptors **ret, struct neo_error *err)
 {
     if (r->message_response_case == ERROR_RESPONSE)
-        return neo_fail(err, (enum neo_code)r->error_response->error_code, "the server says: %.*s",
+        return neo_fail(err, (enum neo_code)r->error_response->error_code,
+                        "asked for package.Service, the server says: %.*s; is the name right?",
                         NEO_FMT(r->error_response->error_message));
     if (r->message_response_case != DESCRIPTOR_RESPONSE)
         return neo_fail(err, NEO_INTERNAL, "the server answered another question than was asked");

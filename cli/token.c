@@ -41,8 +41,12 @@ static int refused(const struct ca_session *s, enum neo_code code)
 {
     struct neo_error err;
 
-    (void)neo_fail(&err, code, "the CA refused: %s: %.*s", neo_code_name(code),
-                   NEO_FMT(s->status.message));
+    if (code == NEO_UNAVAILABLE)
+        (void)neo_fail(&err, code, "the CA does not answer: %.*s; is it up? see: neo status",
+                       NEO_FMT(s->status.message));
+    else
+        (void)neo_fail(&err, code, "the CA refused: %s: %.*s", neo_code_name(code),
+                       NEO_FMT(s->status.message));
     return fail(&err);
 }
 

@@ -55,6 +55,19 @@ static void connect_idle(struct neo_channel *channel)
     }
 }
 
+/* Whoever waits in line for a circuit to close is asked again: nothing else would wake them. */
+static void look_again_soon(struct neo_channel *channel)
+{
+    if (!neo_timer_is_armed(&channel->look_again))
+        neo_loop_arm(channel->loop, &channel->look_again,
+                     neo_loop_now(channel->loop) + 100 * NEO_NSEC_PER_MSEC);
+}
+
+static void look_again(struct neo_timer *timer)
+{
+    channel_changed(neo_owner(timer, struct neo_channel, look_again));
+}
+
 struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_permit *ret_permit)
 {
     bool first_only = channel->config.balancing == BALANCE_PICK_FIRST;
@@ -69,11 +82,13 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->state == SUB_IDLE && !first_only)
             subchannel_connect(sub);
-        if (can_take(sub) &&
-            neo_breaker_enter(&sub->breaker, neo_loop_now(channel->loop), ret_permit)) {
+        if (!can_take(sub))
+            continue;
+        if (neo_breaker_enter(&sub->breaker, neo_loop_now(channel->loop), ret_permit)) {
             channel->last_picked = sub;
             return sub->current;
         }
+        look_again_soon(channel);
     }
     connect_idle(channel);
     return NULL;
@@ -306,4 +321,5 @@ void channel_init_events(struct neo_channel *channel)
 {
     channel->sink.resolved = resolved;
     channel->later.expired = later_expired;
+    channel->look_again.expired = look_again;
 }

@@ -296,6 +296,7 @@ static void free_run(struct visit *v)
     list_each (node, &channel->subchannels)
         subchannel_free(neo_owner(node, struct subchannel, link));
     neo_loop_disarm(channel->loop, &channel->later);
+    neo_loop_disarm(channel->loop, &channel->look_again);
 }
 
 void neo_channel_free(struct neo_channel *channel)
