@@ -93,8 +93,7 @@ static struct neo_bytes search_folder(const char *folder, const char *id, struct
 
 static void print_fix(const struct record *r)
 {
-    const uint8_t *slash =
-        r->caller.len == 0 ? NULL : memrchr(r->caller.at, '/', r->caller.len);
+    const uint8_t *slash = r->caller.len == 0 ? NULL : memrchr(r->caller.at, '/', r->caller.len);
     size_t start = slash == NULL ? 0 : (size_t)(slash - r->caller.at) + 1;
 
     /* Policies go by the service's name, the last part of its identity. */

@@ -225,7 +225,7 @@ static void execute_function(struct neo_call *call,
                              void *self)
 {
     struct execution e = {.service = self};
-    struct functionservice_Function f;
+    struct functionservice_Function f = {0};
     struct sandbox_result result = {.instructions = 0};
     struct neo_error err = {0};
     neo_nsec start = neo_mono_nsec();

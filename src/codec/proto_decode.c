@@ -383,6 +383,7 @@ enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_b
     d.start = wire.at;
     d.arena = arena;
     d.err = err;
+    d.code = NEO_INTERNAL; /* until a failure says which */
     d.depth = 0;
     d.frames[0] = (struct frame){.info = info, .message = message, .end = wire.at + wire.len};
     for (;;) {

@@ -64,7 +64,8 @@ static void arm_renewal(struct neo_mesh *mesh, const struct neo_identity *identi
     uint32_t random;
 
     neo_random(&random, sizeof(random));
-    int64_t due = life / 10 * 4 + (int64_t)((double)(life / 10) * (random / 4294967296.0));
+    int64_t tenth = life / 10;
+    int64_t due = tenth * 4 + (int64_t)((double)tenth * (random / 4294967296.0));
     neo_nsec wait = due > age ? (neo_nsec)(due - age) : 0;
     neo_loop_arm(mesh->loop, &mesh->identity.timer, neo_loop_now(mesh->loop) + wait);
 }

@@ -106,7 +106,7 @@ struct neo_channel {
     struct list ended;   /* `done` still to be called */
     struct neo_timer later;
     struct neo_timer look_again; /* an open circuit closes without an event */
-    unsigned in_events; /* inside an h2 event: `done` may be called at once */
+    unsigned in_events;          /* inside an h2 event: `done` may be called at once */
     bool closing;
     struct list idle_calls; /* freed calls, kept for the next */
     unsigned n_idle_calls;
