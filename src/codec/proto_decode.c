@@ -99,6 +99,7 @@ static const uint8_t *skip_field(struct decoder *d, const uint8_t *at, uint32_t 
                 return too_deep(d, from, NULL);
             groups[open++] = tag >> 3;
         } else if ((tag & 7) == WIRE_END_GROUP) {
+            /* cppcheck-suppress uninitvar ; all below `open` were written */
             if (open == 0 || groups[--open] != tag >> 3)
                 return malformed(d, from, NULL, "a group ends that did not begin");
         } else {

@@ -22,8 +22,7 @@
 
 static void ask(struct neo_mesh *mesh);
 
-/* --- requests
- * ---------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static enum neo_code make_request(struct neo_mesh *mesh, struct neo_error *err)
 {
@@ -50,8 +49,7 @@ static void forget_request(struct neo_mesh *mesh)
     neo_buffer_clear(&mesh->identity.csr);
 }
 
-/* --- rotation
- * ------------------------------------------------------------------------------------------ */
+/* --- rotation --------------------------------------------------------------------------------- */
 
 static int64_t wall_seconds(void)
 {
@@ -93,8 +91,7 @@ static void due(struct neo_timer *timer)
     ask(neo_owner(timer, struct neo_mesh, identity.timer));
 }
 
-/* --- the state folder
- * ----------------------------------------------------------------------------------- */
+/* --- the state folder ------------------------------------------------------------------------- */
 
 static enum neo_code save_identity(struct neo_mesh *mesh, const struct neo_identity *identity,
                                    const struct neo_ca_v1_SignResponse *r, struct neo_error *err)
@@ -159,9 +156,7 @@ static enum neo_code load_identity(struct neo_mesh *mesh, struct neo_identity **
     return NEO_OK;
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void learn_addresses(struct neo_mesh *mesh, const struct neo_ca_v1_SignResponse *r)
 {
@@ -317,8 +312,7 @@ static void ask(struct neo_mesh *mesh)
         retry_later(mesh);
 }
 
-/* --- the beginning
- * -------------------------------------------------------------------------------------------- */
+/* --- the beginning ---------------------------------------------------------------------------- */
 
 static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
 {

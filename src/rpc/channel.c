@@ -28,8 +28,7 @@ bool channel_offers_attestation(const struct neo_channel *channel)
     return channel->attester != NULL && channel->epoch.identity != NULL;
 }
 
-/* --- picking
- * ---------------------------------------------------------------------------------------- */
+/* --- picking ---------------------------------------------------------------------------------- */
 
 static bool can_take(const struct subchannel *sub)
 {
@@ -47,14 +46,26 @@ static struct list *after(struct neo_channel *channel, struct list *node)
 
 static void connect_idle(struct neo_channel *channel)
 {
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (channel->config.balancing == BALANCE_PICK_FIRST && sub->state != SUB_IDLE &&
             sub->state != SUB_BACKOFF && sub->listed)
             return;
         subchannel_connect(sub);
     }
+}
+
+/* Whoever waits in line for a circuit to close is asked again: nothing else would wake them. */
+static void look_again_soon(struct neo_channel *channel)
+{
+    if (!neo_timer_is_armed(&channel->look_again))
+        neo_loop_arm(channel->loop, &channel->look_again,
+                     neo_loop_now(channel->loop) + 100 * NEO_NSEC_PER_MSEC);
+}
+
+static void look_again(struct neo_timer *timer)
+{
+    channel_changed(neo_owner(timer, struct neo_channel, look_again));
 }
 
 struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_permit *ret_permit)
@@ -71,18 +82,19 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->state == SUB_IDLE && !first_only)
             subchannel_connect(sub);
-        if (can_take(sub) &&
-            neo_breaker_enter(&sub->breaker, neo_loop_now(channel->loop), ret_permit)) {
+        if (!can_take(sub))
+            continue;
+        if (neo_breaker_enter(&sub->breaker, neo_loop_now(channel->loop), ret_permit)) {
             channel->last_picked = sub;
             return sub->current;
         }
+        look_again_soon(channel);
     }
     connect_idle(channel);
     return NULL;
 }
 
-/* --- why nothing is ready
- * ------------------------------------------------------------------------------ */
+/* --- why nothing is ready --------------------------------------------------------------------- */
 
 struct census {
     size_t hopeful; /* idle, connecting, attesting, or ready but full */
@@ -95,8 +107,7 @@ static struct census take_census(const struct neo_channel *channel)
 {
     struct census c = {.error = ""};
 
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (!sub->listed)
             continue;
@@ -152,8 +163,7 @@ void channel_changed(struct neo_channel *channel)
         client_call_try(neo_owner(node, struct neo_client_call, waiting));
 }
 
-/* --- the calls that ended
- * -------------------------------------------------------------------------------- */
+/* --- the calls that ended --------------------------------------------------------------------- */
 
 static void later_expired(struct neo_timer *timer)
 {
@@ -175,13 +185,11 @@ void channel_later(struct neo_channel *channel)
         neo_loop_arm(channel->loop, &channel->later, neo_loop_now(channel->loop));
 }
 
-/* --- endpoints
- * -------------------------------------------------------------------------------------------- */
+/* --- endpoints -------------------------------------------------------------------------------- */
 
 static struct subchannel *find(struct neo_channel *channel, struct neo_bytes address)
 {
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && neo_bytes_is(address, sub->address))
             return sub;
@@ -206,8 +214,7 @@ static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *
     channel->resolved = true;
     if (n > MAX_ENDPOINTS)
         n = MAX_ENDPOINTS;
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && !names(endpoints, n, sub))
             subchannel_drain(sub);
@@ -237,9 +244,7 @@ static void looked_up(void *self, enum neo_code code, const struct net_address *
     resolved(&channel->sink, endpoints, n);
 }
 
-/* --- targets
- * ------------------------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 static enum neo_code start_dns(struct neo_channel *channel, const char *name, struct neo_error *err)
 {
@@ -316,4 +321,5 @@ void channel_init_events(struct neo_channel *channel)
 {
     channel->sink.resolved = resolved;
     channel->later.expired = later_expired;
+    channel->look_again.expired = look_again;
 }

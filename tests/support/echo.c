@@ -20,8 +20,7 @@ static void check(enum neo_code code, const struct neo_error *err)
     }
 }
 
-/* --- handlers
- * ------------------------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 struct later {
     struct neo_timer timer;
@@ -184,8 +183,7 @@ static const struct neo_test_v1_Speech_handlers handlers = {
     .Chat = chat,
 };
 
-/* --- the world
- * ------------------------------------------------------------------------------------------- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 void echo_world_init(struct echo_world *w)
 {
@@ -210,6 +208,12 @@ void echo_world_fini(struct echo_world *w)
 
 struct neo_server *echo_server(struct echo_world *w, const struct neo_server_options *options)
 {
+    return echo_server_at(w, options, "127.0.0.1:0");
+}
+
+struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_options *options,
+                                  const char *address)
+{
     struct neo_server_options o = options == NULL ? (struct neo_server_options){0} : *options;
     struct neo_server *server;
     struct neo_error err;
@@ -224,7 +228,7 @@ struct neo_server *echo_server(struct echo_world *w, const struct neo_server_opt
         o.epoch.policy = w->epoch.policy;
     check(neo_server_new(&o, &server, &err), &err);
     check(neo_test_v1_Speech_add(server, &handlers, w, &err), &err);
-    check(neo_server_listen(server, "127.0.0.1:0", &err), &err);
+    check(neo_server_listen(server, address, &err), &err);
     return server;
 }
 

@@ -15,7 +15,8 @@
 struct echo_world {
     struct pki *pki;
     struct neo_runtime *runtime;
-    struct neo_epoch epoch; /* of the server */
+    struct neo_runtime *client; /* scenarios: on another machine */
+    struct neo_epoch epoch;     /* of the server */
     _Atomic unsigned handled;
     _Atomic unsigned ended; /* streams whose `done` came */
 };
@@ -25,6 +26,8 @@ void echo_world_init(struct echo_world *w);
 void echo_world_fini(struct echo_world *w);
 /* Instances; each gives a server to be freed with neo_server_free(). */
 struct neo_server *echo_server(struct echo_world *w, const struct neo_server_options *options);
+struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_options *options,
+                                  const char *address);
 /* As `caller` to the servers' addresses; `config` may be NULL. */
 struct neo_channel *echo_channel(struct echo_world *w, const char *caller, const char *target,
                                  const char *config);

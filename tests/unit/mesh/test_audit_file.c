@@ -22,6 +22,8 @@
 static atomic_int sync_fails;
 static atomic_int sync_msec;
 static atomic_int syncs;
+static atomic_bool is_gate_closed;
+static atomic_bool is_waiting; /* a sync, at the gate */
 
 static void pause_msec(int msec)
 {
@@ -33,6 +35,10 @@ int fdatasync(int fd)
 {
     if (atomic_load(&sync_msec) > 0)
         pause_msec(atomic_load(&sync_msec));
+    while (atomic_load(&is_gate_closed)) {
+        atomic_store(&is_waiting, true);
+        pause_msec(1);
+    }
     atomic_fetch_add(&syncs, 1);
     if (atomic_load(&sync_fails) > 0) {
         atomic_fetch_sub(&sync_fails, 1);
@@ -167,12 +173,19 @@ static void append_text(const char *text, size_t len)
 
 static bool soon(bool (*is)(void *), void *self)
 {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 2000; i++) {
         if (is(self))
             return true;
         pause_msec(10);
     }
     return false;
+}
+
+static bool is_well(void *self)
+{
+    struct neo_audit_file_stats s = neo_audit_file_stats(self);
+
+    return s.state == NEO_OK && s.durable == s.taken;
 }
 
 /* --- promises ------------------------------------------------------------------------------------
@@ -363,8 +376,8 @@ TEST(a_record_is_written_at_once_and_signed_within_a_second)
     assert_true(soon(has_one_record, NULL));
     assert_int_equal(count("\"checkpoint\":"), 0);
     assert_true(soon(has_checkpoint, NULL));
-    assert_in_range(neo_mono_nsec() - start, 900 * NEO_NSEC_PER_MSEC, 4 * NEO_NSEC_PER_SEC);
-    pause_msec(20);
+    assert_in_range(neo_mono_nsec() - start, 900 * NEO_NSEC_PER_MSEC, 10 * NEO_NSEC_PER_SEC);
+    assert_true(soon(is_well, f));
     assert_int_equal(neo_audit_file_stats(f).durable, 1);
     assert_int_equal(verify().sequence, 2);
     neo_audit_file_close(f);
@@ -391,8 +404,8 @@ TEST(nobody_waits_for_a_slow_disk)
     struct neo_audit_file *f = open_trail();
     neo_nsec longest = 0;
 
-    atomic_store(&sync_msec, 400);
-    neo_nsec end = neo_mono_nsec() + 2 * NEO_NSEC_PER_SEC;
+    atomic_store(&sync_msec, 1500);
+    neo_nsec end = neo_mono_nsec() + 3 * NEO_NSEC_PER_SEC;
     uint64_t n = 0;
     while (neo_mono_nsec() < end) {
         neo_nsec before = neo_mono_nsec();
@@ -405,7 +418,7 @@ TEST(nobody_waits_for_a_slow_disk)
     neo_audit_file_close(f);
     (void)verify();
     assert_int_equal(count("\"id\":"), n);
-    assert_true(longest < 200 * NEO_NSEC_PER_MSEC); /* a busy machine; the disk took 400 */
+    assert_true(longest < 700 * NEO_NSEC_PER_MSEC); /* a busy machine; the disk took 1500 */
 }
 
 TEST(a_failed_sync_is_never_believed_again)
@@ -439,23 +452,34 @@ TEST(a_failed_sync_is_never_believed_again)
     (void)verify();
 }
 
+static bool is_at_the_gate(void *self)
+{
+    (void)self;
+    return atomic_load(&is_waiting);
+}
+
 TEST(records_that_come_too_fast_are_refused_counted_and_told)
 {
+    enum { N = 1000 };
     struct neo_audit_file *f = open_with((struct neo_audit_file_options){.queue = 1});
     uint64_t refused = 0;
 
-    atomic_store(&sync_msec, 1500);
-    enum { N = 1000 };
-    for (uint64_t n = 0; n < N; n++)
-        refused += append(f, n) != NEO_OK;
-    atomic_store(&sync_msec, 0);
-    assert_true(refused > 0);
+    atomic_store(&is_waiting, false);
+    atomic_store(&is_gate_closed, true);
+    must(append(f, 0));
+    assert_true(soon(is_at_the_gate, NULL));
+    for (uint64_t n = 1; n < N; n++)
+        refused += append(f, n) == NEO_RESOURCE_EXHAUSTED;
+    assert_in_range(refused, 1, N - 2);
     assert_int_equal(neo_audit_file_stats(f).lost, refused);
     assert_int_equal(neo_audit_file_stats(f).taken, N - refused);
+    atomic_store(&is_gate_closed, false);
     neo_audit_file_close(f);
     (void)verify();
     assert_int_equal(count("\"id\":"), N - refused);
-    assert_true(count("\"lost\":") > 0);
+    char told[32];
+    (void)snprintf(told, sizeof(told), "\"lost\":%d,", (int)refused);
+    assert_int_equal(count(told), 1);
 }
 
 /* --- a full disk ---------------------------------------------------------------------------------
@@ -475,13 +499,6 @@ static bool mount_small_disk(void)
 static bool is_full(void *self)
 {
     return neo_audit_file_stats(self).state == NEO_RESOURCE_EXHAUSTED;
-}
-
-static bool is_well(void *self)
-{
-    struct neo_audit_file_stats s = neo_audit_file_stats(self);
-
-    return s.state == NEO_OK && s.durable == s.taken;
 }
 
 static void fill_disk(struct neo_audit_file *f)
@@ -610,6 +627,10 @@ TEST(a_kill_loses_no_record_that_was_acknowledged)
         if (child == 0)
             record_until_killed(report[1]);
         (void)close(report[1]);
+        /* Some die while they open; most when they have begun, however busy the machine is. */
+        uint64_t first = 0;
+        if (i % 4 != 0)
+            assert_int_equal(read(report[0], &first, sizeof(first)), sizeof(first));
         pause_msec((int)unit_random(&seed, 40));
         assert_int_equal(kill(child, SIGKILL), 0);
         int status;
@@ -622,6 +643,10 @@ TEST(a_kill_loses_no_record_that_was_acknowledged)
         neo_audit_file_close(open_trail()); /* cuts what was torn */
         (void)verify();
         struct neo_buffer text = read_file(scratch("audit.jsonl"));
+        if (first != 0) {
+            assert_true(neo_audit_find(neo_buffer_bytes(&text), numbered(first).id.text).len > 0);
+            acknowledged++;
+        }
         while (read(report[0], &n, sizeof(n)) == sizeof(n)) {
             assert_true(neo_audit_find(neo_buffer_bytes(&text), numbered(n).id.text).len > 0);
             acknowledged++;
@@ -629,7 +654,7 @@ TEST(a_kill_loses_no_record_that_was_acknowledged)
         neo_buffer_fini(&text);
         (void)close(report[0]);
     }
-    assert_true(acknowledged > 20);
+    assert_true(acknowledged >= 45);
 }
 
 TEST(lack_of_memory_at_opening_fails_cleanly)

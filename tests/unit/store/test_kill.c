@@ -54,10 +54,8 @@ static void write_rows(const char *path, int report, int64_t rows)
     _exit(0);
 }
 
-static int64_t last_report(int pipe)
+static int64_t last_report(int pipe, int64_t latest)
 {
-    int64_t latest = 0;
-
     while (read(pipe, &latest, sizeof(latest)) == sizeof(latest))
         continue;
     return latest;
@@ -93,17 +91,21 @@ TEST(a_kill_at_any_moment_loses_nothing_acknowledged)
         if (child == 0)
             write_rows(scratch("db"), report[1], -1);
         (void)close(report[1]);
+        /* Some die while they open; most when they have begun, however busy the machine is. */
+        int64_t latest = 0;
+        if (i % 4 != 0)
+            assert_int_equal(read(report[0], &latest, sizeof(latest)), sizeof(latest));
         long moment = (long)unit_random(&seed, 15 * 1000 * 1000);
         (void)nanosleep(&(struct timespec){.tv_nsec = moment}, NULL);
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status));
-        int64_t latest = last_report(report[0]);
+        latest = last_report(report[0], latest);
         (void)close(report[0]);
         acknowledged = assert_kept(latest != 0 ? latest : acknowledged);
     }
     print_message("%d kills, %d rows\n", KILLS, (int)acknowledged);
-    assert_true(acknowledged > KILLS);
+    assert_true(acknowledged >= KILLS * 3 / 4);
 }
 
 /* Runs this program under strace, which kills it at its `nth` call of `calls`. */
@@ -135,7 +137,7 @@ static int64_t kill_at(const char *calls, int nth, bool *ret_fired)
     assert_int_equal(pipe(report), 0);
     int status = run_traced(calls, nth, report[1]);
     (void)close(report[1]);
-    int64_t latest = last_report(report[0]);
+    int64_t latest = last_report(report[0], 0);
     (void)close(report[0]);
     *ret_fired = WIFSIGNALED(status);
     return latest;
