@@ -141,6 +141,7 @@ struct h2_options {
 /* Gives `*ret`: h2_free(). */
 NEO_MUST_CHECK enum neo_code h2_new(const struct h2_options *options, neo_nsec now, struct h2 **ret,
                                     struct neo_error *err);
+/* Open streams are reported closed, with H2_CANCEL. */
 void h2_free(struct h2 *h2);
 void *h2_owner(const struct h2 *h2);
 

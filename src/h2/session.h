@@ -87,6 +87,7 @@ struct h2 {
     neo_nsec now;
     bool server;
     bool ready;
+    bool settled;     /* the peer knows our SETTINGS */
     bool peer_leaves; /* its GOAWAY came */
 
     struct list live;
@@ -102,6 +103,7 @@ struct h2 {
     struct neo_buffer *out;
     size_t out_most; /* `out` should not grow much beyond */
     bool paused;
+    uint32_t forgiven;     /* resets of ours that are not charged, not yet sent */
     uint32_t early_ends;   /* responses that end before their request did */
     uint32_t own_goaways;  /* with an error, by the owner's wish, not yet sent */
     uint32_t pings;        /* ours, unanswered */
