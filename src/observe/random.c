@@ -62,9 +62,8 @@ static uint64_t rotate(uint64_t x, unsigned by)
     return x << by | x >> (64 - by);
 }
 
-uint64_t random_distinct(void)
+uint64_t random_step(uint64_t s[static 4])
 {
-    uint64_t *s = ready()->state;
     uint64_t result = rotate(s[1] * 5, 7) * 9;
     uint64_t t = s[1] << 17;
 
@@ -75,6 +74,11 @@ uint64_t random_distinct(void)
     s[2] ^= t;
     s[3] = rotate(s[3], 45);
     return result;
+}
+
+uint64_t random_distinct(void)
+{
+    return random_step(ready()->state);
 }
 
 uint64_t random_unguessable(void)

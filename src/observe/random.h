@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+/* One step of xoshiro256**. */
+uint64_t random_step(uint64_t state[static 4]);
+
 /* Distinct, but who sees some can compute the rest: for traces and spans. */
 uint64_t random_distinct(void);
 /* From the kernel's generator: nobody can guess it. */

@@ -6,6 +6,8 @@
 #include <neo/json.h>
 #include <neo/memory.h>
 
+#include "observe/audit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,6 +52,7 @@ static void append(struct neo_audit_chain *chain, struct neo_buffer *out, const 
 static void checkpoint(struct neo_audit_chain *chain, struct neo_buffer *out)
 {
     assert_int_equal(neo_audit_checkpoint(chain, 1, key, out, NULL), NEO_OK);
+    assert_int_equal(chain->checkpoint, chain->sequence);
 }
 
 /* At least `size` bytes of log with a checkpoint every `lines` lines and at its end. */
@@ -409,6 +412,63 @@ static void put_hex_hash(struct neo_buffer *out, struct neo_bytes text)
     assert_true(neo_hex_encode(out, neo_bytes(hash, sizeof(hash))));
 }
 
+/* A line whose hash is right, whatever is in it. */
+static enum neo_code verify_alone(const char *hashed)
+{
+    struct neo_buffer text = {0};
+    struct neo_audit_chain chain;
+
+    assert_true(neo_buffer_append_text(&text, hashed));
+    assert_true(neo_buffer_append_text(&text, ",\"hash\":\""));
+    put_hex_hash(&text, neo_text(hashed));
+    assert_true(neo_buffer_append_text(&text, "\"}\n"));
+    enum neo_code code =
+        neo_audit_verify(neo_buffer_bytes(&text), neo_bytes(NULL, 0), &chain, NULL);
+    neo_buffer_fini(&text);
+    return code;
+}
+
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
+TEST(a_line_has_one_form)
+{
+    static const char *const wrong[] = {
+        "",
+        "{\"seq\":1",
+        "{\"seq\":,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":0,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":01,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":+1,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\": 1,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":1 ,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":18446744073709551617,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":1,\"prev\":\"0" ZEROS "\",\"x\":1",
+        "{\"seq\":1,\"prev\":\"" ZEROS "\"",
+        "{\"seq\":2,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":1,\"ts\":1,\"prev\":\"" ZEROS "\",\"x\":1",
+        "{\"seq\":1,\"prev\":\"" ZEROS "\",\"ts\":\"2026-03-01T12:00:00.123456789Z\","
+        "\"checkpoint\":\"\"",
+        "{\"seq\":1,\"prev\":\"" ZEROS "\",\"ts\":\"2026-03-01T12:00:00.123456789Z\","
+        "\"checkpoint\":\"" ZEROS "\",\"sig\":\"0\"",
+        "{\"seq\":1,\"prev\":\"" ZEROS "\",\"ts\":\"2026-03-01T12:00:00.123456789Z\","
+        "\"checkpoint\":\"" ZEROS "\",\"sig\":\"0g\"",
+    };
+
+    assert_int_equal(verify_alone("{\"seq\":1,\"prev\":\"" ZEROS "\",\"x\":1"), NEO_OK);
+    for (size_t i = 0; i < NEO_COUNT(wrong); i++)
+        if (verify_alone(wrong[i]) != NEO_DATA_LOSS)
+            fail_msg("accepted: %s", wrong[i]);
+}
+
+TEST(a_note_is_a_time_and_a_number)
+{
+    char body[AUDIT_BODY_MAX];
+    size_t len = audit_put_note(0, "lost", 12, body);
+
+    assert_true(neo_bytes_is(neo_bytes(body, len),
+                             "\"ts\":\"1970-01-01T00:00:00.000000000Z\",\"lost\":12"));
+}
+
 TEST(a_checkpoint_signs_everything_before_it)
 {
     /* A record is changed and all hashes are made anew; the old signature is kept. */
@@ -580,6 +640,8 @@ int main(void)
         cmocka_unit_test(any_cut_within_a_line_is_found),
         cmocka_unit_test(a_deleted_repeated_or_moved_line_is_found),
         cmocka_unit_test(who_rewrites_the_whole_chain_cannot_sign_it),
+        cmocka_unit_test(a_line_has_one_form),
+        cmocka_unit_test(a_note_is_a_time_and_a_number),
         cmocka_unit_test(a_checkpoint_signs_everything_before_it),
         cmocka_unit_test(a_message_names_the_line),
         cmocka_unit_test(a_decision_is_found_by_its_id),

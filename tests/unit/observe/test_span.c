@@ -38,6 +38,19 @@ TEST(the_latest_come_first_and_the_oldest_go)
     neo_spans_free(spans);
 }
 
+TEST(a_ring_of_one_keeps_the_latest)
+{
+    struct neo_spans *spans = neo_spans_new(1);
+    struct neo_span got[2];
+
+    assert_non_null(spans);
+    add(spans, 1);
+    add(spans, 2);
+    assert_int_equal(neo_spans_last(spans, got, 2), 1);
+    assert_int_equal(got[0].duration, 2);
+    neo_spans_free(spans);
+}
+
 TEST(nothing_is_a_ring_too)
 {
     assert_null(neo_spans_new(0));
@@ -96,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_ring_has_nothing),
         cmocka_unit_test(the_latest_come_first_and_the_oldest_go),
+        cmocka_unit_test(a_ring_of_one_keeps_the_latest),
         cmocka_unit_test(nothing_is_a_ring_too),
         cmocka_unit_test(threads_may_add_and_read_at_once),
     };
