@@ -185,5 +185,9 @@ enum neo_code signer_trust(struct signer *s, struct neo_bytes trust, struct neo_
 
 bool signer_is_alive(struct signer *s)
 {
-    return s->pid > 0 && kill(s->pid, 0) == 0;
+    siginfo_t gone = {.si_pid = 0};
+
+    /* Asks for its end without collecting it: kill(pid, 0) would also find the dead. */
+    return s->pid > 0 &&
+           waitid(P_PID, (id_t)s->pid, &gone, WEXITED | WNOHANG | WNOWAIT) == 0 && gone.si_pid == 0;
 }
