@@ -78,8 +78,8 @@ NEO_MUST_CHECK enum neo_code neo_mesh_serve(struct neo_mesh *mesh,
 /* Listens and registers; returns at once. */
 NEO_MUST_CHECK enum neo_code neo_mesh_listen(struct neo_mesh *mesh, struct neo_error *err);
 /*
- * As above unless done, then blocks until SIGTERM or SIGINT; deregisters and drains. When it returns OK
- * it has taken `mesh` and freed it; on failure it is still the caller's.
+ * As above unless done, then blocks until SIGTERM or SIGINT; deregisters and drains. When it
+ * returns OK it has taken `mesh` and freed it; on failure it is still the caller's.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_run(struct neo_mesh *mesh, struct neo_error *err);
 
