@@ -6,7 +6,10 @@
  * server that looks at nothing; each side's time is taken apart. The message is 16
  * bytes behind the five of gRPC, both ways.
  *
- *     bench_engine [calls in a batch] [batches]
+ * Connections take turns, as they do on a worker, and share its pool. Time is this
+ * thread's processor time, so a busy machine does not count.
+ *
+ *     bench_engine [connections] [calls in a batch]
  */
 #include "h2/h2.h"
 
@@ -17,7 +20,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MESSAGE = 5 + 16, WARM_UP = 3 };
+enum { MESSAGE = 5 + 16, MOST_CONNECTIONS = 64, CALLS = 100000 };
 
 static const uint8_t message[MESSAGE] = {0, 0, 0, 0, 16, 'a', 'b', 'c'};
 
@@ -25,7 +28,7 @@ static uint64_t clock_now(void)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
@@ -90,13 +93,14 @@ static const struct h2_events client_events = {
     .closed = expect_success,
 };
 
-static struct h2 *new_engine(bool server, void *owner)
+static struct h2 *new_engine(bool server, struct h2_pool *pool, void *owner)
 {
     struct h2 *h2 = NULL;
     const struct h2_options options = {
         .server = server,
         .events = server ? &server_events : &client_events,
         .owner = owner,
+        .pool = pool,
         .limits.max_streams = 1000,
     };
     enum neo_code code = h2_new(&options, 0, &h2, NULL);
@@ -235,39 +239,87 @@ struct cost {
     double server;
 };
 
-static struct cost run(bool bare, unsigned batch, unsigned batches)
-{
-    uint64_t answers = 0;
-    struct pair p = {
-        .client = new_engine(false, &answers),
-        .server = bare ? NULL : new_engine(true, NULL),
-        .bare = bare ? new_bare() : NULL,
-    };
+struct setup {
+    struct pair pairs[MOST_CONNECTIONS];
+    size_t n;
+    struct h2_pool *for_clients;
+    struct h2_pool *for_servers;
+    uint64_t answers;
+};
 
-    for (unsigned i = 0; i < WARM_UP; i++)
-        turn(&p, 0);
-    p.in_client = p.in_server = 0;
-    for (unsigned i = 0; i < batches; i++)
-        turn(&p, batch);
-    assert(answers == (uint64_t)batch * batches);
-    h2_free(p.client);
-    h2_free(p.server);
-    nghttp2_session_del(p.bare);
-    neo_buffer_fini(&p.up);
-    neo_buffer_fini(&p.down);
-    return (struct cost){(double)p.in_client / (double)answers,
-                         (double)p.in_server / (double)answers};
+static void start(struct setup *s, bool bare)
+{
+    enum neo_code code = h2_pool_new(&s->for_clients, NULL);
+
+    assert(code == NEO_OK);
+    code = h2_pool_new(&s->for_servers, NULL);
+    assert(code == NEO_OK);
+    for (size_t i = 0; i < s->n; i++) {
+        s->pairs[i] = (struct pair){
+            .client = new_engine(false, s->for_clients, &s->answers),
+            .server = bare ? NULL : new_engine(true, s->for_servers, NULL),
+            .bare = bare ? new_bare() : NULL,
+        };
+        for (int hello = 0; hello < 3; hello++)
+            turn(&s->pairs[i], 0);
+    }
+}
+
+static void stop(struct setup *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        h2_free(s->pairs[i].client);
+        h2_free(s->pairs[i].server);
+        nghttp2_session_del(s->pairs[i].bare);
+        neo_buffer_fini(&s->pairs[i].up);
+        neo_buffer_fini(&s->pairs[i].down);
+    }
+    h2_pool_free(s->for_clients);
+    h2_pool_free(s->for_servers);
+}
+
+static void run_calls(struct setup *s, unsigned batch, size_t calls)
+{
+    for (size_t done = 0; done < calls; done += batch * s->n) {
+        for (size_t i = 0; i < s->n; i++)
+            turn(&s->pairs[i], batch);
+    }
+}
+
+static struct cost run(bool bare, size_t connections, unsigned batch)
+{
+    struct setup s = {.n = connections};
+    struct cost sum = {0};
+
+    start(&s, bare);
+    run_calls(&s, batch, CALLS / 10);
+    s.answers = 0;
+    for (size_t i = 0; i < s.n; i++)
+        s.pairs[i].in_client = s.pairs[i].in_server = 0;
+    run_calls(&s, batch, CALLS);
+    for (size_t i = 0; i < s.n; i++) {
+        sum.client += (double)s.pairs[i].in_client / (double)s.answers;
+        sum.server += (double)s.pairs[i].in_server / (double)s.answers;
+    }
+    stop(&s);
+    return sum;
 }
 
 int main(int argc, char **argv)
 {
-    unsigned batch = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 32;
-    unsigned batches = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 3000;
+    size_t connections = argc > 1 ? strtoul(argv[1], NULL, 10) : 8;
+    unsigned batch = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 32;
 
-    printf("ns per call, %u calls in a batch\n   client   server   bare nghttp2 server\n", batch);
+    if (connections < 1 || connections > MOST_CONNECTIONS || batch < 1) {
+        (void)fprintf(stderr, "usage: bench_engine [connections, at most %d] [calls in a batch]\n",
+                      MOST_CONNECTIONS);
+        return 2;
+    }
+    printf("ns per call, %zu connections x %u calls\n   client   server   bare nghttp2 server\n",
+           connections, batch);
     for (int round = 0; round < 5; round++) {
-        struct cost neo = run(false, batch, batches);
-        struct cost bare = run(true, batch, batches);
+        struct cost neo = run(false, connections, batch);
+        struct cost bare = run(true, connections, batch);
         printf("%9.0f%9.0f%14.0f   (%.2f)\n", neo.client, neo.server, bare.server,
                neo.server / bare.server);
     }

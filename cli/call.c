@@ -72,7 +72,7 @@ static enum neo_code read_headers(const struct arg_list *list, struct neo_pair *
     return NEO_OK;
 }
 
-/* --- the answer ------------------------------------------------------------------------------------------------ */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 static bool print_message(const struct neo_message_info *info, const void *message)
 {
@@ -113,10 +113,12 @@ static int print_failure(const struct neo_status *s)
     print_detail("decision", s->decision_id);
     if (s->decision_id.len > 0)
         (void)fprintf(stderr, "  next       neo why %.*s\n", NEO_FMT(s->decision_id));
+    else if (neo_bytes_is(s->reason, "NO_ENDPOINT"))
+        (void)fprintf(stderr, "  next       neo registry list\n");
     return EXIT_GRPC + (int)s->code;
 }
 
-/* --- the call ------------------------------------------------------------------------------------------------------ */
+/* --- the call --------------------------------------------------------------------------------- */
 
 /* One request message, however many answers: enough for every kind of method from a keyboard. */
 static int exchange(struct neo_channel *channel, const struct neo_method *method,
@@ -166,8 +168,8 @@ static int call_method(struct neo_channel *channel, const struct request *r,
     if (code == NEO_OK)
         code = read_data(r->data, &json, &err);
     if (code == NEO_OK)
-        code = neo_proto_from_json(method->request, neo_buffer_bytes(&json), 0, message, &arena,
-                                   &err);
+        code =
+            neo_proto_from_json(method->request, neo_buffer_bytes(&json), 0, message, &arena, &err);
     int result = code == NEO_OK ? exchange(channel, method, &options, message) : fail(&err);
     neo_arena_fini(&arena);
     return result;
@@ -237,9 +239,8 @@ const struct command command_call = {
     .run = run,
     .summary = "call a method: JSON in, JSON out; exits with 64 + the gRPC code",
     .usage = "call <service> <package.Service/Method> [-d JSON] [--as SERVICE]",
-    .examples =
-        "  neo call function-service functionservice.FunctionService/GetFunction -d "
-        "'{\"id\":\"1\"}'\n"
-        "  neo call --as gas-bank-service function-service "
-        "functionservice.FunctionService/ExecuteFunction\n",
+    .examples = "  neo call function-service functionservice.FunctionService/GetFunction -d "
+                "'{\"id\":\"1\"}'\n"
+                "  neo call --as gas-bank-service function-service "
+                "functionservice.FunctionService/ExecuteFunction\n",
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `neo cert inspect <file|->`: certificates as a person reads them, and what our profile says of them. */
+/* `neo cert inspect <file|->`: certificates for people, and what our profile says of them. */
 #include "cli/cli.h"
 
 #include <neo/cert.h>
@@ -119,6 +119,8 @@ static int show_all(struct neo_bytes text, const char *what)
             rest = neo_bytes(at, (size_t)(text.at + text.len - at));
         enum neo_code code = is_pem ? neo_cert_from_pem(rest, what, &cert, &err)
                                     : neo_cert_from_der(rest, what, &cert, &err);
+        if (code != NEO_OK && !is_pem)
+            (void)neo_fail(&err, code, "%s holds no certificate, neither PEM nor DER", what);
         if (code != NEO_OK)
             return fail(&err);
         if (cli.json)

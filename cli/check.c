@@ -82,7 +82,7 @@ static void sayf(struct checker *c, enum outcome outcome, const char *what, cons
     say(c, outcome, what, why, next);
 }
 
-/* --- on this machine ------------------------------------------------------------------------------------------ */
+/* --- on this machine -------------------------------------------------------------------------- */
 
 static bool check_folder(struct checker *c)
 {
@@ -117,7 +117,7 @@ static bool check_process(struct checker *c, const char *what, const char *name)
     return true;
 }
 
-/* --- over the wire ----------------------------------------------------------------------------------------------- */
+/* --- over the wire ---------------------------------------------------------------------------- */
 
 static void check_ca(struct checker *c)
 {
@@ -132,8 +132,8 @@ static void check_ca(struct checker *c)
         say(c, BAD, "the CA answers", err.message, "neo down && neo up --detach");
         return;
     }
-    enum neo_code code = neo_ca_v1_Administration_GetStatus(channel, &patience, &request, &r,
-                                                            &c->arena, &status);
+    enum neo_code code =
+        neo_ca_v1_Administration_GetStatus(channel, &patience, &request, &r, &c->arena, &status);
     neo_mesh_channel_free(c->mesh, channel);
     if (code != NEO_OK) {
         sayf(c, BAD, "the CA answers over mutual TLS", "see its log, then: neo down && neo up",
@@ -156,8 +156,8 @@ static void check_policy(struct checker *c, struct neo_channel *channel)
     struct neo_policy_v1_GetStatusResponse r;
     struct neo_status status = {0};
 
-    enum neo_code code = neo_policy_v1_PolicyFeed_GetStatus(channel, &patience, &request, &r,
-                                                            &c->arena, &status);
+    enum neo_code code =
+        neo_policy_v1_PolicyFeed_GetStatus(channel, &patience, &request, &r, &c->arena, &status);
     if (code != NEO_OK) {
         sayf(c, BAD, "policy is in force", "neo policy check <path>", "%s: %.*s",
              neo_code_name(code), NEO_FMT(status.message));
@@ -178,11 +178,11 @@ static void check_instances(struct checker *c, struct neo_channel *channel)
     struct neo_status status = {0};
     unsigned sick = 0;
 
-    enum neo_code code = neo_registry_v1_Registry_List(channel, &patience, &request, &r, &c->arena,
-                                                       &status);
+    enum neo_code code =
+        neo_registry_v1_Registry_List(channel, &patience, &request, &r, &c->arena, &status);
     if (code != NEO_OK) {
-        sayf(c, BAD, "the registry lists instances", "see its log", "%s: %.*s",
-             neo_code_name(code), NEO_FMT(status.message));
+        sayf(c, BAD, "the registry lists instances", "see its log", "%s: %.*s", neo_code_name(code),
+             NEO_FMT(status.message));
         return;
     }
     for (size_t i = 0; i < r.instances.len; i++)
@@ -230,7 +230,8 @@ static void check_all(struct checker *c)
     dir_path(path, "run/development");
     if (stat(path, &st) == 0)
         say(c, WARNING, "evidence comes from hardware",
-            "DEVELOPMENT: simulated evidence is accepted here", "never in production: neo up "
+            "DEVELOPMENT: simulated evidence is accepted here",
+            "never in production: neo up "
             "without --insecure-dev, in a fresh folder");
     neo_mesh_free(c->mesh);
 }

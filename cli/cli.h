@@ -15,7 +15,7 @@
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GRPC = 64 };
 
-/* --- options ------------------------------------------------------------------------------------------- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 enum arg_kind {
     ARG_TEXT,
@@ -31,7 +31,7 @@ struct arg_list {
 };
 
 struct arg {
-    const char *name;  /* "--listen" */
+    const char *name; /* "--listen" */
     enum arg_kind kind;
     void *at;          /* const char **, bool *, uint32_t *, struct arg_list * */
     const char *value; /* "ADDR", for the help */
@@ -62,7 +62,7 @@ int args_parse(const struct command *command, int argc, char **argv, const struc
 
 const struct command *command_find(const char *name);
 
-/* --- output -------------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 /* ANSI codes; "" when stdout is no terminal or NO_COLOR is set. */
 enum ink { INK_NONE, INK_RED, INK_GREEN, INK_YELLOW, INK_DIM, INK_BOLD };
@@ -90,7 +90,7 @@ void table_end(struct table *t);
 /* "in 23 h 59 min", "4 s ago" */
 void format_when(int64_t wall_seconds, char *text, size_t len);
 
-/* --- the dev folder: what `neo up` makes ------------------------------------------------------------------ */
+/* --- the dev folder: what `neo up` makes ------------------------------------------------------ */
 
 enum { PATH_LEN = 1024 };
 /* <dir>/<name>, into a caller's array. */
@@ -99,11 +99,11 @@ NEO_PRINTF(2, 3) void dir_path(char path[static PATH_LEN], const char *format, .
 NEO_MUST_CHECK enum neo_code dir_line(const char *path, char *line, size_t len,
                                       struct neo_error *err);
 
-/* --- a client: an identity of one's own, and channels ----------------------------------------------------- */
+/* --- a client: an identity of one's own, and channels ----------------------------------------- */
 
 /*
- * Joins as `service` with the state kept in the dev folder; a first time with a token from the CA, for
- * which the operator's identity is used. Gives `*ret`: neo_mesh_free().
+ * Joins as `service` with the state kept in the dev folder; a first time with a token from the CA,
+ * for which the operator's identity is used. Gives `*ret`: neo_mesh_free().
  */
 NEO_MUST_CHECK enum neo_code client_join(const char *service, struct neo_mesh **ret,
                                          struct neo_error *err);
@@ -113,7 +113,7 @@ NEO_MUST_CHECK enum neo_code client_channel(struct neo_mesh *mesh, const char *s
                                             struct neo_channel **ret, struct neo_error *err);
 void client_close(struct neo_mesh *mesh, struct neo_channel *channel);
 
-/* --- processes -------------------------------------------------------------------------------------------- */
+/* --- processes -------------------------------------------------------------------------------- */
 
 /* Starts `neo` (this program) with `argv` behind the name; output to `log`. The pid, or -1. */
 int process_start(const char *const *argv, const char *log, struct neo_error *err);
@@ -124,7 +124,7 @@ void process_stop(int pid, unsigned seconds);
 /* Resident memory in KiB; 0 when unknown. */
 long process_memory(int pid);
 
-/* --- subcommands -------------------------------------------------------------------------------------------- */
+/* --- subcommands ------------------------------------------------------------------------------ */
 
 #define COMMANDS(X)                                                                                \
     X(up)                                                                                          \

@@ -27,13 +27,13 @@ static void print_help(FILE *to)
                       "usage: neo <command> [options]\n\n");
     for (size_t i = 0; i < NEO_COUNT(commands); i++)
         (void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    (void)fprintf(to,
-                  "\nstart here:\n"
-                  "  neo up --detach                     CA, registry and policy on this machine\n"
-                  "  neo token create my-service         one string that lets my-service join\n"
-                  "  neo check                           is all well? if not, why, and what next\n\n"
-                  "`neo <command> --help` says more. Every command takes --dir DIR (or $NEO_DIR) "
-                  "and -o json.\n");
+    (void)fprintf(
+        to, "\nstart here:\n"
+            "  neo up --detach                     CA, registry and policy on this machine\n"
+            "  neo token create my-service         one string that lets my-service join\n"
+            "  neo check                           is all well? if not, why, and what next\n\n"
+            "`neo <command> --help` says more. Every command takes --dir DIR (or $NEO_DIR) "
+            "and -o json.\n");
 }
 
 /* How many single-letter changes lie between two words; small words only. */

@@ -49,7 +49,7 @@ int fail_usage(const char *format, ...)
     return fail(&err);
 }
 
-/* --- tables ------------------------------------------------------------------------------------------------ */
+/* --- tables ----------------------------------------------------------------------------------- */
 
 void table_begin(struct table *t, size_t columns, const char *const *titles)
 {

@@ -131,8 +131,8 @@ static int run(int argc, char **argv)
     const char *rest[ARG_LIST_MAX];
     int status;
 
-    int n = args_parse(&command_policy, argc, argv, args, NEO_COUNT(args), rest, ARG_LIST_MAX,
-                       &status);
+    int n =
+        args_parse(&command_policy, argc, argv, args, NEO_COUNT(args), rest, ARG_LIST_MAX, &status);
     if (n < 0)
         return status;
     if (n < 2 || strcmp(rest[0], "check") != 0)

@@ -81,8 +81,8 @@ bool process_alive(const char *pid_file, int *ret_pid)
     char line[32], path[64];
     unsigned pid;
 
-    if (dir_line(pid_file, line, sizeof(line), NULL) != NEO_OK ||
-        sscanf(line, "%u", &pid) != 1 || pid == 0)
+    if (dir_line(pid_file, line, sizeof(line), NULL) != NEO_OK || sscanf(line, "%u", &pid) != 1 ||
+        pid == 0)
         return false;
     /* A pid is used again one day: it must be a `neo serve`. */
     (void)snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);

@@ -27,7 +27,8 @@ static enum neo_code read_answer(const struct grpc_reflection_v1_ServerReflectio
                                  struct neo_descriptors **ret, struct neo_error *err)
 {
     if (r->message_response_case == ERROR_RESPONSE)
-        return neo_fail(err, (enum neo_code)r->error_response->error_code, "the server says: %.*s",
+        return neo_fail(err, (enum neo_code)r->error_response->error_code,
+                        "asked for package.Service, the server says: %.*s; is the name right?",
                         NEO_FMT(r->error_response->error_message));
     if (r->message_response_case != DESCRIPTOR_RESPONSE)
         return neo_fail(err, NEO_INTERNAL, "the server answered another question than was asked");
@@ -70,9 +71,8 @@ enum neo_code reflect_service(struct neo_channel *channel, const char *method,
     /* When sending fails, so does reading, and the status says why. */
     enum neo_code code =
         grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_send(stream, &request);
-    if (code == NEO_OK &&
-        grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(stream, &response,
-                                                                             &answer)) {
+    if (code == NEO_OK && grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(
+                              stream, &response, &answer)) {
         code = read_answer(&response, ret, err);
     } else {
         *ret_status = copy_status(neo_stream_status(stream), arena);

@@ -43,9 +43,9 @@ static int print_list(const struct neo_registry_v1_ListResponse *r)
         print_json(&out);
         return EXIT_OK;
     }
-    table_begin(&t, 7,
-                (const char *const[]){"SERVICE", "INSTANCE", "ADDRESS", "HEALTH", "TEE", "SINCE",
-                                      "ADMIN"});
+    table_begin(
+        &t, 7,
+        (const char *const[]){"SERVICE", "INSTANCE", "ADDRESS", "HEALTH", "TEE", "SINCE", "ADMIN"});
     for (size_t i = 0; i < r->instances.len; i++) {
         const struct neo_registry_v1_Instance *in = r->instances.at[i];
         char when[64];
@@ -89,7 +89,7 @@ const struct command command_registry = {
     .examples = "  neo registry list\n  neo registry list -o json | jq '.instances[].id'\n",
 };
 
-/* --- status --------------------------------------------------------------------------------------------------- */
+/* --- status ----------------------------------------------------------------------------------- */
 
 static void row(struct table *t, const char *what, const char *instance, const char *address,
                 int pid)

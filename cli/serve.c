@@ -26,7 +26,7 @@ static enum neo_code announce(const char *path, const char *address, struct neo_
     return neo_file_replace(path, neo_text(line), 0644, err);
 }
 
-/* --- ca ---------------------------------------------------------------------------------------------------- */
+/* --- ca --------------------------------------------------------------------------------------- */
 
 struct ca_args {
     struct ca_options options;
@@ -114,9 +114,10 @@ static int serve_signer(int argc, char **argv)
 {
     const char *dir = NULL, *trust_domain = NULL;
     bool development = false;
-    uint32_t fd = 0;
+    uint32_t in = 0, out = 0;
     const struct arg args[] = {
-        {"--fd", ARG_U32, &fd, "N", "socketpair to the CA"},
+        {"--in", ARG_U32, &in, "N", "descriptor of the CA's requests"},
+        {"--out", ARG_U32, &out, "N", "descriptor of the answers"},
         {"--state", ARG_TEXT, &dir, "DIR", "the keys"},
         {"--trust-domain", ARG_TEXT, &trust_domain, "NAME", ""},
         {"--insecure-dev", ARG_FLAG, &development, NULL, ""},
@@ -126,12 +127,12 @@ static int serve_signer(int argc, char **argv)
 
     if (args_parse(&command_serve, argc, argv, args, NEO_COUNT(args), rest, 0, &status) < 0)
         return status;
-    if (fd < 3 || dir == NULL || trust_domain == NULL)
+    if (in < 3 || out < 3 || dir == NULL || trust_domain == NULL)
         return fail_usage("the signer is started by: neo serve ca");
-    return signer_main((int)fd, dir, trust_domain, development);
+    return signer_main((int)in, (int)out, dir, trust_domain, development);
 }
 
-/* --- registry ------------------------------------------------------------------------------------------------ */
+/* --- registry --------------------------------------------------------------------------------- */
 
 struct registry_args {
     struct neo_mesh_options mesh;

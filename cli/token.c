@@ -41,12 +41,16 @@ static int refused(const struct ca_session *s, enum neo_code code)
 {
     struct neo_error err;
 
-    (void)neo_fail(&err, code, "the CA refused: %s: %.*s", neo_code_name(code),
-                   NEO_FMT(s->status.message));
+    if (code == NEO_UNAVAILABLE)
+        (void)neo_fail(&err, code, "the CA does not answer: %.*s; is it up? see: neo status",
+                       NEO_FMT(s->status.message));
+    else
+        (void)neo_fail(&err, code, "the CA refused: %s: %.*s", neo_code_name(code),
+                       NEO_FMT(s->status.message));
     return fail(&err);
 }
 
-/* --- token create -------------------------------------------------------------------------------------------- */
+/* --- token create ----------------------------------------------------------------------------- */
 
 static int print_token(const struct neo_ca_v1_CreateTokenResponse *r, const char *service)
 {
@@ -110,16 +114,15 @@ const struct command command_token = {
                 "  function-service --state /var/lib/function --join-file join\n",
 };
 
-/* --- ca ---------------------------------------------------------------------------------------------------------- */
+/* --- ca --------------------------------------------------------------------------------------- */
 
 static int print_proto(const struct neo_message_info *info, const void *message)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
     struct neo_error err;
 
-    if (neo_proto_to_json(info, message,
-                          NEO_JSON_PRETTY | NEO_JSON_PROTO_NAMES | NEO_JSON_DEFAULTS, &out,
-                          &err) != NEO_OK)
+    if (neo_proto_to_json(info, message, NEO_JSON_PRETTY | NEO_JSON_PROTO_NAMES | NEO_JSON_DEFAULTS,
+                          &out, &err) != NEO_OK)
         return fail(&err);
     print_json(&out);
     return EXIT_OK;
@@ -153,8 +156,8 @@ static int ca_list(struct ca_session *s, const char *service)
     struct neo_ca_v1_ListCertificatesResponse r;
     struct table t;
 
-    enum neo_code code = neo_ca_v1_Administration_ListCertificates(
-        s->channel, &patience, &request, &r, &s->arena, &s->status);
+    enum neo_code code = neo_ca_v1_Administration_ListCertificates(s->channel, &patience, &request,
+                                                                   &r, &s->arena, &s->status);
     if (code != NEO_OK)
         return refused(s, code);
     if (cli.json)
@@ -191,8 +194,8 @@ static int ca_revoke(struct ca_session *s, const char *what, const char *reason)
         request.serial = neo_text(what);
     else
         request.service = neo_text(what);
-    enum neo_code code = neo_ca_v1_Administration_Revoke(s->channel, &patience, &request, &r,
-                                                         &s->arena, &s->status);
+    enum neo_code code =
+        neo_ca_v1_Administration_Revoke(s->channel, &patience, &request, &r, &s->arena, &s->status);
     if (code != NEO_OK)
         return refused(s, code);
     if (cli.json)

@@ -61,8 +61,7 @@ static void last_words(const char *log, char *text, size_t len)
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer all = {0};
 
     (void)snprintf(text, len, "see %s", log);
-    if (neo_file_read(log, 1 << 20, &all, NULL) != NEO_OK ||
-        !neo_buffer_append_byte(&all, '\0'))
+    if (neo_file_read(log, 1 << 20, &all, NULL) != NEO_OK || !neo_buffer_append_byte(&all, '\0'))
         return;
     const char *found = NULL;
     for (const char *at = (const char *)all.at; (at = strstr(at, "error: ")) != NULL; at++)
@@ -125,11 +124,20 @@ static enum neo_code start_ca(const struct up *up, char *address, size_t len, in
     dir_path(join, "join/" OPERATOR);
     (void)snprintf(operator_join, sizeof(operator_join), OPERATOR "=%s", join);
     (void)snprintf(life, sizeof(life), "%u", up->leaf_life);
+    /* An option and its value share a line. */
+    /* clang-format off */
     const char *argv[] = {
-        "neo", "serve", "ca", "--state", state, "--trust-domain", up->trust_domain, "--listen",
-        up->ca_listen, "--registry-file", registry_file, "--address-file", address_file, "--first",
-        registry_join, "--first", operator_join, "--leaf-life", life,
+        "neo", "serve", "ca",
+        "--state", state,
+        "--trust-domain", up->trust_domain,
+        "--listen", up->ca_listen,
+        "--registry-file", registry_file,
+        "--address-file", address_file,
+        "--first", registry_join,
+        "--first", operator_join,
+        "--leaf-life", life,
         up->development ? "--insecure-dev" : NULL, NULL};
+    /* clang-format on */
     return launch("ca", argv, address, len, ret_pid, err);
 }
 
@@ -144,8 +152,9 @@ static enum neo_code start_registry(const struct up *up, char *address, size_t l
     dir_path(join, "join/neo-registry");
     dir_path(address_file, "run/registry.address");
     dir_path(root, "simulator/root.der");
-    const char *const fixed[] = {"--state",  state,               "--join-file",    join,
-                                 "--listen", up->registry_listen, "--address-file", address_file};
+    const char *const fixed[] = {
+        "--state",        state,       "--join-file", join, "--listen", up->registry_listen,
+        "--address-file", address_file};
     for (size_t i = 0; i < NEO_COUNT(fixed); i++)
         argv[n++] = fixed[i];
     for (size_t i = 0; i < up->policies.n; i++) {
@@ -263,7 +272,7 @@ static enum neo_code bring_up(const struct up *up, struct neo_error *err)
     NEO_TRY(start_ca(up, ca, sizeof(ca), &ca_pid, err));
     enum neo_code code = start_registry(up, registry, sizeof(registry), &registry_pid, err);
     if (code == NEO_OK)
-        code = client_join(OPERATOR, &mesh, err); /* proves that both work, and makes the operator */
+        code = client_join(OPERATOR, &mesh, err); /* proves that both work; makes the operator */
     if (code != NEO_OK) {
         stop_all();
         return code;

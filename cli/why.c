@@ -23,16 +23,19 @@ struct key {
     size_t offset;
 };
 
-#define TEXT(n, m) {n, offsetof(struct record, m)}
+#define TEXT(n, m)                                                                                 \
+    {                                                                                              \
+        n, offsetof(struct record, m)                                                              \
+    }
 static const struct key keys[] = {
-    TEXT("caller", caller), TEXT("target", target),   TEXT("method", method),
-    TEXT("stage", stage),   TEXT("reason", reason),   TEXT("decision", decision),
-    TEXT("detail", detail), TEXT("rule", rule),       TEXT("nearest", nearest),
-    TEXT("trace", trace),   TEXT("policy", policy),   TEXT("ts", time),
+    TEXT("caller", caller), TEXT("target", target), TEXT("method", method),
+    TEXT("stage", stage),   TEXT("reason", reason), TEXT("decision", decision),
+    TEXT("detail", detail), TEXT("rule", rule),     TEXT("nearest", nearest),
+    TEXT("trace", trace),   TEXT("policy", policy), TEXT("ts", time),
 };
 
-static enum neo_code read_record(struct neo_bytes line, struct neo_arena *arena,
-                                 struct record *ret, struct neo_error *err)
+static enum neo_code read_record(struct neo_bytes line, struct neo_arena *arena, struct record *ret,
+                                 struct neo_error *err)
 {
     struct neo_json r;
     struct neo_bytes key;
@@ -90,12 +93,16 @@ static struct neo_bytes search_folder(const char *folder, const char *id, struct
 
 static void print_fix(const struct record *r)
 {
-    if (neo_bytes_is(r->stage, "authorise") && r->rule.len == 0) {
-        (void)printf("\nto allow it, add to the documents of %.*s:\n"
+    const uint8_t *slash = r->caller.len == 0 ? NULL : memrchr(r->caller.at, '/', r->caller.len);
+    size_t start = slash == NULL ? 0 : (size_t)(slash - r->caller.at) + 1;
+
+    /* Policies go by the service's name, the last part of its identity. */
+    if (neo_bytes_is(r->stage, "authorise") && r->rule.len == 0)
+        (void)printf("\nto allow it, have in the policy:\n  service: \"%.*s\"\n"
                      "  allowed_calls:\n    - target_service: \"%.*s\"\n      operations: "
                      "[\"%.*s\"]\n",
-                     NEO_FMT(r->caller), NEO_FMT(r->target), NEO_FMT(r->method));
-    }
+                     NEO_FMT(neo_bytes_from(r->caller, start)), NEO_FMT(r->target),
+                     NEO_FMT(r->method));
 }
 
 static void print_record(const char *id, const struct record *r, const char *file)

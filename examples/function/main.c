@@ -48,8 +48,7 @@ static void new_id(const char *prefix, char id[static ID_LEN])
     (void)snprintf(id, ID_LEN, "%s%.*s", prefix, NEO_FMT(neo_buffer_bytes(&hex)));
 }
 
-/* --- CreateFunction
- * ---------------------------------------------------------------------------------------- */
+/* --- CreateFunction --------------------------------------------------------------------------- */
 
 static enum neo_code insert(struct service *s, const struct functionservice_Function *f,
                             struct neo_error *err)
@@ -144,8 +143,7 @@ static void create_function(struct neo_call *call,
         neo_call_fail(call, code, "%s", err.message);
 }
 
-/* --- GetFunction
- * ---------------------------------------------------------------------------------------------- */
+/* --- GetFunction ------------------------------------------------------------------------------ */
 
 static enum neo_code find(struct service *s, struct neo_bytes id, struct neo_arena *arena,
                           struct functionservice_Function *ret, struct neo_error *err)
@@ -190,8 +188,7 @@ static void get_function(struct neo_call *call,
         neo_call_fail(call, code, "%s", err.message);
 }
 
-/* --- ExecuteFunction
- * ------------------------------------------------------------------------------------------- */
+/* --- ExecuteFunction -------------------------------------------------------------------------- */
 
 struct execution {
     struct service *service;
@@ -228,7 +225,7 @@ static void execute_function(struct neo_call *call,
                              void *self)
 {
     struct execution e = {.service = self};
-    struct functionservice_Function f;
+    struct functionservice_Function f = {0};
     struct sandbox_result result = {.instructions = 0};
     struct neo_error err = {0};
     neo_nsec start = neo_mono_nsec();
@@ -255,8 +252,7 @@ static void execute_function(struct neo_call *call,
     neo_buffer_fini(&result.output);
 }
 
-/* --- StreamFunctionLogs
- * ---------------------------------------------------------------------------------------- */
+/* --- StreamFunctionLogs ----------------------------------------------------------------------- */
 
 #define LOOK_AGAIN (20 * NEO_NSEC_PER_MSEC)
 
@@ -340,9 +336,7 @@ static void stream_function_logs(struct neo_call *call,
     look(r);
 }
 
-/* --- the service
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the service ------------------------------------------------------------------------------ */
 
 static const struct functionservice_FunctionService_handlers handlers = {
     .CreateFunction = create_function,

@@ -51,7 +51,7 @@ static void put_status(struct neo_json_writer *w, const struct neo_status *s)
     put_u64(w, "retry_after_ms", s->retry_after / NEO_NSEC_PER_MSEC);
 }
 
-/* --- call ------------------------------------------------------------------------------------------------- */
+/* --- call ------------------------------------------------------------------------------------- */
 
 static enum neo_code create(const char *source, struct neo_arena *arena, struct neo_bytes *ret_id,
                             struct neo_status *status)
@@ -158,7 +158,7 @@ static void do_call(struct neo_json_writer *w)
     neo_arena_fini(&arena);
 }
 
-/* --- burst: all at once, each in its own words ---------------------------------------------------------------- */
+/* --- burst: all at once, each in its own words ------------------------------------------------ */
 
 struct burst {
     pthread_mutex_t lock;
@@ -302,7 +302,7 @@ static void do_burst(struct neo_json_writer *w, const char *id, unsigned n)
     call_after(w, neo_text(id));
 }
 
-/* --- deadline ----------------------------------------------------------------------------------------------------- */
+/* --- deadline --------------------------------------------------------------------------------- */
 
 static void do_deadline(struct neo_json_writer *w)
 {
@@ -326,7 +326,7 @@ static void do_deadline(struct neo_json_writer *w)
     neo_arena_fini(&arena);
 }
 
-/* --- load: a rate of small calls beside one long stream ---------------------------------------------------------- */
+/* --- load: a rate of small calls beside one long stream --------------------------------------- */
 
 struct load {
     pthread_mutex_t lock;
@@ -488,7 +488,7 @@ static void do_load(struct neo_json_writer *w, const char *id, unsigned rate, un
     neo_arena_fini(&arena);
 }
 
-/* --- the program --------------------------------------------------------------------------------------------------- */
+/* --- the program ------------------------------------------------------------------------------ */
 
 static bool play(struct neo_json_writer *w, char **argv, int argc)
 {
@@ -516,7 +516,8 @@ int main(int argc, char **argv)
     while (split < argc && strcmp(argv[split], "--") != 0)
         split++;
     if (split + 1 >= argc) {
-        (void)fprintf(stderr, "usage: scene-client <join options> -- call|burst|deadline|load ...\n");
+        (void)fprintf(stderr,
+                      "usage: scene-client <join options> -- call|burst|deadline|load ...\n");
         return 2;
     }
     if (neo_mesh_start(split, argv, "automation-service", &mesh, &err) != NEO_OK ||

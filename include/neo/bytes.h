@@ -59,7 +59,8 @@ static inline struct neo_bytes neo_bytes_from(struct neo_bytes a, size_t start)
 #define NEO_FMT(b) (int)((b).len > 200 ? 200 : (b).len), (const char *)(b).at
 
 /* The struct of type `type` whose member `member` is at `pointer`. */
-#define neo_owner(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define neo_owner(pointer, type, member)                                                           \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define NEO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -12,7 +12,9 @@
  *   bidi                                          to the callbacks
  *
  * protoc-gen-neo wraps these in typed functions:
- *   struct pkg_Svc_handlers { void (*method)(struct neo_call *, const struct pkg_Req *, void *self); }
+ *   struct pkg_Svc_handlers {
+ *       void (*method)(struct neo_call *, const struct pkg_Req *, void *self);
+ *   }
  *   pkg_Svc_Method_reply(call, &response), pkg_Svc_Method_send(call, &response)
  *
  * Threads   All functions belong to the call's worker; neo_call_run() brings another
@@ -71,7 +73,7 @@ struct neo_stream_events {
 /* Borrows `events`. May be used by every kind of handler that wants to hear of the end. */
 void neo_call_on_stream(struct neo_call *call, const struct neo_stream_events *events, void *state);
 
-/* True once the peer cancelled, the deadline passed or the connection went: stop working. Any thread. */
+/* True once the peer cancelled, the deadline passed or the connection went: stop. Any thread. */
 bool neo_call_is_cancelled(const struct neo_call *call);
 
 struct neo_call *neo_call_ref(struct neo_call *call);

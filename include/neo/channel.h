@@ -36,7 +36,7 @@ struct neo_resolver_sink;
 typedef void neo_resolved_fn(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints,
                              size_t n);
 struct neo_resolver_sink {
-    neo_resolved_fn *resolved; /* the whole present set, each time it changes; on the channel's loop */
+    neo_resolved_fn *resolved; /* the whole present set, at each change; on the channel's loop */
 };
 struct neo_resolver {
     /* Starts to tell `sink` about `service`, on `loop`, until unwatch(). */
@@ -47,14 +47,14 @@ struct neo_resolver {
 
 struct neo_channel_options {
     struct neo_loop *loop;
-    struct neo_epoch epoch; /* identity may be NULL only while joining */
-    const char *service;    /* the service name the peer must prove; NULL only while joining */
-    const char *trust_domain;      /* of the peer */
+    struct neo_epoch epoch;   /* identity may be NULL only while joining */
+    const char *service;      /* the service name the peer must prove; NULL only while joining */
+    const char *trust_domain; /* of the peer */
     struct neo_resolver *resolver; /* borrowed; for neo:/// */
     struct neo_attester *attester; /* borrowed; what we prove with when asked; may be NULL */
-    /* gRPC service config, JSON; NULL: the default below. A retryPolicy outside methodConfig is refused
-       with where it belongs. Default: round_robin; retry UNAVAILABLE up to 3 attempts, 0.1 s to 1 s, x2,
-       idempotent methods or calls the server did not process; throttled. */
+    /* gRPC service config, JSON; NULL: the default below. A retryPolicy outside methodConfig is
+       refused with where it belongs. Default: round_robin; retry UNAVAILABLE up to 3 attempts,
+       0.1 s to 1 s, x2, idempotent methods or calls the server did not process; throttled. */
     const char *service_config;
     struct neo_metrics *metrics; /* borrowed; may be NULL */
     const struct neo_log *log;   /* borrowed; may be NULL */
@@ -75,12 +75,12 @@ struct neo_call_options {
     const struct neo_context *parent; /* inherited when given */
     neo_nsec timeout;                 /* from now; 0: the parent's, or none */
     bool wait_for_ready;
-    enum neo_criticality criticality;   /* may only lower the parent's; 0 with no parent: CRITICAL */
-    const struct neo_pair *metadata;    /* copied */
+    enum neo_criticality criticality; /* may only lower the parent's; 0 with no parent: CRITICAL */
+    const struct neo_pair *metadata;  /* copied */
     size_t n_metadata;
-    const struct neo_entry *business;   /* further entries for the callee; copied */
+    const struct neo_entry *business; /* further entries for the callee; copied */
     size_t n_business;
-    bool pass_business;                 /* pass the parent's entries on */
+    bool pass_business; /* pass the parent's entries on */
 };
 
 /*
@@ -94,7 +94,7 @@ NEO_MUST_CHECK enum neo_code neo_channel_call(struct neo_channel *channel,
                                               struct neo_arena *arena,
                                               struct neo_status *ret_status);
 
-/* --- callbacks: every kind of method -------------------------------------------------------------- */
+/* --- callbacks: every kind of method ---------------------------------------------------------- */
 
 struct neo_client_call;
 
@@ -118,8 +118,7 @@ NEO_MUST_CHECK enum neo_code neo_channel_start(struct neo_channel *channel,
                                                const struct neo_call_options *options,
                                                const void *request,
                                                const struct neo_client_events *events, void *self,
-                                               struct neo_client_call **ret,
-                                               struct neo_error *err);
+                                               struct neo_client_call **ret, struct neo_error *err);
 enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request);
 void neo_client_call_close_send(struct neo_client_call *call);
 /* Ends it with CANCELLED, unless it has ended. `done` still comes, later. */
@@ -129,7 +128,7 @@ struct neo_bytes neo_client_call_metadata(const struct neo_client_call *call, co
 /* "127.0.0.1:8443" of the instance that serves it; NULL before one was picked. */
 const char *neo_client_call_peer(const struct neo_client_call *call);
 
-/* --- blocking streams: a queue between the caller's thread and the loop ---------------------------- */
+/* --- blocking streams: a queue between the caller's thread and the loop ----------------------- */
 
 struct neo_stream;
 /* Gives `*ret`: neo_stream_free(), which cancels what is not over. Any thread but a worker's. */
@@ -146,11 +145,12 @@ bool neo_stream_next(struct neo_stream *stream, void *response, struct neo_arena
 const struct neo_status *neo_stream_status(const struct neo_stream *stream);
 void neo_stream_free(struct neo_stream *stream);
 
-/* --- looking in ------------------------------------------------------------------------------------- */
+/* --- looking in ------------------------------------------------------------------------------- */
 
 struct neo_channel_peer {
     const char *address;
-    const char *state; /* "idle", "connecting", "attesting", "ready", "backoff", "draining", "open circuit" */
+    /* "idle", "connecting", "attesting", "ready", "backoff", "draining", "open circuit" */
+    const char *state;
     bool attested;
     bool simulated;
     const char *last_error; /* empty: none */
@@ -160,8 +160,9 @@ struct neo_channel_peer {
 size_t neo_channel_peers(struct neo_channel *channel, struct neo_channel_peer *peers, size_t max);
 
 /*
- * Bytes of request messages and headers sent, and the instants (neo_mono_nsec) of the attestation verdict and
- * of the first such byte on the latest connection: what "not a byte before the verdict" is shown with.
+ * Bytes of request messages and headers sent, and the instants (neo_mono_nsec) of the attestation
+ * verdict and of the first such byte on the latest connection: what "not a byte before the verdict"
+ * is shown with.
  */
 struct neo_channel_wire {
     uint64_t request_bytes;

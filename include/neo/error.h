@@ -61,6 +61,13 @@ struct neo_error {
 /* As neo_fail(), for a failed system call: the code and text come from errno. */
 #define neo_fail_errno(err, ...) neo_error_set_errno((err), NEO_HERE, __VA_ARGS__)
 
+#ifdef __clang_analyzer__ /* it sees one file at a time: tell it that a failure is never OK */
+#undef neo_fail
+#undef neo_fail_errno
+#define neo_fail(err, code, ...) (neo_error_set((err), (code), NEO_HERE, __VA_ARGS__), (code))
+#define neo_fail_errno(err, ...) (neo_error_set_errno((err), NEO_HERE, __VA_ARGS__), NEO_INTERNAL)
+#endif
+
 /*
  * Passes a failure up. The only macro here that hides control flow; what must be
  * released on the way out is declared with NEO_CLEANUP.

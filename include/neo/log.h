@@ -55,7 +55,7 @@ struct neo_log {
     enum neo_log_level level;
     bool pretty;                /* for a person at a terminal */
     const char *service;        /* borrowed; shown in every line; may be NULL */
-    int64_t (*wall_nsec)(void); /* wall clock, nanoseconds since 1970; neo_wall_nsec of neo/loop.h */
+    int64_t (*wall_nsec)(void); /* nanoseconds since 1970; neo_wall_nsec of neo/loop.h */
 };
 
 /* clang-format off */

@@ -35,34 +35,34 @@
 struct neo_mesh;
 
 struct neo_mesh_options {
-    const char *service;    /* our name: the join token must be for it */
-    const char *join;       /* "neojoin1..."; NULL: the identity in state_dir must still do */
-    const char *state_dir;  /* made with mode 0700 when absent */
-    const char *listen;     /* NULL: "127.0.0.1:0" */
-    const char *admin;      /* administration and metrics; NULL: "127.0.0.1:0"; "": none */
-    const char *instance;   /* id in the registry; NULL: a random one */
-    const char *version;    /* NULL: "0.0.0" */
-    const char *audit_file; /* NULL: <state_dir>/audit.jsonl; "": none, for programs that serve nothing */
-    unsigned workers;       /* 0: one per core */
-    bool development;       /* accepts simulated evidence; `--insecure-dev` */
-    const char *simulated_tee;   /* development: file of the simulator's bundle: we prove with it */
-    const char *measurement;     /* development: 96 hex digits, what the pretended machine runs */
-    const char *service_config;  /* default of channels; NULL: neo/channel.h's */
-    bool own_policy;             /* the registry: policy comes from neo_mesh_set_documents() */
+    const char *service;        /* our name: the join token must be for it */
+    const char *join;           /* "neojoin1..."; NULL: the identity in state_dir must still do */
+    const char *state_dir;      /* made with mode 0700 when absent */
+    const char *listen;         /* NULL: "127.0.0.1:0" */
+    const char *admin;          /* administration and metrics; NULL: "127.0.0.1:0"; "": none */
+    const char *instance;       /* id in the registry; NULL: a random one */
+    const char *version;        /* NULL: "0.0.0" */
+    const char *audit_file;     /* NULL: <state_dir>/audit.jsonl; "": none (it serves nothing) */
+    unsigned workers;           /* 0: one per core */
+    bool development;           /* accepts simulated evidence; `--insecure-dev` */
+    const char *simulated_tee;  /* development: file of the simulator's bundle: we prove with it */
+    const char *measurement;    /* development: 96 hex digits, what the pretended machine runs */
+    const char *service_config; /* default of channels; NULL: neo/channel.h's */
+    bool own_policy;            /* the registry: policy comes from neo_mesh_set_documents() */
     enum neo_log_level log_level; /* default NEO_LOG_INFO when made by neo_mesh_start() */
 };
 
 /*
- * Joins (or comes back) and returns when there is an identity, a trust and a policy. Blocks, at most
- * about 10 s. Gives `*ret`: neo_mesh_free().
+ * Joins (or comes back) and returns when there is an identity, a trust and a policy. Blocks, at
+ * most about 10 s. Gives `*ret`: neo_mesh_free().
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_join(const struct neo_mesh_options *options,
                                            struct neo_mesh **ret, struct neo_error *err);
 /*
  * The same from a command line: --join STRING | --join-file FILE, --state DIR, --listen ADDR,
- * --admin ADDR, --instance ID, --insecure-dev, --simulated-tee FILE, --measurement HEX, --log-level L,
- * --audit FILE, --help. --help prints and is CANCELLED, for which neo_mesh_failed() gives 0; wrong use
- * is INVALID_ARGUMENT.
+ * --admin ADDR, --instance ID, --insecure-dev, --simulated-tee FILE, --measurement HEX,
+ * --log-level L, --audit FILE, --help. --help prints and is CANCELLED, for which neo_mesh_failed()
+ * gives 0; wrong use is INVALID_ARGUMENT.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_start(int argc, char **argv, const char *service,
                                             struct neo_mesh **ret, struct neo_error *err);
@@ -77,12 +77,15 @@ NEO_MUST_CHECK enum neo_code neo_mesh_serve(struct neo_mesh *mesh,
                                             struct neo_error *err);
 /* Listens and registers; returns at once. */
 NEO_MUST_CHECK enum neo_code neo_mesh_listen(struct neo_mesh *mesh, struct neo_error *err);
-/* As above unless done, then blocks until SIGTERM or SIGINT; deregisters and drains. */
+/*
+ * As above unless done, then blocks until SIGTERM or SIGINT; deregisters and drains. When it returns OK
+ * it has taken `mesh` and freed it; on failure it is still the caller's.
+ */
 NEO_MUST_CHECK enum neo_code neo_mesh_run(struct neo_mesh *mesh, struct neo_error *err);
 
 /*
- * A channel to another service, on the given worker's loop (0 is fine). The mesh keeps its identity,
- * trust and reference values fresh. Gives `*ret`: neo_mesh_channel_free().
+ * A channel to another service, on the given worker's loop (0 is fine). The mesh keeps its
+ * identity, trust and reference values fresh. Gives `*ret`: neo_mesh_channel_free().
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_channel(struct neo_mesh *mesh, const char *service,
                                               unsigned worker, struct neo_channel **ret,
@@ -100,8 +103,8 @@ const char *neo_mesh_state_dir(const struct neo_mesh *mesh);
 const char *neo_mesh_address(const struct neo_mesh *mesh);
 
 /*
- * The registry alone: what it hands out to others it also lives by. Compiles all of the documents or
- * changes nothing. See neo_mesh_options.own_policy.
+ * The registry alone: what it hands out to others it also lives by. Compiles all of the documents
+ * or changes nothing. See neo_mesh_options.own_policy.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh,
                                                     const struct neo_document *documents, size_t n,
@@ -111,7 +114,7 @@ NEO_MUST_CHECK enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh,
 /* A trust is signed as this label (its NUL included) and the SHA-256 of its bytes. */
 #define NEO_TRUST_LABEL "neo-trust-v1"
 
-/* --- the join string -------------------------------------------------------------------------------- */
+/* --- the join string -------------------------------------------------------------------------- */
 
 /* neojoin1 + base64url of {address, SHA-256 of the root, token}: one string to paste. */
 struct neo_join {

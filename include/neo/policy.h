@@ -56,20 +56,20 @@ enum neo_verdict {
 
 struct neo_policy_answer {
     enum neo_verdict verdict;
-    struct neo_place rule;    /* what decided: the rule, or the caller's document when no rule fits */
+    struct neo_place rule; /* what decided: the rule, or the caller's document when no rule fits */
     struct neo_place nearest; /* on default deny: the rule that came closest; file NULL: none */
     bool by_default;          /* no rule spoke, for or against */
-    bool conditional;         /* a condition was asked: the next such call may be answered otherwise */
-    const char *reason;       /* static: "allowed by rule", "denied by rule", "no rule allows it",
-                                 "caller has no identity", "condition does not hold: attested" (or
-                                 hours, metadata, on_behalf_of) */
+    bool conditional;   /* a condition was asked: the next such call may be answered otherwise */
+    const char *reason; /* static: "allowed by rule", "denied by rule", "no rule allows it",
+                           "caller has no identity", "condition does not hold: attested" (or
+                           hours, metadata, on_behalf_of) */
 };
 
 /* A few look-ups and string compares; never allocates. A rule's place is that of the operation. */
 struct neo_policy_answer neo_policy_decide(const struct neo_policy *policy,
                                            const struct neo_policy_question *q);
 
-/* What must be true before the method may be reached at all: does any rule for it ask attestation? */
+/* What must be true before the method may be reached: does any rule for it ask attestation? */
 bool neo_policy_wants_attestation(const struct neo_policy *policy, struct neo_bytes caller,
                                   struct neo_bytes target);
 

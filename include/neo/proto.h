@@ -82,7 +82,7 @@ struct neo_field_info {
     const char *name;
     const char *json_name;
     union {
-        const struct neo_message_info *message; /* NEO_KIND_MESSAGE */
+        const struct neo_message_info *message;  /* NEO_KIND_MESSAGE */
         const struct neo_enum_info *enumeration; /* NEO_KIND_ENUM */
     };
 };
@@ -118,9 +118,9 @@ struct neo_service_info {
 
 /* One .proto file, as reflection serves it. */
 struct neo_file_info {
-    const char *name; /* "neo/ca/v1/ca.proto" */
-    struct neo_bytes descriptor; /* serialized FileDescriptorProto */
-    const struct neo_file_info *const *imports; /* NULL-terminated */
+    const char *name;                               /* "neo/ca/v1/ca.proto" */
+    struct neo_bytes descriptor;                    /* serialized FileDescriptorProto */
+    const struct neo_file_info *const *imports;     /* NULL-terminated */
     const struct neo_message_info *const *messages; /* all, nested included; NULL-terminated */
     const struct neo_service_info *const *services; /* NULL-terminated */
 };
@@ -133,9 +133,9 @@ enum neo_method_kind {
 };
 
 struct neo_method {
-    const char *path; /* "/package.Service/Method" */
+    const char *path;    /* "/package.Service/Method" */
     const char *service; /* "package.Service" */
-    const char *name; /* "Method" */
+    const char *name;    /* "Method" */
     enum neo_method_kind kind;
     const struct neo_message_info *request;
     const struct neo_message_info *response;
@@ -163,10 +163,10 @@ NEO_MUST_CHECK enum neo_code neo_proto_encode(const struct neo_message_info *inf
 
 enum neo_json_flags {
     NEO_JSON_PRETTY = 1,
-    NEO_JSON_DEFAULTS = 2,     /* print fields without presence even when they are empty */
-    NEO_JSON_PROTO_NAMES = 4,  /* snake_case as in the .proto */
+    NEO_JSON_DEFAULTS = 2,    /* print fields without presence even when they are empty */
+    NEO_JSON_PROTO_NAMES = 4, /* snake_case as in the .proto */
     NEO_JSON_IGNORE_UNKNOWN = 8,
-    NEO_JSON_REDACT = 16,      /* TEE_ONLY fields print as "[redacted]": for logs */
+    NEO_JSON_REDACT = 16, /* TEE_ONLY fields print as "[redacted]": for logs */
 };
 
 /* ProtoJSON. Appends. */

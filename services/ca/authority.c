@@ -52,9 +52,7 @@ void authority_close(struct authority *a)
     (const struct neo_value[]){__VA_ARGS__},                                                       \
         sizeof((const struct neo_value[]){__VA_ARGS__}) / sizeof(struct neo_value)
 
-/* --- tokens
- * ------------------------------------------------------------------------------------------------
- */
+/* --- tokens ----------------------------------------------------------------------------------- */
 
 static void hash_of(struct neo_bytes token, uint8_t ret[static NEO_SHA256_LEN])
 {
@@ -91,8 +89,7 @@ enum neo_code authority_token(struct authority *a, const char *service, int64_t 
     return code;
 }
 
-/* --- signing: what was decided, before anything is signed
- * ----------------------------------------------------- */
+/* --- signing: what was decided, before anything is signed ------------------------------------- */
 
 struct decision {
     uint8_t serial[16];

@@ -59,8 +59,7 @@ struct ca {
     struct neo_task renew;    /* the signer is asked off the loop */
 };
 
-/* --- handlers; all of them but WatchTrust block
- * ------------------------------------------------------------ */
+/* --- handlers; all of them but WatchTrust block ----------------------------------------------- */
 
 static void answer(struct neo_call *call, enum neo_code code, const struct neo_error *err,
                    const void *response)
@@ -201,8 +200,7 @@ static const struct neo_ca_v1_Administration_handlers administration_handlers = 
     .GetStatus = get_status,
 };
 
-/* --- its own certificate
- * -------------------------------------------------------------------------------------- */
+/* --- its own certificate ---------------------------------------------------------------------- */
 
 static enum neo_code make_identity(struct ca *ca, struct neo_identity **ret, struct neo_error *err)
 {
@@ -268,9 +266,7 @@ static void begin_renewals(void *self)
     arm_renewal(ca);
 }
 
-/* --- starting
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 enum neo_code ca_join_string(struct ca *ca, const char *service, int64_t ttl_seconds,
                              struct neo_buffer *out, int64_t *ret_expires, struct neo_error *err)
@@ -369,7 +365,7 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
     ca->runtime = runtime;
     ca->log = options->log;
-    ca->signer.fd = ca->signer.pid = -1;
+    ca->signer.ask = ca->signer.answer = ca->signer.pid = -1;
     told_init(&ca->told);
     enum neo_code code = fill(ca, options, err);
     if (code != NEO_OK) {

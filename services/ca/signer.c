@@ -42,9 +42,7 @@ struct keeper {
     struct neo_ratelimit limit;
 };
 
-/* --- keys
- * ------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static void path_of(const struct keeper *k, const char *name, char path[static 1024])
 {
@@ -161,8 +159,7 @@ static enum neo_code open_keys(struct keeper *k, struct neo_error *err)
     return load_key(k, "issuer.key", &k->issuer_key, err);
 }
 
-/* --- operations
- * ---------------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 static enum neo_code describe(struct keeper *k, struct neo_buffer *out)
 {
@@ -251,9 +248,7 @@ static void answer(struct keeper *k, const struct signer_request *r, struct sign
         memcpy(a->bytes, bytes.at, bytes.len);
 }
 
-/* --- the process
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 static void harden(void)
 {
@@ -291,19 +286,19 @@ static bool write_whole(int fd, const void *at, size_t len)
     return true;
 }
 
-static void serve(struct keeper *k, int fd)
+static void serve(struct keeper *k, int in, int out)
 {
     struct signer_request request;
     struct signer_answer *a = &(struct signer_answer){0};
 
-    while (read_whole(fd, &request, sizeof(request))) {
+    while (read_whole(in, &request, sizeof(request))) {
         answer(k, &request, a);
-        if (!write_whole(fd, a, offsetof(struct signer_answer, bytes) + a->len))
+        if (!write_whole(out, a, offsetof(struct signer_answer, bytes) + a->len))
             return;
     }
 }
 
-int signer_main(int fd, const char *dir, const char *trust_domain, bool development)
+int signer_main(int in, int out, const char *dir, const char *trust_domain, bool development)
 {
     struct keeper k = {.dir = dir, .trust_domain = trust_domain, .development = development};
     struct neo_error err = {0};
@@ -320,7 +315,7 @@ int signer_main(int fd, const char *dir, const char *trust_domain, bool developm
         (void)fprintf(stderr, "error: signer: %s\n", err.message);
         return 1;
     }
-    serve(&k, fd);
+    serve(&k, in, out);
     journal_close(&k.journal);
     neo_key_unref(k.issuer_key);
     neo_cert_unref(k.issuer);

@@ -2,7 +2,7 @@
 /*
  * ca/signer.h - the process that holds the keys.
  *
- * It has one socketpair to the CA's front and its own folder; no network. It takes
+ * It has two pipes to the CA's front and its own folder; no network. It takes
  * requests of one fixed size, decides by its own rules what it signs (names, times,
  * rate), writes each certificate to its journal before it answers, and for a serial
  * it has signed before gives what it signed then. So a front that died, or that was
@@ -42,27 +42,26 @@ struct signer_answer {
     uint8_t bytes[SIGNER_ANSWER_MAX];
 };
 
-/* --- the process
- * --------------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 /*
- * Serves requests from descriptor `fd` until it is closed. `dir` holds (or gets) root and issuer
- * keys. Returns an exit status.
+ * Serves the requests from descriptor `in`, answering on `out`, until it is closed. `dir` holds (or
+ * gets) root and issuer keys. Returns an exit status.
  */
-int signer_main(int fd, const char *dir, const char *trust_domain, bool development);
+int signer_main(int in, int out, const char *dir, const char *trust_domain, bool development);
 
-/* --- its client: the front
- * ------------------------------------------------------------------------------- */
+/* --- its client: the front -------------------------------------------------------------------- */
 
 struct signer {
-    int fd;
+    int ask;    /* what it reads */
+    int answer; /* what it writes */
     int pid;
     pthread_mutex_t lock;
     struct neo_buffer root;   /* DER */
     struct neo_buffer issuer; /* DER */
 };
 
-/* Starts `program serve ca-signer` with a socketpair and asks for the certificates. */
+/* Starts `program serve ca-signer` with a pipe each way and asks for the certificates. */
 NEO_MUST_CHECK enum neo_code signer_start(struct signer *s, const char *program, const char *dir,
                                           const char *trust_domain, bool development,
                                           struct neo_error *err);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The front's end of the socketpair: one request at a time, under a lock. */
+/* The front's end of the pipes: one request at a time, under a lock. */
 #include "ca/signer.h"
 
 #include <neo/memory.h>
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +26,18 @@ static bool read_whole(int fd, void *at, size_t len)
     return true;
 }
 
+/* Whole or not at all. The CA's runtime ignores SIGPIPE: a signer that died is an error here. */
+static bool ask(struct signer *s, const struct signer_request *request)
+{
+    static_assert(sizeof(*request) <= PIPE_BUF, "a request is written in one piece");
+    ssize_t n;
+
+    do
+        n = write(s->ask, request, sizeof(*request));
+    while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof(*request);
+}
+
 /* The answer's bytes go to `out`; a refusal is an error with the signer's words. */
 static enum neo_code exchange(struct signer *s, const struct signer_request *request,
                               struct neo_buffer *out, struct neo_error *err)
@@ -32,9 +46,8 @@ static enum neo_code exchange(struct signer *s, const struct signer_request *req
     enum neo_code code = NEO_OK;
 
     (void)pthread_mutex_lock(&s->lock);
-    if (send(s->fd, request, sizeof(*request), MSG_NOSIGNAL) != (ssize_t)sizeof(*request) ||
-        !read_whole(s->fd, &a, offsetof(struct signer_answer, bytes)) || a.len > sizeof(a.bytes) ||
-        !read_whole(s->fd, a.bytes, a.len))
+    if (!ask(s, request) || !read_whole(s->answer, &a, offsetof(struct signer_answer, bytes)) ||
+        a.len > sizeof(a.bytes) || !read_whole(s->answer, a.bytes, a.len))
         code = neo_fail(err, NEO_UNAVAILABLE,
                         "the signer process does not answer; restart the CA: nothing signed is "
                         "lost");
@@ -49,17 +62,31 @@ static enum neo_code exchange(struct signer *s, const struct signer_request *req
                : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory asking the signer");
 }
 
-/* Runs in the child: only exec and what is safe before it. */
-static void become_signer(const char *program, int fd, const char *dir, const char *trust_domain,
-                          bool development)
+static bool inherit(int fd)
 {
-    char number[16];
+    return fcntl(fd, F_SETFD, 0) == 0;
+}
 
-    (void)snprintf(number, sizeof(number), "%d", fd);
+/* Runs in the child: only exec and what is safe before it. */
+static void become_signer(const char *program, int in, int out, const char *dir,
+                          const char *trust_domain, bool development)
+{
+    char from[16], to[16];
+
+    if (!inherit(in) || !inherit(out))
+        _exit(127);
+    (void)snprintf(from, sizeof(from), "%d", in);
+    (void)snprintf(to, sizeof(to), "%d", out);
+    /* An option and its value share a line. */
+    /* clang-format off */
     const char *argv[] = {
-        program,   "serve", "ca-signer",      "--fd",       number,
-        "--state", dir,     "--trust-domain", trust_domain, development ? "--insecure-dev" : NULL,
-        NULL};
+        program, "serve", "ca-signer",
+        "--in", from,
+        "--out", to,
+        "--state", dir,
+        "--trust-domain", trust_domain,
+        development ? "--insecure-dev" : NULL, NULL};
+    /* clang-format on */
     /* execv() takes char *const[], and changes nothing it is given. */
     union {
         const char **in;
@@ -91,20 +118,23 @@ static enum neo_code learn_certificates(struct signer *s, struct neo_error *err)
 enum neo_code signer_start(struct signer *s, const char *program, const char *dir,
                            const char *trust_domain, bool development, struct neo_error *err)
 {
-    int ends[2];
+    int requests[2], answers[2];
 
-    *s = (struct signer){.fd = -1, .pid = -1};
+    *s = (struct signer){.ask = -1, .answer = -1, .pid = -1};
     (void)pthread_mutex_init(&s->lock, NULL);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return neo_fail_errno(err, "cannot make the signer's socketpair");
-    int inherited = dup(ends[1]); /* without close-on-exec */
-    (void)close(ends[1]);
-    s->pid = inherited < 0 ? -1 : fork();
+    if (pipe2(requests, O_CLOEXEC) != 0)
+        return neo_fail_errno(err, "cannot make the signer's pipes");
+    s->ask = requests[1];
+    if (pipe2(answers, O_CLOEXEC) != 0) {
+        (void)close(requests[0]);
+        return neo_fail_errno(err, "cannot make the signer's pipes");
+    }
+    s->answer = answers[0];
+    s->pid = fork();
     if (s->pid == 0)
-        become_signer(program, inherited, dir, trust_domain, development);
-    if (inherited >= 0)
-        (void)close(inherited);
-    s->fd = ends[0];
+        become_signer(program, requests[0], answers[1], dir, trust_domain, development);
+    (void)close(requests[0]);
+    (void)close(answers[1]);
     if (s->pid < 0)
         return neo_fail_errno(err, "cannot start the signer process");
     return learn_certificates(s, err);
@@ -112,14 +142,16 @@ enum neo_code signer_start(struct signer *s, const char *program, const char *di
 
 void signer_stop(struct signer *s)
 {
-    if (s->fd >= 0)
-        (void)close(s->fd); /* the signer reads the end and leaves */
+    if (s->ask >= 0)
+        (void)close(s->ask); /* the signer reads the end and leaves */
+    if (s->answer >= 0)
+        (void)close(s->answer);
     if (s->pid > 0)
         (void)waitpid(s->pid, NULL, 0);
     neo_buffer_fini(&s->root);
     neo_buffer_fini(&s->issuer);
     (void)pthread_mutex_destroy(&s->lock);
-    s->fd = s->pid = -1;
+    s->ask = s->answer = s->pid = -1;
 }
 
 enum neo_code signer_leaf(struct signer *s, struct neo_bytes spki, const char *service,
@@ -153,5 +185,9 @@ enum neo_code signer_trust(struct signer *s, struct neo_bytes trust, struct neo_
 
 bool signer_is_alive(struct signer *s)
 {
-    return s->pid > 0 && kill(s->pid, 0) == 0;
+    siginfo_t gone = {.si_pid = 0};
+
+    /* Asks for its end without collecting it: kill(pid, 0) would also find the dead. */
+    return s->pid > 0 &&
+           waitid(P_PID, (id_t)s->pid, &gone, WEXITED | WNOHANG | WNOWAIT) == 0 && gone.si_pid == 0;
 }

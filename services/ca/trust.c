@@ -31,9 +31,7 @@ static enum neo_code query_i64(struct authority *a, const char *sql, int64_t *re
     return neo_row_done(row, err);
 }
 
-/* --- revoking
- * ------------------------------------------------------------------------------------------------
- */
+/* --- revoking --------------------------------------------------------------------------------- */
 
 static enum neo_code issuer_key_id(struct authority *a, struct neo_arena *arena,
                                    struct neo_bytes *ret, struct neo_error *err)
@@ -136,9 +134,7 @@ enum neo_code authority_revoke(struct authority *a, const struct neo_ca_v1_Revok
     return NEO_OK;
 }
 
-/* --- the trust
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the trust -------------------------------------------------------------------------------- */
 
 /* What has expired by itself need not be told any more. */
 static const char live_revocations[] =
@@ -236,9 +232,7 @@ enum neo_code authority_trust(struct authority *a, struct neo_arena *arena,
                : NEO_OK;
 }
 
-/* --- looking in
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- looking in ------------------------------------------------------------------------------- */
 
 static struct neo_ca_v1_Certificate *read_certificate(const struct neo_row *row,
                                                       struct neo_arena *arena)

@@ -36,9 +36,7 @@ struct set {
     size_t n;
 };
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static enum neo_code add_file(struct set *set, const char *path, struct neo_error *err)
 {
@@ -116,8 +114,7 @@ static enum neo_code digest_set(const struct set *set, const struct policy_feed 
     return NEO_OK;
 }
 
-/* --- publishing
- * --------------------------------------------------------------------------------------------- */
+/* --- publishing ------------------------------------------------------------------------------- */
 
 static enum neo_code make_snapshot(const struct policy_feed *f, struct set *set,
                                    const char *version, struct neo_buffer *out,
@@ -208,9 +205,7 @@ enum neo_code policy_feed_poll(struct policy_feed *f, struct neo_error *err)
     return code;
 }
 
-/* --- handing out
- * ------------------------------------------------------------------------------------------------
- */
+/* --- handing out ------------------------------------------------------------------------------ */
 
 static void send_newest(struct neo_call *call, const char *key, void *self)
 {

@@ -32,9 +32,7 @@ struct registry {
 #define EXPIRY_PERIOD (500 * NEO_NSEC_PER_MSEC)
 #define POLL_PERIOD   (1 * NEO_NSEC_PER_SEC)
 
-/* --- Registry
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Registry --------------------------------------------------------------------------------- */
 
 static void finish(struct neo_call *call, enum neo_code code, const struct neo_error *err,
                    const void *response)
@@ -181,9 +179,7 @@ static const struct neo_registry_v1_Registry_handlers registry_handlers = {
     .List = list,
 };
 
-/* --- PolicyFeed
- * ------------------------------------------------------------------------------------------------
- */
+/* --- PolicyFeed ------------------------------------------------------------------------------- */
 
 static void watch_policy(struct neo_call *call, const struct neo_policy_v1_WatchRequest *request,
                          void *self)
@@ -210,8 +206,7 @@ static const struct neo_policy_v1_PolicyFeed_handlers feed_handlers = {
     .GetStatus = get_status,
 };
 
-/* --- the two timers; their work waits for the disk
- * ----------------------------------------------------------------- */
+/* --- the two timers; their work waits for the disk -------------------------------------------- */
 
 static void arm(struct registry *r, struct neo_timer *timer, neo_nsec period)
 {
@@ -288,9 +283,7 @@ static void end_timers(void *self)
     neo_loop_disarm(r->loop, &r->expiry);
 }
 
-/* --- starting
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static enum neo_code fill(struct registry *r, const struct registry_options *o,
                           struct neo_error *err)

@@ -40,8 +40,7 @@ static void entry_free(struct entry *e)
     neo_free(e);
 }
 
-/* --- opening
- * --------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static bool load_entry(struct table *t, const struct neo_row *row, neo_nsec now)
 {
@@ -91,8 +90,7 @@ void table_close(struct table *t)
     (void)pthread_mutex_destroy(&t->lock);
 }
 
-/* --- what may be registered
- * -------------------------------------------------------------------------------- */
+/* --- what may be registered ------------------------------------------------------------------- */
 
 static bool is_label(struct neo_bytes text, size_t max)
 {
@@ -177,8 +175,7 @@ static enum neo_code check(struct neo_bytes caller, const struct neo_registry_v1
     return check_lists(i, err);
 }
 
-/* --- registering
- * -------------------------------------------------------------------------------------------- */
+/* --- registering ------------------------------------------------------------------------------ */
 
 static struct entry **find_id(struct table *t, struct neo_bytes service, struct neo_bytes id)
 {
@@ -290,9 +287,7 @@ enum neo_code table_register(struct table *t, struct neo_bytes caller,
     return code;
 }
 
-/* --- leases
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- leases ----------------------------------------------------------------------------------- */
 
 static struct entry **find_lease(struct table *t, struct neo_bytes caller, struct neo_bytes lease)
 {
@@ -374,9 +369,7 @@ size_t table_expire(struct table *t, neo_nsec now)
     return expired;
 }
 
-/* --- finding
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 static bool has_metadata(const struct neo_registry_v1_Instance *i,
                          const struct neo_registry_v1_DiscoverRequest *filter)

@@ -25,6 +25,7 @@
  */
 #include "attest/exchange.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -228,6 +229,7 @@ static enum attest_state take_offer(struct attest_session *s, const struct incom
 /* RUNNING: the peer is content, and for how long fits to whether it asked for our proof. */
 static enum attest_state take_done(struct attest_session *s, const struct incoming *in)
 {
+    assert(in->frame.done != NULL); /* by its shape */
     neo_nsec until = in->at.now + in->frame.done->valid_for_seconds * NEO_NSEC_PER_SEC;
 
     if ((in->frame.done->valid_for_seconds > 0) != s->peer_wants)

@@ -25,7 +25,7 @@ struct map {
 };
 
 void map_fini(struct map *map);
-/* Borrows `key`, which must not be NULL, until it is removed. False when out of memory. Replaces. */
+/* Borrows `key`, which must not be NULL, until removed. False when out of memory. Replaces. */
 bool map_put(struct map *map, struct neo_bytes key, void *value);
 void *map_get(const struct map *map, struct neo_bytes key);
 /* The value that was there, or NULL. */

@@ -303,7 +303,7 @@ bool neo_json_number(struct neo_json *r, struct neo_bytes *ret)
 bool neo_json_i64(struct neo_json *r, int64_t *ret)
 {
     size_t from = r->at;
-    struct neo_bytes text;
+    struct neo_bytes text = {0};
 
     if (!neo_json_number(r, &text))
         return false;
@@ -317,7 +317,7 @@ bool neo_json_i64(struct neo_json *r, int64_t *ret)
 bool neo_json_u64(struct neo_json *r, uint64_t *ret)
 {
     size_t from = r->at;
-    struct neo_bytes text;
+    struct neo_bytes text = {0};
 
     if (!neo_json_number(r, &text))
         return false;
@@ -331,7 +331,7 @@ bool neo_json_u64(struct neo_json *r, uint64_t *ret)
 bool neo_json_double(struct neo_json *r, double *ret)
 {
     size_t from = r->at;
-    struct neo_bytes text;
+    struct neo_bytes text = {0};
 
     if (!neo_json_number(r, &text))
         return false;

@@ -145,8 +145,8 @@ static bool unescape(struct neo_json *r, struct neo_bytes raw, struct neo_bytes 
 
 bool json_read_string(struct neo_json *r, struct neo_bytes *ret)
 {
-    struct neo_bytes raw;
-    bool has_escapes;
+    struct neo_bytes raw = {0};
+    bool has_escapes = false;
 
     if (!find_end(r, &raw, &has_escapes))
         return false;

@@ -99,6 +99,7 @@ static const uint8_t *skip_field(struct decoder *d, const uint8_t *at, uint32_t 
                 return too_deep(d, from, NULL);
             groups[open++] = tag >> 3;
         } else if ((tag & 7) == WIRE_END_GROUP) {
+            /* cppcheck-suppress uninitvar ; all below `open` were written */
             if (open == 0 || groups[--open] != tag >> 3)
                 return malformed(d, from, NULL, "a group ends that did not begin");
         } else {
@@ -382,6 +383,7 @@ enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_b
     d.start = wire.at;
     d.arena = arena;
     d.err = err;
+    d.code = NEO_INTERNAL; /* until a failure says which */
     d.depth = 0;
     d.frames[0] = (struct frame){.info = info, .message = message, .end = wire.at + wire.len};
     for (;;) {

@@ -450,6 +450,7 @@ enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *
 
     e.out = out;
     e.err = err;
+    e.code = NEO_INTERNAL; /* until a failure says which */
     e.depth = 0;
     e.frames[0] = (struct frame){
         .info = info,

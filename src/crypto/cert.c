@@ -210,7 +210,9 @@ static const char *name_key_kind(struct neo_cert *cert)
 
 static struct neo_bytes key_id_bytes(const ASN1_OCTET_STRING *id)
 {
-    return id == NULL ? (struct neo_bytes){0} : string_bytes(id);
+    if (id == NULL)
+        return (struct neo_bytes){0};
+    return string_bytes(id);
 }
 
 static enum neo_code read_extensions(struct neo_cert *cert, const char *what, struct neo_error *err)

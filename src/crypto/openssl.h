@@ -27,6 +27,12 @@ NEO_PRINTF(4, 5)
 enum neo_code openssl_error_set(struct neo_error *err, enum neo_code code, const char *where,
                                 const char *format, ...);
 
+#ifdef __clang_analyzer__ /* as in neo/error.h: a failure is never OK */
+#undef openssl_fail
+#define openssl_fail(err, code, ...)                                                               \
+    (openssl_error_set((err), (code), NEO_HERE, __VA_ARGS__), (code))
+#endif
+
 /* Some of OpenSSL's macros cast const away from what they only read; an integer has none to lose.
  */
 #define OPENSSL_TEXT(text) ((uintptr_t)(text))

@@ -15,6 +15,7 @@
 
 #include "crypto/revocation.h"
 
+#include <assert.h>
 #include <base/map.h>
 #include <neo/memory.h>
 
@@ -454,6 +455,7 @@ bool neo_trust_stands(const struct neo_trust *trust, const struct neo_cert *leaf
 enum neo_code neo_trust_recheck(const struct neo_trust *trust, const struct neo_cert *leaf,
                                 int64_t now, struct neo_error *err)
 {
+    assert(leaf != NULL);
     for (const struct neo_cert *c = leaf; c != NULL; c = c->issued_by)
         NEO_TRY(cert_check_time(c, now, err));
     NEO_TRY(check_revocation(trust, leaf, err));

@@ -24,6 +24,7 @@ enum {
      */
     CONTINUATIONS = 100,
     UNGUARDED = 1 << 30,
+    OWN_BLOCK_BYTES = 64 * 1024, /* of nghttp2's that its own pool keeps */
     PEER_STREAMS_BEFORE_SETTINGS = 100,
 };
 
@@ -221,9 +222,10 @@ enum neo_code h2_new(const struct h2_options *options, neo_nsec now, struct h2 *
     h2->peer_headers = LARGEST_HEADERS;
     set_defaults(&h2->limits);
     h2_guard_init(&h2->guard, h2->server, &h2->limits, now);
-    h2_heap_init(&h2->heap);
+    h2_pool_init(&h2->own, h2->limits.max_streams, OWN_BLOCK_BYTES);
+    h2->pool = options->pool == NULL ? &h2->own : options->pool;
+    h2_heap_init(&h2->heap, h2->pool);
     list_init(&h2->live);
-    list_init(&h2->pool);
     list_init(&h2->writable);
     list_init(&h2->yielded);
     if (new_session(h2) != 0 || introduce(h2) != 0) {
@@ -243,8 +245,8 @@ void h2_free(struct h2 *h2)
     while (!list_is_empty(&h2->live))
         h2_stream_close(h2, neo_owner(h2->live.next, struct stream, link), H2_CANCEL);
     nghttp2_session_del(h2->session);
-    h2_pool_trim(h2);
-    h2_heap_fini(&h2->heap);
+    assert(h2->heap.held == 0);
+    h2_pool_trim(&h2->own);
     neo_free(h2);
 }
 
@@ -354,15 +356,12 @@ size_t h2_memory(const struct h2 *h2)
 
     list_each (link, &h2->live)
         total += h2_stream_memory(neo_owner(link, struct stream, link));
-    list_each (link, &h2->pool)
-        total += h2_stream_memory(neo_owner(link, struct stream, link));
-    return total;
+    return total + h2_pool_memory(&h2->own);
 }
 
 void h2_trim(struct h2 *h2)
 {
-    h2_pool_trim(h2);
-    h2_heap_trim(&h2->heap);
+    h2_pool_trim(&h2->own);
 }
 
 size_t h2_open_streams(const struct h2 *h2)

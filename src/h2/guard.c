@@ -8,7 +8,8 @@
  * lately must have been reset young and unanswered as well.
  *
  * Late frames. What was under way when we chose to reset a stream or said GOAWAY is
- * no offence; both earn the peer a credit of frames that may come too late.
+ * no offence; both earn the peer a credit of frames that may come too late. So does
+ * a stream that we refuse before the peer can know how many we take.
  *
  * PING. A peer that gets data may measure the path with a PING for each frame of
  * it (grpc-go does). One that only wants to know whether we live may ask every few
@@ -25,6 +26,8 @@ enum {
     LATE_HEADERS_COST = 5,        /* they are still decoded */
     LATE_FRAMES_PER_RESET = 4096, /* a window full of small messages */
     LATE_FRAMES_PER_GOAWAY = 1000,
+    EARLY_STREAMS = 1000, /* forgiven if opened before our SETTINGS were known */
+    LATE_FRAMES_PER_EARLY_STREAM = 4,
     MOST_LATE_CREDIT = 100000,
     WINDOW_UPDATES_PER_DATA = 10,
     MOST_WINDOW_CREDIT = 100000,
@@ -288,6 +291,16 @@ bool h2_guard_header_refusal(struct h2_guard *g, neo_nsec now)
 {
     g->counters.header_refusals++;
     return pour(&g->refusals, 1, now) || condemn(g, H2_ATTACK_HEADERS);
+}
+
+bool h2_guard_forgives_early(struct h2_guard *g)
+{
+    if (g->early_streams >= EARLY_STREAMS)
+        return false;
+    g->early_streams++;
+    g->used.headers++;
+    g->late_credit += LATE_FRAMES_PER_EARLY_STREAM;
+    return true;
 }
 
 static void add_credit(uint32_t *credit, uint32_t more, uint32_t most)

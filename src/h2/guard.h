@@ -77,6 +77,7 @@ struct h2_guard {
         uint64_t data;
         uint64_t headers;
     } seen, used, late;
+    uint32_t early_streams; /* refused and forgiven, before our SETTINGS were known */
     uint32_t late_credit;   /* frames that may have been under way when we reset */
     uint32_t window_credit; /* WINDOW_UPDATEs that our own DATA has earned the peer, */
     uint32_t ping_credit;   /* and PINGs: it may measure the path */
@@ -110,6 +111,9 @@ void h2_guard_stream_closed(struct h2_guard *g);
 bool h2_guard_blame(struct h2_guard *g, neo_nsec now);
 /* A header block was refused for its size. */
 bool h2_guard_header_refusal(struct h2_guard *g, neo_nsec now);
+
+/* A stream too many, opened before the peer could know our SETTINGS; true when that is forgiven. */
+bool h2_guard_forgives_early(struct h2_guard *g);
 
 /* What we send earns the peer patience; so does a reset that is our own choice, once we make it. */
 void h2_guard_chose_reset(struct h2_guard *g);

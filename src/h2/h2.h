@@ -119,10 +119,21 @@ struct h2_limits {
     bool unguarded;              /* negative control of the attack tests: counts, but never stops */
 };
 
+/*
+ * Streams and small blocks of memory that wait to be used again. The engines of one thread may
+ * share one: what the last connection touched is then still in the cache for the next. Outlives
+ * them.
+ */
+struct h2_pool;
+/* Gives `*ret`: h2_pool_free(). */
+NEO_MUST_CHECK enum neo_code h2_pool_new(struct h2_pool **ret, struct neo_error *err);
+void h2_pool_free(struct h2_pool *pool);
+
 struct h2_options {
     bool server;
     const struct h2_events *events; /* borrowed */
     void *owner;                    /* h2_owner() */
+    struct h2_pool *pool;           /* borrowed; NULL: the engine has its own */
     struct h2_limits limits;
     /* Request headers the engine answers itself to peers that are no gRPC clients; may be NULL. */
 };
@@ -130,6 +141,7 @@ struct h2_options {
 /* Gives `*ret`: h2_free(). */
 NEO_MUST_CHECK enum neo_code h2_new(const struct h2_options *options, neo_nsec now, struct h2 **ret,
                                     struct neo_error *err);
+/* Open streams are reported closed, with H2_CANCEL. */
 void h2_free(struct h2 *h2);
 void *h2_owner(const struct h2 *h2);
 
@@ -206,9 +218,9 @@ struct h2_kept;
 struct h2_kept *h2_keep(struct h2_stream *s);
 void h2_kept_free(struct h2_kept *kept);
 
-/* Bytes of memory that this engine holds, everything included. */
+/* Bytes of memory that this engine holds, everything included but a pool that is not its own. */
 size_t h2_memory(const struct h2 *h2);
-/* Gives back what is kept for the next burst: for a connection that has gone idle. */
+/* Gives back what its own pool keeps for the next burst: for a connection that has gone idle. */
 void h2_trim(struct h2 *h2);
 
 size_t h2_open_streams(const struct h2 *h2);

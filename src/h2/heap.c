@@ -1,40 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks up to 512 bytes are rounded up to a multiple of 32 and return to a list
- * of their size; larger ones (nghttp2 has a handful for each session) go straight
- * back. A header in front of each block remembers its size, because nghttp2_mem's
- * `free` is not told.
+ * Blocks up to 512 bytes are rounded up to a multiple of 32 and return to the pool,
+ * to a list of their size; larger ones (nghttp2 has a handful for each session) go
+ * straight back. A header in front of each block remembers its size, because
+ * nghttp2_mem's `free` is not told.
  */
 #include "h2/heap.h"
 
 #include <neo/memory.h>
 
-#include <assert.h>
+enum { GRAIN = 32 };
 
-enum {
-    GRAIN = 32,
-    MOST_UNUSED = 64 * 1024, /* beyond this a freed block is not kept */
-};
-
-struct h2_heap_block {
-    struct h2_heap_block *next;
+struct h2_block {
+    struct h2_block *next;
     size_t size;
     _Alignas(16) uint8_t data[];
 };
 
-static struct h2_heap_block *block_of(void *memory)
+static struct h2_block *block_of(void *memory)
 {
-    return neo_owner(memory, struct h2_heap_block, data);
+    return neo_owner(memory, struct h2_block, data);
 }
 
-static size_t list_of(size_t size)
+static size_t whole(const struct h2_block *b)
 {
-    return size / GRAIN - 1;
+    return sizeof(*b) + b->size;
 }
 
-static bool is_listed(size_t size)
+/* The list for blocks of `size`, or NULL when they are not kept. */
+static struct h2_block **list_of(struct h2_pool *pool, size_t size)
 {
-    return size <= H2_HEAP_CLASSES * GRAIN;
+    return size <= H2_POOL_SIZES * GRAIN ? &pool->blocks[size / GRAIN - 1] : NULL;
+}
+
+static struct h2_block *from_pool(struct h2_pool *pool, size_t size)
+{
+    struct h2_block **list = list_of(pool, size);
+
+    if (list == NULL || *list == NULL)
+        return NULL;
+    struct h2_block *b = *list;
+    *list = b->next;
+    pool->block_bytes -= whole(b);
+    return b;
+}
+
+static struct h2_block *from_system(size_t size)
+{
+    struct h2_block *b = neo_alloc(sizeof(*b) + size);
+
+    if (b != NULL)
+        b->size = size;
+    return b;
 }
 
 static void *take(struct h2_heap *heap, size_t wanted)
@@ -43,24 +60,13 @@ static void *take(struct h2_heap *heap, size_t wanted)
         return NULL;
 
     size_t size = wanted == 0 ? GRAIN : (wanted + GRAIN - 1) / GRAIN * GRAIN;
-    struct h2_heap_block *b = is_listed(size) ? heap->free[list_of(size)] : NULL;
-    if (b != NULL) {
-        heap->free[list_of(size)] = b->next;
-        heap->unused -= sizeof(*b) + size;
-        return b->data;
-    }
-    b = neo_alloc(sizeof(*b) + size);
+    struct h2_block *b = from_pool(heap->pool, size);
+    if (b == NULL)
+        b = from_system(size);
     if (b == NULL)
         return NULL;
-    b->size = size;
-    heap->held += sizeof(*b) + size;
+    heap->held += whole(b);
     return b->data;
-}
-
-static void release(struct h2_heap *heap, struct h2_heap_block *b)
-{
-    heap->held -= sizeof(*b) + b->size;
-    neo_free(b);
 }
 
 static void put(struct h2_heap *heap, void *memory)
@@ -68,15 +74,17 @@ static void put(struct h2_heap *heap, void *memory)
     if (memory == NULL)
         return;
 
-    struct h2_heap_block *b = block_of(memory);
-    size_t whole = sizeof(*b) + b->size;
-    if (!is_listed(b->size) || heap->unused + whole > MOST_UNUSED) {
-        release(heap, b);
+    struct h2_pool *pool = heap->pool;
+    struct h2_block *b = block_of(memory);
+    struct h2_block **list = list_of(pool, b->size);
+    heap->held -= whole(b);
+    if (list == NULL || pool->block_bytes + whole(b) > pool->most_block_bytes) {
+        neo_free(b);
         return;
     }
-    b->next = heap->free[list_of(b->size)];
-    heap->free[list_of(b->size)] = b;
-    heap->unused += whole;
+    b->next = *list;
+    *list = b;
+    pool->block_bytes += whole(b);
 }
 
 static void *mem_malloc(size_t size, void *heap)
@@ -114,26 +122,20 @@ static void *mem_realloc(void *old, size_t size, void *heap)
     return memory;
 }
 
-void h2_heap_init(struct h2_heap *heap)
+void h2_heap_init(struct h2_heap *heap, struct h2_pool *pool)
 {
-    *heap = (struct h2_heap){0};
+    *heap = (struct h2_heap){.pool = pool};
     heap->mem = (nghttp2_mem){heap, mem_malloc, mem_free, mem_calloc, mem_realloc};
 }
 
-void h2_heap_trim(struct h2_heap *heap)
+void h2_pool_free_blocks(struct h2_pool *pool)
 {
-    for (size_t i = 0; i < H2_HEAP_CLASSES; i++) {
-        while (heap->free[i] != NULL) {
-            struct h2_heap_block *b = heap->free[i];
-            heap->free[i] = b->next;
-            release(heap, b);
+    for (size_t i = 0; i < H2_POOL_SIZES; i++) {
+        while (pool->blocks[i] != NULL) {
+            struct h2_block *b = pool->blocks[i];
+            pool->blocks[i] = b->next;
+            neo_free(b);
         }
     }
-    heap->unused = 0;
-}
-
-void h2_heap_fini(struct h2_heap *heap)
-{
-    h2_heap_trim(heap);
-    assert(heap->held == 0);
+    pool->block_bytes = 0;
 }

@@ -434,8 +434,10 @@ static int reset_received(struct h2 *h2, const nghttp2_frame *frame)
 
 static int settings_received(struct h2 *h2, const nghttp2_frame *frame)
 {
-    if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+    if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+        h2->settled = true;
         return 0;
+    }
     h2->peer_streams =
         nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     h2->peer_headers =
@@ -496,6 +498,19 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     }
 }
 
+/* nghttp2 refuses streams over our limit itself; so far as the peer knows of it, that is a breach.
+ */
+static int on_refusal(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user)
+{
+    struct h2 *h2 = user;
+
+    (void)session;
+    (void)frame;
+    if (error == NGHTTP2_ERR_REFUSED_STREAM && !h2->settled && h2_guard_forgives_early(&h2->guard))
+        h2->forgiven++;
+    return 0;
+}
+
 static int on_close(nghttp2_session *session, int32_t id, uint32_t h2_error, void *user)
 {
     struct h2 *h2 = user;
@@ -513,5 +528,6 @@ void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_refusal);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
 }

@@ -250,6 +250,10 @@ static int reset_sent(struct h2 *h2, const nghttp2_frame *frame)
     h2_guard_sent_reset(&h2->guard);
     if (s != NULL && s->reset)
         return 0;
+    if (s == NULL && h2->forgiven > 0) {
+        h2->forgiven--;
+        return 0;
+    }
     return h2_verdict(h2, h2_guard_blame(&h2->guard, h2->now));
 }
 

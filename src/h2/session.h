@@ -5,7 +5,8 @@
  *     engine.c    its life, bytes in and out, failure
  *     receive.c   nghttp2's callbacks for what comes in, and the grammar of messages
  *     send.c      what the owner sends, and nghttp2's callbacks for it
- *     stream.c    the pool of streams
+ *     stream.c    streams, pooled
+ *     pool.c      what waits to be used again
  *     guard.c     how much of what a peer may send
  *     grammar.c   what a request must look like
  *     heap.c      nghttp2's memory
@@ -20,7 +21,7 @@
 #include "h2/nghttp2_shim.h"
 
 enum {
-    STREAM_FIRST_BLOCK = 4096,   /* of its arena: most calls need no other */
+    STREAM_FIRST_BLOCK = 1664,   /* of its arena; so that two streams fit into a page */
     LARGEST_HEADERS = 60 * 1024, /* to send: nghttp2 drops what is over 64 KiB without a word */
     LARGEST_PATH = 1 + 128 + 1 + 64,
     LARGEST_AUTHORITY = 255,
@@ -86,12 +87,11 @@ struct h2 {
     neo_nsec now;
     bool server;
     bool ready;
+    bool settled;     /* the peer knows our SETTINGS */
     bool peer_leaves; /* its GOAWAY came */
 
     struct list live;
     size_t n_live;
-    struct list pool;
-    size_t n_pool;
     struct stream *latest; /* the one last looked up */
     struct block block;
     size_t header_memory; /* of all streams */
@@ -103,6 +103,7 @@ struct h2 {
     struct neo_buffer *out;
     size_t out_most; /* `out` should not grow much beyond */
     bool paused;
+    uint32_t forgiven;     /* resets of ours that are not charged, not yet sent */
     uint32_t early_ends;   /* responses that end before their request did */
     uint32_t own_goaways;  /* with an error, by the owner's wish, not yet sent */
     uint32_t pings;        /* ours, unanswered */
@@ -121,6 +122,8 @@ struct h2 {
     size_t known_authority_len;
 
     struct h2_heap heap;
+    struct h2_pool *pool; /* `own`, or the one it was given */
+    struct h2_pool own;
 };
 
 static inline struct stream *stream_of(struct h2_stream *pub)
@@ -150,7 +153,6 @@ void h2_stream_close(struct h2 *h2, struct stream *s, uint32_t h2_error);
 struct stream *h2_stream_find(struct h2 *h2, int32_t id);
 /* Memory that the stream holds. */
 size_t h2_stream_memory(const struct stream *s);
-void h2_pool_trim(struct h2 *h2);
 
 /* --- receive.c, send.c ------------------------------------------------------------------------ */
 

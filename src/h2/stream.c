@@ -2,7 +2,7 @@
 /*
  * Streams are pooled with the first block of their arena inside, so that a call of
  * ordinary size takes no memory from the system. A closed stream goes back to the
- * pool at once; h2_trim() empties it.
+ * pool at once, and the next one to open gets it while it is warm.
  */
 #include "h2/session.h"
 
@@ -12,11 +12,11 @@ enum { LARGEST_KEPT_QUEUE = 4096 };
 
 static struct stream *take(struct h2 *h2)
 {
-    struct list *link = list_pop_front(&h2->pool);
+    struct list *link = list_pop_front(&h2->pool->streams);
 
     if (link == NULL)
         return neo_alloc(sizeof(struct stream));
-    h2->n_pool--;
+    h2->pool->n_streams--;
     return neo_owner(link, struct stream, link);
 }
 
@@ -55,9 +55,9 @@ static void release(struct h2 *h2, struct stream *s)
     if (s->queue.cap > LARGEST_KEPT_QUEUE)
         neo_buffer_fini(&s->queue);
     neo_buffer_clear(&s->queue);
-    if (h2->n_pool < h2->limits.max_streams) {
-        list_push_front(&h2->pool, &s->link);
-        h2->n_pool++;
+    if (h2->pool->n_streams < h2->pool->most_streams) {
+        list_push_front(&h2->pool->streams, &s->link);
+        h2->pool->n_streams++;
         return;
     }
     neo_buffer_fini(&s->queue);
@@ -117,14 +117,25 @@ size_t h2_stream_memory(const struct stream *s)
     return sizeof(*s) + s->queue.cap + (s->arena.budget - s->arena.left);
 }
 
-void h2_pool_trim(struct h2 *h2)
+void h2_pool_free_streams(struct h2_pool *pool)
 {
     struct list *link;
 
-    while ((link = list_pop_front(&h2->pool)) != NULL) {
+    while ((link = list_pop_front(&pool->streams)) != NULL) {
         struct stream *s = neo_owner(link, struct stream, link);
         neo_buffer_fini(&s->queue);
         neo_free(s);
     }
-    h2->n_pool = 0;
+    pool->n_streams = 0;
+}
+
+size_t h2_pool_stream_memory(const struct h2_pool *pool)
+{
+    size_t total = 0;
+
+    list_each (link, &pool->streams) {
+        const struct stream *s = neo_owner(link, struct stream, link);
+        total += sizeof(*s) + s->queue.cap;
+    }
+    return total;
 }

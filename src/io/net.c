@@ -223,7 +223,7 @@ static bool is_same(const struct address *a, const struct address *b)
 
 enum neo_code net_connected(struct neo_loop *loop, int fd, struct neo_error *err)
 {
-    struct address local, peer;
+    struct address local = {0}, peer = {0};
     struct net_address text;
     int number = 0;
     socklen_t len = sizeof(number);

@@ -52,8 +52,9 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         slot->armed = 0; /* libuv has stopped it */
         events = NET_READ | NET_WRITE;
     }
-    slot->watch->ready(slot->watch, (unsigned)events);
-    if (slot->watch != NULL)
+    struct net_watch *watch = slot->watch;
+    watch->ready(watch, (unsigned)events);
+    if (slot->watch != NULL) /* ready() did not end the watch */
         adjust(slot);
 }
 

@@ -61,8 +61,7 @@ static void patience_ended(struct neo_timer *timer)
     dismiss(neo_owner(timer, struct visitor, patience));
 }
 
-/* --- pages
- * ---------------------------------------------------------------------------------------------- */
+/* --- pages ------------------------------------------------------------------------------------ */
 
 static bool is_ready(struct neo_mesh *mesh)
 {
@@ -182,8 +181,7 @@ static void answer(struct visitor *v)
     v->answering = true;
 }
 
-/* --- the wire
- * ---------------------------------------------------------------------------------------------- */
+/* --- the wire --------------------------------------------------------------------------------- */
 
 static bool is_whole(const struct visitor *v)
 {
@@ -310,7 +308,8 @@ void admin_stop(struct neo_mesh *mesh)
 
     if (admin == NULL)
         return;
-    list_each(node, &admin->connections) dismiss(neo_owner(node, struct visitor, link));
+    list_each (node, &admin->connections)
+        dismiss(neo_owner(node, struct visitor, link));
     net_unwatch(mesh->loop, &admin->watch);
     net_close(mesh->loop, admin->watch.fd);
     neo_free(admin);

@@ -17,8 +17,7 @@
 
 enum { QUEUE_DEFAULT = 4 << 20, QUEUE_LEAST = 2 * AUDIT_BODY_MAX };
 
-/* --- recording: any thread
- * ------------------------------------------------------------------------ */
+/* --- recording: any thread -------------------------------------------------------------------- */
 
 static enum neo_code fail_full(struct neo_audit_file *f, struct neo_error *err)
 {
@@ -120,8 +119,7 @@ struct neo_audit_file_stats neo_audit_file_stats(struct neo_audit_file *file)
     return stats;
 }
 
-/* --- opening and closing
- * -------------------------------------------------------------------------- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 static bool make_queues(struct neo_audit_file *f, size_t room)
 {

@@ -35,8 +35,7 @@ static struct neo_bytes next_body(struct neo_audit_file *f)
     return neo_bytes(at + sizeof(len), len);
 }
 
-/* --- chaining
- * ------------------------------------------------------------------------------------- */
+/* --- chaining --------------------------------------------------------------------------------- */
 
 static enum neo_code sign(struct neo_audit_file *f)
 {
@@ -92,8 +91,7 @@ static enum neo_code chain_some(struct neo_audit_file *f)
     return NEO_OK;
 }
 
-/* --- the disk
- * ------------------------------------------------------------------------------------- */
+/* --- the disk --------------------------------------------------------------------------------- */
 
 static enum neo_code write_out(struct neo_audit_file *f)
 {
@@ -151,8 +149,7 @@ static enum neo_code do_work(struct neo_audit_file *f, bool is_wanted, bool is_c
     return NEO_OK;
 }
 
-/* --- the thread; these are called under the lock
- * -------------------------------------------------- */
+/* --- the thread; these are called under the lock ---------------------------------------------- */
 
 static bool has_records(const struct neo_audit_file *f)
 {

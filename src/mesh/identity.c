@@ -22,8 +22,7 @@
 
 static void ask(struct neo_mesh *mesh);
 
-/* --- requests
- * ---------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static enum neo_code make_request(struct neo_mesh *mesh, struct neo_error *err)
 {
@@ -50,8 +49,7 @@ static void forget_request(struct neo_mesh *mesh)
     neo_buffer_clear(&mesh->identity.csr);
 }
 
-/* --- rotation
- * ------------------------------------------------------------------------------------------ */
+/* --- rotation --------------------------------------------------------------------------------- */
 
 static int64_t wall_seconds(void)
 {
@@ -66,7 +64,8 @@ static void arm_renewal(struct neo_mesh *mesh, const struct neo_identity *identi
     uint32_t random;
 
     neo_random(&random, sizeof(random));
-    int64_t due = life / 10 * 4 + (int64_t)((double)(life / 10) * (random / 4294967296.0));
+    int64_t tenth = life / 10;
+    int64_t due = tenth * 4 + (int64_t)((double)tenth * (random / 4294967296.0));
     neo_nsec wait = due > age ? (neo_nsec)(due - age) : 0;
     neo_loop_arm(mesh->loop, &mesh->identity.timer, neo_loop_now(mesh->loop) + wait);
 }
@@ -93,8 +92,7 @@ static void due(struct neo_timer *timer)
     ask(neo_owner(timer, struct neo_mesh, identity.timer));
 }
 
-/* --- the state folder
- * ----------------------------------------------------------------------------------- */
+/* --- the state folder ------------------------------------------------------------------------- */
 
 static enum neo_code save_identity(struct neo_mesh *mesh, const struct neo_identity *identity,
                                    const struct neo_ca_v1_SignResponse *r, struct neo_error *err)
@@ -159,9 +157,7 @@ static enum neo_code load_identity(struct neo_mesh *mesh, struct neo_identity **
     return NEO_OK;
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void learn_addresses(struct neo_mesh *mesh, const struct neo_ca_v1_SignResponse *r)
 {
@@ -317,8 +313,7 @@ static void ask(struct neo_mesh *mesh)
         retry_later(mesh);
 }
 
-/* --- the beginning
- * -------------------------------------------------------------------------------------------- */
+/* --- the beginning ---------------------------------------------------------------------------- */
 
 static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
 {

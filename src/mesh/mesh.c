@@ -13,8 +13,7 @@
 
 #define START_PATIENCE (15 * NEO_NSEC_PER_SEC)
 
-/* --- epochs
- * ---------------------------------------------------------------------------------------------- */
+/* --- epochs ----------------------------------------------------------------------------------- */
 
 void mesh_epoch_release(struct neo_epoch *epoch)
 {
@@ -81,7 +80,7 @@ void mesh_publish(struct neo_mesh *mesh, struct neo_epoch *change)
     (void)pthread_mutex_lock(&mesh->users.lock);
     if (mesh->users.server != NULL)
         neo_server_update(mesh->users.server, &told);
-    list_each(node, &mesh->users.channels)
+    list_each (node, &mesh->users.channels)
         neo_channel_update(neo_owner(node, struct mesh_channel, link)->channel, &told);
     (void)pthread_mutex_unlock(&mesh->users.lock);
     if (mesh->ca != NULL)
@@ -100,8 +99,7 @@ void mesh_give_up(struct neo_mesh *mesh, const struct neo_error *err)
     (void)pthread_mutex_unlock(&mesh->shared.lock);
 }
 
-/* --- the control plane's channels
- * --------------------------------------------------------------------------- */
+/* --- the control plane's channels ------------------------------------------------------------- */
 
 static enum neo_code open_control(struct neo_mesh *mesh, const char *service, const char *address,
                                   struct neo_channel **ret, struct neo_error *err)
@@ -144,9 +142,7 @@ void mesh_has_identity(struct neo_mesh *mesh)
     resolver_connected(mesh);
 }
 
-/* --- joining
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- joining ---------------------------------------------------------------------------------- */
 
 static void begin(struct neo_job *job)
 {
@@ -157,8 +153,8 @@ static bool is_ready(const struct neo_mesh *mesh)
 {
     const struct neo_epoch *e = &mesh->shared.epoch;
 
-    return mesh->shared.failed || (e->identity != NULL && e->trust != NULL &&
-                                   (e->policy != NULL || mesh->own_policy));
+    return mesh->shared.failed ||
+           (e->identity != NULL && e->trust != NULL && (e->policy != NULL || mesh->own_policy));
 }
 
 static enum neo_code wait_until_ready(struct neo_mesh *mesh, struct neo_error *err)
@@ -310,9 +306,7 @@ enum neo_code neo_mesh_join(const struct neo_mesh_options *options, struct neo_m
     return NEO_OK;
 }
 
-/* --- the end
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void stop_control(void *self)
 {
@@ -335,7 +329,7 @@ void neo_mesh_free(struct neo_mesh *mesh)
     if (mesh == NULL)
         return;
     neo_server_free(mesh->users.server);
-    list_each(node, &mesh->users.channels)
+    list_each (node, &mesh->users.channels)
         neo_mesh_channel_free(mesh, neo_owner(node, struct mesh_channel, link)->channel);
     if (mesh->control != NULL)
         neo_runtime_call(mesh->control, 0, stop_control, mesh);

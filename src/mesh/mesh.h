@@ -33,8 +33,7 @@
 #define MESH_CA       "neo-ca"
 #define MESH_REGISTRY "neo-registry"
 
-/* --- follow.c: a server stream, started again whenever it ends
- * ------------------------------------- */
+/* --- follow.c: a server stream, started again whenever it ends -------------------------------- */
 
 struct follow {
     struct neo_mesh *mesh;
@@ -54,8 +53,7 @@ struct follow {
 void follow_start(struct follow *f);
 void follow_stop(struct follow *f);
 
-/* --- resolver.c
- * --------------------------------------------------------------------------------------- */
+/* --- resolver.c ------------------------------------------------------------------------------- */
 
 struct mesh_resolver {
     struct neo_resolver face;
@@ -64,8 +62,7 @@ struct mesh_resolver {
     struct list services; /* of struct known_service; any thread, under `lock` */
 };
 
-/* --- the mesh
- * -------------------------------------------------------------------------------------------- */
+/* --- the mesh --------------------------------------------------------------------------------- */
 
 enum { MESH_LABEL_LEN = 64 };
 
@@ -161,16 +158,13 @@ void mesh_give_up(struct neo_mesh *mesh, const struct neo_error *err);
 /* Identity and trust are there: opens the channels to CA and registry and follows them. */
 void mesh_has_identity(struct neo_mesh *mesh);
 
-/* --- identity.c
- * -------------------------------------------------------------------------------------------- */
+/* --- identity.c ------------------------------------------------------------------------------- */
 
 /* From the state folder, else with the join token. */
 void identity_begin(struct neo_mesh *mesh);
 void identity_stop(struct neo_mesh *mesh);
 
-/* --- trust.c
- * ------------------------------------------------------------------------------------------------
- */
+/* --- trust.c ---------------------------------------------------------------------------------- */
 
 /* Checks the signature against the issuer of `chain` and makes an epoch of it. Gives `*ret`. */
 NEO_MUST_CHECK enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *signed_trust,
@@ -178,16 +172,12 @@ NEO_MUST_CHECK enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *sign
                                         struct neo_error *err);
 void trust_follow(struct neo_mesh *mesh);
 
-/* --- feed.c
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- feed.c ----------------------------------------------------------------------------------- */
 
 void feed_follow(struct neo_mesh *mesh);
 void feed_stop(struct neo_mesh *mesh);
 
-/* --- resolver.c
- * ------------------------------------------------------------------------------------------------
- */
+/* --- resolver.c ------------------------------------------------------------------------------- */
 
 void resolver_init(struct neo_mesh *mesh);
 /* The channel to the registry is there: begin to follow what was asked for. */
@@ -195,24 +185,18 @@ void resolver_connected(struct neo_mesh *mesh);
 void resolver_stop(struct neo_mesh *mesh);
 void resolver_fini(struct neo_mesh *mesh);
 
-/* --- register.c
- * --------------------------------------------------------------------------------------------------
- */
+/* --- register.c ------------------------------------------------------------------------------- */
 
 void lease_begin(struct neo_mesh *mesh);
 void lease_stop(struct neo_mesh *mesh);
 
-/* --- admin.c
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- admin.c ---------------------------------------------------------------------------------- */
 
 NEO_MUST_CHECK enum neo_code admin_start(struct neo_mesh *mesh, struct neo_error *err);
 const char *admin_address(const struct neo_mesh *mesh);
 void admin_stop(struct neo_mesh *mesh);
 
-/* --- state.c
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- state.c ---------------------------------------------------------------------------------- */
 
 NEO_MUST_CHECK enum neo_code state_prepare(const char *dir, struct neo_error *err);
 /* NOT_FOUND when there is none. */

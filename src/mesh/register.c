@@ -29,8 +29,7 @@ static void retry(struct neo_mesh *mesh)
                                                    10 * NEO_NSEC_PER_SEC));
 }
 
-/* --- heartbeats
- * ------------------------------------------------------------------------------------------ */
+/* --- heartbeats ------------------------------------------------------------------------------- */
 
 static void beat_heard(struct neo_client_call *call, const void *response, void *self)
 {
@@ -80,8 +79,7 @@ static void beat(struct neo_mesh *mesh)
     arm(mesh, mesh->lease.interval);
 }
 
-/* --- registering
- * ------------------------------------------------------------------------------------------- */
+/* --- registering ------------------------------------------------------------------------------ */
 
 static void registered(struct neo_client_call *call, const void *response, void *self)
 {
@@ -162,9 +160,7 @@ void lease_begin(struct neo_mesh *mesh)
     try_register(mesh);
 }
 
-/* --- leaving
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- leaving ---------------------------------------------------------------------------------- */
 
 static void gone(struct neo_client_call *call, const struct neo_status *status, void *self)
 {

@@ -50,8 +50,7 @@ struct delivery {
     struct known_instance instances[];
 };
 
-/* --- to the watchers
- * ------------------------------------------------------------------------------------ */
+/* --- to the watchers -------------------------------------------------------------------------- */
 
 static void deliver(struct neo_job *job)
 {
@@ -105,12 +104,12 @@ static void replace(struct known_service *s, struct known_instance *instances, s
     neo_free(s->instances);
     s->instances = instances;
     s->n = n;
-    list_each(node, &s->watchers) post(neo_owner(node, struct watcher, link));
+    list_each (node, &s->watchers)
+        post(neo_owner(node, struct watcher, link));
     (void)pthread_mutex_unlock(&r->lock);
 }
 
-/* --- from the registry
- * ----------------------------------------------------------------------------------- */
+/* --- from the registry ------------------------------------------------------------------------ */
 
 static bool is_removed(const struct neo_registry_v1_WatchResponse *m, const char *id)
 {
@@ -194,8 +193,7 @@ static void connect_service(struct known_service *s)
     follow_start(&s->follow);
 }
 
-/* --- what was said last time
- * --------------------------------------------------------------------------------- */
+/* --- what was said last time ------------------------------------------------------------------ */
 
 static void load(struct known_service *s)
 {
@@ -231,14 +229,11 @@ static void begin(struct neo_job *job)
     connect_service(s);
 }
 
-/* --- the face
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the face --------------------------------------------------------------------------------- */
 
 static struct known_service *find(struct mesh_resolver *r, const char *name)
 {
-    list_each(node, &r->services)
-    {
+    list_each (node, &r->services) {
         struct known_service *s = neo_owner(node, struct known_service, link);
         if (strcmp(s->name, name) == 0)
             return s;
@@ -315,21 +310,20 @@ void resolver_init(struct neo_mesh *mesh)
 void resolver_connected(struct neo_mesh *mesh)
 {
     (void)pthread_mutex_lock(&mesh->resolver.lock);
-    list_each(node, &mesh->resolver.services)
+    list_each (node, &mesh->resolver.services)
         connect_service(neo_owner(node, struct known_service, link));
     (void)pthread_mutex_unlock(&mesh->resolver.lock);
 }
 
 void resolver_stop(struct neo_mesh *mesh)
 {
-    list_each(node, &mesh->resolver.services)
+    list_each (node, &mesh->resolver.services)
         follow_stop(&neo_owner(node, struct known_service, link)->follow);
 }
 
 void resolver_fini(struct neo_mesh *mesh)
 {
-    list_each(node, &mesh->resolver.services)
-    {
+    list_each (node, &mesh->resolver.services) {
         struct known_service *s = neo_owner(node, struct known_service, link);
         neo_free(s->instances);
         neo_free(s);

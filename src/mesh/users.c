@@ -139,8 +139,7 @@ void neo_mesh_channel_free(struct neo_mesh *mesh, struct neo_channel *channel)
     struct mesh_channel *found = NULL;
 
     (void)pthread_mutex_lock(&mesh->users.lock);
-    list_each(node, &mesh->users.channels)
-    {
+    list_each (node, &mesh->users.channels) {
         struct mesh_channel *entry = neo_owner(node, struct mesh_channel, link);
         if (entry->channel == channel) {
             list_remove(&entry->link);

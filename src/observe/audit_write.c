@@ -32,8 +32,7 @@ void neo_audit_chain_init(struct neo_audit_chain *chain)
     *chain = (struct neo_audit_chain){0};
 }
 
-/* --- text; each function returns the new end
- * ------------------------------------------------------ */
+/* --- text; each function returns the new end -------------------------------------------------- */
 
 static char *put(char *at, const char *text)
 {
@@ -149,8 +148,7 @@ static char *put_place(char *at, const char *name, const char *file, unsigned li
     return at;
 }
 
-/* --- bodies
- * --------------------------------------------------------------------------------------- */
+/* --- bodies ----------------------------------------------------------------------------------- */
 
 size_t audit_put_body(const struct neo_audit_record *r, char out[static AUDIT_BODY_MAX])
 {
@@ -186,8 +184,7 @@ size_t audit_put_note(int64_t wall_nsec, const char *name, uint64_t n,
     return (size_t)(at - out);
 }
 
-/* --- lines
- * ---------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static char *put_head(char *at, const struct neo_audit_chain *chain)
 {

@@ -167,7 +167,9 @@ static struct neo_place nearest_place(const struct neo_policy *policy,
             op = nearest_in_block(b, q->method);
     if (op == NULL)
         op = nearest_of_others(policy, q);
-    return op == NULL ? (struct neo_place){0} : op->place;
+    if (op == NULL)
+        return (struct neo_place){0};
+    return op->place;
 }
 
 static struct neo_policy_answer refuse(const struct neo_policy *policy,

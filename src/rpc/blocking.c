@@ -55,8 +55,7 @@ struct neo_stream {
     } shared;                   /* any thread, under `lock` */
 };
 
-/* --- on the loop
- * ----------------------------------------------------------------------------------- */
+/* --- on the loop ------------------------------------------------------------------------------ */
 
 static bool got_raw(struct neo_client_call *call, struct neo_bytes wire, size_t used, void *self)
 {
@@ -201,8 +200,7 @@ static void poke_run(struct neo_job *job)
     neo_buffer_fini(&out);
 }
 
-/* --- on the caller's thread
- * -------------------------------------------------------------------------- */
+/* --- on the caller's thread ------------------------------------------------------------------- */
 
 static void poke_locked(struct neo_stream *s)
 {
@@ -324,8 +322,7 @@ const struct neo_status *neo_stream_status(const struct neo_stream *s)
     return &s->shared.status;
 }
 
-/* --- the end: nothing of the loop may still know the stream
- * ------------------------------------------- */
+/* --- the end: nothing of the loop may still know the stream ----------------------------------- */
 
 struct farewell {
     struct neo_job job;
@@ -382,8 +379,7 @@ void neo_stream_free(struct neo_stream *s)
     neo_free(s);
 }
 
-/* --- unary: a stream of one
- * --------------------------------------------------------------------------- */
+/* --- unary: a stream of one ------------------------------------------------------------------- */
 
 enum neo_code neo_channel_call(struct neo_channel *channel, const struct neo_method *method,
                                const struct neo_call_options *options, const void *request,

@@ -28,8 +28,7 @@ bool channel_offers_attestation(const struct neo_channel *channel)
     return channel->attester != NULL && channel->epoch.identity != NULL;
 }
 
-/* --- picking
- * ---------------------------------------------------------------------------------------- */
+/* --- picking ---------------------------------------------------------------------------------- */
 
 static bool can_take(const struct subchannel *sub)
 {
@@ -47,8 +46,7 @@ static struct list *after(struct neo_channel *channel, struct list *node)
 
 static void connect_idle(struct neo_channel *channel)
 {
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (channel->config.balancing == BALANCE_PICK_FIRST && sub->state != SUB_IDLE &&
             sub->state != SUB_BACKOFF && sub->listed)
@@ -96,8 +94,7 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
     return NULL;
 }
 
-/* --- why nothing is ready
- * ------------------------------------------------------------------------------ */
+/* --- why nothing is ready --------------------------------------------------------------------- */
 
 struct census {
     size_t hopeful; /* idle, connecting, attesting, or ready but full */
@@ -110,8 +107,7 @@ static struct census take_census(const struct neo_channel *channel)
 {
     struct census c = {.error = ""};
 
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (!sub->listed)
             continue;
@@ -167,8 +163,7 @@ void channel_changed(struct neo_channel *channel)
         client_call_try(neo_owner(node, struct neo_client_call, waiting));
 }
 
-/* --- the calls that ended
- * -------------------------------------------------------------------------------- */
+/* --- the calls that ended --------------------------------------------------------------------- */
 
 static void later_expired(struct neo_timer *timer)
 {
@@ -190,13 +185,11 @@ void channel_later(struct neo_channel *channel)
         neo_loop_arm(channel->loop, &channel->later, neo_loop_now(channel->loop));
 }
 
-/* --- endpoints
- * -------------------------------------------------------------------------------------------- */
+/* --- endpoints -------------------------------------------------------------------------------- */
 
 static struct subchannel *find(struct neo_channel *channel, struct neo_bytes address)
 {
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && neo_bytes_is(address, sub->address))
             return sub;
@@ -221,8 +214,7 @@ static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *
     channel->resolved = true;
     if (n > MAX_ENDPOINTS)
         n = MAX_ENDPOINTS;
-    list_each(node, &channel->subchannels)
-    {
+    list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && !names(endpoints, n, sub))
             subchannel_drain(sub);
@@ -252,9 +244,7 @@ static void looked_up(void *self, enum neo_code code, const struct net_address *
     resolved(&channel->sink, endpoints, n);
 }
 
-/* --- targets
- * ------------------------------------------------------------------------------------------------
- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 static enum neo_code start_dns(struct neo_channel *channel, const char *name, struct neo_error *err)
 {

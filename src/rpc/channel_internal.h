@@ -106,7 +106,7 @@ struct neo_channel {
     struct list ended;   /* `done` still to be called */
     struct neo_timer later;
     struct neo_timer look_again; /* an open circuit closes without an event */
-    unsigned in_events; /* inside an h2 event: `done` may be called at once */
+    unsigned in_events;          /* inside an h2 event: `done` may be called at once */
     bool closing;
     struct list idle_calls; /* freed calls, kept for the next */
     unsigned n_idle_calls;
@@ -118,8 +118,7 @@ struct neo_channel {
     } metrics;
 };
 
-/* --- channel.c
- * ------------------------------------------------------------------------------------ */
+/* --- channel.c -------------------------------------------------------------------------------- */
 
 /* A ready connection with room, or NULL. Starts idle subchannels that could become one. */
 struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_permit *ret_permit);
@@ -139,8 +138,7 @@ NEO_MUST_CHECK enum neo_code channel_start_resolving(struct neo_channel *channel
                                                      struct neo_error *err);
 void channel_init_events(struct neo_channel *channel);
 
-/* --- subchannel.c
- * --------------------------------------------------------------------------------- */
+/* --- subchannel.c ----------------------------------------------------------------------------- */
 
 struct subchannel *subchannel_new(struct neo_channel *channel, const struct neo_endpoint *endpoint);
 /* At once; its calls end UNAVAILABLE. */
@@ -157,8 +155,7 @@ void sub_conn_ready(struct sub_conn *sc);
 void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail);
 void sub_conn_call_ended(struct sub_conn *sc);
 
-/* --- attest_client.c
- * -------------------------------------------------------------------------------- */
+/* --- attest_client.c -------------------------------------------------------------------------- */
 
 /* Runs the exchange; ends in sub_conn_ready() or sub_conn_refused(). */
 void attest_client_start(struct sub_conn *sc);
@@ -168,8 +165,7 @@ void attest_client_closed(struct sub_conn *sc, const struct neo_status *status);
 /* False: the attester's thread still uses `sc`; it frees it when it comes back. */
 bool attest_client_fini(struct sub_conn *sc);
 
-/* --- client_call.c
- * ---------------------------------------------------------------------------------- */
+/* --- client_call.c ---------------------------------------------------------------------------- */
 
 struct call_attempt {
     struct sub_conn *sc; /* NULL: none is running */

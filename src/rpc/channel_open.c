@@ -59,8 +59,7 @@ static void visit(struct visit *v, struct neo_channel *channel, void (*run)(stru
     (void)pthread_mutex_destroy(&v->lock);
 }
 
-/* --- epochs
- * ----------------------------------------------------------------------------------------- */
+/* --- epochs ----------------------------------------------------------------------------------- */
 
 static void hold(struct neo_epoch *to, const struct neo_epoch *from)
 {
@@ -134,7 +133,7 @@ static void update_run(struct visit *v)
     adopt(channel, change);
     if (make_tls(channel, &err) != NEO_OK)
         neo_log_error(channel->log, "channel.epoch_refused", NEO_STR("why", err.message));
-    list_each(node, &channel->subchannels)
+    list_each (node, &channel->subchannels)
         subchannel_rejudge(neo_owner(node, struct subchannel, link), change->identity != NULL);
 }
 
@@ -145,8 +144,7 @@ void neo_channel_update(struct neo_channel *channel, const struct neo_epoch *epo
     visit(&u.visit, channel, update_run);
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static enum neo_code name_peer(struct neo_channel *channel,
                                const struct neo_channel_options *options, struct neo_error *err)
@@ -277,8 +275,7 @@ enum neo_code neo_channel_open(const char *target, const struct neo_channel_opti
     return NEO_OK;
 }
 
-/* --- closing
- * -------------------------------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static void free_run(struct visit *v)
 {
@@ -291,12 +288,12 @@ static void free_run(struct visit *v)
     if (channel->lookup != NULL)
         net_lookup_cancel(channel->lookup);
     channel->in_events++; /* `done` at once */
-    list_each(node, &channel->calls)
+    list_each (node, &channel->calls)
         client_call_end(neo_owner(node, struct neo_client_call, link), &status);
     for (struct list *node; (node = list_pop_front(&channel->ended)) != NULL;)
         client_call_done(neo_owner(node, struct neo_client_call, waiting));
     channel->in_events--;
-    list_each(node, &channel->subchannels)
+    list_each (node, &channel->subchannels)
         subchannel_free(neo_owner(node, struct subchannel, link));
     neo_loop_disarm(channel->loop, &channel->later);
     neo_loop_disarm(channel->loop, &channel->look_again);
@@ -312,8 +309,7 @@ void neo_channel_free(struct neo_channel *channel)
     channel_destroy(channel);
 }
 
-/* --- looking in
- * ------------------------------------------------------------------------------------------- */
+/* --- looking in ------------------------------------------------------------------------------- */
 
 struct look {
     struct visit visit;
@@ -328,8 +324,7 @@ static void look_run(struct visit *v)
     struct look *look = neo_owner(v, struct look, visit);
 
     look->wire = v->channel->wire;
-    list_each(node, &v->channel->subchannels)
-    {
+    list_each (node, &v->channel->subchannels) {
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (look->n < look->max)
             look->peers[look->n] = (struct neo_channel_peer){

@@ -166,8 +166,7 @@ void client_call_free(struct neo_client_call *call)
     neo_free(call);
 }
 
-/* --- retries
- * --------------------------------------------------------------------------------------- */
+/* --- retries ---------------------------------------------------------------------------------- */
 
 /* grpc-retry-pushback-ms: *ret_wait when it names a wait; false when it forbids a retry. */
 static bool read_pushback(struct h2_headers trailers, bool *ret_given, neo_nsec *ret_wait)
@@ -285,8 +284,7 @@ static void attempt_ended(struct neo_client_call *call, const struct neo_status 
     client_call_end(call, status);
 }
 
-/* --- events of the stream
- * ----------------------------------------------------------------------------- */
+/* --- events of the stream --------------------------------------------------------------------- */
 
 static void fail_stream(struct neo_client_call *call, enum neo_code code, const char *text)
 {
@@ -431,8 +429,7 @@ void client_call_consume(struct neo_client_call *call, size_t n)
     }
 }
 
-/* --- sending
- * --------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* Hands the attempt's stream what it has not had yet. */
 enum neo_flow client_call_flush(struct neo_client_call *call)

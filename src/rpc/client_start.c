@@ -24,8 +24,7 @@ enum {
 
 #define HEADER(n, v) ((struct h2_header){NEO_LIT(n), (v)})
 
-/* --- the context
- * ---------------------------------------------------------------------------------- */
+/* --- the context ------------------------------------------------------------------------------ */
 
 static neo_nsec earlier(neo_nsec a, neo_nsec b)
 {
@@ -62,8 +61,7 @@ static void make_context(struct neo_client_call *call, const struct neo_call_opt
     neo_trace_format(&c->trace, call->traceparent);
 }
 
-/* --- custom metadata
- * ------------------------------------------------------------------------------- */
+/* --- custom metadata -------------------------------------------------------------------------- */
 
 static bool is_binary(struct neo_bytes key)
 {
@@ -158,8 +156,7 @@ static enum neo_code make_metadata(struct neo_client_call *call, const struct ne
     return NEO_OK;
 }
 
-/* --- an attempt
- * -------------------------------------------------------------------------------------- */
+/* --- an attempt ------------------------------------------------------------------------------- */
 
 struct scratch {
     struct h2_header headers[FIXED_HEADERS + MAX_CUSTOM];
@@ -268,8 +265,7 @@ void client_call_try(struct neo_client_call *call)
     list_push_back(&channel->waiting, &call->waiting);
 }
 
-/* --- the beginning
- * ------------------------------------------------------------------------------------ */
+/* --- the beginning ---------------------------------------------------------------------------- */
 
 static void deadline_expired(struct neo_timer *timer)
 {

@@ -219,6 +219,7 @@ static enum neo_code begin_h2(struct conn *c, struct neo_error *err)
         .server = c->server,
         .events = &c->events,
         .owner = c,
+        .pool = scratch->pool,
         .limits = c->limits,
     };
     neo_nsec ends = c->state_ends;

@@ -168,7 +168,8 @@ void record_allowed(struct neo_call *call)
         .decision = shadow ? "shadow-deny" : "allow",
         .stage = "authorise",
         .reason = "",
-        .detail = call->answer.reason,
+        .detail =
+            call->answer.verdict == NEO_DENY ? "open to every proven caller" : call->answer.reason,
     };
 
     if (sink == NULL || !(shadow || sink->allowances))
@@ -201,6 +202,8 @@ void record_stalled(const struct peer *p)
 
 static const char *why(const struct peer *p, enum neo_code code)
 {
+    bool early = p->state == PEER_HANDSHAKE;
+
     switch ((int)code) {
     case NEO_OK:
         return "done";
@@ -209,23 +212,25 @@ static const char *why(const struct peer *p, enum neo_code code)
     case NEO_DEADLINE_EXCEEDED:
         return "handshake_timeout";
     case NEO_RESOURCE_EXHAUSTED:
-        return "guard";
+        return early ? "handshake_failed" : "guard";
     default:
-        return p->state == PEER_HANDSHAKE ? "handshake_failed" : "lost";
+        return early ? "handshake_failed" : "lost";
     }
 }
 
-/* The guard's message names the attack, and here is by whom. */
+/* The guard's message names the attack, and here is by whom. That peers come and go is no warning.
+ */
 void record_gone(const struct peer *p, const struct neo_error *err)
 {
     const struct neo_server *server = p->worker->server;
+    bool bad = err->code == NEO_RESOURCE_EXHAUSTED || err->code == NEO_UNAUTHENTICATED;
 
     count(server->metrics.connections, neo_text(why(p, err->code)));
-    if (err->code == NEO_OK)
-        return;
-    neo_log_warn(server->options.log, "connection.ended", NEO_STR("why", why(p, err->code)),
-                 NEO_STR("error", err->message), NEO_BYTES("caller", p->caller_uri),
-                 NEO_STR("peer", conn_peer_address(p->conn)));
+    if (err->code != NEO_OK)
+        neo_log_at(server->options.log, bad ? NEO_LOG_WARN : NEO_LOG_INFO, "connection.ended",
+                   NEO_STR("why", why(p, err->code)), NEO_STR("error", err->message),
+                   NEO_BYTES("caller", p->caller_uri), NEO_STR("peer", conn_peer_address(p->conn)),
+                   {0});
 }
 
 void record_refused_connection(const struct neo_server *server, const char *reason,

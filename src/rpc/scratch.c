@@ -9,10 +9,21 @@ enum { KEPT_CAPACITY = 256 * 1024 };
 
 _Thread_local struct scratch *scratch;
 
+static struct scratch *new_scratch(void)
+{
+    struct scratch *s = neo_alloc(sizeof(*s));
+
+    if (s != NULL && h2_pool_new(&s->pool, NULL) != NEO_OK) {
+        neo_free(s);
+        return NULL;
+    }
+    return s;
+}
+
 bool scratch_enter(void)
 {
     if (scratch == NULL)
-        scratch = neo_alloc(sizeof(*scratch));
+        scratch = new_scratch();
     if (scratch == NULL)
         return false;
     scratch->users++;
@@ -27,6 +38,7 @@ void scratch_leave(void)
     neo_buffer_fini(&scratch->plain);
     neo_buffer_fini(&scratch->framed);
     neo_buffer_fini(&scratch->cipher);
+    h2_pool_free(scratch->pool);
     neo_free(scratch);
     scratch = NULL;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc/scratch.h - what bytes pass through within one turn, shared by all connections of a thread.
+ * rpc/scratch.h - what all connections of a thread share: the buffers that bytes pass through
+ * within one turn, and the pool of streams.
  *
- * Nothing here survives the turn, so an idle connection costs no buffers.
+ * No bytes here survive the turn, so an idle connection costs no buffers.
  */
 #ifndef NEO_RPC_SCRATCH_H
 #define NEO_RPC_SCRATCH_H
+
+#include "h2/h2.h"
 
 #include <neo/buffer.h>
 
@@ -13,6 +16,7 @@ enum { SCRATCH_READ_SIZE = 64 * 1024 };
 
 struct scratch {
     size_t users;
+    struct h2_pool *pool;
     struct neo_buffer plain;  /* decrypted */
     struct neo_buffer framed; /* to be encrypted */
     struct neo_buffer cipher; /* to be written */

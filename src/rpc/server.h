@@ -147,7 +147,7 @@ NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
 
 /* --- worker.c ---------------------------------------------------------------------------- */
 
-enum { LISTENERS_MAX = 4 };
+enum { LISTENERS_MAX = 4, SCRATCH_BLOCK = 16 * 1024 };
 
 struct listener {
     struct net_watch watch;
@@ -181,6 +181,8 @@ struct worker {
     uint64_t random;           /* jitter; never a secret */
     neo_nsec wall_read;        /* the turn in which `wall` was read */
     int64_t wall;              /* seconds since 1970 */
+
+    _Alignas(16) uint8_t scratch_block[SCRATCH_BLOCK]; /* the first of `scratch` */
 
     struct neo_job update;
     struct neo_job stop;

@@ -184,6 +184,9 @@ void sub_conn_ready(struct sub_conn *sc)
     struct subchannel *sub = sc->sub;
 
     if (sub->current == sc) {
+        /* What failed on a connection that is gone says nothing about this one. */
+        if (sub->state != SUB_READY)
+            neo_breaker_init(&sub->breaker, &breaker_config);
         sub->state = SUB_READY;
         sub->failures = 0;
         sub->attestation_refused = false;
@@ -215,8 +218,7 @@ void sub_conn_call_ended(struct sub_conn *sc)
         channel_changed(sc->sub->channel); /* there is room for one more */
 }
 
-/* --- hooks of the connection and its streams
- * ------------------------------------------------------- */
+/* --- hooks of the connection and its streams -------------------------------------------------- */
 
 static enum neo_code proven(struct conn *c, struct neo_error *err)
 {
@@ -344,8 +346,7 @@ static const struct h2_events stream_events = {
 
 static const struct conn_hooks hooks = {.proven = proven, .gone = gone};
 
-/* --- connecting
- * ------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, struct neo_error *err)
 {
@@ -358,8 +359,7 @@ static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, stru
     NEO_TRY(net_connect(channel->loop, sub->address, &fd, err));
     /* Joining, we do not know its name yet: no SNI. */
     const char *server_name = channel->service == NULL ? NULL : channel->authority;
-    enum neo_code code =
-        tls_new(channel->tls, neo_text(channel->expect), server_name, &tls, err);
+    enum neo_code code = tls_new(channel->tls, neo_text(channel->expect), server_name, &tls, err);
     if (code != NEO_OK) {
         net_close(channel->loop, fd);
         return code;
@@ -432,7 +432,8 @@ void subchannel_free(struct subchannel *sub)
         sub->current = NULL;
         sub_conn_free(sc);
     }
-    list_each(node, &sub->draining) sub_conn_free(neo_owner(node, struct sub_conn, link));
+    list_each (node, &sub->draining)
+        sub_conn_free(neo_owner(node, struct sub_conn, link));
     list_remove(&sub->link);
     channel->n_subchannels--;
     if (channel->last_picked == sub)
@@ -464,7 +465,8 @@ static void rejudge_conn(struct sub_conn *sc)
 
 void subchannel_rejudge(struct subchannel *sub, bool identity_changed)
 {
-    list_each(node, &sub->draining) rejudge_conn(neo_owner(node, struct sub_conn, link));
+    list_each (node, &sub->draining)
+        rejudge_conn(neo_owner(node, struct sub_conn, link));
     if (sub->current == NULL)
         return;
     rejudge_conn(sub->current);

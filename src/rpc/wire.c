@@ -62,16 +62,19 @@ enum neo_code wire_timeout_parse(struct neo_bytes text, neo_nsec *ret, struct ne
     return NEO_OK;
 }
 
+/* Rounded up: a call never gets less than was asked. */
+static uint64_t timeout_in(uint64_t unit, neo_nsec timeout)
+{
+    return timeout / unit + (timeout % unit != 0);
+}
+
 size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN])
 {
-    uint64_t digits = 0;
     size_t i = 0;
+    uint64_t digits = timeout_in(units[0].length, timeout);
 
-    for (; i < NEO_COUNT(units); i++) {
-        digits = timeout / units[i].length + (timeout % units[i].length != 0);
-        if (digits <= 99999999)
-            break;
-    }
+    while (digits > 99999999 && i + 1 < NEO_COUNT(units))
+        digits = timeout_in(units[++i].length, timeout);
     int len =
         snprintf(ret, WIRE_TIMEOUT_LEN, "%llu%c", (unsigned long long)digits, units[i].letter);
     return (size_t)len;

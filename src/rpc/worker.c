@@ -233,7 +233,7 @@ enum neo_code worker_new(struct neo_server *server, struct neo_loop *loop, struc
     list_init(&w->idle_calls);
     list_init(&w->watchers);
     neo_admission_init(&w->admission, share, share);
-    neo_arena_init(&w->scratch, SCRATCH_BUDGET);
+    neo_arena_init_with(&w->scratch, w->scratch_block, sizeof(w->scratch_block), SCRATCH_BUDGET);
     neo_random(&w->random, sizeof(w->random));
     w->random |= 1;
     *ret = w;

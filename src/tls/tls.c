@@ -273,7 +273,7 @@ enum neo_code tls_write(struct tls *tls, struct neo_bytes plain, struct neo_buff
 
     if (tls->failed)
         return refuse_after_failure(err);
-    if (tls->state != TLS_OPEN)
+    if (tls->state == TLS_HANDSHAKE)
         return neo_fail(err, NEO_FAILED_PRECONDITION, "tls: the connection is not open");
     if (plain.len == 0)
         return NEO_OK;

@@ -68,7 +68,7 @@ enum tls_state {
 NEO_MUST_CHECK enum neo_code tls_feed(struct tls *tls, struct neo_bytes in, int64_t wall,
                                       struct neo_buffer *plain, struct neo_buffer *out,
                                       struct neo_error *err);
-/* Encrypts; only when TLS_OPEN. */
+/* Encrypts; only when TLS_OPEN, or TLS_CLOSED: a peer that has said its last may still listen. */
 NEO_MUST_CHECK enum neo_code tls_write(struct tls *tls, struct neo_bytes plain,
                                        struct neo_buffer *out, struct neo_error *err);
 /* Appends close_notify. */

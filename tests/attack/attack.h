@@ -39,8 +39,7 @@
 #define MEMORY_MEANS_NOTHING false
 #endif
 
-/* --- the server's process -----------------------------------------------------------------------
- */
+/* --- the server's process ---------------------------------------------------------------- */
 
 /* Shared with it. */
 struct seen {
@@ -232,8 +231,7 @@ static inline size_t memory_peak(void)
     return memory_line("VmHWM:");
 }
 
-/* --- the world
- * ------------------------------------------------------------------------------------- */
+/* --- the world --------------------------------------------------------------------------- */
 
 static inline int begin_with(bool unguarded)
 {
@@ -311,8 +309,7 @@ static inline void run_for(neo_nsec duration)
         }                                                                                          \
     } while (0)
 
-/* --- the innocent
- * ------------------------------------------------------------------------------------ */
+/* --- the innocent ------------------------------------------------------------------------ */
 
 static struct {
     struct rpc_client client;
@@ -382,8 +379,7 @@ static inline void innocent_end(void)
     assert_true(innocent.slowest < SEC);
 }
 
-/* --- the attackers
- * -------------------------------------------------------------------------------------- */
+/* --- the attackers ----------------------------------------------------------------------- */
 
 struct attacker {
     struct net_watch watch;

@@ -13,8 +13,7 @@ enum { ATTACKERS = 4 };
 
 static const uint8_t small_message[] = {0, 0, 0, 0, 2, 0x12, 0};
 
-/* --- what is sent -------------------------------------------------------------------------------
- */
+/* --- what is sent ------------------------------------------------------------------------ */
 
 static void put_request(struct attacker *a, const char *path, uint8_t flags)
 {
@@ -168,8 +167,7 @@ static void begin_flood(struct attacker *a, const struct flood *f)
     a->more = f->unit;
 }
 
-/* --- promises
- * ------------------------------------------------------------------------------------- */
+/* --- promises ---------------------------------------------------------------------------- */
 
 static bool all_closed(const struct attacker *attackers)
 {
@@ -286,8 +284,7 @@ TEST(a_peer_that_opens_no_window_makes_the_server_hold_little)
     attacker_end(&a);
 }
 
-/* --- handshakes
- * -------------------------------------------------------------------------------------- */
+/* --- handshakes -------------------------------------------------------------------------- */
 
 TEST(who_has_no_certificate_of_ours_starts_nothing)
 {
@@ -342,8 +339,27 @@ TEST(slow_handshakes_keep_nobody_out)
     innocent_end();
 }
 
-/* --- revocation
- * -------------------------------------------------------------------------------------- */
+/* Not an attack: a client that sends its last request and its goodbye together. */
+TEST(who_says_goodbye_first_still_gets_its_answer)
+{
+    static struct attacker a;
+
+    attacker_begin(&a, world.attacker);
+    wait_at_most(5 * SEC, a.open);
+    frames_preface(&a.plain);
+    put_request(&a, "/neo.test.v1.Echoes/Later", 0);
+    frames_put(&a.plain, FRAME_DATA, FLAG_END_STREAM, 1,
+               neo_bytes(small_message, sizeof(small_message)));
+    assert_int_equal(tls_write(a.tls, neo_buffer_bytes(&a.plain), &a.out, NULL), NEO_OK);
+    neo_buffer_clear(&a.plain);
+    tls_close(a.tls, &a.out);
+    attacker_kick(&a);
+    wait_at_most(5 * SEC, a.closed);
+    assert_true(a.in.len > 60000);
+    attacker_end(&a);
+}
+
+/* --- revocation -------------------------------------------------------------------------- */
 
 TEST(a_peer_revoked_in_mid_stream_is_cut_within_a_second)
 {
@@ -371,8 +387,7 @@ TEST(a_peer_revoked_in_mid_stream_is_cut_within_a_second)
     innocent_end();
 }
 
-/* --- the price of a connection
- * ------------------------------------------------------------------------- */
+/* --- the price of a connection ----------------------------------------------------------- */
 
 TEST(an_idle_connection_costs_little)
 {
@@ -403,6 +418,7 @@ int main(void)
         PROMISE(a_peer_that_opens_no_window_makes_the_server_hold_little),
         PROMISE(who_has_no_certificate_of_ours_starts_nothing),
         PROMISE(slow_handshakes_keep_nobody_out),
+        PROMISE(who_says_goodbye_first_still_gets_its_answer),
         PROMISE(a_peer_revoked_in_mid_stream_is_cut_within_a_second),
         PROMISE(an_idle_connection_costs_little),
     };

@@ -20,8 +20,7 @@ static void check(enum neo_code code, const struct neo_error *err)
     }
 }
 
-/* --- handlers
- * ------------------------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 struct later {
     struct neo_timer timer;
@@ -184,8 +183,7 @@ static const struct neo_test_v1_Speech_handlers handlers = {
     .Chat = chat,
 };
 
-/* --- the world
- * ------------------------------------------------------------------------------------------- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 void echo_world_init(struct echo_world *w)
 {

@@ -217,6 +217,16 @@ TEST(a_verdict_does_not_outlive_the_certificates)
                      ATTEST_REFUSED);
     EXPECT_REFUSAL(&client, "expired");
     end_close(&client);
+
+    /* The last second itself is over when it begins: a verdict never holds for no time. */
+    end_open(&client, &w.client, NULL, wants);
+    end_start(&client);
+    neo_buffer_clear(&client.out);
+    assert_int_equal(attest_session_feed(client.session, neo_buffer_bytes(&offer),
+                                         WALL + seven_years, START, &client.out),
+                     ATTEST_REFUSED);
+    EXPECT_REFUSAL(&client, "expired");
+    end_close(&client);
 }
 
 /* --- refusals --------------------------------------------------------------------------------- */
@@ -297,6 +307,48 @@ TEST(who_cannot_prove_anything_is_refused_without_a_quote_being_spent)
     EXPECT_REFUSAL(&server, "unsupported");
     EXPECT_REFUSAL(&client, "peer-refused");
     close_pair(&client, &server);
+}
+
+TEST(a_peer_that_does_not_take_our_kind_of_evidence_gets_none)
+{
+    static const char *const kinds[] = {"tdx-quote", "snp-report", "unknown", ""};
+    static const uint8_t peer_nonce[32] = {7};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct wire w = wire_new(0xe0);
+
+    for (size_t i = 0; i < 4 * NEO_COUNT(kinds); i++) {
+        struct neo_bytes kind = neo_text(kinds[i / 4]);
+        bool to_server = i % 2 == 0;
+        const struct service *service = i % 4 < 2   ? NULL
+                                        : to_server ? &function_service
+                                                    : &automation_service;
+        struct neo_attest_v1_Hello hello = {
+            .version = 1,
+            .nonce = neo_bytes(peer_nonce, sizeof(peer_nonce)),
+            .want_server = true,
+            .accepts = {&kind, 1},
+        };
+        struct neo_attest_v1_Offer offer = {
+            .nonce = neo_bytes(peer_nonce, sizeof(peer_nonce)),
+            .want_client = true,
+            .accepts = {&kind, 1},
+        };
+        const struct neo_attest_v1_AttestFrame frame = {.hello = to_server ? &hello : NULL,
+                                                        .offer = to_server ? NULL : &offer};
+        struct end e;
+
+        end_open(&e, to_server ? &w.server : &w.client, service, asks_nothing);
+        if (!to_server)
+            end_start(&e);
+        neo_buffer_clear(&out);
+        assert_int_equal(neo_attest_v1_AttestFrame_encode(&frame, &out, NULL), NEO_OK);
+        neo_buffer_clear(&e.out);
+        assert_int_equal(
+            attest_session_feed(e.session, neo_buffer_bytes(&out), WALL, START, &e.out),
+            ATTEST_REFUSED);
+        EXPECT_REFUSAL(&e, "unsupported");
+        end_close(&e);
+    }
 }
 
 TEST(a_failing_attester_ends_the_exchange_and_the_peer_learns_only_that)
@@ -585,6 +637,23 @@ TEST(a_verdict_without_duration_or_on_nothing_is_refused)
     }
 }
 
+TEST(a_client_that_proved_itself_wants_to_hear_for_how_long)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct neo_attest_v1_Done done = {.ok = true};
+    const struct neo_attest_v1_AttestFrame frame = {.done = &done};
+    struct end client, server;
+
+    open_pair(&client, asks_nothing, &server, wants);
+    end_start(&client);
+    (void)end_feed(&server, neo_buffer_bytes(&client.out));
+    assert_int_equal(end_feed(&client, neo_buffer_bytes(&server.out)), ATTEST_RUNNING);
+    assert_int_equal(neo_attest_v1_AttestFrame_encode(&frame, &out, NULL), NEO_OK);
+    (void)end_feed(&client, neo_buffer_bytes(&out));
+    EXPECT_REFUSAL(&client, "protocol");
+    close_pair(&client, &server);
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 TEST(the_whole_exchange_has_ten_seconds)
@@ -702,6 +771,7 @@ int main(void)
         cmocka_unit_test(without_a_policy_for_the_peer_there_is_no_session),
         cmocka_unit_test(a_channel_with_a_missing_part_cannot_be_attested),
         cmocka_unit_test(who_cannot_prove_anything_is_refused_without_a_quote_being_spent),
+        cmocka_unit_test(a_peer_that_does_not_take_our_kind_of_evidence_gets_none),
         cmocka_unit_test(a_failing_attester_ends_the_exchange_and_the_peer_learns_only_that),
         cmocka_unit_test(evidence_of_ours_that_does_not_fit_into_a_frame_is_our_fault),
         cmocka_unit_test(the_peer_is_told_one_number_and_our_log_everything),
@@ -712,6 +782,7 @@ int main(void)
         cmocka_unit_test(a_nonce_is_32_bytes_not_zero_and_not_ours),
         cmocka_unit_test(another_version_is_refused),
         cmocka_unit_test(a_verdict_without_duration_or_on_nothing_is_refused),
+        cmocka_unit_test(a_client_that_proved_itself_wants_to_hear_for_how_long),
         cmocka_unit_test(the_whole_exchange_has_ten_seconds),
         cmocka_unit_test(silence_ends_by_the_owners_timer),
         cmocka_unit_test(no_prefix_of_a_frame_is_accepted_for_the_whole),

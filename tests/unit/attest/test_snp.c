@@ -160,6 +160,83 @@ TEST(the_certificates_product_must_be_that_of_its_root)
     m.chip.product = snp_product_named(NEO_LIT("Milan"));
     machine_issue(&m);
     EXPECT(&m, "", "snp.product", "platform");
+    m.report.cpu_model = 0x01; /* certificate and processor agree, and the root is another's */
+    EXPECT(&m, "", "snp.product", "platform");
+    machine_fini(&m);
+}
+
+/* A policy's appraisal of the machine when exactly these certificates came. */
+static struct neo_appraisal appraise_with(const struct machine *m, const char *rest,
+                                          struct neo_bytes certificates, struct neo_arena *arena)
+{
+    struct neo_attest_policies *policies = machine_policy(rest);
+    struct neo_appraisal a = machine_appraise(m, policies, certificates, arena);
+
+    neo_attest_policies_unref(policies);
+    return a;
+}
+
+TEST(certificates_may_come_in_any_order_and_the_one_of_this_chip_is_found)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer all = {0};
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    struct machine m, other;
+
+    machine_init(&m, "Genoa", SNP_VCEK);
+    machine_init(&other, "Genoa", SNP_VCEK);
+    memset(other.chip.hwid, 0xc2, sizeof(other.chip.hwid));
+    machine_issue(&other);
+    assert_true(neo_buffer_append(&all, neo_buffer_bytes(&m.authority.root_der)));
+    assert_true(neo_buffer_append(&all, neo_buffer_bytes(&m.authority.issuer_der)));
+    assert_true(neo_buffer_append(&all, neo_buffer_bytes(&other.chip.cert_der)));
+    size_t without = all.len;
+    assert_true(neo_buffer_append(&all, neo_buffer_bytes(&m.chip.cert_der)));
+
+    neo_arena_init(&arena, MACHINE_ARENA);
+    struct neo_appraisal a = appraise_with(&m, "", neo_buffer_bytes(&all), &arena);
+    assert_true(a.accepted);
+    a = appraise_with(&m, "", neo_bytes(all.at, without), &arena);
+    assert_string_equal(machine_first_failure(&a), "snp.hwid");
+    machine_fini(&m);
+    machine_fini(&other);
+}
+
+TEST(a_certificate_that_did_not_come_is_taken_from_the_collateral)
+{
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    struct machine m, other;
+
+    machine_init(&m, "Genoa", SNP_VCEK);
+    machine_init(&other, "Genoa", SNP_VCEK);
+    memset(other.chip.hwid, 0xc2, sizeof(other.chip.hwid));
+    machine_issue(&other);
+    const struct neo_bytes collateral[] = {
+        neo_buffer_bytes(&other.chip.cert_der),
+        neo_buffer_bytes(&m.chip.cert_der),
+        neo_buffer_bytes(&m.authority.issuer_der),
+    };
+    const struct neo_attest_trust_options options = {
+        .collateral = collateral,
+        .n_collateral = NEO_COUNT(collateral),
+        .simulated_root = neo_buffer_bytes(&m.authority.root_der),
+        .development = true,
+    };
+    neo_attest_trust_unref(m.trust);
+    assert_int_equal(neo_attest_trust_new(&options, &m.trust, NULL), NEO_OK);
+    neo_arena_init(&arena, MACHINE_ARENA);
+    struct neo_appraisal a = appraise_with(&m, "", (struct neo_bytes){0}, &arena);
+    assert_true(a.accepted);
+    machine_fini(&m);
+    machine_fini(&other);
+}
+
+TEST(a_vlek_report_may_name_its_chip)
+{
+    struct machine m;
+
+    machine_init(&m, "Genoa", SNP_VLEK);
+    memset(m.report.chip_id, 0xc7, sizeof(m.report.chip_id));
+    EXPECT(&m, any_vlek, "accepted", "none");
     machine_fini(&m);
 }
 
@@ -223,6 +300,18 @@ static void issue_odd_leaf(struct machine *m, const struct vendor_key *key,
                      NEO_OK);
 }
 
+static void expect_role(const struct machine *m, const char *detail)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = machine_certificates(m);
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+
+    neo_arena_init(&arena, MACHINE_ARENA);
+    struct neo_appraisal a = appraise_with(m, "", neo_buffer_bytes(&certificates), &arena);
+    assert_string_equal(machine_first_failure(&a), "snp.roles");
+    assert_int_equal(a.reason, NEO_ATTEST_CHAIN);
+    assert_non_null(strstr(a.checks[CHECK_ROLES].detail, detail));
+}
+
 TEST(a_leaf_that_is_an_authority_or_has_another_kind_of_key_is_refused)
 {
     const struct vendor_extension is_ca = {
@@ -234,11 +323,11 @@ TEST(a_leaf_that_is_an_authority_or_has_another_kind_of_key_is_refused)
 
     machine_init(&m, "Genoa", SNP_VCEK);
     issue_odd_leaf(&m, m.chip.key, &is_ca, 1);
-    EXPECT(&m, "", "snp.roles", "chain");
+    expect_role(&m, "authority's");
     issue_odd_leaf(&m, machine_keys.root, NULL, 0);
-    EXPECT(&m, "", "snp.roles", "chain");
+    expect_role(&m, "not P-384");
     issue_odd_leaf(&m, m.chip.key, NULL, 0); /* none of AMD's extensions */
-    EXPECT(&m, "", "snp.roles", "chain");
+    expect_role(&m, "no product");
     machine_fini(&m);
 }
 
@@ -558,6 +647,69 @@ TEST(a_trust_outside_development_can_never_accept_simulated_evidence)
 
 /* --- failing closed --------------------------------------------------------------------------- */
 
+TEST(what_was_not_asked_for_is_listed_as_such_and_not_as_passed)
+{
+    static const enum attest_check open_by_default[] = {
+        CHECK_CSP_ID,      CHECK_POLICY_SMT, CHECK_PLATFORM_ECC, CHECK_FIRMWARE,
+        CHECK_MITIGATIONS, CHECK_ID_KEY,     CHECK_AUTHOR_KEY,   CHECK_HOST_DATA,
+        CHECK_FAMILY_ID,   CHECK_IMAGE_ID,   CHECK_GUEST_SVN,    CHECK_CHIP_ID,
+    };
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    struct machine m;
+
+    machine_init(&m, "Genoa", SNP_VCEK);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = machine_certificates(&m);
+    neo_arena_init(&arena, MACHINE_ARENA);
+    struct neo_appraisal a = appraise_with(&m, "", neo_buffer_bytes(&certificates), &arena);
+    for (size_t i = 0; i < NEO_COUNT(open_by_default); i++)
+        assert_int_equal(a.checks[open_by_default[i]].result, NEO_CHECK_NOT_APPLICABLE);
+    assert_int_equal(a.checks[CHECK_PLATFORM_ALIAS_CHECK].result, NEO_CHECK_PASS);
+    assert_int_equal(a.checks[CHECK_POLICY_CXL].result, NEO_CHECK_PASS);
+    machine_fini(&m);
+}
+
+TEST(a_trust_takes_one_simulated_root_and_survives_any_failing_allocation)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer two = {0};
+    struct neo_attest_trust *trust = NULL;
+    struct machine m;
+    bool done = false;
+
+    machine_init(&m, "Genoa", SNP_VCEK);
+    struct neo_attest_trust_options options = {.development = true};
+    struct neo_bytes root = neo_buffer_bytes(&m.authority.root_der);
+    assert_true(neo_buffer_append(&two, root) && neo_buffer_append(&two, root));
+    const struct neo_bytes wrong[] = {neo_buffer_bytes(&two), NEO_LIT("no root"),
+                                      neo_bytes(root.at, root.len - 1)};
+    for (size_t i = 0; i < NEO_COUNT(wrong); i++) {
+        options.simulated_root = wrong[i];
+        assert_int_not_equal(neo_attest_trust_new(&options, &trust, NULL), NEO_OK);
+    }
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer crl = {0};
+    struct vendor_bundle list = {.max = 1};
+    assert_int_equal(vendor_bundle_read(&list, root, "t", NULL), NEO_OK);
+    assert_int_equal(
+        vendor_crl_issue(list.certs[0], machine_keys.root, NULL, NOW, NOW + 1, &crl, NULL), NEO_OK);
+    vendor_bundle_fini(&list);
+    options.simulated_root = neo_buffer_bytes(&crl);
+    assert_int_equal(neo_attest_trust_new(&options, &trust, NULL), NEO_INVALID_ARGUMENT);
+
+    options.simulated_root = root;
+    options.collateral = &root;
+    options.n_collateral = 1;
+    for (unsigned long n = 1; !done; n++) {
+        neo_memory_fail_at(n);
+        enum neo_code code = neo_attest_trust_new(&options, &trust, NULL);
+        neo_memory_fail_at(0);
+        done = code == NEO_OK;
+        assert_true(done || (code == NEO_RESOURCE_EXHAUSTED && trust == NULL));
+        assert_true(n < 50);
+    }
+    neo_attest_trust_unref(trust);
+    neo_attest_trust_unref(NULL);
+    machine_fini(&m);
+}
+
 TEST(without_a_policy_for_the_service_nothing_is_accepted)
 {
     struct neo_attest_policies *policies = machine_policy("");
@@ -691,6 +843,9 @@ int main(void)
         cmocka_unit_test(reserved_tcb_components_must_be_zero_in_every_tcb),
         cmocka_unit_test(the_processor_must_be_of_the_certificates_product),
         cmocka_unit_test(the_certificates_product_must_be_that_of_its_root),
+        cmocka_unit_test(certificates_may_come_in_any_order_and_the_one_of_this_chip_is_found),
+        cmocka_unit_test(a_certificate_that_did_not_come_is_taken_from_the_collateral),
+        cmocka_unit_test(a_vlek_report_may_name_its_chip),
         cmocka_unit_test(a_vlek_never_stands_in_for_a_vcek_nor_the_other_way_round),
         cmocka_unit_test(a_vcek_under_the_vlek_authority_is_nobodys),
         cmocka_unit_test(a_report_signed_by_the_authority_itself_is_refused),
@@ -705,6 +860,8 @@ int main(void)
         cmocka_unit_test(a_signature_out_of_range_or_by_another_key_is_refused),
         cmocka_unit_test(simulated_evidence_called_genuine_is_refused),
         cmocka_unit_test(a_trust_outside_development_can_never_accept_simulated_evidence),
+        cmocka_unit_test(what_was_not_asked_for_is_listed_as_such_and_not_as_passed),
+        cmocka_unit_test(a_trust_takes_one_simulated_root_and_survives_any_failing_allocation),
         cmocka_unit_test(without_a_policy_for_the_service_nothing_is_accepted),
         cmocka_unit_test(an_allocation_that_fails_never_turns_into_acceptance),
         cmocka_unit_test(one_trust_serves_many_threads),

@@ -12,6 +12,7 @@ static const uint8_t guid_vcek[16] = {0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 
 static const uint8_t guid_ask[16] = {0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f, 0xe4,
                                      0xa0, 0x2f, 0x05, 0xae, 0xf3, 0x27, 0xc7, 0x82};
 static const uint8_t guid_unknown[16] = {1, 2, 3};
+static const uint8_t guid_unknown_too[16] = {4, 5, 6};
 
 static void put_u32(struct neo_buffer *out, size_t value)
 {
@@ -92,7 +93,7 @@ TEST(entries_that_leave_the_blob_or_overlap_are_refused)
     for (size_t i = 0; i < NEO_COUNT(wrong); i++) {
         NEO_CLEANUP(neo_buffer_fini) struct neo_buffer table = {0};
         put_entry(&table, guid_unknown, wrong[i].offset_0, wrong[i].len_0);
-        put_entry(&table, guid_ask, wrong[i].offset_1, wrong[i].len_1);
+        put_entry(&table, guid_unknown_too, wrong[i].offset_1, wrong[i].len_1);
         put_end(&table);
         assert_true(neo_buffer_append(&table, neo_bytes(content, sizeof(content))));
         assert_int_equal(read(neo_buffer_bytes(&table), NULL), NEO_INVALID_ARGUMENT);
@@ -365,6 +366,8 @@ TEST(a_vcek_has_a_hardware_id_and_a_vlek_an_operator)
     e.at[9] = e.at[10];
     assert_int_equal(endorse(e.at, 10, SNP_VLEK, &got), NEO_OK);
     assert_int_equal(endorse(e.at, 10, SNP_VCEK, &got), NEO_INVALID_ARGUMENT);
+    e.at[9].value = NEO_LIT("\x16\x04\x43N=\n"); /* would forge a line of a log */
+    assert_int_equal(endorse(e.at, 10, SNP_VLEK, &got), NEO_INVALID_ARGUMENT);
 }
 
 TEST(recorded_certificates_read_as_they_were_issued)

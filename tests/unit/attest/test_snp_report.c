@@ -47,9 +47,14 @@ TEST(what_was_written_reads_as_it_was)
         in.current_mitigations = in.launch_mitigations =
             versions[i] == 5 ? UINT64_C(0x8000000000000001) : 0;
         in.vmpl = 3;
-        memset(in.report_data, 0x5a, sizeof(in.report_data));
-        memset(in.signature.s, 0x77, sizeof(in.signature.s));
+        for (size_t b = 0; b < sizeof(in.report_data); b++)
+            in.report_data[b] = (uint8_t)(b * 37 + 1);
+        for (size_t b = 0; b < sizeof(in.signature.s); b++)
+            in.signature.s[b] = (uint8_t)(b * 91 + 5);
         snp_report_write(&in, bytes);
+        assert_memory_equal(bytes + 0x050, in.report_data, sizeof(in.report_data));
+        assert_memory_equal(bytes + 0x2e8, in.signature.s, sizeof(in.signature.s));
+        assert_memory_equal(bytes + 0x004, "\xfe\xff\xff\xff", 4);
         assert_int_equal(snp_report_read(neo_bytes(bytes, sizeof(bytes)), &out, NULL), NEO_OK);
         assert_memory_equal(&in, &out, sizeof(in));
         snp_report_write(&out, again);
@@ -88,6 +93,18 @@ TEST(every_byte_that_a_version_does_not_define_must_be_zero)
         }
         assert_int_equal(read(bytes, sizeof(bytes)), NEO_OK);
     }
+}
+
+TEST(what_a_version_does_not_have_is_not_written)
+{
+    struct snp_report r = example(3);
+    uint8_t bytes[SNP_REPORT_LEN];
+
+    r.version = 2;
+    r.current_mitigations = 7;
+    snp_report_write(&r, bytes);
+    assert_int_equal(bytes[0x188], 0);
+    assert_int_equal(bytes[0x200], 0);
 }
 
 TEST(versions_and_header_values_that_nobody_knows_are_refused)
@@ -216,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_report_is_1184_bytes_and_no_other_number),
         cmocka_unit_test(what_was_written_reads_as_it_was),
         cmocka_unit_test(every_byte_that_a_version_does_not_define_must_be_zero),
+        cmocka_unit_test(what_a_version_does_not_have_is_not_written),
         cmocka_unit_test(versions_and_header_values_that_nobody_knows_are_refused),
         cmocka_unit_test(reserved_bits_of_policy_and_platform_are_held),
         cmocka_unit_test(an_author_digest_needs_an_author_key),

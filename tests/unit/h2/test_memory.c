@@ -18,9 +18,11 @@ static void put(struct h2_heap *heap, void *memory)
 TEST(the_heap_gives_memory_that_does_not_overlap)
 {
     struct h2_heap heap;
+    struct h2_pool pool;
     uint8_t *all[600];
 
-    h2_heap_init(&heap);
+    h2_pool_init(&pool, 0, 64 * 1024);
+    h2_heap_init(&heap, &pool);
     for (size_t round = 0; round < 3; round++) {
         for (size_t i = 0; i < NEO_COUNT(all); i++) {
             all[i] = take(&heap, i);
@@ -35,45 +37,53 @@ TEST(the_heap_gives_memory_that_does_not_overlap)
         }
     }
     put(&heap, NULL);
-    h2_heap_fini(&heap);
+    assert_int_equal(heap.held, 0);
+    h2_pool_trim(&pool);
 }
 
-TEST(the_heap_counts_what_it_holds_and_gives_it_back)
+TEST(the_heap_counts_what_is_in_use_and_the_pool_what_waits)
 {
     struct h2_heap heap;
+    struct h2_pool pool;
 
-    h2_heap_init(&heap);
+    h2_pool_init(&pool, 0, 64 * 1024);
+    h2_heap_init(&heap, &pool);
     void *small = take(&heap, 100);
     void *large = take(&heap, 5000);
     assert_true(heap.held >= 5100);
     put(&heap, large);
-    assert_true(heap.held < 300); /* large ones are not kept */
+    assert_true(heap.held < 300);
+    assert_int_equal(h2_pool_memory(&pool), 0); /* large ones are not kept */
     put(&heap, small);
-    assert_true(heap.held == heap.unused && heap.held > 0);
-    h2_heap_trim(&heap);
-    assert_int_equal(heap.held + heap.unused, 0);
-    h2_heap_fini(&heap);
+    assert_int_equal(heap.held, 0);
+    assert_in_range(h2_pool_memory(&pool), 100, 300);
+    h2_pool_trim(&pool);
+    assert_int_equal(h2_pool_memory(&pool), 0);
 }
 
-TEST(the_heap_keeps_a_bounded_reserve)
+TEST(a_pool_keeps_a_bounded_reserve)
 {
     struct h2_heap heap;
+    struct h2_pool pool;
     void *all[1000];
 
-    h2_heap_init(&heap);
+    h2_pool_init(&pool, 0, 64 * 1024);
+    h2_heap_init(&heap, &pool);
     for (size_t i = 0; i < NEO_COUNT(all); i++)
         all[i] = take(&heap, 512);
     for (size_t i = 0; i < NEO_COUNT(all); i++)
         put(&heap, all[i]);
-    assert_true(heap.held <= 64 * 1024);
-    h2_heap_fini(&heap);
+    assert_in_range(h2_pool_memory(&pool), 32 * 1024, 64 * 1024);
+    h2_pool_trim(&pool);
 }
 
 TEST(resized_memory_keeps_its_contents)
 {
     struct h2_heap heap;
+    struct h2_pool pool;
 
-    h2_heap_init(&heap);
+    h2_pool_init(&pool, 0, 64 * 1024);
+    h2_heap_init(&heap, &pool);
     uint8_t *at = heap.mem.realloc(NULL, 40, heap.mem.mem_user_data);
     memset(at, 7, 40);
     at = heap.mem.realloc(at, 4000, heap.mem.mem_user_data);
@@ -88,7 +98,45 @@ TEST(resized_memory_keeps_its_contents)
     put(&heap, zeros);
     assert_null(heap.mem.calloc(SIZE_MAX / 2, 3, heap.mem.mem_user_data));
     assert_null(take(&heap, SIZE_MAX));
-    h2_heap_fini(&heap);
+    h2_pool_trim(&pool);
+}
+
+/* A connection of its own kind: the client's engine is only there to talk to. */
+static void run_a_burst(struct h2_pool *pool, struct peer *server)
+{
+    struct peer client = {.quiet = true};
+    const struct h2_options options = {
+        .server = true, .events = peer_events(), .owner = server, .pool = pool};
+
+    server->quiet = server->echo = true;
+    peer_start(&client, false, NULL);
+    assert_int_equal(h2_new(&options, 0, &server->h2, NULL), NEO_OK);
+    peers_talk(&client, server);
+    for (int i = 0; i < 50; i++)
+        h2_send_end(client.h2, peer_call(&client, "/a.B/C"));
+    peers_talk(&client, server);
+    assert_int_equal(client.closed, 50);
+    peer_stop(&client);
+}
+
+TEST(engines_may_share_a_pool)
+{
+    struct h2_pool *pool = NULL;
+    struct peer first = {0}, second = {0};
+
+    assert_int_equal(h2_pool_new(&pool, NULL), NEO_OK);
+    run_a_burst(pool, &first);
+    size_t kept = h2_pool_memory(pool);
+    assert_true(kept > 50 * 1664);
+    run_a_burst(pool, &second); /* with the same streams and blocks */
+    assert_in_range(h2_pool_memory(pool), kept - 4096, kept + 4096);
+    h2_trim(second.h2); /* the pool is not its own */
+    assert_true(h2_pool_memory(pool) > 50 * 1664);
+    assert_in_range(h2_memory(second.h2), 1, 64 * 1024);
+    peer_stop(&first);
+    peer_stop(&second);
+    h2_pool_free(pool);
+    h2_pool_free(NULL);
 }
 
 /* --- memory that fails ------------------------------------------------------------------------ */
@@ -183,9 +231,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_heap_gives_memory_that_does_not_overlap),
-        cmocka_unit_test(the_heap_counts_what_it_holds_and_gives_it_back),
-        cmocka_unit_test(the_heap_keeps_a_bounded_reserve),
+        cmocka_unit_test(the_heap_counts_what_is_in_use_and_the_pool_what_waits),
+        cmocka_unit_test(a_pool_keeps_a_bounded_reserve),
         cmocka_unit_test(resized_memory_keeps_its_contents),
+        cmocka_unit_test(engines_may_share_a_pool),
         cmocka_unit_test(each_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("h2/memory", tests, NULL, NULL);

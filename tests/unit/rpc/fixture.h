@@ -55,7 +55,7 @@ static inline void end_world(void)
 }
 #endif
 
-/* --- what the handlers saw ------------------------------------------------------------------- */
+/* --- what the handlers saw --------------------------------------------------------------- */
 
 static atomic_uint said, heard_done, was_cancelled, in_block, counted;
 static atomic_int done_code;
@@ -289,8 +289,7 @@ static const struct neo_test_v1_Echoes_handlers echo_handlers = {
     .Chat = chat,
 };
 
-/* --- audit --------------------------------------------------------------------------------------
- */
+/* --- audit ------------------------------------------------------------------------------- */
 
 enum { RECORDS_MAX = 256 };
 
@@ -322,8 +321,7 @@ static inline void keep_record(struct neo_audit_sink *self, const struct neo_aud
     (void)pthread_mutex_unlock(&audit.lock);
 }
 
-/* --- the world
- * ------------------------------------------------------------------------------------ */
+/* --- the world --------------------------------------------------------------------------- */
 
 static const char open_policy[] = "service: \"caller-service\"\n"
                                   "allowed_calls:\n"
@@ -438,8 +436,7 @@ static inline int end(void **state)
     return 0;
 }
 
-/* --- waiting
- * ---------------------------------------------------------------------------------------- */
+/* --- waiting ----------------------------------------------------------------------------- */
 
 static inline void on_enough(struct neo_timer *timer)
 {
@@ -465,8 +462,7 @@ static inline void run_for(neo_nsec duration)
         }                                                                                          \
     } while (0)
 
-/* --- calling
- * ------------------------------------------------------------------------------------------ */
+/* --- calling ----------------------------------------------------------------------------- */
 
 static inline void connect_as(struct rpc_client *client, struct neo_identity *identity)
 {

@@ -120,8 +120,7 @@ static enum neo_code attest_on_pool(struct neo_attester *self,
     return code;
 }
 
-/* --- the client's end of the exchange
- * --------------------------------------------------------------- */
+/* --- the client's end of the exchange ---------------------------------------------------- */
 
 struct exchange {
     struct rpc_call call;
@@ -205,8 +204,7 @@ static enum neo_code run_exchange(struct neo_attester *attester, bool want_serve
     return code;
 }
 
-/* --- promises
- * ------------------------------------------------------------------------------------------ */
+/* --- promises ---------------------------------------------------------------------------- */
 
 TEST(who_must_prove_itself_is_not_heard_before_and_its_body_is_not_read)
 {

@@ -61,8 +61,7 @@ static int32_t health_of(const char *service)
     return status;
 }
 
-/* --- who may -------------------------------------------------------------------------------------
- */
+/* --- who may ----------------------------------------------------------------------------- */
 
 TEST(health_is_open_to_every_proven_caller)
 {
@@ -126,8 +125,7 @@ TEST(a_new_policy_that_says_nothing_of_health_leaves_watchers_alone)
     rpc_call_fini(&watch);
 }
 
-/* --- health
- * ---------------------------------------------------------------------------------------- */
+/* --- health ------------------------------------------------------------------------------ */
 
 TEST(health_knows_the_server_and_each_service)
 {
@@ -193,8 +191,7 @@ TEST(health_lists_all_services)
     rpc_call_fini(&call);
 }
 
-/* --- reflection
- * -------------------------------------------------------------------------------------- */
+/* --- reflection -------------------------------------------------------------------------- */
 
 static struct grpc_reflection_v1_ServerReflectionResponse reflect(
     const char *version, const struct grpc_reflection_v1_ServerReflectionRequest *request)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
-/* --- nobody unproven is heard ------------------------------------------------------------------
- */
+/* --- nobody unproven is heard ------------------------------------------------------------ */
 
 TEST(a_server_cannot_be_without_identity_trust_and_policy)
 {
@@ -65,8 +64,7 @@ TEST(a_silent_peer_is_cut_after_five_seconds)
     net_close(world.loop, fd);
 }
 
-/* --- every kind of call
- * ---------------------------------------------------------------------------- */
+/* --- every kind of call ------------------------------------------------------------------ */
 
 TEST(answers_a_unary_call)
 {
@@ -370,8 +368,32 @@ TEST(a_failure_is_one_block_of_headers_with_its_details)
     disconnect(&client);
 }
 
-/* --- what is no call
- * --------------------------------------------------------------------------------- */
+#ifndef NEO_SIM
+TEST(several_workers_share_one_port)
+{
+    static struct rpc_client clients[12];
+    struct neo_policy *policy = compile_policy(open_policy);
+
+    neo_runtime_free(world.runtime);
+    assert_int_equal(neo_runtime_new(3, &world.runtime, NULL), NEO_OK);
+    world.options.runtime = world.runtime;
+    serve();
+    for (size_t i = 0; i < NEO_COUNT(clients); i++)
+        connect_ready(&clients[i], world.caller);
+    for (int round = 0; round < 5; round++) {
+        neo_server_update(world.server, &(struct neo_epoch){.policy = policy});
+        for (size_t i = 0; i < NEO_COUNT(clients); i++)
+            assert_int_equal(call_once(&clients[i], "Say", &hello), NEO_OK);
+    }
+    assert_int_equal(said, 60);
+    assert_int_equal(neo_server_stats(world.server).connections, 12);
+    for (size_t i = 0; i < NEO_COUNT(clients); i++)
+        disconnect(&clients[i]);
+    neo_policy_unref(policy);
+}
+#endif
+
+/* --- what is no call --------------------------------------------------------------------- */
 
 TEST(an_unknown_method_is_unimplemented)
 {
@@ -478,8 +500,7 @@ TEST(a_stream_nobody_reads_is_cut_after_half_a_minute)
 }
 #endif
 
-/* --- deadlines and cancellation
- * -------------------------------------------------------------------- */
+/* --- deadlines and cancellation ---------------------------------------------------------- */
 
 static struct h2_header timeout_of(const char *text)
 {
@@ -606,8 +627,7 @@ TEST(a_blocking_handler_can_see_that_it_is_cancelled)
     disconnect(&client);
 }
 
-/* --- drain
- * -------------------------------------------------------------------------------------------- */
+/* --- drain ------------------------------------------------------------------------------- */
 
 #ifndef NEO_SIM
 static void *drain_there(void *grace)
@@ -713,6 +733,7 @@ int main(void)
         PROMISE(a_blocking_handler_runs_off_the_loop),
         PROMISE(streams_what_the_peer_takes_and_waits_for_the_rest),
 #ifndef NEO_SIM
+        PROMISE(several_workers_share_one_port),
         PROMISE(a_blocking_stream_waits_for_its_peer),
         PROMISE(a_blocking_stream_ends_with_its_peer),
         PROMISE(a_drain_says_goaway_twice_and_lets_calls_end),

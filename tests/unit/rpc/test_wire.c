@@ -89,7 +89,7 @@ TEST(a_timeout_is_rounded_up_by_less_than_its_unit)
     }
 }
 
-/* --- grpc-message ------------------------------------------------------------------------- */
+/* --- grpc-message ------------------------------------------------------------------------ */
 
 static void assert_encodes(struct neo_bytes text, const char *want)
 {
@@ -125,7 +125,7 @@ TEST(a_long_message_is_cut)
     assert_int_equal(wire_message_encode(neo_bytes(text, sizeof(text)), &arena).len, 1024);
 }
 
-/* --- headers ---------------------------------------------------------------------------------- */
+/* --- headers ----------------------------------------------------------------------------- */
 
 TEST(a_repeated_header_has_no_value)
 {
@@ -169,8 +169,7 @@ TEST(a_peer_cannot_say_who_it_is)
     assert_false(wire_is_reserved(NEO_LIT("authorization")));
 }
 
-/* --- statuses ----------------------------------------------------------------------------------
- */
+/* --- statuses ---------------------------------------------------------------------------- */
 
 static struct neo_status send(const struct neo_status *status)
 {

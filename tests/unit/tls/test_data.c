@@ -189,8 +189,22 @@ TEST(data_before_a_goodbye_is_delivered_and_data_after_it_is_not)
     tls_end_feed(&link.server, NEO_LIT("more noise"), 0, PKI_NOW);
     assert_int_equal(link.server.err.code, NEO_OK);
     assert_int_equal(link.server.plain.len, 10);
-    assert_int_equal(tls_write(link.server.tls, NEO_LIT("x"), &link.server.out, NULL),
-                     NEO_FAILED_PRECONDITION);
+    tls_link_fini(&link);
+}
+
+/* Whoever has said its last may still wait for the answer. */
+TEST(a_goodbye_closes_one_direction_only)
+{
+    struct tls_link link = open_link();
+
+    tls_close(link.client.tls, &link.client.out);
+    tls_link_run(&link);
+    assert_int_equal(tls_state(link.server.tls), TLS_CLOSED);
+    write_all(&link.server, NEO_LIT("the answer"));
+    tls_link_run(&link);
+    assert_true(neo_bytes_is(neo_buffer_bytes(&link.client.plain), "the answer"));
+    tls_close(link.server.tls, &link.server.out);
+    assert_int_not_equal(tls_write(link.server.tls, NEO_LIT("x"), &link.server.out, NULL), NEO_OK);
     tls_link_fini(&link);
 }
 
@@ -301,6 +315,7 @@ int main(void)
         cmocka_unit_test(nothing_can_be_written_before_the_connection_is_open),
         cmocka_unit_test(a_goodbye_is_told_apart_from_a_broken_line),
         cmocka_unit_test(a_cut_goodbye_is_no_goodbye),
+        cmocka_unit_test(a_goodbye_closes_one_direction_only),
         cmocka_unit_test(data_before_a_goodbye_is_delivered_and_data_after_it_is_not),
         cmocka_unit_test(a_goodbye_is_said_once_and_only_on_an_open_connection),
         cmocka_unit_test(a_closed_end_still_says_goodbye_back),
