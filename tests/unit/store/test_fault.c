@@ -11,7 +11,7 @@
 
 /* Sanitizers make this many times slower; then a part of the places must do. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { IMAGES = 300, STRIDE = 7 };
+enum { IMAGES = 150, STRIDE = 13 };
 #else
 enum { IMAGES = 2000, STRIDE = 1 };
 #endif
