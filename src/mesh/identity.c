@@ -315,12 +315,30 @@ static void ask(struct neo_mesh *mesh)
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
+/* Either file may be the newer one: the stream writes trust.bin, each signing joined.bin. */
+static void take_newer_trust(struct neo_mesh *mesh, struct neo_bytes issuer,
+                             struct neo_arena *arena, struct neo_epoch *change)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer file = {0};
+    struct neo_ca_v1_SignedTrust streamed = {0};
+    struct neo_trust *trust;
+
+    if (state_load(mesh, "trust.bin", &file, NULL) != NEO_OK ||
+        neo_ca_v1_SignedTrust_decode(neo_buffer_bytes(&file), &streamed, arena, NULL) != NEO_OK ||
+        trust_open(&streamed, issuer, &trust, NULL) != NEO_OK)
+        return;
+    if (neo_trust_epoch(trust) > neo_trust_epoch(change->trust)) {
+        neo_trust_unref(change->trust);
+        change->trust = trust;
+    } else {
+        neo_trust_unref(trust);
+    }
+}
+
 static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer answer = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer newer = {0};
     struct neo_ca_v1_SignResponse r = {0};
-    struct neo_ca_v1_SignedTrust newest = {0};
     struct neo_epoch change = {0};
     struct neo_arena arena;
 
@@ -337,13 +355,10 @@ static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
                         mesh->state_dir);
     if (code == NEO_OK) {
         learn_addresses(mesh, &r);
-        /* The stream may have brought a newer trust than the last signing did. */
-        if (state_load(mesh, "trust.bin", &newer, NULL) != NEO_OK ||
-            neo_ca_v1_SignedTrust_decode(neo_buffer_bytes(&newer), &newest, &arena, NULL) !=
-                NEO_OK ||
-            trust_open(&newest, issuer, &change.trust, NULL) != NEO_OK)
-            code = trust_open(r.trust, issuer, &change.trust, err);
+        code = trust_open(r.trust, issuer, &change.trust, err);
     }
+    if (code == NEO_OK)
+        take_newer_trust(mesh, issuer, &arena, &change);
     neo_arena_fini(&arena);
     if (code != NEO_OK) {
         mesh_epoch_release(&change);
