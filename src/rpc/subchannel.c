@@ -223,8 +223,12 @@ void sub_conn_call_ended(struct sub_conn *sc)
 static enum neo_code proven(struct conn *c, struct neo_error *err)
 {
     struct sub_conn *sc = conn_owner(c);
+    const struct neo_channel *channel = sc->sub->channel;
+    const struct tls_peer *peer = tls_peer(conn_tls(c));
 
-    (void)err;
+    /* The handshake may have begun under a trust that has been replaced since. */
+    if (peer->leaf == NULL || !neo_trust_stands(channel->epoch.trust, peer->leaf))
+        return neo_fail(err, NEO_UNAUTHENTICATED, "the peer's certificate is no longer trusted");
     arm_retirement(sc);
     return NEO_OK;
 }
