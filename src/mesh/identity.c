@@ -374,7 +374,8 @@ static enum neo_code open_joining(struct neo_mesh *mesh, struct neo_error *err)
 {
     struct neo_trust_options trust = {.root_fingerprint = mesh->join.root_sha256};
     char target[160];
-    struct neo_channel_options options = {.loop = mesh->loop, .log = &mesh->log};
+    struct neo_channel_options options = {
+        .loop = mesh->loop, .join_service = MESH_CA, .log = &mesh->log};
 
     NEO_TRY(neo_trust_new(&trust, &options.epoch.trust, err));
     (void)snprintf(target, sizeof(target), "ipv4:%s", mesh->join.address);

@@ -154,6 +154,9 @@ static enum neo_code name_peer(struct neo_channel *channel,
     if (options->service == NULL) {
         channel->expect = neo_string_dup("");
         channel->authority = neo_string_dup("joining");
+        if (options->join_service != NULL &&
+            (channel->joining = neo_string_dup(options->join_service)) == NULL)
+            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     } else {
         if (!neo_is_service_name(neo_text(options->service)) || options->trust_domain == NULL ||
             !neo_is_trust_domain(neo_text(options->trust_domain)))
@@ -199,6 +202,7 @@ static void channel_destroy(struct neo_channel *channel)
     neo_free(channel->trust_domain);
     neo_free(channel->authority);
     neo_free(channel->expect);
+    neo_free(channel->joining);
     neo_free(channel);
 }
 

@@ -229,6 +229,9 @@ static enum neo_code proven(struct conn *c, struct neo_error *err)
     /* The handshake may have begun under a trust that has been replaced since. */
     if (peer->leaf == NULL || !neo_trust_stands(channel->epoch.trust, peer->leaf))
         return neo_fail(err, NEO_UNAUTHENTICATED, "the peer's certificate is no longer trusted");
+    if (channel->joining != NULL && !neo_bytes_is(peer->service, channel->joining))
+        return neo_fail(err, NEO_UNAUTHENTICATED, "peer: is %.*s, expected %s to join through",
+                        NEO_FMT(peer->uri), channel->joining);
     arm_retirement(sc);
     return NEO_OK;
 }
