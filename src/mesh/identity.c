@@ -270,7 +270,7 @@ static void on_done(struct neo_client_call *call, const struct neo_status *statu
             joined(mesh);
         return;
     }
-    if (status->code == NEO_OK || status->code == NEO_CANCELLED)
+    if (status->code == NEO_OK || mesh->identity.stopped)
         return;
     neo_log_warn(&mesh->log, "mesh.renewal_failed", NEO_STR("code", neo_code_name(status->code)),
                  NEO_BYTES("why", status->message), NEO_U64("failures", mesh->identity.failures));
@@ -414,6 +414,7 @@ void identity_begin(struct neo_mesh *mesh)
 
 void identity_stop(struct neo_mesh *mesh)
 {
+    mesh->identity.stopped = true;
     neo_loop_disarm(mesh->loop, &mesh->identity.timer);
     if (mesh->identity.call != NULL)
         neo_client_call_cancel(mesh->identity.call);
