@@ -264,10 +264,11 @@ static void on_done(struct neo_client_call *call, const struct neo_status *statu
     (void)call;
     mesh->identity.call = NULL;
     if (mesh->has_join) {
-        if (status->code != NEO_OK)
-            join_failed(mesh, status);
-        else if (mesh->identity.next == NULL)
+        /* What was adopted counts, however its call ended: the token is spent. */
+        if (mesh->identity.next == NULL)
             joined(mesh);
+        else if (status->code != NEO_OK)
+            join_failed(mesh, status);
         return;
     }
     if (status->code == NEO_OK || mesh->identity.stopped)
