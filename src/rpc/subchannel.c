@@ -477,6 +477,11 @@ void subchannel_rejudge(struct subchannel *sub, bool identity_changed)
     if (sub->current == NULL)
         return;
     rejudge_conn(sub->current);
+    if (sub->state == SUB_READY && !sub->current->attested &&
+        channel_wants_attestation(sub->channel)) {
+        retire(sub->current, NEO_OK, "the policy asks for attestation now");
+        subchannel_connect(sub);
+    }
     /* A handshake that has not begun to prove anything may as well use the new identity; one
        that is open goes on until it must be retired. */
     (void)identity_changed;
