@@ -292,10 +292,14 @@ static void free_run(struct visit *v)
     if (channel->lookup != NULL)
         net_lookup_cancel(channel->lookup);
     channel->in_events++; /* `done` at once */
-    list_each (node, &channel->calls)
-        client_call_end(neo_owner(node, struct neo_client_call, link), &status);
-    for (struct list *node; (node = list_pop_front(&channel->ended)) != NULL;)
-        client_call_done(neo_owner(node, struct neo_client_call, waiting));
+    /* From the front each time: a `done` may cancel any of the others. */
+    while (!list_is_empty(&channel->calls)) {
+        struct list *ended = list_pop_front(&channel->ended);
+        if (ended != NULL)
+            client_call_done(neo_owner(ended, struct neo_client_call, waiting));
+        else
+            client_call_end(neo_owner(channel->calls.next, struct neo_client_call, link), &status);
+    }
     channel->in_events--;
     list_each (node, &channel->subchannels)
         subchannel_free(neo_owner(node, struct subchannel, link));
