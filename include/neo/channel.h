@@ -50,6 +50,7 @@ struct neo_channel_options {
     struct neo_epoch epoch;   /* identity may be NULL only while joining */
     const char *service;      /* the service name the peer must prove; NULL only while joining */
     const char *trust_domain; /* of the peer */
+    const char *join_service; /* while joining: the service name, in whatever trust domain */
     struct neo_resolver *resolver; /* borrowed; for neo:/// */
     struct neo_attester *attester; /* borrowed; what we prove with when asked; may be NULL */
     /* gRPC service config, JSON; NULL: the default below. A retryPolicy outside methodConfig is

@@ -182,13 +182,18 @@ static enum neo_code record_decision(struct authority *a, const struct authority
                                      struct neo_error *err)
 {
     uint8_t hash[NEO_SHA256_LEN];
+    int64_t changed = 0;
 
     if (r->token.len > 0) {
         hash_of(r->token, hash);
         NEO_TRY(neo_store_run(
-            a->store, "UPDATE tokens SET request_id = ?2 WHERE hash = ?1",
+            a->store,
+            "UPDATE tokens SET request_id = ?2 WHERE hash = ?1 AND "
+            "(request_id IS NULL OR request_id = ?2)",
             VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash))), neo_value_text(r->request_id)),
-            NULL, err));
+            &changed, err));
+        if (changed != 1) /* another process on the same database was faster */
+            return neo_fail(err, NEO_UNAUTHENTICATED, "the join token was used just now");
     }
     return neo_store_run(
         a->store,

@@ -17,6 +17,7 @@
 #include <neo/server.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -47,6 +48,7 @@ struct ca {
     struct signer signer;
     struct authority authority;
     struct told told;
+    pthread_mutex_t telling; /* one epoch after the other */
     struct neo_server *server;
     struct neo_runtime *runtime;
     struct neo_metrics *metrics;
@@ -135,13 +137,16 @@ static void tell_everybody(struct ca *ca)
     struct neo_epoch change = {0};
     struct neo_error err;
 
-    if (told_refresh(&ca->told, &ca->authority, &change.trust, &err) != NEO_OK) {
-        neo_log_error(ca->log, "ca.trust_not_made", NEO_STR("why", err.message));
-        return;
+    (void)pthread_mutex_lock(&ca->telling);
+    enum neo_code code = told_refresh(&ca->told, &ca->authority, &change.trust, &err);
+    if (code == NEO_OK) {
+        neo_server_update(ca->server, &change);
+        told_everybody(&ca->told);
     }
-    neo_server_update(ca->server, &change);
+    (void)pthread_mutex_unlock(&ca->telling);
     neo_trust_unref(change.trust);
-    told_everybody(&ca->told);
+    if (code != NEO_OK)
+        neo_log_error(ca->log, "ca.trust_not_made", NEO_STR("why", err.message));
 }
 
 static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *request, void *self)
@@ -367,6 +372,7 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
     ca->log = options->log;
     ca->signer.ask = ca->signer.answer = ca->signer.pid = -1;
     told_init(&ca->told);
+    (void)pthread_mutex_init(&ca->telling, NULL);
     enum neo_code code = fill(ca, options, err);
     if (code != NEO_OK) {
         ca_stop(ca);
@@ -390,6 +396,7 @@ void ca_stop(struct ca *ca)
     neo_runtime_call(ca->runtime, 0, end_renewals, ca);
     neo_server_free(ca->server);
     told_fini(&ca->told);
+    (void)pthread_mutex_destroy(&ca->telling);
     if (ca->authority.store != NULL)
         authority_close(&ca->authority);
     if (ca->signer.pid > 0)

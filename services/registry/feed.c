@@ -216,8 +216,10 @@ static void send_newest(struct neo_call *call, const char *key, void *self)
 
     (void)key;
     (void)pthread_mutex_lock(&f->shared.lock);
-    (void)neo_buffer_append(&wire, neo_buffer_bytes(&f->shared.snapshot));
+    bool copied = neo_buffer_append(&wire, neo_buffer_bytes(&f->shared.snapshot));
     (void)pthread_mutex_unlock(&f->shared.lock);
+    if (!copied) /* half of it, or nothing, would be a policy without limits or attestation */
+        return;
     neo_arena_init(&arena, SET_BUDGET);
     if (neo_policy_v1_Snapshot_decode(neo_buffer_bytes(&wire), &message, &arena, NULL) == NEO_OK)
         (void)neo_policy_v1_PolicyFeed_Watch_send(call, &message);

@@ -264,13 +264,14 @@ static void on_done(struct neo_client_call *call, const struct neo_status *statu
     (void)call;
     mesh->identity.call = NULL;
     if (mesh->has_join) {
-        if (status->code != NEO_OK)
-            join_failed(mesh, status);
-        else if (mesh->identity.next == NULL)
+        /* What was adopted counts, however its call ended: the token is spent. */
+        if (mesh->identity.next == NULL)
             joined(mesh);
+        else if (status->code != NEO_OK)
+            join_failed(mesh, status);
         return;
     }
-    if (status->code == NEO_OK || status->code == NEO_CANCELLED)
+    if (status->code == NEO_OK || mesh->identity.stopped)
         return;
     neo_log_warn(&mesh->log, "mesh.renewal_failed", NEO_STR("code", neo_code_name(status->code)),
                  NEO_BYTES("why", status->message), NEO_U64("failures", mesh->identity.failures));
@@ -315,12 +316,30 @@ static void ask(struct neo_mesh *mesh)
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
+/* Either file may be the newer one: the stream writes trust.bin, each signing joined.bin. */
+static void take_newer_trust(struct neo_mesh *mesh, struct neo_bytes issuer,
+                             struct neo_arena *arena, struct neo_epoch *change)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer file = {0};
+    struct neo_ca_v1_SignedTrust streamed = {0};
+    struct neo_trust *trust;
+
+    if (state_load(mesh, "trust.bin", &file, NULL) != NEO_OK ||
+        neo_ca_v1_SignedTrust_decode(neo_buffer_bytes(&file), &streamed, arena, NULL) != NEO_OK ||
+        trust_open(&streamed, issuer, &trust, NULL) != NEO_OK)
+        return;
+    if (neo_trust_epoch(trust) > neo_trust_epoch(change->trust)) {
+        neo_trust_unref(change->trust);
+        change->trust = trust;
+    } else {
+        neo_trust_unref(trust);
+    }
+}
+
 static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer answer = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer newer = {0};
     struct neo_ca_v1_SignResponse r = {0};
-    struct neo_ca_v1_SignedTrust newest = {0};
     struct neo_epoch change = {0};
     struct neo_arena arena;
 
@@ -337,13 +356,10 @@ static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
                         mesh->state_dir);
     if (code == NEO_OK) {
         learn_addresses(mesh, &r);
-        /* The stream may have brought a newer trust than the last signing did. */
-        if (state_load(mesh, "trust.bin", &newer, NULL) != NEO_OK ||
-            neo_ca_v1_SignedTrust_decode(neo_buffer_bytes(&newer), &newest, &arena, NULL) !=
-                NEO_OK ||
-            trust_open(&newest, issuer, &change.trust, NULL) != NEO_OK)
-            code = trust_open(r.trust, issuer, &change.trust, err);
+        code = trust_open(r.trust, issuer, &change.trust, err);
     }
+    if (code == NEO_OK)
+        take_newer_trust(mesh, issuer, &arena, &change);
     neo_arena_fini(&arena);
     if (code != NEO_OK) {
         mesh_epoch_release(&change);
@@ -359,7 +375,8 @@ static enum neo_code open_joining(struct neo_mesh *mesh, struct neo_error *err)
 {
     struct neo_trust_options trust = {.root_fingerprint = mesh->join.root_sha256};
     char target[160];
-    struct neo_channel_options options = {.loop = mesh->loop, .log = &mesh->log};
+    struct neo_channel_options options = {
+        .loop = mesh->loop, .join_service = MESH_CA, .log = &mesh->log};
 
     NEO_TRY(neo_trust_new(&trust, &options.epoch.trust, err));
     (void)snprintf(target, sizeof(target), "ipv4:%s", mesh->join.address);
@@ -398,6 +415,7 @@ void identity_begin(struct neo_mesh *mesh)
 
 void identity_stop(struct neo_mesh *mesh)
 {
+    mesh->identity.stopped = true;
     neo_loop_disarm(mesh->loop, &mesh->identity.timer);
     if (mesh->identity.call != NULL)
         neo_client_call_cancel(mesh->identity.call);

@@ -120,6 +120,7 @@ struct neo_mesh {
         struct neo_timer timer;
         unsigned failures;
         neo_nsec give_up; /* joining only */
+        bool stopped;
     } identity;
     struct {
         struct follow follow;

@@ -10,6 +10,8 @@ enum { DRAIN_SECONDS = 10 };
 
 static enum neo_code make_server(struct neo_mesh *mesh, struct neo_error *err)
 {
+    /* Held throughout, so that no epoch can come between reading it and being told of the next. */
+    (void)pthread_mutex_lock(&mesh->users.lock);
     struct neo_epoch now = mesh_epoch(mesh);
     struct neo_server_options options = {
         .name = mesh->service,
@@ -20,16 +22,11 @@ static enum neo_code make_server(struct neo_mesh *mesh, struct neo_error *err)
         .metrics = mesh->metrics,
         .log = &mesh->log,
     };
-    struct neo_server *server;
 
-    enum neo_code code = neo_server_new(&options, &server, err);
+    enum neo_code code = neo_server_new(&options, &mesh->users.server, err);
     mesh_epoch_release(&now);
-    if (code != NEO_OK)
-        return code;
-    (void)pthread_mutex_lock(&mesh->users.lock);
-    mesh->users.server = server;
     (void)pthread_mutex_unlock(&mesh->users.lock);
-    return NEO_OK;
+    return code;
 }
 
 enum neo_code neo_mesh_serve(struct neo_mesh *mesh, const struct neo_service_info *info,

@@ -94,8 +94,17 @@ static void begin(struct sub_conn *sc)
 static void reattest_expired(struct neo_timer *timer)
 {
     struct sub_conn *sc = neo_owner(timer, struct sub_conn, reattest);
+    struct neo_loop *loop = sc->sub->channel->loop;
 
-    if (!sc->draining && sc->attest_stream == NULL && !sc->quoting)
+    if (sc->draining || !sc->attested)
+        return;
+    if (neo_loop_now(loop) >= sc->attested_until) {
+        refuse(sc, NEO_ATTEST_EXPIRED, "the peer did not prove itself anew in time");
+        return;
+    }
+    /* A peer that never answers, or never ended the exchange before, is not used beyond that. */
+    neo_loop_arm(loop, &sc->reattest, sc->attested_until);
+    if (sc->attest_stream == NULL && !sc->quoting)
         begin(sc);
 }
 

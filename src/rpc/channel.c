@@ -168,13 +168,9 @@ void channel_changed(struct neo_channel *channel)
 static void later_expired(struct neo_timer *timer)
 {
     struct neo_channel *channel = neo_owner(timer, struct neo_channel, later);
-    struct list ended;
 
-    list_init(&ended);
-    for (struct list *node; (node = list_pop_front(&channel->ended)) != NULL;)
-        list_push_back(&ended, node);
     channel->in_events++; /* a `done` that ends others may do so at once */
-    for (struct list *node; (node = list_pop_front(&ended)) != NULL;)
+    for (struct list *node; (node = list_pop_front(&channel->ended)) != NULL;)
         client_call_done(neo_owner(node, struct neo_client_call, waiting));
     channel->in_events--;
 }

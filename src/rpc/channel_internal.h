@@ -81,7 +81,8 @@ struct neo_channel {
     char *service; /* NULL while joining */
     char *trust_domain;
     char *authority;
-    char *expect; /* spiffe id of the peer; "" while joining */
+    char *expect;  /* spiffe id of the peer; "" while joining */
+    char *joining; /* the service it must be all the same; NULL: any, or not joining */
     struct neo_epoch epoch;
     struct tls_context *tls;
     struct neo_resolver *resolver;

@@ -154,6 +154,9 @@ static enum neo_code name_peer(struct neo_channel *channel,
     if (options->service == NULL) {
         channel->expect = neo_string_dup("");
         channel->authority = neo_string_dup("joining");
+        if (options->join_service != NULL &&
+            (channel->joining = neo_string_dup(options->join_service)) == NULL)
+            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     } else {
         if (!neo_is_service_name(neo_text(options->service)) || options->trust_domain == NULL ||
             !neo_is_trust_domain(neo_text(options->trust_domain)))
@@ -199,6 +202,7 @@ static void channel_destroy(struct neo_channel *channel)
     neo_free(channel->trust_domain);
     neo_free(channel->authority);
     neo_free(channel->expect);
+    neo_free(channel->joining);
     neo_free(channel);
 }
 
@@ -288,10 +292,14 @@ static void free_run(struct visit *v)
     if (channel->lookup != NULL)
         net_lookup_cancel(channel->lookup);
     channel->in_events++; /* `done` at once */
-    list_each (node, &channel->calls)
-        client_call_end(neo_owner(node, struct neo_client_call, link), &status);
-    for (struct list *node; (node = list_pop_front(&channel->ended)) != NULL;)
-        client_call_done(neo_owner(node, struct neo_client_call, waiting));
+    /* From the front each time: a `done` may cancel any of the others. */
+    while (!list_is_empty(&channel->calls)) {
+        struct list *ended = list_pop_front(&channel->ended);
+        if (ended != NULL)
+            client_call_done(neo_owner(ended, struct neo_client_call, waiting));
+        else
+            client_call_end(neo_owner(channel->calls.next, struct neo_client_call, link), &status);
+    }
     channel->in_events--;
     list_each (node, &channel->subchannels)
         subchannel_free(neo_owner(node, struct subchannel, link));

@@ -136,6 +136,7 @@ void client_call_done(struct neo_client_call *call)
     struct neo_channel *channel = call->channel;
 
     list_remove(&call->waiting);
+    list_remove(&call->link);
     if (channel->metrics.calls != NULL)
         neo_counter_add(
             neo_counter(channel->metrics.calls,

@@ -223,8 +223,15 @@ void sub_conn_call_ended(struct sub_conn *sc)
 static enum neo_code proven(struct conn *c, struct neo_error *err)
 {
     struct sub_conn *sc = conn_owner(c);
+    const struct neo_channel *channel = sc->sub->channel;
+    const struct tls_peer *peer = tls_peer(conn_tls(c));
 
-    (void)err;
+    /* The handshake may have begun under a trust that has been replaced since. */
+    if (peer->leaf == NULL || !neo_trust_stands(channel->epoch.trust, peer->leaf))
+        return neo_fail(err, NEO_UNAUTHENTICATED, "the peer's certificate is no longer trusted");
+    if (channel->joining != NULL && !neo_bytes_is(peer->service, channel->joining))
+        return neo_fail(err, NEO_UNAUTHENTICATED, "peer: is %.*s, expected %s to join through",
+                        NEO_FMT(peer->uri), channel->joining);
     arm_retirement(sc);
     return NEO_OK;
 }
@@ -470,6 +477,11 @@ void subchannel_rejudge(struct subchannel *sub, bool identity_changed)
     if (sub->current == NULL)
         return;
     rejudge_conn(sub->current);
+    if (sub->state == SUB_READY && !sub->current->attested &&
+        channel_wants_attestation(sub->channel)) {
+        retire(sub->current, NEO_OK, "the policy asks for attestation now");
+        subchannel_connect(sub);
+    }
     /* A handshake that has not begun to prove anything may as well use the new identity; one
        that is open goes on until it must be retired. */
     (void)identity_changed;
