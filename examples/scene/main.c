@@ -241,6 +241,18 @@ static uint64_t count_attempts(struct neo_channel *of)
     return attempts;
 }
 
+static void look_once(struct neo_channel *on, struct neo_bytes id)
+{
+    struct functionservice_GetFunctionRequest request = {.id = id};
+    struct functionservice_GetFunctionResponse response;
+    struct neo_status status;
+    struct neo_arena arena;
+
+    neo_arena_init(&arena, 1 << 20);
+    (void)SERVICE(GetFunction)(on, &patience, &request, &response, &arena, &status);
+    neo_arena_fini(&arena);
+}
+
 static enum neo_code call_once(struct neo_channel *on, struct neo_bytes id)
 {
     struct functionservice_ExecuteFunctionRequest request = {.id = id, .input = NEO_LIT("x")};
@@ -264,12 +276,12 @@ static void call_after(struct neo_json_writer *w, struct neo_bytes id)
     struct neo_channel *fresh;
     struct neo_error err;
     struct burst b;
-    uint64_t calls = 5, served = 0;
+    uint64_t calls = 3, served = 0; /* the retry budget of a channel pays for four refusals */
 
     if (neo_mesh_channel(mesh, "function-service", 0, &fresh, &err) != NEO_OK)
         return;
     for (int i = 0; i < 4; i++)
-        (void)call_once(fresh, id); /* connected to both */
+        look_once(fresh, id); /* connected to both; costs no token of the bucket */
     uint64_t before = count_attempts(fresh);
     neo_nsec start = neo_mono_nsec();
     for (uint64_t i = 0; i < calls; i++) {

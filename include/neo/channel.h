@@ -67,7 +67,8 @@ struct neo_channel_options {
 NEO_MUST_CHECK enum neo_code neo_channel_open(const char *target,
                                               const struct neo_channel_options *options,
                                               struct neo_channel **ret, struct neo_error *err);
-/* Calls in flight end with CANCELLED. Any thread but another loop's callbacks. */
+/* Calls in flight end with CANCELLED. Any thread but another loop's; not inside one of its own
+ * calls' callbacks. */
 void neo_channel_free(struct neo_channel *channel);
 /* New connections use the new epoch; old ones drain. Any thread. */
 void neo_channel_update(struct neo_channel *channel, const struct neo_epoch *epoch);

@@ -132,13 +132,12 @@ static void create_token(struct neo_call *call, const struct neo_ca_v1_CreateTok
 }
 
 /* The server itself must stop trusting what is revoked, before anyone is told. */
-static void tell_everybody(struct ca *ca)
+static enum neo_code tell_everybody(struct ca *ca, struct neo_error *err)
 {
     struct neo_epoch change = {0};
-    struct neo_error err;
 
     (void)pthread_mutex_lock(&ca->telling);
-    enum neo_code code = told_refresh(&ca->told, &ca->authority, &change.trust, &err);
+    enum neo_code code = told_refresh(&ca->told, &ca->authority, &change.trust, err);
     if (code == NEO_OK) {
         neo_server_update(ca->server, &change);
         told_everybody(&ca->told);
@@ -146,7 +145,8 @@ static void tell_everybody(struct ca *ca)
     (void)pthread_mutex_unlock(&ca->telling);
     neo_trust_unref(change.trust);
     if (code != NEO_OK)
-        neo_log_error(ca->log, "ca.trust_not_made", NEO_STR("why", err.message));
+        neo_log_error(ca->log, "ca.trust_not_made", NEO_STR("why", err->message));
+    return code;
 }
 
 static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *request, void *self)
@@ -159,8 +159,13 @@ static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *
     neo_log_warn(ca->log, "ca.revoke", NEO_BYTES("serial", request->serial),
                  NEO_BYTES("service", request->service), NEO_BYTES("reason", request->reason),
                  NEO_STR("code", neo_code_name(code)), NEO_U64("epoch", response.epoch));
-    if (code == NEO_OK)
-        tell_everybody(ca);
+    struct neo_error untold = {0};
+    if (code == NEO_OK && tell_everybody(ca, &untold) != NEO_OK)
+        code = neo_fail(
+            &err, NEO_UNAVAILABLE,
+            "the revocation is recorded, but nobody could be told: %.120s. Restart the CA: "
+            "it tells everybody when it starts",
+            untold.message);
     answer(call, code, &err, &response);
 }
 

@@ -188,6 +188,6 @@ bool signer_is_alive(struct signer *s)
     siginfo_t gone = {.si_pid = 0};
 
     /* Asks for its end without collecting it: kill(pid, 0) would also find the dead. */
-    return s->pid > 0 &&
-           waitid(P_PID, (id_t)s->pid, &gone, WEXITED | WNOHANG | WNOWAIT) == 0 && gone.si_pid == 0;
+    return s->pid > 0 && waitid(P_PID, (id_t)s->pid, &gone, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           gone.si_pid == 0;
 }

@@ -73,12 +73,13 @@ enum neo_code told_refresh(struct told *t, struct authority *a, struct neo_trust
 }
 
 /* `key` is the epoch the caller had when it came. */
-static void send_newest(struct neo_call *call, const char *key, void *self)
+static enum neo_flow send_newest(struct neo_call *call, const char *key, void *self)
 {
     struct told *t = self;
     struct neo_ca_v1_SignedTrust message = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct neo_arena arena;
+    enum neo_flow flow = NEO_FLOW_MORE;
     uint64_t have = 0;
 
     (void)sscanf(key, "%" SCNu64, &have);
@@ -87,11 +88,12 @@ static void send_newest(struct neo_call *call, const char *key, void *self)
     (void)neo_buffer_append(&wire, neo_buffer_bytes(&t->signed_trust));
     (void)pthread_mutex_unlock(&t->lock);
     if (epoch <= have)
-        return;
+        return flow;
     neo_arena_init(&arena, 64 << 20);
     if (neo_ca_v1_SignedTrust_decode(neo_buffer_bytes(&wire), &message, &arena, NULL) == NEO_OK)
-        (void)neo_ca_v1_CertificateAuthority_WatchTrust_send(call, &message);
+        flow = neo_ca_v1_CertificateAuthority_WatchTrust_send(call, &message);
     neo_arena_fini(&arena);
+    return flow;
 }
 
 void told_init(struct told *t)

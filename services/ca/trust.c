@@ -173,13 +173,18 @@ static enum neo_code read_revocations(struct authority *a, struct neo_arena *are
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading revocations");
     NEO_TRY(neo_store_query(a->store, live_revocations, VALUES(neo_value_i64(wall_seconds())), &row,
                             err));
-    while (neo_row_next(row) && body->revocations.len < (size_t)count) {
+    bool more;
+    while ((more = neo_row_next(row)) && body->revocations.len < (size_t)count) {
         struct neo_ca_v1_Revocation *r = read_revocation(row, arena);
         if (r == NULL)
             break;
         body->revocations.at[body->revocations.len++] = r;
     }
     NEO_TRY(neo_row_done(row, err));
+    if (more && !neo_arena_failed(arena)) /* to leave some out would be to trust them */
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                        "more than %d live revocations; revoke whole services instead",
+                        REVOCATIONS_MAX);
     return neo_arena_failed(arena)
                ? neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading revocations")
                : NEO_OK;

@@ -11,7 +11,9 @@ struct watcher {
     struct watchers *list;
     struct neo_call *call; /* referenced */
     struct neo_job job;
-    bool over; /* the call's worker only */
+    bool over; /* these three the call's worker only */
+    bool full; /* the stream holds enough: send when it is writable */
+    bool stale;
     char key[64];
 };
 
@@ -32,6 +34,14 @@ static void release(struct watcher *w)
     neo_free(w);
 }
 
+/* One snapshot waits in a stream at most: who does not read makes us hold no more than that. */
+static void send_present(struct watcher *w)
+{
+    w->stale = w->full;
+    if (!w->full)
+        w->full = w->list->send(w->call, w->key, w->list->self) == NEO_FLOW_FULL;
+}
+
 static void deliver(struct neo_job *job)
 {
     struct watcher *w = neo_owner(job, struct watcher, job);
@@ -42,7 +52,17 @@ static void deliver(struct neo_job *job)
     if (w->over)
         release(w);
     else
-        w->list->send(w->call, w->key, w->list->self);
+        send_present(w);
+}
+
+static void writable(struct neo_call *call, void *state)
+{
+    struct watcher *w = state;
+
+    (void)call;
+    w->full = false;
+    if (w->stale)
+        send_present(w);
 }
 
 static void done(struct neo_call *call, const struct neo_status *status, void *state)
@@ -64,7 +84,7 @@ static void done(struct neo_call *call, const struct neo_status *status, void *s
         release(w); /* else its job does */
 }
 
-static const struct neo_stream_events events = {.done = done};
+static const struct neo_stream_events events = {.writable = writable, .done = done};
 
 void watchers_add(struct watchers *list, struct neo_call *call, struct neo_bytes key)
 {
@@ -81,7 +101,7 @@ void watchers_add(struct watchers *list, struct neo_call *call, struct neo_bytes
     list->first = w;
     (void)pthread_mutex_unlock(&list->lock);
     neo_call_on_stream(call, &events, w);
-    list->send(call, w->key, list->self);
+    send_present(w);
 }
 
 void watchers_tell(struct watchers *list)

@@ -3,7 +3,8 @@
  * common/watchers.h - calls that stay open and are told of changes.
  *
  * A change posts one job to each call's worker; there is never more than one on its way to a call,
- * so a watcher that is slow gets the newest state, not a queue of old ones.
+ * and nothing is sent into a stream that is full, so a watcher that is slow gets the newest state,
+ * not a queue of old ones.
  *
  * Threads   Safe to share.
  */
@@ -15,8 +16,11 @@
 #include <pthread.h>
 
 struct watcher;
-/* Sends the present state to `call`; on its worker. `key` is what was given to watchers_add(). */
-typedef void watch_send_fn(struct neo_call *call, const char *key, void *self);
+/*
+ * Sends the present state to `call`; on its worker. `key` is what was given to watchers_add().
+ * Returns what the sending returned, NEO_FLOW_MORE when there was nothing to send.
+ */
+typedef enum neo_flow watch_send_fn(struct neo_call *call, const char *key, void *self);
 
 struct watchers {
     pthread_mutex_t lock;

@@ -207,11 +207,12 @@ enum neo_code policy_feed_poll(struct policy_feed *f, struct neo_error *err)
 
 /* --- handing out ------------------------------------------------------------------------------ */
 
-static void send_newest(struct neo_call *call, const char *key, void *self)
+static enum neo_flow send_newest(struct neo_call *call, const char *key, void *self)
 {
     struct policy_feed *f = self;
     struct neo_policy_v1_Snapshot message = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    enum neo_flow flow = NEO_FLOW_MORE;
     struct neo_arena arena;
 
     (void)key;
@@ -219,11 +220,12 @@ static void send_newest(struct neo_call *call, const char *key, void *self)
     bool copied = neo_buffer_append(&wire, neo_buffer_bytes(&f->shared.snapshot));
     (void)pthread_mutex_unlock(&f->shared.lock);
     if (!copied) /* half of it, or nothing, would be a policy without limits or attestation */
-        return;
+        return flow;
     neo_arena_init(&arena, SET_BUDGET);
     if (neo_policy_v1_Snapshot_decode(neo_buffer_bytes(&wire), &message, &arena, NULL) == NEO_OK)
-        (void)neo_policy_v1_PolicyFeed_Watch_send(call, &message);
+        flow = neo_policy_v1_PolicyFeed_Watch_send(call, &message);
     neo_arena_fini(&arena);
+    return flow;
 }
 
 void policy_feed_init(struct policy_feed *f, struct neo_mesh *mesh, const char *const *paths)

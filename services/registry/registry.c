@@ -139,12 +139,13 @@ static void list(struct neo_call *call, const struct neo_registry_v1_ListRequest
     finish(call, code, &err, &response);
 }
 
-static void send_instances(struct neo_call *call, const char *service, void *self)
+static enum neo_flow send_instances(struct neo_call *call, const char *service, void *self)
 {
     struct registry *r = self;
     struct neo_registry_v1_DiscoverRequest filter = {.service = neo_text(service)};
     struct neo_registry_v1_DiscoverResponse found = {0};
     struct neo_registry_v1_WatchResponse message = {.snapshot = true};
+    enum neo_flow flow = NEO_FLOW_MORE;
     struct neo_arena arena;
 
     neo_arena_init(&arena, 16 << 20);
@@ -152,9 +153,10 @@ static void send_instances(struct neo_call *call, const char *service, void *sel
         message.revision = found.revision;
         message.instances.at = found.instances.at;
         message.instances.len = found.instances.len;
-        (void)neo_registry_v1_Registry_Watch_send(call, &message);
+        flow = neo_registry_v1_Registry_Watch_send(call, &message);
     }
     neo_arena_fini(&arena);
+    return flow;
 }
 
 static void watch(struct neo_call *call, const struct neo_registry_v1_WatchRequest *request,
