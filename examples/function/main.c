@@ -15,6 +15,8 @@
 #include <neo/store.h>
 
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 enum { SOURCE_MAX = 64 << 10, NAME_MAX_LEN = 100, ID_LEN = 24 };
 
@@ -79,29 +81,58 @@ static void derive_id(const struct functionservice_Function *f, char id[static I
     (void)snprintf(id, ID_LEN, "fn-%.*s", NEO_FMT(neo_buffer_bytes(&hex)));
 }
 
-/*
- * Passes a new function on to the other instances. Calls go round them, so as many calls as there
- * are instances reach each; this one hears it twice, which is once. An instance that is away
- * misses it: its callers are told NOT_FOUND and create it again.
- */
-static void pass_on(struct service *s, const struct functionservice_Function *f)
+enum { PEERS_MAX = 16 };
+
+/* True when every instance that can be reached had a call since `before` was counted. */
+static bool all_reached(struct neo_channel *peers, const struct neo_channel_peer *before, size_t n)
+{
+    struct neo_channel_peer now[PEERS_MAX];
+    size_t n_now = neo_channel_peers(peers, now, PEERS_MAX);
+
+    for (size_t i = 0; i < n_now && i < PEERS_MAX; i++) {
+        uint64_t had = 0;
+        for (size_t k = 0; k < n && k < PEERS_MAX; k++)
+            if (strcmp(before[k].address, now[i].address) == 0)
+                had = before[k].calls;
+        if (now[i].calls == had && strcmp(now[i].state, "backoff") != 0)
+            return false;
+    }
+    return n_now > 0;
+}
+
+static void pass_on_once(struct service *s, const struct functionservice_Function *f)
 {
     struct functionservice_CreateFunctionRequest request = {
         .name = f->name, .source = f->source, .owner = f->owner};
-    struct neo_call_options options = {.timeout = 2 * NEO_NSEC_PER_SEC};
-    size_t n = neo_channel_peers(s->peers, NULL, 0);
+    struct functionservice_CreateFunctionResponse response;
+    struct neo_call_options options = {.timeout = NEO_NSEC_PER_SEC};
+    struct neo_status status;
+    struct neo_arena arena;
 
-    for (size_t i = 0; i < (n < 2 ? 2 : n); i++) {
-        struct functionservice_CreateFunctionResponse response;
-        struct neo_status status;
-        struct neo_arena arena;
-        neo_arena_init(&arena, 1 << 20);
-        if (functionservice_FunctionService_CreateFunction(s->peers, &options, &request, &response,
-                                                           &arena, &status) != NEO_OK)
-            neo_log_warn(neo_mesh_log(s->mesh), "function.not_passed_on", NEO_BYTES("id", f->id),
-                         NEO_STR("code", neo_code_name(status.code)),
-                         NEO_BYTES("why", status.message));
-        neo_arena_fini(&arena);
+    neo_arena_init(&arena, 1 << 20);
+    if (functionservice_FunctionService_CreateFunction(s->peers, &options, &request, &response,
+                                                       &arena, &status) != NEO_OK)
+        neo_log_warn(neo_mesh_log(s->mesh), "function.not_passed_on", NEO_BYTES("id", f->id),
+                     NEO_STR("code", neo_code_name(status.code)), NEO_BYTES("why", status.message));
+    neo_arena_fini(&arena);
+}
+
+/*
+ * Passes a new function on to the other instances. Calls go round those that are connected, so it
+ * calls until each had one, for a second; this one may hear it again, which is once. An instance
+ * that is away misses it: its callers are told NOT_FOUND and create it again.
+ */
+static void pass_on(struct service *s, const struct functionservice_Function *f)
+{
+    static const struct timespec pause = {.tv_nsec = 10 * NEO_NSEC_PER_MSEC};
+    struct neo_channel_peer before[PEERS_MAX];
+    size_t n = neo_channel_peers(s->peers, before, PEERS_MAX);
+    neo_nsec end = neo_mono_nsec() + NEO_NSEC_PER_SEC;
+
+    pass_on_once(s, f);
+    while (!all_reached(s->peers, before, n) && neo_mono_nsec() < end) {
+        (void)nanosleep(&pause, NULL);
+        pass_on_once(s, f);
     }
 }
 

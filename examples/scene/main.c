@@ -249,7 +249,8 @@ static void look_once(struct neo_channel *on, struct neo_bytes id)
     struct neo_arena arena;
 
     neo_arena_init(&arena, 1 << 20);
-    (void)SERVICE(GetFunction)(on, &patience, &request, &response, &arena, &status);
+    if (SERVICE(GetFunction)(on, &patience, &request, &response, &arena, &status) != NEO_OK)
+        (void)fprintf(stderr, "scene-client: GetFunction: %.*s\n", NEO_FMT(status.message));
     neo_arena_fini(&arena);
 }
 

@@ -150,12 +150,12 @@ void neo_stream_free(struct neo_stream *stream);
 /* --- looking in ------------------------------------------------------------------------------- */
 
 struct neo_channel_peer {
-    const char *address;
+    char address[128];
     /* "idle", "connecting", "attesting", "ready", "backoff", "draining", "open circuit" */
     const char *state;
     bool attested;
     bool simulated;
-    const char *last_error; /* empty: none */
+    char last_error[240]; /* empty: none */
     uint64_t calls;
 };
 /* Fills at most `max`; returns how many there are. Any thread but a worker's. */

@@ -327,6 +327,18 @@ struct look {
     struct neo_channel_wire wire;
 };
 
+static void describe(const struct subchannel *sub, struct neo_channel_peer *peer)
+{
+    *peer = (struct neo_channel_peer){
+        .state = subchannel_state_name(sub),
+        .attested = sub->current != NULL && sub->current->attested,
+        .simulated = sub->current != NULL && sub->current->simulated,
+        .calls = sub->calls,
+    };
+    (void)snprintf(peer->address, sizeof(peer->address), "%s", sub->address);
+    (void)snprintf(peer->last_error, sizeof(peer->last_error), "%s", sub->last_error);
+}
+
 static void look_run(struct visit *v)
 {
     struct look *look = neo_owner(v, struct look, visit);
@@ -335,14 +347,7 @@ static void look_run(struct visit *v)
     list_each (node, &v->channel->subchannels) {
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (look->n < look->max)
-            look->peers[look->n] = (struct neo_channel_peer){
-                .address = sub->address,
-                .state = subchannel_state_name(sub),
-                .attested = sub->current != NULL && sub->current->attested,
-                .simulated = sub->current != NULL && sub->current->simulated,
-                .last_error = sub->last_error,
-                .calls = sub->calls,
-            };
+            describe(sub, &look->peers[look->n]);
         look->n++;
     }
 }
