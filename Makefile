@@ -15,7 +15,7 @@ setup:
 	@mkdir -p build
 
 test: all
-	@cd build/release && $(CTEST) -j $(JOBS)
+	@cd build/release && $(CTEST) -j $(JOBS); status=$$?; ../../tools/say-skipped .; exit $$status
 
 demo: all
 	@tools/demo

@@ -268,7 +268,11 @@ static void store_time(const struct neo_message_info *info, void *message, int64
     memcpy(at + proto_field(info, PROTO_JSON_SECOND)->offset, &nanos, sizeof(nanos));
 }
 
-bool proto_json_timestamp(struct neo_json *r, const struct neo_message_info *info, void *message)
+/* What a string of seconds and nanoseconds is read with. */
+typedef bool parse_time_fn(struct neo_bytes text, int64_t *ret_seconds, int32_t *ret_nanos);
+
+static bool read_time(struct neo_json *r, const struct neo_message_info *info, void *message,
+                      parse_time_fn *parse, const char *expected)
 {
     size_t from = r->at;
     struct neo_bytes text;
@@ -277,29 +281,23 @@ bool proto_json_timestamp(struct neo_json *r, const struct neo_message_info *inf
 
     if (!neo_json_string(r, &text))
         return false;
-    if (!proto_wkt_parse_timestamp(text, &seconds, &nanos)) {
+    if (!parse(text, &seconds, &nanos)) {
         r->at = from;
-        return json_fail(r, "\"%.*s\" is not a time like 2026-01-31T12:00:00.5Z", NEO_FMT(text));
+        return json_fail(r, "\"%.*s\" is not %s", NEO_FMT(text), expected);
     }
     store_time(info, message, seconds, nanos);
     return true;
 }
 
+bool proto_json_timestamp(struct neo_json *r, const struct neo_message_info *info, void *message)
+{
+    return read_time(r, info, message, proto_wkt_parse_timestamp,
+                     "a time like 2026-01-31T12:00:00.5Z");
+}
+
 bool proto_json_duration(struct neo_json *r, const struct neo_message_info *info, void *message)
 {
-    size_t from = r->at;
-    struct neo_bytes text;
-    int64_t seconds;
-    int32_t nanos;
-
-    if (!neo_json_string(r, &text))
-        return false;
-    if (!proto_wkt_parse_duration(text, &seconds, &nanos)) {
-        r->at = from;
-        return json_fail(r, "\"%.*s\" is not a duration like 1.5s", NEO_FMT(text));
-    }
-    store_time(info, message, seconds, nanos);
-    return true;
+    return read_time(r, info, message, proto_wkt_parse_duration, "a duration like 1.5s");
 }
 
 static bool add_path(struct neo_json *r, struct neo_bytes text, struct wire_array *paths)

@@ -154,7 +154,7 @@ TEST(genuine_evidence_called_simulated_is_refused_in_development)
     struct made made = {0};
 
     if (!vectors_exist())
-        return;
+        skip();
     made.body = vectors_read("snp/genoa_v3_tsm_outblob.bin");
     made.certificates = vectors_read("snp/genoa_v3_tsm_auxblob.bin");
     memcpy(made.binder, made.body.at + 0x50, sizeof(made.binder));
@@ -337,7 +337,7 @@ TEST(the_json_of_genuine_hardware_affirms_it)
     struct made made = {0};
 
     if (!vectors_exist())
-        return;
+        skip();
     made.body = vectors_read("snp/genoa_v3_tsm_outblob.bin");
     made.certificates = vectors_read("snp/genoa_v3_tsm_auxblob.bin");
     memcpy(made.binder, made.body.at + 0x50, sizeof(made.binder));

@@ -386,7 +386,7 @@ TEST(recorded_certificates_read_as_they_were_issued)
     };
 
     if (!vectors_exist())
-        return;
+        skip();
     for (size_t i = 0; i < NEO_COUNT(rows); i++) {
         struct neo_buffer der = vectors_read(rows[i].file);
         struct vendor_bundle bundle = {.max = 1};

@@ -339,6 +339,46 @@ TEST(a_server_of_another_name_is_never_spoken_to)
     echo_world_fini(&world);
 }
 
+/* Whoever joins has a token to lose: the root alone does not say who may have it. */
+static uint64_t bytes_told_while_joining(const char *through)
+{
+    struct neo_server_options options = {.allow_anonymous = true};
+    struct neo_channel_options joining = {.join_service = through};
+    struct neo_server *other;
+    struct neo_channel *channel;
+    struct echo_world world;
+    struct neo_status status;
+    struct neo_arena arena;
+    struct neo_error err;
+    char target[200];
+
+    echo_world_init(&world);
+    options.epoch.identity =
+        pki_identity_of(pki_make(world.pki, pki_issuer(world.pki), "other-service", NULL), true);
+    other = echo_server(&world, &options);
+    echo_target(target, sizeof(target), &other, 1);
+    joining.loop = neo_runtime_loop(world.runtime, 0);
+    joining.epoch.trust = pki_trust_by_fingerprint(world.pki);
+    assert_int_equal(neo_channel_open(target, &joining, &channel, &err), NEO_OK);
+    neo_arena_init(&arena, 1 << 20);
+    assert_int_not_equal(say(channel, NULL, (struct neo_test_v1_Words){0}, &status, &arena),
+                         NEO_OK);
+    uint64_t told = neo_channel_wire(channel).request_bytes;
+    neo_arena_fini(&arena);
+    neo_channel_free(channel);
+    neo_trust_unref(joining.epoch.trust);
+    neo_server_free(other);
+    neo_identity_unref(options.epoch.identity);
+    echo_world_fini(&world);
+    return told;
+}
+
+TEST(joining_tells_nothing_to_another_service_of_the_same_root)
+{
+    assert_int_equal(bytes_told_while_joining("neo-ca"), 0);
+    assert_true(bytes_told_while_joining("other-service") > 0);
+}
+
 TEST(a_retry_policy_outside_method_config_is_refused_with_its_place)
 {
     static const char seed[] = "{\"loadBalancingPolicy\": \"round_robin\", \"retryPolicy\": "
@@ -374,6 +414,7 @@ int main(void)
         cmocka_unit_test(calls_go_round_all_instances),
         cmocka_unit_test(nobody_there_is_unavailable_and_says_who),
         cmocka_unit_test(a_server_of_another_name_is_never_spoken_to),
+        cmocka_unit_test(joining_tells_nothing_to_another_service_of_the_same_root),
         cmocka_unit_test(a_retry_policy_outside_method_config_is_refused_with_its_place),
     };
     return cmocka_run_group_tests_name("rpc/channel", tests, NULL, NULL);
