@@ -32,6 +32,7 @@ lint: setup
 bench: all
 	@tools/setup bench
 	@bench/run
+	@bench/at-rest
 
 install: all
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
@@ -46,5 +47,5 @@ help:
 	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
-	@echo "make bench    CPU per call against the floor and gRPC C++"
+	@echo "make bench    CPU per call against the floor and gRPC C++, memory at rest"
 	@echo "make install  into PREFIX (/usr/local)"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/loop.h"
+#include "io/rest.h"
 #include "io/thread.h"
 
 #include <neo/memory.h>
@@ -24,6 +25,7 @@ struct neo_runtime {
     struct worker *workers;
     struct neo_loop *main; /* runs in neo_runtime_wait() only */
     bool hears_signals;
+    struct rest rest;
 };
 
 static _Thread_local const struct neo_runtime *works_for;
@@ -188,7 +190,9 @@ void neo_runtime_wait(struct neo_runtime *runtime)
         neo_loop_on_signal(runtime->main, SIGINT, on_end, runtime, NULL) == NEO_OK &&
         neo_loop_on_signal(runtime->main, SIGTERM, on_end, runtime, NULL) == NEO_OK)
         runtime->hears_signals = true;
+    rest_start(&runtime->rest, runtime->main);
     neo_loop_run(runtime->main);
+    rest_stop(&runtime->rest);
 }
 
 void neo_runtime_quit(struct neo_runtime *runtime)
