@@ -43,6 +43,10 @@ struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name
 bool neo_call_add_header(struct neo_call *call, const char *name, struct neo_bytes value);
 bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_bytes value);
 
+/* Sends the response headers now, before there is a message: the caller may act on them. From then
+   on they are fixed, and a failure is no longer "before anything was sent". */
+void neo_call_send_headers(struct neo_call *call);
+
 /* Sends the one response and OK. Encodes at once: `response` may go afterwards. */
 void neo_call_reply(struct neo_call *call, const void *response);
 /* Ends the call with a code and a text that the peer may see. */

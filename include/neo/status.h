@@ -35,6 +35,10 @@ struct neo_status {
     const struct neo_pair *metadata; /* of ErrorInfo, further to the above */
     size_t n_metadata;
     bool processed; /* false: the server refused before the handler ran; safe to retry */
+    /* A serialized google.rpc.Status with details of whatever types. When sending: goes out as it
+       is, instead of the details above; its code must be `code`. Received: as it came; empty when
+       there was none, or a malformed one. */
+    struct neo_bytes details;
 };
 
 /* A status without details. */

@@ -351,6 +351,14 @@ static bool send_message(struct neo_call *call, const void *message)
     return reason == NEO_REASON_NONE;
 }
 
+void neo_call_send_headers(struct neo_call *call)
+{
+    if (call_is_elsewhere(call))
+        call_post_headers(call);
+    else if (can_send(call) && send_headers(call))
+        conn_kick(call->peer->conn);
+}
+
 static const struct neo_status ok = {.code = NEO_OK, .processed = true};
 
 void neo_call_reply(struct neo_call *call, const void *response)

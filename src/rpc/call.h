@@ -123,6 +123,7 @@ enum neo_reason call_run(struct neo_call *call);
 enum neo_reason call_run_blocking(struct neo_call *call, const void *request);
 /* True when we are on the pool: then the deed was taken to the worker. */
 bool call_is_elsewhere(const struct neo_call *call);
+void call_post_headers(struct neo_call *call);
 void call_post_reply(struct neo_call *call, const void *response);
 void call_post_finish(struct neo_call *call, const struct neo_status *status);
 enum neo_flow call_post_send(struct neo_call *call, const void *response);

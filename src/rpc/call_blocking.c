@@ -26,13 +26,14 @@ struct call_blocking {
     } shared;
 };
 
-enum deed { DEED_REPLY, DEED_SEND, DEED_FINISH };
+enum deed { DEED_HEADERS, DEED_REPLY, DEED_SEND, DEED_FINISH };
 
 struct order {
     struct neo_job job;
     struct neo_call *call;
     enum deed deed;
     struct neo_buffer bytes; /* a message, or a google.rpc.Status */
+    bool own_details;        /* which goes out as it is */
 };
 
 bool call_is_elsewhere(const struct neo_call *call)
@@ -62,14 +63,18 @@ void call_blocking_wake(struct neo_call *call)
     (void)pthread_mutex_unlock(&b->shared.lock);
 }
 
-static void finish_as_told(struct neo_call *call, struct neo_bytes wire)
+static void finish_as_told(struct neo_call *call, struct neo_bytes wire, bool own_details)
 {
+    struct neo_bytes copy = neo_arena_copy(call->arena, wire);
     struct neo_status status;
 
-    if (neo_status_decode(neo_arena_copy(call->arena, wire), call->arena, &status, NULL) == NEO_OK)
-        neo_call_finish(call, &status);
-    else
+    if (neo_status_decode(copy, call->arena, &status, NULL) != NEO_OK) {
         call_end(call, NEO_REASON_OUT_OF_MEMORY);
+        return;
+    }
+    if (own_details)
+        status.details = copy;
+    neo_call_finish(call, &status);
 }
 
 static void obey(struct neo_job *job)
@@ -88,7 +93,10 @@ static void obey(struct neo_job *job)
         note_sent(call->blocking, bytes.len, call_send_raw(call, bytes) == NEO_FLOW_FULL);
         break;
     case DEED_FINISH:
-        finish_as_told(call, bytes);
+        finish_as_told(call, bytes, order->own_details);
+        break;
+    case DEED_HEADERS:
+        neo_call_send_headers(call);
         break;
     }
     neo_buffer_fini(&order->bytes);
@@ -203,6 +211,14 @@ void call_post_reply(struct neo_call *call, const void *response)
         post(order);
 }
 
+void call_post_headers(struct neo_call *call)
+{
+    struct order *order = new_order(call, DEED_HEADERS);
+
+    if (order != NULL)
+        post(order);
+}
+
 /* Out of memory here, the call ends when the handler returns: done(). */
 void call_post_finish(struct neo_call *call, const struct neo_status *status)
 {
@@ -210,6 +226,7 @@ void call_post_finish(struct neo_call *call, const struct neo_status *status)
 
     if (order == NULL)
         return;
+    order->own_details = status->details.len > 0;
     if (neo_status_encode(status, &order->bytes))
         post(order);
     else

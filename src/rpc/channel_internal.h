@@ -222,6 +222,7 @@ struct neo_client_call {
     struct neo_status status;
     struct h2_header *response; /* metadata, copied when the attempt's stream goes */
     size_t n_response;
+    size_t n_response_headers; /* the first of them; the rest are trailers */
     char peer[128];
     _Alignas(16) uint8_t first[1536];
 };

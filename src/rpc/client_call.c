@@ -76,6 +76,7 @@ static void keep_metadata(struct neo_client_call *call, struct h2_stream *s)
         call->response[i].value = neo_arena_copy(&call->arena, h->value);
     }
     call->n_response = n;
+    call->n_response_headers = call->attempt.got_headers ? s->headers.len : 0;
 }
 
 static struct neo_status copy_status(struct neo_client_call *call, const struct neo_status *s)
@@ -90,6 +91,7 @@ static struct neo_status copy_status(struct neo_client_call *call, const struct 
     copy.service = neo_arena_copy(&call->arena, s->service);
     copy.required_permission = neo_arena_copy(&call->arena, s->required_permission);
     copy.resource = neo_arena_copy(&call->arena, s->resource);
+    copy.details = neo_arena_copy(&call->arena, s->details);
     if (s->n_metadata > 0)
         pairs = neo_arena_calloc(&call->arena, s->n_metadata, sizeof(*pairs));
     copy.n_metadata = pairs == NULL ? 0 : s->n_metadata;

@@ -177,6 +177,8 @@ static void put_authorization_error(struct neo_buffer *out, const struct neo_sta
 
 bool neo_status_encode(const struct neo_status *status, struct neo_buffer *out)
 {
+    if (status->details.len > 0)
+        return neo_buffer_append(out, status->details);
     put_varint(out, STATUS_CODE, (uint64_t)status->code);
     if (neo_is_utf8(status->message)) /* proto3 strings are; grpc-message carries any bytes */
         put_bytes(out, STATUS_MESSAGE, status->message);

@@ -297,10 +297,11 @@ static struct neo_status read_details(struct h2_headers trailers, enum neo_code 
 
     if (text.len == 0 || neo_base64_decode(text, &wire, NULL) != NEO_OK)
         return bare;
-    if (neo_status_decode(neo_arena_copy(arena, neo_buffer_bytes(&wire)), arena, &status, NULL) !=
-        NEO_OK)
+    struct neo_bytes details = neo_arena_copy(arena, neo_buffer_bytes(&wire));
+    if (neo_status_decode(details, arena, &status, NULL) != NEO_OK || status.code != code)
         return bare;
-    return status.code == code ? status : bare;
+    status.details = details;
+    return status;
 }
 
 struct neo_status wire_status_read(struct h2_headers trailers, int http_status,

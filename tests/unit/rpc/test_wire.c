@@ -223,6 +223,29 @@ TEST(a_status_arrives_with_all_its_details)
     assert_false(got.processed);
 }
 
+TEST(details_of_other_peoples_types_pass_as_they_are)
+{
+    /* code 10, message "m", one Any: type_url "t/x", value "v" */
+    static const char wire[] = "\x08\x0a\x12\x01m\x1a\x08\x0a\x03t/x\x12\x01v";
+    const struct neo_status sent = {
+        .code = NEO_ABORTED,
+        .message = NEO_LIT("m"),
+        .reason = NEO_LIT("APPLICATION"),
+        .details = NEO_LIT(wire),
+    };
+
+    assert_true(neo_bytes_equal(send(&sent).details, sent.details));
+    assert_int_equal(send(&sent).reason.len, 0);
+}
+
+TEST(details_of_another_code_than_the_status_are_not_shown)
+{
+    const struct neo_status sent = {.code = NEO_UNKNOWN, .details = NEO_LIT("\x08\x0a")};
+
+    assert_int_equal(send(&sent).code, NEO_UNKNOWN);
+    assert_int_equal(send(&sent).details.len, 0);
+}
+
 TEST(the_pushback_is_whole_milliseconds_rounded_up)
 {
     const struct neo_status sent = {.code = NEO_UNAVAILABLE, .retry_after = 1};
@@ -337,6 +360,8 @@ int main(void)
         PROMISE(a_peer_cannot_say_who_it_is),
         PROMISE(a_good_end_is_one_short_trailer),
         PROMISE(a_status_arrives_with_all_its_details),
+        PROMISE(details_of_other_peoples_types_pass_as_they_are),
+        PROMISE(details_of_another_code_than_the_status_are_not_shown),
         PROMISE(the_pushback_is_whole_milliseconds_rounded_up),
         PROMISE(more_fields_than_room_are_left_out),
         PROMISE(an_odd_status_is_unknown),
