@@ -171,19 +171,17 @@ static bool send_frames(struct conn *c)
     struct neo_buffer *framed = scratch_use(&scratch->framed);
     struct neo_buffer *cipher = scratch_use(&scratch->cipher);
     struct neo_error err = {0};
+    enum neo_code code = h2_pull(c->h2, PULL_SIZE, neo_loop_now(c->loop), framed, &err);
+    bool any = framed->len > 0;
 
-    if (h2_pull(c->h2, PULL_SIZE, neo_loop_now(c->loop), framed, &err) != NEO_OK) {
-        part(c, err.code, err.message);
-        return false;
-    }
-    if (framed->len == 0)
-        return false;
-    if (tls_write(c->tls, neo_buffer_bytes(framed), cipher, &err) != NEO_OK) {
+    if (any && tls_write(c->tls, neo_buffer_bytes(framed), cipher, &err) != NEO_OK) {
         give_up(c, err.code, err.message);
         return false;
     }
-    send_cipher(c, neo_buffer_bytes(cipher));
-    return true;
+    send_cipher(c, neo_buffer_bytes(cipher)); /* of a pull that failed, too: it may be a GOAWAY */
+    if (code != NEO_OK)
+        part(c, err.code, err.message);
+    return any && code == NEO_OK;
 }
 
 static void send_queued(struct conn *c)
