@@ -107,6 +107,12 @@ void h2_stop(struct h2 *h2)
 {
     char message[160];
 
+    if (h2->guard.breach != 0) {
+        (void)snprintf(message, sizeof(message), "the peer broke HTTP/2: it %s",
+                       h2->guard.breached);
+        h2_fail(h2, NEO_INTERNAL, h2->guard.breach, h2->guard.breached, message);
+        return;
+    }
     (void)snprintf(message, sizeof(message), "the peer was stopped: it %s",
                    h2_attack_words(h2->guard.attack));
     h2_fail(h2, NEO_RESOURCE_EXHAUSTED, H2_ENHANCE_YOUR_CALM, h2_attack_debug(h2->guard.attack),
@@ -257,6 +263,14 @@ void *h2_owner(const struct h2 *h2)
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 
+/* The peer sends on a stream that it has ended itself: once for each stream, and charged to it. */
+static void answer_closed(struct h2 *h2)
+{
+    h2_check(h2, nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE,
+                                           (int32_t)h2->guard.answer, H2_STREAM_CLOSED));
+    h2->guard.answer = 0;
+}
+
 enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nsec now, struct neo_error *err)
 {
     assert(!h2->inside);
@@ -270,6 +284,8 @@ enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nsec now, struct n
     h2->inside = true;
     shim_ssize n = shim_mem_recv(h2->session, in.at, in.len);
     h2->inside = false;
+    if (h2->guard.answer != 0)
+        answer_closed(h2);
     if (n < 0)
         h2_check(h2, (int)n);
     else if (!h2_guard_settle(&h2->guard, now))

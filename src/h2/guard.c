@@ -21,6 +21,7 @@
 
 enum {
     FRAME_HEAD = 9,
+    STREAM_ID = 0x7fffffff,
     MOST_CONTINUATIONS = 8,
     SETTINGS_COST = 10,
     LATE_HEADERS_COST = 5,        /* they are still decoded */
@@ -116,23 +117,111 @@ static bool count_continuation(struct h2_guard *g, uint32_t len, neo_nsec now)
     return len > 0 || h2_guard_glitch(g, H2_ATTACK_CONTINUATION, 1, now);
 }
 
+/* --- what the peer said of its streams ------------------------------------------------------- */
+
+static bool break_off(struct h2_guard *g, uint32_t h2_error, const char *words)
+{
+    if (g->unguarded)
+        return true;
+    g->breach = h2_error;
+    g->breached = words;
+    return false;
+}
+
+static struct h2_recent *recent_of(struct h2_guard *g, uint32_t id)
+{
+    return &g->recent[(id >> 1) % H2_RECENT_STREAMS];
+}
+
+static void note_end(struct h2_guard *g, uint32_t id)
+{
+    struct h2_recent *r = recent_of(g, id);
+
+    if (r->id < id)
+        *r = (struct h2_recent){.id = id, .ended = true};
+    else if (r->id == id)
+        r->ended = true;
+}
+
+/* Even ids, and 0, are nghttp2's to refuse. */
+static bool count_headers(struct h2_guard *g, uint8_t flags)
+{
+    uint32_t id = g->scan.stream;
+    struct h2_recent *r = recent_of(g, id);
+
+    g->seen.headers++;
+    g->scan.continuations = 0;
+    if (id % 2 == 0)
+        return true;
+    if (r->id == id && r->ended)
+        return break_off(g, H2_STREAM_CLOSED, "sent HEADERS on a stream that it had ended");
+    if (g->server && id > g->highest) {
+        g->highest = id;
+        *r = (struct h2_recent){.id = id};
+    } else if (g->server && r->id < id) {
+        return break_off(g, H2_PROTOCOL_ERROR, "opened a stream with a lower id than the last");
+    }
+    if ((flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        note_end(g, id);
+    return true;
+}
+
+/* nghttp2 says nothing to DATA on a stream that is gone; one that the peer ended it may not use. */
+static bool count_data(struct h2_guard *g, uint8_t flags)
+{
+    uint32_t id = g->scan.stream;
+    struct h2_recent *r = recent_of(g, id);
+
+    g->seen.data++;
+    if (r->id == id && r->ended && !r->told && !g->unguarded) {
+        r->told = true;
+        g->answer = id;
+    }
+    if ((flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        note_end(g, id);
+    return true;
+}
+
+/* RFC 9113 asks for the first, and RFC 7540 for what follows in check_dependency(). */
+static bool count_priority(struct h2_guard *g, uint32_t len, neo_nsec now)
+{
+    if (g->scan.stream == 0)
+        return break_off(g, H2_PROTOCOL_ERROR, "sent PRIORITY on stream 0");
+    if (len == 5) {
+        g->scan.depends_left = 4;
+        g->scan.depends_on = 0;
+    }
+    return h2_guard_glitch(g, H2_ATTACK_PRIORITY, 1, now);
+}
+
+static bool check_dependency(struct h2_guard *g, struct neo_bytes payload)
+{
+    while (payload.len > 0 && g->scan.depends_left > 0) {
+        g->scan.depends_on = g->scan.depends_on << 8 | payload.at[0];
+        payload = neo_bytes_from(payload, 1);
+        g->scan.depends_left--;
+        if (g->scan.depends_left == 0 && (g->scan.depends_on & STREAM_ID) == g->scan.stream)
+            return break_off(g, H2_PROTOCOL_ERROR, "made a stream depend on itself");
+    }
+    return true;
+}
+
 /* PING, RST_STREAM and empty DATA are judged in their callbacks, where more is known. */
 static bool count_frame(struct h2_guard *g, uint8_t type, uint8_t flags, uint32_t len, neo_nsec now)
 {
     switch (type) {
     case NGHTTP2_DATA:
-        g->seen.data++;
-        return true;
+        return count_data(g, flags);
     case NGHTTP2_HEADERS:
-        g->seen.headers++;
-        g->scan.continuations = 0;
-        return true;
+        return count_headers(g, flags);
     case NGHTTP2_RST_STREAM:
+        note_end(g, g->scan.stream);
+        return true;
     case NGHTTP2_PUSH_PROMISE:
     case NGHTTP2_PING:
         return true;
     case NGHTTP2_PRIORITY:
-        return h2_guard_glitch(g, H2_ATTACK_PRIORITY, 1, now);
+        return count_priority(g, len, now);
     case NGHTTP2_SETTINGS:
         return count_settings(g, flags, now);
     case NGHTTP2_GOAWAY:
@@ -145,6 +234,11 @@ static bool count_frame(struct h2_guard *g, uint8_t type, uint8_t flags, uint32_
         g->counters.unknown_frames++;
         return h2_guard_glitch(g, H2_ATTACK_UNKNOWN, 1, now);
     }
+}
+
+static uint32_t read_be32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
 /* The next whole frame header in the input, or NULL when it ends before. */
@@ -185,6 +279,8 @@ bool h2_guard_scan(struct h2_guard *g, struct neo_bytes in, neo_nsec now)
     while (in.len > 0 && welcome) {
         if (g->scan.left > 0) {
             uint32_t n = g->scan.left < in.len ? g->scan.left : (uint32_t)in.len;
+            if (g->scan.depends_left > 0)
+                welcome = check_dependency(g, neo_bytes(in.at, n));
             g->scan.left -= n;
             in = skip(in, n);
             continue;
@@ -194,6 +290,7 @@ bool h2_guard_scan(struct h2_guard *g, struct neo_bytes in, neo_nsec now)
             break;
         g->scan.left = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
         g->scan.type = head[3];
+        g->scan.stream = read_be32(head + 5) & STREAM_ID;
         welcome = count_frame(g, head[3], head[4], g->scan.left, now);
     }
     return welcome;

@@ -9,7 +9,8 @@
  * attack, and the connection ends.
  *
  * It reads the frame headers itself, beside nghttp2, because frames of an unknown
- * type and frames on closed streams reach none of nghttp2's callbacks.
+ * type and frames on closed streams reach none of nghttp2's callbacks. So it also holds
+ * the peer to what it said itself: a stream that it has ended stays ended, ids only grow.
  *
  * Pure: bytes and `now` in, verdicts out. Every function that can judge returns
  * false when the peer must be stopped; `attack` says for what.
@@ -51,6 +52,15 @@ struct h2_bucket {
     neo_nsec empty_at;
 };
 
+enum { H2_RECENT_STREAMS = 128 };
+
+/* How a stream of late was left by the peer. */
+struct h2_recent {
+    uint32_t id;
+    bool ended; /* END_STREAM or RST_STREAM came */
+    bool told;  /* that it had ended, when more came */
+};
+
 struct h2_guard {
     struct h2_counters counters;
     enum h2_attack attack; /* the first one seen */
@@ -70,7 +80,20 @@ struct h2_guard {
         uint8_t continuations;
         bool settings;
         uint32_t left; /* of the payload of this frame */
+        uint32_t stream;
+        uint32_t depends_on;  /* PRIORITY: as far as it was read, */
+        uint8_t depends_left; /* and how many bytes of it are not */
     } scan;
+
+    /*
+     * The odd ids only grow, so a place in this table belongs to the highest of its ids that was
+     * opened: a lower one that is not there was, in the server's role, opened long ago or never.
+     */
+    struct h2_recent recent[H2_RECENT_STREAMS];
+    uint32_t highest;     /* id that the peer has opened */
+    uint32_t answer;      /* a stream to be reset with STREAM_CLOSED; 0: none */
+    uint32_t breach;      /* an h2_error: the peer broke a rule that nghttp2 does not hold */
+    const char *breached; /* which, in words */
 
     /* Frames in the input and those of them that nghttp2 took: the rest came too late. */
     struct {

@@ -117,6 +117,11 @@ struct h2_limits {
     neo_nsec ping_spacing;       /* server: between PINGs while no call is open: 10 s */
     size_t arena_budget;         /* of one stream's arena: 32 MiB */
     bool unguarded;              /* negative control of the attack tests: counts, but never stops */
+    /*
+     * For suites that test HTTP/2 and know no gRPC: what GET, HEAD and POST of "/" are answered
+     * with, by the engine itself. Borrowed. NULL, as in every service: nothing, they are refused.
+     */
+    const char *plain_page;
 };
 
 /*
@@ -135,7 +140,6 @@ struct h2_options {
     void *owner;                    /* h2_owner() */
     struct h2_pool *pool;           /* borrowed; NULL: the engine has its own */
     struct h2_limits limits;
-    /* Request headers the engine answers itself to peers that are no gRPC clients; may be NULL. */
 };
 
 /* Gives `*ret`: h2_free(). */

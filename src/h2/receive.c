@@ -169,6 +169,8 @@ static bool request_pseudo(struct h2 *h2, struct stream *s, const struct h2_head
     switch (field->name.at[1]) {
     case 'm':
         b->is_post = neo_bytes_equal(field->value, NEO_LIT("POST"));
+        b->is_get = h2->limits.plain_page != NULL && neo_bytes_is(field->value, "GET");
+        b->is_head = h2->limits.plain_page != NULL && neo_bytes_is(field->value, "HEAD");
         return true;
     case 's':
         b->is_https = neo_bytes_equal(field->value, NEO_LIT("https"));
@@ -329,6 +331,8 @@ static int request_received(struct h2 *h2, struct stream *s, bool end)
     int result = 0;
 
     s->pub.remote_ended = end;
+    if (h2->limits.plain_page != NULL && h2_is_plain(h2, s))
+        return end ? h2_answer_plain(h2, s) : 0;
     if (!is_grpc_request(h2, s, &result)) {
         h2->guard.counters.grammar_refusals++;
         h2_check(h2, result);
@@ -376,7 +380,7 @@ static int headers_received(struct h2 *h2, const nghttp2_frame *frame)
         s->pub.remote_ended = true;
         if (s->reported)
             h2->events->trailers(h2, &s->pub);
-        result = h2_verdict(h2, true);
+        result = s->plain ? h2_answer_plain(h2, s) : h2_verdict(h2, true);
     } else {
         result = response_received(h2, s, end);
     }
@@ -414,6 +418,8 @@ static int data_received(struct h2 *h2, const nghttp2_frame *frame)
     if (s == NULL)
         return 0;
     s->pub.remote_ended = true;
+    if (s->plain)
+        return h2_answer_plain(h2, s);
     if (s->reported)
         h2->events->ended(h2, &s->pub);
     stop_sending(h2, s);

@@ -127,7 +127,7 @@ size_t h2_queued_in_all(const struct h2 *h2)
 static int finish(struct h2 *h2, struct stream *s, uint32_t *flags)
 {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (!h2->server)
+    if (!h2->server || s->n_trailers == 0)
         return 0;
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return nghttp2_submit_trailer(h2->session, s->pub.id, s->trailers, s->n_trailers);
@@ -432,8 +432,8 @@ enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *pub,
                         "stream %d cannot send trailers: they come after the headers, and once",
                         pub->id);
     NEO_TRY(fits(h2, headers, n, 0, err));
-    nghttp2_nv *all = copy_headers(s, headers, n);
-    if (all == NULL)
+    nghttp2_nv *all = n > 0 ? copy_headers(s, headers, n) : NULL;
+    if (n > 0 && all == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the call's memory is spent: %zu trailers", n);
     s->trailers = all;
     s->n_trailers = n;

@@ -5,6 +5,7 @@
  *     engine.c    its life, bytes in and out, failure
  *     receive.c   nghttp2's callbacks for what comes in, and the grammar of messages
  *     send.c      what the owner sends, and nghttp2's callbacks for it
+ *     plain.c     a page for suites that know no gRPC
  *     stream.c    streams, pooled
  *     pool.c      what waits to be used again
  *     guard.c     how much of what a peer may send
@@ -53,6 +54,8 @@ struct stream {
     bool reset;         /* by our own choice: not the peer's fault, or charged already */
     bool reset_by_peer; /* the guard has counted its end */
     bool kept;          /* by the owner, when it closes */
+    bool plain;         /* asks for the plain page */
+    bool head;          /* with HEAD */
 
     _Alignas(16) uint8_t first_block[STREAM_FIRST_BLOCK];
 };
@@ -75,6 +78,8 @@ struct block {
     bool is_grpc;
     bool has_te;
     bool is_bad;
+    bool is_get; /* looked for only where there is a plain page */
+    bool is_head;
     struct neo_bytes host;
 };
 
@@ -154,7 +159,7 @@ struct stream *h2_stream_find(struct h2 *h2, int32_t id);
 /* Memory that the stream holds. */
 size_t h2_stream_memory(const struct stream *s);
 
-/* --- receive.c, send.c ------------------------------------------------------------------------ */
+/* --- receive.c, send.c, plain.c --------------------------------------------------------------- */
 
 void h2_set_receive_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);
@@ -165,6 +170,10 @@ void h2_flush_credit(struct h2 *h2);
 void h2_discard(struct h2 *h2, size_t n);
 /* Answers a request that is none of ours, with static headers, and ends it. */
 int h2_answer(struct h2 *h2, struct stream *s, const nghttp2_nv *headers, size_t n);
+/* The request that was just read asks for the plain page, and there is one. */
+bool h2_is_plain(struct h2 *h2, struct stream *s);
+/* Answers with it, when the request is complete. */
+int h2_answer_plain(struct h2 *h2, struct stream *s);
 /* Calls `writable` where it is owed. True when there may be more to send. */
 bool h2_next_turn(struct h2 *h2);
 

@@ -333,6 +333,19 @@ static void data_on_closed_streams(struct attack *a, uint32_t i)
     frames_data(&a->in, 1, 0, 1);
 }
 
+static void data_after_own_reset(struct attack *a, uint32_t i)
+{
+    open_stream(a, i, 0);
+    frames_reset(&a->in, id_of(i), H2_NO_ERROR);
+    frames_data(&a->in, id_of(i), 0, 1);
+}
+
+static void priority_of_nothing(struct attack *a, uint32_t i)
+{
+    (void)i;
+    frames_priority(&a->in, 0, 1);
+}
+
 static void window_of_connection_overflows(struct attack *a, uint32_t i)
 {
     (void)i;
@@ -390,7 +403,10 @@ static void resets_after_goaway(struct attack *a, uint32_t i)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-enum { LIBRARY = 1 }; /* nghttp2 ends it by itself, guarded or not */
+enum {
+    LIBRARY = 1, /* nghttp2 ends it by itself, guarded or not */
+    BREACH,      /* our engine does, at the first, because a rule was broken */
+};
 
 static const struct row {
     const char *name;
@@ -409,7 +425,7 @@ static const struct row {
      0},
     {"H02 pseudo-header in trailers", pseudo_header_in_trailers, "too_many_stream_errors", 101, 101,
      0},
-    {"H02 priority on itself", priority_on_itself, "too_many_priorities", 1, 1001, 0},
+    {"H02 priority on itself", priority_on_itself, "made a stream depend on itself", 1, 2, BREACH},
     {"H02 WINDOW_UPDATE 0", window_update_of_zero, NULL, 1, 2, LIBRARY},
     {"H02 PRIORITY of 3 bytes", short_priority, NULL, 1, 2, LIBRARY},
     {"H02 DATA after END_STREAM", data_after_end, NULL, 1, 2, LIBRARY},
@@ -432,10 +448,13 @@ static const struct row {
     {"H11 window of the connection", window_of_connection_overflows, NULL, 0, 5, LIBRARY},
     {"H11 WINDOW_UPDATE 0", connection_window_update_of_zero, NULL, 0, 5, LIBRARY},
     {"H11 DATA beyond the window", data_beyond_the_window, "too_many_late_frames", 20, 2000, 0},
-    {"H13 decreasing ids", decreasing_ids, "too_many_late_frames", 1, 202, 0},
-    {"H13 the same id", same_id, "too_many_late_frames", 1, 202, 0},
+    {"H13 decreasing ids", decreasing_ids, "opened a stream with a lower id than the last", 1, 3,
+     BREACH},
+    {"H13 the same id", same_id, "sent HEADERS on a stream that it had ended", 1, 3, BREACH},
     {"H13 even id", even_id, NULL, 0, 2, LIBRARY},
     {"H13 stream 0", stream_zero, NULL, 0, 2, LIBRARY},
+    {"H13 PRIORITY on stream 0", priority_of_nothing, "sent PRIORITY on stream 0", 0, 3, BREACH},
+    {"H13 DATA on streams it reset", data_after_own_reset, "too_many_resets", 101, 101, 0},
     {"H13 DATA on closed streams", data_on_closed_streams, "too_many_late_frames", 1, 1006, 0},
     {"H15 trailers without end", trailers_without_end, "too_many_stream_errors", 101, 101, 0},
     {"H15 reserved trailers", reserved_trailer, "too_many_stream_errors", 101, 101, 0},
@@ -483,7 +502,12 @@ static void expect_stopped(const struct row *row, size_t write, bool undrained)
     CHECK(row, &a, a.goaway > H2_NO_ERROR);
     if (!large && row->by == LIBRARY)
         CHECK(row, &a, a.err.code == NEO_INTERNAL);
-    if (!large && row->by != LIBRARY) {
+    if (!large && row->by == BREACH) {
+        CHECK(row, &a, a.goaway == H2_PROTOCOL_ERROR || a.goaway == H2_STREAM_CLOSED);
+        CHECK(row, &a, strcmp(a.debug, row->debug) == 0);
+        CHECK(row, &a, a.err.code == NEO_INTERNAL);
+    }
+    if (!large && row->by == 0) {
         CHECK(row, &a, a.goaway == H2_ENHANCE_YOUR_CALM);
         CHECK(row, &a, strcmp(a.debug, row->debug) == 0);
         CHECK(row, &a, a.err.code == NEO_RESOURCE_EXHAUSTED);
@@ -512,7 +536,7 @@ TEST(an_attacker_who_does_not_read_is_stopped_too)
     for (size_t i = 0; i < NEO_COUNT(rows); i++) {
         struct attack a = {.undrained = true};
         row = rows[i];
-        if (row.by == LIBRARY || strcmp(row.debug, "too_many_stream_errors") == 0)
+        if (row.by != 0 || strcmp(row.debug, "too_many_stream_errors") == 0)
             continue; /* these show when we write; until then max_streams holds them */
         begin(&a, false);
         run(&a, &row, 16384, 10000);
@@ -921,6 +945,54 @@ TEST(a_stream_of_small_messages_may_be_cut_short)
     end(&a);
 }
 
+/* RFC 9113, section 5.1: of a stream that it has ended itself a peer is told so, once. */
+TEST(data_on_a_stream_that_its_peer_ended_is_answered_once)
+{
+    struct attack a = {.server.echo = true};
+    struct frame frame;
+    size_t told = 0;
+
+    begin(&a, false);
+    open_stream(&a, 0, 0);
+    frames_data(&a.in, 1, FLAG_END_STREAM, 10);
+    assert_int_equal(peer_feed(&a.server, neo_buffer_bytes(&a.in), NULL), NEO_OK);
+    assert_int_equal(peer_pull(&a.server, NULL), NEO_OK);
+    assert_int_equal(a.server.closed, 1);
+    neo_buffer_clear(&a.in);
+    for (int i = 0; i < 50; i++)
+        frames_data(&a.in, 1, 0, 10);
+    assert_int_equal(peer_feed(&a.server, neo_buffer_bytes(&a.in), NULL), NEO_OK);
+    assert_int_equal(peer_pull(&a.server, NULL), NEO_OK);
+    for (struct neo_bytes out = neo_buffer_bytes(&a.server.out); frames_next(&out, &frame);)
+        if (frame.type == FRAME_RST_STREAM) {
+            assert_memory_equal(frame.payload.at, "\0\0\0\5", 4);
+            told++;
+        }
+    assert_int_equal(told, 1);
+    assert_int_equal(h2_counters(a.server.h2)->glitches, 50);
+    end(&a);
+}
+
+/* A client may reset what it has ended, and the server's answer may cross that. */
+TEST(what_crosses_on_the_wire_is_no_breach)
+{
+    struct attack a = {.server.echo = true};
+
+    begin(&a, false);
+    for (uint32_t i = 0; i < 50; i++) {
+        open_stream(&a, i, 0);
+        frames_data(&a.in, id_of(i), FLAG_END_STREAM, 10);
+        flush(&a, SIZE_MAX, true);
+        frames_window_update(&a.in, id_of(i), 10);
+        frames_reset(&a.in, id_of(i), H2_CANCEL);
+        frames_priority(&a.in, id_of(i), 0);
+        flush(&a, SIZE_MAX, true);
+    }
+    assert_false(a.ended);
+    assert_int_equal(h2_counters(a.server.h2)->resets_sent, 0);
+    end(&a);
+}
+
 TEST(ordinary_noise_is_forgiven_for_ever)
 {
     struct attack a = {.server.echo = true};
@@ -959,6 +1031,8 @@ int main(void)
         cmocka_unit_test(a_busy_client_that_cancels_some_calls_is_left_alone),
         cmocka_unit_test(a_client_that_does_not_wait_for_our_settings_is_refused_not_stopped),
         cmocka_unit_test(a_stream_of_small_messages_may_be_cut_short),
+        cmocka_unit_test(data_on_a_stream_that_its_peer_ended_is_answered_once),
+        cmocka_unit_test(what_crosses_on_the_wire_is_no_breach),
         cmocka_unit_test(ordinary_noise_is_forgiven_for_ever),
     };
     return cmocka_run_group_tests_name("h2/attacks", tests, NULL, NULL);
