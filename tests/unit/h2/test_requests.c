@@ -389,6 +389,62 @@ TEST(trailers_obey_the_limits_of_headers)
     peer_stop(&server);
 }
 
+/* --- the page for suites --------------------------------------------------------------------- */
+
+/* What a server that has the plain page answers: the frames' types and lengths on stream 1. */
+static void expect_page(const char *method, const char *path, uint8_t flags, bool trailers,
+                        const char *want)
+{
+    const struct h2_limits limits = {.plain_page = "hello"};
+    const struct frames_request r = {
+        .method = method, .scheme = "https", .path = path, .authority = "a"};
+    struct peer server = {.quiet = true};
+    struct neo_buffer in = {0}, got = {0};
+    struct frame f;
+
+    frames_preface(&in);
+    frames_request(&in, 1, flags, &r);
+    if (trailers)
+        frames_headers(&in, 1, FLAG_END_STREAM, NEO_LIT("\x00\x01x\x01y"));
+    else if (flags == 0)
+        frames_data(&in, 1, FLAG_END_STREAM, 4);
+    peer_start(&server, true, &limits);
+    assert_int_equal(peer_feed(&server, neo_buffer_bytes(&in), NULL), NEO_OK);
+    assert_int_equal(peer_pull(&server, NULL), NEO_OK);
+    for (struct neo_bytes out = neo_buffer_bytes(&server.out); frames_next(&out, &f);)
+        if (f.stream == 1 && f.type == FRAME_DATA)
+            neo_buffer_printf(&got, "%.*s%s", NEO_FMT(f.payload), f.flags & 1 ? "." : "");
+        else if (f.stream == 1)
+            neo_buffer_printf(&got, "%u:%s", f.type, f.flags & 1 ? "." : "");
+    neo_buffer_append_byte(&got, '\0');
+    assert_string_equal((const char *)got.at, want);
+    assert_int_equal(server.handlers, 0);
+    assert_int_equal(h2_open_streams(server.h2), 0);
+    peer_stop(&server);
+    neo_buffer_fini(&in);
+    neo_buffer_fini(&got);
+}
+
+TEST(nobody_has_the_plain_page_who_did_not_ask_for_it)
+{
+    struct frames_request r = {.method = "GET", .scheme = "https", .path = "/", .authority = "a:1"};
+
+    expect(&r, METHOD, "GET of /");
+    r.method = "POST";
+    expect(&r, TYPE, "POST of /");
+}
+
+TEST(the_plain_page_is_answered_to_complete_requests_of_the_root_and_excuses_nothing_else)
+{
+    expect_page("GET", "/", FLAG_END_STREAM, false, "1:hello.");
+    expect_page("POST", "/", 0, false, "1:hello.");
+    expect_page("POST", "/", 0, true, "1:hello.");
+    expect_page("HEAD", "/", FLAG_END_STREAM, false, "1:.");
+    expect_page("PUT", "/", FLAG_END_STREAM, false, "1:.");   /* 405 */
+    expect_page("GET", "/x", FLAG_END_STREAM, false, "1:.");  /* 405 */
+    expect_page("POST", "/x", FLAG_END_STREAM, false, "1:."); /* 415 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +458,9 @@ int main(void)
         cmocka_unit_test(the_body_of_a_refused_request_is_thrown_away_and_paid_back),
         cmocka_unit_test(trailers_have_an_end_and_no_reserved_names),
         cmocka_unit_test(trailers_obey_the_limits_of_headers),
+        cmocka_unit_test(nobody_has_the_plain_page_who_did_not_ask_for_it),
+        cmocka_unit_test(
+            the_plain_page_is_answered_to_complete_requests_of_the_root_and_excuses_nothing_else),
     };
     return cmocka_run_group_tests_name("h2/requests", tests, NULL, NULL);
 }
