@@ -23,6 +23,7 @@
     X(ATTESTATION_REQUIRED,  FAILED_PRECONDITION, "this connection must be attested first")        \
     X(ATTESTATION_REFUSED,   PERMISSION_DENIED,   "the evidence was not accepted")                 \
     X(ATTESTATION_EXPIRED,   UNAVAILABLE,         "the attestation of this connection has ended")  \
+    X(AUTHORITY_UNKNOWN,     PERMISSION_DENIED,   "the call is addressed to another service")       \
     /* is there room */                                                                            \
     X(RATE_LIMITED,          RESOURCE_EXHAUSTED,  "a rate limit is reached")                       \
     X(OVERLOADED,            RESOURCE_EXHAUSTED,  "the server is overloaded")                      \

@@ -48,6 +48,9 @@ struct neo_audit_sink {
     bool allowances; /* also records what was allowed */
 };
 
+/* For the options of time below: never. */
+#define NEO_FOREVER UINT64_MAX
+
 struct neo_server_options {
     const char *name; /* the service name: the target of policy */
     struct neo_runtime *runtime;
@@ -62,7 +65,25 @@ struct neo_server_options {
     unsigned max_connections_per_identity; /* 0: 64 */
     unsigned max_in_flight;                /* calls in handlers per server; 0: 1000 */
     neo_nsec max_deadline;                 /* caps what a caller asks for unary calls; 0: 5 min */
-    neo_nsec max_connection_idle;          /* 0: 5 min */
+    neo_nsec max_connection_idle;          /* without a call; 0: 5 min */
+
+    /* How long a connection lives. Each end is announced (GOAWAY, twice), so no call is lost. */
+    neo_nsec max_connection_age;       /* +-10 %, so that not all leave at once; 0: 1 h */
+    neo_nsec max_connection_age_grace; /* what still runs then is ended with DRAINING; 0: never */
+
+    /* A caller from whom nothing came for `keepalive_time` is sent a PING, and is gone when nothing
+       comes for `keepalive_timeout` more: its calls end as cancelled. */
+    neo_nsec keepalive_time;    /* 0: 2 h */
+    neo_nsec keepalive_timeout; /* 0: 20 s */
+    /* PINGs that callers may send. The third that comes too soon ends the connection with
+       `too_many_pings`; whatever we send meanwhile forgives them. */
+    neo_nsec min_ping_interval; /* 0: 0.5 s while they have calls, 10 s without */
+    bool refuse_idle_pings;     /* without calls: one in 2 h */
+
+    /* Names by which callers may address us (the host of :authority) besides our service name, the
+       DNS names of our certificate, "localhost" and IP addresses. NULL-terminated, borrowed; "*":
+       any. NULL: none. */
+    const char *const *authorities;
 };
 
 /* Gives `*ret`: neo_server_free(). */

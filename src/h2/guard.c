@@ -78,6 +78,9 @@ void h2_guard_init(struct h2_guard *g, bool server, const struct h2_limits *limi
         .refusals = bucket_of(REFUSALS_BURST, REFUSALS_PER_SECOND, now),
         .resets_burst = limits->resets_burst,
         .ping_spacing = limits->ping_spacing,
+        .ping_spacing_busy = limits->ping_spacing_busy != 0
+                                 ? limits->ping_spacing_busy
+                                 : limits->ping_spacing / PING_SPACING_BUSY,
         .scan.preface = server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
     };
 }
@@ -334,7 +337,7 @@ bool h2_guard_ping(struct h2_guard *g, size_t open, neo_nsec now)
         return true;
     }
 
-    neo_nsec spacing = open > 0 ? g->ping_spacing / PING_SPACING_BUSY : g->ping_spacing;
+    neo_nsec spacing = open > 0 ? g->ping_spacing_busy : g->ping_spacing;
     bool too_soon = g->pinged && now - g->pinged_at < spacing;
 
     g->pinged = true;

@@ -110,6 +110,7 @@ struct h2_guard {
     uint32_t resets_burst;
 
     neo_nsec ping_spacing;
+    neo_nsec ping_spacing_busy;
     neo_nsec pinged_at;
     uint8_t ping_strikes;
     bool pinged;

@@ -115,6 +115,7 @@ struct h2_limits {
     uint32_t connection_queue;   /* as stream_queue, over all streams: 256 KiB */
     uint32_t connection_headers; /* arena blocks taken for headers, all streams: 256 KiB */
     neo_nsec ping_spacing;       /* server: between PINGs while no call is open: 10 s */
+    neo_nsec ping_spacing_busy;  /* while one is: a twentieth of that */
     size_t arena_budget;         /* of one stream's arena: 32 MiB */
     bool unguarded;              /* negative control of the attack tests: counts, but never stops */
     /*

@@ -153,7 +153,8 @@ static enum neo_code name_peer(struct neo_channel *channel,
 
     if (options->service == NULL) {
         channel->expect = neo_string_dup("");
-        channel->authority = neo_string_dup("joining");
+        channel->authority =
+            neo_string_dup(options->join_service != NULL ? options->join_service : "localhost");
         if (options->join_service != NULL &&
             (channel->joining = neo_string_dup(options->join_service)) == NULL)
             return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");

@@ -6,6 +6,7 @@
  */
 #include "rpc/peer.h"
 
+#include "rpc/authority.h"
 #include "rpc/call.h"
 #include "rpc/record.h"
 #include "rpc/wire.h"
@@ -24,6 +25,9 @@
 #define STREAM_GRACE (60 * NEO_NSEC_PER_SEC)
 #define LONGEST_LIFE (INT64_C(10) * 365 * 86400)
 
+static const uint8_t drain_ping[8] = {'n', 'e', 'o', 'd', 'r', 'a', 'i', 'n'};
+static const uint8_t keepalive_ping[8] = {'n', 'e', 'o', 'a', 'l', 'i', 'v', 'e'};
+
 static neo_nsec now_of(const struct peer *p)
 {
     return neo_loop_now(p->worker->loop);
@@ -37,21 +41,46 @@ static void consider(neo_nsec *first, neo_nsec at)
         *first = at;
 }
 
+/* So long after `at`; 0 for never. */
+static neo_nsec after(neo_nsec at, neo_nsec span)
+{
+    return span >= (neo_nsec)LONGEST_LIFE * NEO_NSEC_PER_SEC ? 0 : at + span;
+}
+
+/* The next keepalive PING, or the end of the wait for its answer. */
+static neo_nsec keepalive_at(const struct peer *p)
+{
+    const struct neo_server_options *o = &p->worker->server->options;
+
+    return p->pinged_at != 0 ? after(p->pinged_at, o->keepalive_timeout)
+                             : after(conn_last_read(p->conn), o->keepalive_time);
+}
+
+static bool has_open_h2(const struct peer *p)
+{
+    return p->state != PEER_HANDSHAKE && p->state != PEER_GONE && conn_h2(p->conn) != NULL;
+}
+
 static void arm(struct peer *p)
 {
+    const struct neo_server_options *o = &p->worker->server->options;
     neo_nsec first = 0;
 
     consider(&first, p->expires_at == 0 ? 0 : p->expires_at + STREAM_GRACE);
     consider(&first, p->end_at);
     consider(&first, p->attested_until);
-    if (p->state == PEER_OPEN)
+    if (p->state == PEER_OPEN) {
         consider(&first, p->drain_at);
+        consider(&first, p->age_at);
+    }
+    if (has_open_h2(p))
+        consider(&first, keepalive_at(p));
     if (p->state == PEER_NOTICED)
         consider(&first, p->leave_at);
     if (p->n_calls > 0)
         consider(&first, now_of(p) + BUSY_TICK);
     else if (p->state == PEER_OPEN)
-        consider(&first, p->idle_since + p->worker->server->options.max_connection_idle);
+        consider(&first, after(p->idle_since, o->max_connection_idle));
     if (p->state == PEER_GONE)
         first = 0;
     p->tick_at = first;
@@ -113,18 +142,44 @@ static void rest(struct peer *p)
 {
     if (conn_h2(p->conn) != NULL)
         h2_trim(conn_h2(p->conn));
-    if (p->state == PEER_OPEN &&
-        now_of(p) - p->idle_since >= p->worker->server->options.max_connection_idle)
+    neo_nsec idle_at = after(p->idle_since, p->worker->server->options.max_connection_idle);
+    if (p->state == PEER_OPEN && idle_at != 0 && now_of(p) >= idle_at)
         peer_drain(p, "max_idle", NOTICE_TIME, NEO_REASON_DRAINING);
 }
 
 static void leave(struct peer *p)
 {
     neo_nsec now = now_of(p);
+    neo_nsec left = p->end_at > now ? p->end_at - now : 0;
 
+    if (p->end_at == 0) /* no hurry: its calls may take as long as they want */
+        left = (neo_nsec)LONGEST_LIFE * NEO_NSEC_PER_SEC;
     p->state = PEER_LEAVING;
-    conn_close(p->conn, H2_NO_ERROR, p->debug, (p->end_at > now ? p->end_at - now : 0) + CLOSE_TIME,
-               NEO_OK, p->debug);
+    conn_close(p->conn, H2_NO_ERROR, p->debug, left + CLOSE_TIME, NEO_OK, p->debug);
+}
+
+/* False: the peer is gone, and `p` with it. */
+static bool check_alive(struct peer *p)
+{
+    neo_nsec now = now_of(p);
+    neo_nsec at;
+
+    if (!has_open_h2(p))
+        return true;
+    if (p->pinged_at != 0 && conn_last_read(p->conn) > p->pinged_at)
+        p->pinged_at = 0; /* whatever came, it lives */
+    at = keepalive_at(p);
+    if (at == 0 || now < at)
+        return true;
+    if (p->pinged_at != 0) {
+        record_silent(p);
+        peer_cut(p);
+        return false;
+    }
+    p->pinged_at = now;
+    h2_ping(conn_h2(p->conn), keepalive_ping);
+    conn_kick(p->conn);
+    return true;
 }
 
 static void on_tick(struct neo_timer *timer)
@@ -132,6 +187,8 @@ static void on_tick(struct neo_timer *timer)
     struct peer *p = neo_owner(timer, struct peer, tick);
     neo_nsec now = now_of(p);
 
+    if (!check_alive(p))
+        return;
     if (p->attested_until != 0 && now >= p->attested_until)
         peer_set_attested(p, 0);
     if (p->expires_at != 0 && now >= p->expires_at + STREAM_GRACE)
@@ -143,6 +200,9 @@ static void on_tick(struct neo_timer *timer)
     else if (p->state == PEER_OPEN && p->drain_at != 0 && now >= p->drain_at)
         peer_drain(p, "certificate_expires", p->expires_at - now + STREAM_GRACE,
                    NEO_REASON_CERTIFICATE_EXPIRED);
+    else if (p->state == PEER_OPEN && p->age_at != 0 && now >= p->age_at)
+        peer_drain(p, "max_age", p->worker->server->options.max_connection_age_grace,
+                   NEO_REASON_DRAINING);
     if (p->n_calls > 0)
         cut_stalled(p);
     else
@@ -168,6 +228,17 @@ static void set_expiry(struct peer *p)
     int64_t before = left / 5 < DRAIN_BEFORE ? left / 5 : DRAIN_BEFORE;
     p->expires_at = now_of(p) + (neo_nsec)left * NEO_NSEC_PER_SEC + 1;
     p->drain_at = p->expires_at - (neo_nsec)before * NEO_NSEC_PER_SEC;
+}
+
+/* A tenth sooner or later, so that connections that came together do not leave together. */
+static void set_age(struct peer *p)
+{
+    neo_nsec age = p->worker->server->options.max_connection_age;
+    neo_nsec tenth = age / 10;
+
+    p->age_at = after(now_of(p), age);
+    if (p->age_at != 0)
+        p->age_at += worker_random(p->worker, 2 * tenth + 1) - tenth;
 }
 
 /* --- judgement --------------------------------------------------------------------------- */
@@ -235,8 +306,7 @@ void peer_set_attested(struct peer *p, neo_nsec until)
 
 void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reason reason)
 {
-    static const uint8_t opaque[8] = {'n', 'e', 'o', 'd', 'r', 'a', 'i', 'n'};
-    neo_nsec ends = now_of(p) + grace;
+    neo_nsec ends = after(now_of(p), grace);
 
     if (p->state == PEER_GONE)
         return;
@@ -244,7 +314,7 @@ void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reas
         peer_end(p, reason);
         return;
     }
-    if (p->end_at == 0 || ends < p->end_at) {
+    if (ends != 0 && (p->end_at == 0 || ends < p->end_at)) {
         p->end_at = ends;
         p->end_reason = reason;
     }
@@ -253,16 +323,16 @@ void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reas
         p->debug = debug;
         p->leave_at = now_of(p) + NOTICE_TIME;
         h2_shutdown_notice(conn_h2(p->conn));
-        h2_ping(conn_h2(p->conn), opaque);
+        h2_ping(conn_h2(p->conn), drain_ping);
         conn_kick(p->conn);
     }
     arm(p);
 }
 
 /* The requests that were under way when the first GOAWAY left have come: the second may go. */
-void peer_note_pong(struct peer *p)
+void peer_note_pong(struct peer *p, const uint8_t opaque[static 8])
 {
-    if (p->state == PEER_NOTICED)
+    if (p->state == PEER_NOTICED && memcmp(opaque, drain_ping, sizeof(drain_ping)) == 0)
         leave(p);
 }
 
@@ -329,6 +399,7 @@ static enum neo_code on_proven(struct conn *c, struct neo_error *err)
     p->state = PEER_OPEN;
     p->idle_since = now_of(p);
     set_expiry(p);
+    set_age(p);
     peer_judge(p);
     if (atomic_load(&p->worker->server->draining))
         peer_drain(p, "server_shutdown", NOTICE_TIME, NEO_REASON_DRAINING);
@@ -425,6 +496,7 @@ void peer_unref(struct peer *p)
         return;
     neo_free(p->methods);
     neo_free(p->strings);
+    authority_forget(p);
     neo_free(p);
 }
 

@@ -57,6 +57,7 @@ struct peer {
     size_t gathering; /* bytes of messages that are not whole yet */
     struct peer_method *methods;
     struct method *last_method;
+    struct neo_bytes authority; /* the last one found to be ours; allocated */
 
     /* When: monotonic, 0 for never. */
     struct neo_timer tick;
@@ -65,6 +66,8 @@ struct peer {
     neo_nsec drain_at;          /* its certificate or ours ends soon */
     neo_nsec expires_at;        /* the earlier of the two ends */
     bool own_expires;           /* it is ours */
+    neo_nsec age_at;            /* it has lived long enough */
+    neo_nsec pinged_at;         /* our keepalive PING, unanswered */
     neo_nsec leave_at;          /* NOTICED: the second GOAWAY */
     neo_nsec end_at;            /* of the grace: what still runs is ended, */
     enum neo_reason end_reason; /* with this */
@@ -92,8 +95,8 @@ void peer_judge(struct peer *p);
 enum neo_reason peer_objection(struct peer *p, neo_nsec now);
 /* Lets calls end within `grace`; `debug` is for people and static. Only shortens. */
 void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reason reason);
-/* An answer to the PING of the first GOAWAY. */
-void peer_note_pong(struct peer *p);
+/* An answer to a PING of ours. */
+void peer_note_pong(struct peer *p, const uint8_t opaque[static 8]);
 /* Ends all calls with `reason` and closes. */
 void peer_end(struct peer *p, enum neo_reason reason);
 bool peer_is_attested(const struct peer *p, neo_nsec now);

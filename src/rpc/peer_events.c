@@ -84,8 +84,7 @@ static void on_ready(struct h2 *h2)
 
 static void on_pong(struct h2 *h2, const uint8_t opaque[static 8])
 {
-    (void)opaque;
-    peer_note_pong(peer_of(h2));
+    peer_note_pong(peer_of(h2), opaque);
 }
 
 const struct h2_events peer_events = {

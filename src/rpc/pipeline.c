@@ -7,8 +7,8 @@
  * `handler` has run nothing, and says so on the wire, so that the caller may safely
  * try again. `record` runs for every call exactly once, however it ended.
  */
+#include "rpc/authority.h"
 #include "rpc/call.h"
-
 #include "rpc/record.h"
 #include "rpc/wire.h"
 
@@ -61,6 +61,8 @@ static enum neo_reason read_grammar(struct neo_call *call)
     record_started(call);
     if (call->method == NULL)
         return NEO_REASON_METHOD_UNKNOWN;
+    if (!authority_is_ours(p, call->stream->authority))
+        return NEO_REASON_AUTHORITY_UNKNOWN;
     if (wire_context_read(call->request_headers, call->arrived, call->arena, &call->context,
                           NULL) != NEO_OK)
         return NEO_REASON_REQUEST_MALFORMED;

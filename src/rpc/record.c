@@ -200,6 +200,13 @@ void record_stalled(const struct peer *p)
                  NEO_STR("peer", conn_peer_address(p->conn)));
 }
 
+void record_silent(const struct peer *p)
+{
+    count(p->worker->server->metrics.connections, NEO_LIT("silent"));
+    neo_log_info(p->worker->server->options.log, "connection.silent",
+                 NEO_BYTES("caller", p->caller_uri), NEO_STR("peer", conn_peer_address(p->conn)));
+}
+
 static const char *why(const struct peer *p, enum neo_code code)
 {
     bool early = p->state == PEER_HANDSHAKE;

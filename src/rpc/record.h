@@ -28,6 +28,8 @@ void record_allowed(struct neo_call *call);
 void record_attested(struct neo_call *call, const char *detail);
 
 void record_stalled(const struct peer *p);
+/* It did not answer our PING. */
+void record_silent(const struct peer *p);
 void record_gone(const struct peer *p, const struct neo_error *err);
 void record_refused_connection(const struct neo_server *server, const char *why,
                                const char *address);

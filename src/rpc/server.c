@@ -17,6 +17,9 @@
 #define POLL_EVERY  (2 * NEO_NSEC_PER_MSEC)
 #define CUT_TIMEOUT (250 * NEO_NSEC_PER_MSEC)
 
+#define IDLE_PING_SPACING (2 * 3600 * NEO_NSEC_PER_SEC)
+#define BUSY_PING_SPACING (500 * NEO_NSEC_PER_MSEC)
+
 /* --- connections per identity ------------------------------------------------------------ */
 
 struct identity_count {
@@ -98,6 +101,25 @@ static void set_defaults(struct neo_server_options *o)
         o->max_deadline = 300 * NEO_NSEC_PER_SEC;
     if (o->max_connection_idle == 0)
         o->max_connection_idle = 300 * NEO_NSEC_PER_SEC;
+    if (o->max_connection_age == 0)
+        o->max_connection_age = 3600 * NEO_NSEC_PER_SEC;
+    if (o->max_connection_age_grace == 0)
+        o->max_connection_age_grace = NEO_FOREVER;
+    if (o->keepalive_time == 0)
+        o->keepalive_time = 2 * 3600 * NEO_NSEC_PER_SEC;
+    if (o->keepalive_timeout == 0)
+        o->keepalive_timeout = 20 * NEO_NSEC_PER_SEC;
+}
+
+/* Zeros are left to the guard. */
+static struct h2_limits limits_of(const struct neo_server_options *o)
+{
+    return (struct h2_limits){
+        .ping_spacing = o->refuse_idle_pings ? IDLE_PING_SPACING : o->min_ping_interval,
+        .ping_spacing_busy = o->min_ping_interval != 0 ? o->min_ping_interval
+                             : o->refuse_idle_pings    ? BUSY_PING_SPACING
+                                                       : 0,
+    };
 }
 
 static enum neo_code make_workers(struct neo_server *server, struct neo_error *err)
@@ -141,6 +163,8 @@ enum neo_code neo_server_new(const struct neo_server_options *options, struct ne
                         options->name);
     server->options = *options;
     set_defaults(&server->options);
+    server->own_limits = limits_of(options);
+    server->h2_limits = &server->own_limits;
     list_init(&server->services);
     (void)pthread_mutex_init(&server->shared.lock, NULL);
 

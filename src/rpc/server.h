@@ -13,6 +13,7 @@
  *   call_blocking.c  handlers that block
  *   record.c         audit and metrics
  *   metadata.c       headers as handlers see and set them
+ *   authority.c      whether a call is addressed to us
  *   builtin_*.c      health, reflection, attestation
  *
  * Three lifetimes: an epoch (reference counted, any thread), a peer (while its
@@ -124,7 +125,8 @@ struct neo_server {
     struct worker **workers;
     char address[128];
     struct server_metrics metrics;
-    const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
+    struct h2_limits own_limits;
+    const struct h2_limits *h2_limits; /* those above. Tests switch the guard off with it */
     atomic_bool draining;
     struct neo_loop *waiting; /* run by whoever waits for the workers to be empty */
     struct {

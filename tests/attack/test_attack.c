@@ -19,6 +19,7 @@ static void put_request(struct attacker *a, const char *path, uint8_t flags)
 {
     struct frames_request request = frames_good_request;
 
+    request.authority = "echo-service:8443";
     request.path = path;
     frames_request(&a->plain, a->stream, flags, &request);
 }

@@ -166,6 +166,11 @@ void rpc_client_close(struct rpc_client *client)
     client->tls = NULL;
 }
 
+static struct neo_bytes authority_of(const struct rpc_request *request)
+{
+    return neo_text(request->authority == NULL ? "echo-service:8443" : request->authority);
+}
+
 bool rpc_call_start(struct rpc_call *call, struct rpc_client *client,
                     const struct rpc_request *request)
 {
@@ -180,7 +185,7 @@ bool rpc_call_start(struct rpc_call *call, struct rpc_client *client,
     for (size_t i = 0; i < request->n_headers && i + 2 < FIELDS_MAX; i++)
         headers[2 + i] = request->headers[i];
     if (client->conn == NULL || conn_h2(client->conn) == NULL ||
-        h2_request(conn_h2(client->conn), neo_text(request->path), NEO_LIT("server.test"), headers,
+        h2_request(conn_h2(client->conn), neo_text(request->path), authority_of(request), headers,
                    2 + request->n_headers, call, &call->stream, NULL) != NEO_OK)
         return false;
     client->open_calls++;

@@ -60,6 +60,7 @@ struct rpc_request {
     const struct h2_header *headers; /* beside content-type and te */
     size_t n_headers;
     const char *content_type; /* NULL: application/grpc */
+    const char *authority;    /* NULL: echo-service:8443 */
 };
 
 /* Opens a stream. False when there is no room for it. */

@@ -89,6 +89,63 @@ TEST(each_denial_is_recorded_once_and_allowances_only_when_asked)
     assert_int_equal(records_with("deny", "grammar", "METHOD_UNKNOWN"), 1);
 }
 
+/* The code of a call that is addressed so. */
+static enum neo_code call_to(struct rpc_client *to, const char *authority)
+{
+    const struct rpc_request request = {.path = "/neo.test.v1.Echoes/Say", .authority = authority};
+    struct neo_buffer out = {0};
+    struct rpc_call call;
+
+    assert_true(rpc_call_start(&call, to, &request));
+    rpc_call_send(&call, encode_echo(&hello, &out));
+    rpc_call_end(&call);
+    wait_for(call.closed);
+    enum neo_code code = call.status.code;
+    if (code != NEO_OK)
+        assert_reason(&call, NEO_PERMISSION_DENIED, "AUTHORITY_UNKNOWN");
+    rpc_call_fini(&call);
+    neo_buffer_fini(&out);
+    return code;
+}
+
+TEST(a_call_that_is_addressed_to_another_service_is_refused)
+{
+    static const char *const others[] = {
+        "other-service",  "echo-service.evil.test", "echo-servic",   "echo-service2:8443",
+        "evil.test:8443", "127.0.0.1.evil.test",    "a.b.wild.test", ".wild.test",
+        "1.2.3",
+    };
+    static const char *const ours[] = {"echo-service", "ECHO-Service:1", "127.0.0.1:8443",
+                                       "[::1]:8443",   "localhost",      "[fe80::1]",
+                                       "alias.test",   "a.wild.test"};
+    static const char *const also[] = {"alias.test", "*.wild.test", NULL};
+
+    world.options.authorities = also;
+    serve();
+    connect_ready(&client, world.caller);
+    for (size_t i = 0; i < NEO_COUNT(others); i++) {
+        if (call_to(&client, others[i]) != NEO_PERMISSION_DENIED)
+            fail_msg("%s was taken", others[i]);
+        assert_int_equal(call_to(&client, "echo-service"), NEO_OK); /* on the same connection */
+    }
+    for (size_t i = 0; i < NEO_COUNT(ours); i++)
+        if (call_to(&client, ours[i]) != NEO_OK)
+            fail_msg("%s was not taken", ours[i]);
+    assert_int_equal(said, NEO_COUNT(others) + NEO_COUNT(ours));
+    assert_int_equal(audit.n, NEO_COUNT(others));
+    assert_string_equal(audit.at[0].reason, "AUTHORITY_UNKNOWN");
+}
+
+TEST(every_name_will_do_where_the_server_says_so)
+{
+    static const char *const any[] = {"*", NULL};
+
+    world.options.authorities = any;
+    serve();
+    connect_ready(&client, world.caller);
+    assert_int_equal(call_to(&client, "whoever.test"), NEO_OK);
+}
+
 TEST(shadow_mode_lets_through_and_says_what_it_would_have_denied)
 {
     serve_with_policy("service: \"stranger-service\"\nmode: shadow\nallowed_calls: []\n");
@@ -506,6 +563,8 @@ int main(void)
         PROMISE(whom_no_rule_names_is_denied_before_its_body_is_read),
         PROMISE(a_denial_names_the_decision_and_what_was_missing_and_no_rule),
         PROMISE(each_denial_is_recorded_once_and_allowances_only_when_asked),
+        PROMISE(a_call_that_is_addressed_to_another_service_is_refused),
+        PROMISE(every_name_will_do_where_the_server_says_so),
         PROMISE(shadow_mode_lets_through_and_says_what_it_would_have_denied),
         PROMISE(an_anonymous_caller_is_heard_only_where_a_rule_names_it),
         PROMISE(a_caller_is_who_its_certificate_says),
