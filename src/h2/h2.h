@@ -62,6 +62,10 @@ struct h2_headers {
     size_t len;
 };
 
+/* What almost every answer says. These very texts are sent without being copied. */
+extern const struct h2_header h2_type_grpc; /* content-type: application/grpc */
+extern const struct h2_header h2_status_ok; /* grpc-status: 0 */
+
 struct h2_stream {
     int32_t id;
     void *user;              /* the owner's */

@@ -27,45 +27,33 @@ static size_t whole(const struct h2_block *b)
     return sizeof(*b) + b->size;
 }
 
-/* The list for blocks of `size`, or NULL when they are not kept. */
-static struct h2_block **list_of(struct h2_pool *pool, size_t size)
+static size_t grains_of(size_t size)
 {
-    return size <= H2_POOL_SIZES * GRAIN ? &pool->blocks[size / GRAIN - 1] : NULL;
+    return size == 0 ? 1 : (size - 1) / GRAIN + 1;
 }
 
-static struct h2_block *from_pool(struct h2_pool *pool, size_t size)
+static void *take_new(struct h2_heap *heap, size_t size)
 {
-    struct h2_block **list = list_of(pool, size);
+    struct h2_block *b = size <= SIZE_MAX / 2 ? neo_alloc(sizeof(*b) + size) : NULL;
 
-    if (list == NULL || *list == NULL)
+    if (b == NULL)
         return NULL;
-    struct h2_block *b = *list;
-    *list = b->next;
-    pool->block_bytes -= whole(b);
-    return b;
-}
-
-static struct h2_block *from_system(size_t size)
-{
-    struct h2_block *b = neo_alloc(sizeof(*b) + size);
-
-    if (b != NULL)
-        b->size = size;
-    return b;
+    b->size = size;
+    heap->held += whole(b);
+    return b->data;
 }
 
 static void *take(struct h2_heap *heap, size_t wanted)
 {
-    if (wanted > SIZE_MAX / 2)
-        return NULL;
+    struct h2_pool *pool = heap->pool;
+    size_t grains = grains_of(wanted);
+    struct h2_block *b = grains <= H2_POOL_SIZES ? pool->blocks[grains - 1] : NULL;
 
-    size_t size = wanted == 0 ? GRAIN : (wanted + GRAIN - 1) / GRAIN * GRAIN;
-    struct h2_block *b = from_pool(heap->pool, size);
     if (b == NULL)
-        b = from_system(size);
-    if (b == NULL)
-        return NULL;
-    heap->held += whole(b);
+        return take_new(heap, grains <= H2_POOL_SIZES ? grains * GRAIN : wanted);
+    pool->blocks[grains - 1] = b->next;
+    pool->block_bytes -= sizeof(*b) + grains * GRAIN;
+    heap->held += sizeof(*b) + grains * GRAIN;
     return b->data;
 }
 
@@ -76,15 +64,15 @@ static void put(struct h2_heap *heap, void *memory)
 
     struct h2_pool *pool = heap->pool;
     struct h2_block *b = block_of(memory);
-    struct h2_block **list = list_of(pool, b->size);
-    heap->held -= whole(b);
-    if (list == NULL || pool->block_bytes + whole(b) > pool->most_block_bytes) {
+    size_t bytes = whole(b);
+    heap->held -= bytes;
+    if (b->size > H2_POOL_SIZES * GRAIN || pool->block_bytes + bytes > pool->most_block_bytes) {
         neo_free(b);
         return;
     }
-    b->next = *list;
-    *list = b;
-    pool->block_bytes += whole(b);
+    b->next = pool->blocks[b->size / GRAIN - 1];
+    pool->blocks[b->size / GRAIN - 1] = b;
+    pool->block_bytes += bytes;
 }
 
 static void *mem_malloc(size_t size, void *heap)

@@ -10,6 +10,7 @@
  * has no more. So that a long one does not hold up the short ones behind it, a
  * stream that has sent TURN bytes gives way until all others had theirs.
  */
+#include "h2/nv.h"
 #include "h2/session.h"
 
 #include <assert.h>
@@ -23,24 +24,6 @@ enum {
     FIELD_OVERHEAD = 32,
     CREDIT_SHARE = 8, /* credit is told when it is this part of the window */
 };
-
-/* nghttp2 does not write through these; its types are older than its manners. */
-static uint8_t *unconst(const void *p)
-{
-    return (uint8_t *)(uintptr_t)p;
-}
-
-static nghttp2_nv nv_of(struct neo_bytes name, struct neo_bytes value)
-{
-    return (nghttp2_nv){unconst(name.at), unconst(value.at), name.len, value.len,
-                        NGHTTP2_NV_FLAG_NONE};
-}
-
-static nghttp2_nv nv_static(struct neo_bytes name, struct neo_bytes value)
-{
-    return (nghttp2_nv){unconst(name.at), unconst(value.at), name.len, value.len,
-                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
-}
 
 /* --- the queue of a stream -------------------------------------------------------------------- */
 
@@ -330,12 +313,6 @@ static nghttp2_nv *nv_room(struct stream *s, nghttp2_nv few[static FEW_HEADERS],
     return n <= FEW_HEADERS ? few : neo_arena_calloc(&s->arena, n, sizeof(nghttp2_nv));
 }
 
-static void nv_fill(nghttp2_nv *at, const struct h2_header *headers, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        at[i] = nv_of(headers[i].name, headers[i].value);
-}
-
 /* Checked here, because nghttp2 would send what the peer refuses, or nothing at all. */
 static enum neo_code fits(const struct h2 *h2, const struct h2_header *headers, size_t n,
                           size_t others, struct neo_error *err)
@@ -349,15 +326,6 @@ static enum neo_code fits(const struct h2 *h2, const struct h2_header *headers, 
     return neo_fail(err, NEO_INVALID_ARGUMENT,
                     "%zu bytes of headers are too many: the peer takes %u", total,
                     h2->peer_headers);
-}
-
-static nghttp2_nv nv_status(int status, char digits[static 3])
-{
-    if (status == 200)
-        return nv_static(NEO_LIT(":status"), NEO_LIT("200"));
-    for (int i = 2; i >= 0; i--, status /= 10)
-        digits[i] = (char)('0' + status % 10);
-    return nv_of(NEO_LIT(":status"), neo_bytes(digits, 3));
 }
 
 static enum neo_code may_send(const struct h2 *h2, const struct stream *s, struct neo_error *err)
@@ -410,17 +378,6 @@ int h2_answer(struct h2 *h2, struct stream *s, const nghttp2_nv *headers, size_t
     return shim_submit_response(h2->session, s->pub.id, headers, n, NULL);
 }
 
-/* A copy in the stream's arena: the trailers may wait longer than the caller's bytes live. */
-static nghttp2_nv *copy_headers(struct stream *s, const struct h2_header *headers, size_t n)
-{
-    nghttp2_nv *all = neo_arena_calloc(&s->arena, n, sizeof(*all));
-
-    for (size_t i = 0; i < n && all != NULL; i++)
-        all[i] = nv_of(neo_arena_copy(&s->arena, headers[i].name),
-                       neo_arena_copy(&s->arena, headers[i].value));
-    return neo_arena_failed(&s->arena) ? NULL : all;
-}
-
 enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *pub,
                                const struct h2_header *headers, size_t n, struct neo_error *err)
 {
@@ -432,7 +389,7 @@ enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *pub,
                         "stream %d cannot send trailers: they come after the headers, and once",
                         pub->id);
     NEO_TRY(fits(h2, headers, n, 0, err));
-    nghttp2_nv *all = n > 0 ? copy_headers(s, headers, n) : NULL;
+    nghttp2_nv *all = n > 0 ? nv_copy(&s->arena, headers, n) : NULL;
     if (n > 0 && all == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the call's memory is spent: %zu trailers", n);
     s->trailers = all;

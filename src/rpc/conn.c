@@ -6,10 +6,9 @@
  * States only move to the right; change_state() is the one place. A failure jumps to
  * FLUSHING when there is still something to say (an alert, a GOAWAY), else to GONE.
  *
- * An idle connection owns no buffers: what is read, decrypted, framed and encrypted
- * in one turn passes through scratch space that all connections of a thread share.
- * Only what the socket did not take stays, in `backlog`; while it is there nothing
- * more is framed, so it holds at most one pull. Past a mark reading stops too.
+ * An idle connection owns no buffers: what passes in one turn does so through scratch
+ * space that all connections of a thread share. Only what the socket did not take stays,
+ * in `backlog`, and nothing more is framed meanwhile. Past a mark reading stops too.
  *
  * Everything happens in a turn: turn_begin(), some work, turn_end(). Whatever the
  * work queued leaves in turn_end(), once, and only there can the connection end.
@@ -153,7 +152,7 @@ static void send_backlog(struct conn *c)
 /* What HTTP/2 still wants to say (a GOAWAY) and TLS's farewell; then no more of either. */
 static void part(struct conn *c, enum neo_code code, const char *message)
 {
-    struct neo_buffer *framed = scratch_use(&scratch->framed);
+    struct neo_buffer *framed = scratch_framed();
     struct neo_buffer *cipher = scratch_use(&scratch->cipher);
     bool ok =
         c->h2 == NULL || h2_pull(c->h2, PULL_SIZE, neo_loop_now(c->loop), framed, NULL) == NEO_OK;
@@ -168,7 +167,7 @@ static void part(struct conn *c, enum neo_code code, const char *message)
 /* One round of frames, encrypted and written. False when there was nothing to send. */
 static bool send_frames(struct conn *c)
 {
-    struct neo_buffer *framed = scratch_use(&scratch->framed);
+    struct neo_buffer *framed = scratch_framed();
     struct neo_buffer *cipher = scratch_use(&scratch->cipher);
     struct neo_error err = {0};
     enum neo_code code = h2_pull(c->h2, PULL_SIZE, neo_loop_now(c->loop), framed, &err);
@@ -184,11 +183,15 @@ static bool send_frames(struct conn *c)
     return any && code == NEO_OK;
 }
 
+static bool has_frames(const struct conn *c)
+{
+    return c->h2 != NULL && c->backlog.len == 0 && c->state <= CONN_CLOSING &&
+           (h2_wants_write(c->h2) || scratch->early.len > 0);
+}
+
 static void send_queued(struct conn *c)
 {
-    for (int i = 0;
-         c->h2 != NULL && c->backlog.len == 0 && c->state <= CONN_CLOSING && h2_wants_write(c->h2);
-         i++) {
+    for (int i = 0; has_frames(c); i++) {
         if (i == PULLS_PER_TURN) { /* the others' turn first */
             neo_loop_arm(c->loop, &c->flush, neo_loop_now(c->loop));
             return;
@@ -263,17 +266,14 @@ static void take_cipher(struct conn *c, struct neo_bytes in)
         part(c, err.code, err.message);
         return;
     }
-    if (plain->len > 0 && c->h2 != NULL &&
-        h2_feed(c->h2, neo_buffer_bytes(plain), neo_loop_now(c->loop), &err) != NEO_OK) {
+    if (c->h2 != NULL && scratch_feed(c->h2, neo_buffer_bytes(plain), c->backlog.len > 0,
+                                      neo_loop_now(c->loop), &err) != NEO_OK)
         part(c, err.code, err.message);
-        return;
-    }
     if (tls_state(c->tls) == TLS_CLOSED && !c->read_ended && c->state < CONN_FLUSHING)
         note_read_end(c);
 }
 
-/* A FIN. Without close_notify before it the peer died, which only an idle connection may shrug off.
- */
+/* A FIN. Without close_notify the peer died, which only an idle connection may shrug off. */
 static void take_fin(struct conn *c)
 {
     bool idle = c->state >= CONN_OPEN && (c->h2 == NULL || h2_open_streams(c->h2) == 0);
@@ -285,7 +285,6 @@ static void read_socket(struct conn *c)
 {
     struct neo_error err = {0};
     size_t len = 0;
-
     switch (net_read(c->loop, c->watch.fd, scratch->read, SCRATCH_READ_SIZE, &len, &err)) {
     case NET_AGAIN:
         return;
@@ -309,6 +308,7 @@ static void turn_begin(struct conn *c)
 {
     assert(!c->in_turn);
     c->in_turn = true;
+    neo_buffer_clear(&scratch->early);
 }
 
 static bool is_finished(const struct conn *c)
@@ -442,7 +442,7 @@ static void on_flush(struct neo_timer *timer)
     turn_end(c);
 }
 
-/* What takes too long in each state before OPEN; the later ones may end quietly. */
+/* In each state before OPEN; the later ones may end quietly. */
 static const char *const too_late[CONN_OPEN] = {
     [CONN_CONNECTING] = "connecting took too long",
     [CONN_HANDSHAKE] = "the TLS handshake took too long",

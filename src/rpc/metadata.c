@@ -13,11 +13,6 @@
 
 enum { FIELDS_MAX = 32, TRACE_ID_AT = 3, TRACE_ID_LEN = 32 };
 
-static const struct h2_header content_type = {
-    {(const uint8_t *)"content-type", sizeof("content-type") - 1},
-    {(const uint8_t *)"application/grpc", sizeof("application/grpc") - 1},
-};
-
 static bool is_binary(struct neo_bytes name)
 {
     return name.len > 4 && memcmp(name.at + name.len - 4, "-bin", 4) == 0;
@@ -120,7 +115,7 @@ size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_
 {
     size_t n = 0;
 
-    ret[n++] = content_type;
+    ret[n++] = h2_type_grpc;
     for (size_t i = 0; i < call->headers.n && n < max; i++)
         ret[n++] = call->headers.at[i];
     return n;

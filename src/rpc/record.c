@@ -164,6 +164,10 @@ void record_allowed(struct neo_call *call)
 {
     struct neo_audit_sink *sink = call->worker->server->options.audit;
     bool shadow = call->answer.verdict == NEO_SHADOW_DENY;
+
+    if (sink == NULL || !(shadow || sink->allowances))
+        return;
+
     struct neo_audit_record r = {
         .decision = shadow ? "shadow-deny" : "allow",
         .stage = "authorise",
@@ -171,9 +175,6 @@ void record_allowed(struct neo_call *call)
         .detail =
             call->answer.verdict == NEO_DENY ? "open to every proven caller" : call->answer.reason,
     };
-
-    if (sink == NULL || !(shadow || sink->allowances))
-        return;
     call->decision = neo_decision_id_new();
     write_audit(call, &r);
 }

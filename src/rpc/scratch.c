@@ -5,7 +5,14 @@
 
 #include <assert.h>
 
-enum { KEPT_CAPACITY = 256 * 1024 };
+enum {
+    KEPT_CAPACITY = 256 * 1024,
+    /* About 20 small calls. More of them at once would not fit into the nearest cache. */
+    PIECE = 1024,
+    /* What is as large is the body of a stream: pieces of it would be copied once more. */
+    LARGE_READ = 16 * 1024,
+    EARLY_MOST = 64 * 1024,
+};
 
 _Thread_local struct scratch *scratch;
 
@@ -37,6 +44,7 @@ void scratch_leave(void)
         return;
     neo_buffer_fini(&scratch->plain);
     neo_buffer_fini(&scratch->framed);
+    neo_buffer_fini(&scratch->early);
     neo_buffer_fini(&scratch->cipher);
     h2_pool_free(scratch->pool);
     neo_free(scratch);
@@ -49,4 +57,32 @@ struct neo_buffer *scratch_use(struct neo_buffer *buffer)
         neo_buffer_fini(buffer);
     neo_buffer_clear(buffer);
     return buffer;
+}
+
+enum neo_code scratch_feed(struct h2 *h2, struct neo_bytes plain, bool held, neo_nsec now,
+                           struct neo_error *err)
+{
+    struct neo_buffer *early = &scratch->early;
+    size_t piece = plain.len < LARGE_READ ? PIECE : LARGE_READ;
+
+    while (plain.len > 0) {
+        size_t n = plain.len < piece ? plain.len : piece;
+        NEO_TRY(h2_feed(h2, neo_bytes(plain.at, n), now, err));
+        plain = neo_bytes_from(plain, n);
+        if (plain.len > 0 && !held && early->len < EARLY_MOST)
+            NEO_TRY(h2_pull(h2, EARLY_MOST - early->len, now, early, err));
+    }
+    return NEO_OK;
+}
+
+struct neo_buffer *scratch_framed(void)
+{
+    struct neo_buffer *framed = scratch_use(&scratch->framed);
+
+    if (scratch->early.len > 0) {
+        struct neo_buffer empty = *framed;
+        *framed = scratch->early;
+        scratch->early = empty;
+    }
+    return framed;
 }

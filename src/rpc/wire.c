@@ -239,9 +239,12 @@ size_t wire_status_headers(const struct neo_status *status, const struct h2_head
     size_t code = (size_t)status->code < NEO_COUNT(status_digits) ? (size_t)status->code
                                                                   : (size_t)NEO_UNKNOWN;
 
-    add_field(&f, NEO_LIT("grpc-status"), neo_text(status_digits[code]));
-    if (code != NEO_OK)
+    if (code == NEO_OK) {
+        add_field(&f, h2_status_ok.name, h2_status_ok.value);
+    } else {
+        add_field(&f, NEO_LIT("grpc-status"), neo_text(status_digits[code]));
         add_details(&f, status, arena);
+    }
     for (size_t i = 0; i < n_extra; i++)
         add_field(&f, extra[i].name, extra[i].value);
     return f.len;

@@ -164,6 +164,10 @@ void worker_admit(struct worker *w)
 
     if (w->admitting)
         return;
+    if (w->admission.waiting == 0) {
+        neo_loop_disarm(w->loop, &w->admission_wake);
+        return;
+    }
     w->admitting = true;
     while ((ticket = neo_admission_next(&w->admission, neo_loop_now(w->loop), &verdict, &wake)) !=
            NULL)

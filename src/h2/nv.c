@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "h2/nv.h"
+
+const struct h2_header h2_type_grpc = {
+    {(const uint8_t *)"content-type", sizeof("content-type") - 1},
+    {(const uint8_t *)"application/grpc", sizeof("application/grpc") - 1},
+};
+const struct h2_header h2_status_ok = {
+    {(const uint8_t *)"grpc-status", sizeof("grpc-status") - 1},
+    {(const uint8_t *)"0", 1},
+};
+
+static bool is_static(const struct h2_header *h)
+{
+    return h->value.at == h2_type_grpc.value.at || h->value.at == h2_status_ok.value.at;
+}
+
+void nv_fill(nghttp2_nv *at, const struct h2_header *headers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        at[i] = is_static(&headers[i]) ? nv_static(headers[i].name, headers[i].value)
+                                       : nv_of(headers[i].name, headers[i].value);
+}
+
+nghttp2_nv nv_status(int status, char digits[static 3])
+{
+    if (status == 200)
+        return nv_static(NEO_LIT(":status"), NEO_LIT("200"));
+    for (int i = 2; i >= 0; i--, status /= 10)
+        digits[i] = (char)('0' + status % 10);
+    return nv_of(NEO_LIT(":status"), neo_bytes(digits, 3));
+}
+
+nghttp2_nv *nv_copy(struct neo_arena *arena, const struct h2_header *headers, size_t n)
+{
+    nghttp2_nv *all = neo_arena_calloc(arena, n, sizeof(*all));
+
+    for (size_t i = 0; i < n && all != NULL; i++)
+        all[i] = is_static(&headers[i]) ? nv_static(headers[i].name, headers[i].value)
+                                        : nv_of(neo_arena_copy(arena, headers[i].name),
+                                                neo_arena_copy(arena, headers[i].value));
+    return neo_arena_failed(arena) ? NULL : all;
+}
