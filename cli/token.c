@@ -132,7 +132,7 @@ static int ca_status(struct ca_session *s)
 {
     struct neo_ca_v1_GetStatusRequest request = {0};
     struct neo_ca_v1_GetStatusResponse r;
-    char root[64], issuer[64];
+    char root[64], issuer[64], next[64];
 
     enum neo_code code = neo_ca_v1_Administration_GetStatus(s->channel, &patience, &request, &r,
                                                             &s->arena, &s->status);
@@ -142,10 +142,11 @@ static int ca_status(struct ca_session *s)
         return print_proto(&neo_ca_v1_GetStatusResponse_info, &r);
     format_when(r.root_not_after, root, sizeof(root));
     format_when(r.issuer_not_after, issuer, sizeof(issuer));
+    format_when(r.issuer_successor_at, next, sizeof(next));
     (void)printf("trust domain   %.*s\ntrust epoch    %" PRIu64 "\nroot ends      %s\n"
-                 "issuer ends    %s\nissued         %" PRIu64 "\nrevoked        %" PRIu64
-                 "\nsigner         %s\n",
-                 NEO_FMT(r.trust_domain), r.trust_epoch, root, issuer, r.issued, r.revoked,
+                 "issuer ends    %s; its successor is made %s\nissued         %" PRIu64
+                 "\nrevoked        %" PRIu64 "\nsigner         %s\n",
+                 NEO_FMT(r.trust_domain), r.trust_epoch, root, issuer, next, r.issued, r.revoked,
                  r.signer_alive ? "alive" : "GONE");
     return EXIT_OK;
 }
@@ -205,11 +206,33 @@ static int ca_revoke(struct ca_session *s, const char *what, const char *reason)
     return EXIT_OK;
 }
 
+/* DER, one CRL: `openssl crl -inform DER -in FILE -text` reads it. */
+static int ca_crl(struct ca_session *s, bool previous)
+{
+    struct neo_ca_v1_GetCrlRequest request = {0};
+    struct neo_ca_v1_GetCrlResponse r;
+
+    enum neo_code code =
+        neo_ca_v1_Administration_GetCrl(s->channel, &patience, &request, &r, &s->arena, &s->status);
+    if (code != NEO_OK)
+        return refused(s, code);
+    if (cli.json)
+        return print_proto(&neo_ca_v1_GetCrlResponse_info, &r);
+    if (previous && r.crls.len < 2) {
+        (void)fprintf(stderr, "error: no issuing certificate before the present one matters\n");
+        return EXIT_FAILED;
+    }
+    struct neo_bytes der = r.crls.at[previous ? 1 : 0];
+    return fwrite(der.at, 1, der.len, stdout) == der.len ? EXIT_OK : EXIT_FAILED;
+}
+
 static int run_ca(int argc, char **argv)
 {
     const char *reason = "unspecified";
+    bool previous = false;
     const struct arg args[] = {
         {"--reason", ARG_TEXT, &reason, "TEXT", "revoke: why"},
+        {"--previous", ARG_FLAG, &previous, NULL, "crl: of the issuing certificate before"},
     };
     const char *rest[2] = {NULL, NULL};
     struct ca_session s;
@@ -222,12 +245,16 @@ static int run_ca(int argc, char **argv)
     bool is_status = n == 1 && strcmp(rest[0], "status") == 0;
     bool is_list = n >= 1 && strcmp(rest[0], "list") == 0;
     bool is_revoke = n == 2 && strcmp(rest[0], "revoke") == 0;
-    if (!is_status && !is_list && !is_revoke)
-        return fail_usage("say what: neo ca status | list [service] | revoke <serial|service>");
+    bool is_crl = n == 1 && strcmp(rest[0], "crl") == 0;
+    if (!is_status && !is_list && !is_revoke && !is_crl)
+        return fail_usage(
+            "say what: neo ca status | list [service] | revoke <serial|service> | crl");
     if (session_open(&s, &err) != NEO_OK)
         return fail(&err);
     if (is_status)
         status = ca_status(&s);
+    else if (is_crl)
+        status = ca_crl(&s, previous);
     else if (is_list)
         status = ca_list(&s, n == 2 ? rest[1] : "");
     else
@@ -240,7 +267,9 @@ const struct command command_ca = {
     .name = "ca",
     .run = run_ca,
     .summary = "look at the CA, list and revoke certificates",
-    .usage = "ca status | list [service] | revoke <serial|service> [--reason TEXT]",
+    .usage =
+        "ca status | list [service] | revoke <serial|service> [--reason TEXT] | crl [--previous]",
     .examples = "  neo ca status\n  neo ca list function-service\n"
-                "  neo ca revoke gas-bank-service --reason 'key leaked'\n",
+                "  neo ca revoke gas-bank-service --reason 'key leaked'\n"
+                "  neo ca crl > neo.crl && openssl crl -inform DER -in neo.crl -text\n",
 };

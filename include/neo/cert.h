@@ -55,6 +55,14 @@ const struct neo_cert_facts *neo_cert_facts(const struct neo_cert *cert);
 NEO_MUST_CHECK enum neo_code neo_cert_check_leaf(const struct neo_cert *cert,
                                                  struct neo_error *err);
 
+/*
+ * Whether `ca` may speak for the trust domain of `root`: an issuing certificate of our profile,
+ * valid at `now`, signed by `root`.
+ */
+NEO_MUST_CHECK enum neo_code neo_cert_check_issuing(const struct neo_cert *ca,
+                                                    const struct neo_cert *root, int64_t now,
+                                                    struct neo_error *err);
+
 bool neo_cert_to_pem(const struct neo_cert *cert, struct neo_buffer *out);
 
 /* --- requests ------------------------------------------------------------------------------ */

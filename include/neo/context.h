@@ -37,7 +37,8 @@ struct neo_context {
     struct neo_bytes tracestate; /* passed on as it came; may be empty */
     struct neo_bytes caller;     /* service name of the peer; "anonymous" without a certificate */
     struct neo_bytes caller_uri;
-    neo_nsec deadline; /* monotonic; 0: none */
+    struct neo_bytes caller_serial; /* of its certificate; empty without one */
+    neo_nsec deadline;              /* monotonic; 0: none */
     enum neo_criticality criticality;
     const struct neo_entry *business; /* at most 16 entries, 4 KiB in all */
     size_t n_business;

@@ -28,6 +28,8 @@ static const char *const migrations[] = {
     "  service TEXT, issued_before INTEGER, at INTEGER NOT NULL, reason TEXT NOT NULL);"
     "CREATE TABLE epoch (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);"
     "INSERT INTO epoch VALUES (1, 1);",
+    "ALTER TABLE certificates ADD COLUMN parent BLOB;"
+    "CREATE INDEX certificates_by_parent ON certificates (parent);",
     NULL,
 };
 
@@ -39,12 +41,19 @@ static int64_t wall_seconds(void)
 enum neo_code authority_open(struct authority *a, const char *path, struct neo_error *err)
 {
     (void)pthread_mutex_init(&a->lock, NULL);
-    return neo_store_open(path, migrations, &a->store, err);
+    for (size_t i = 0; i < AUTHORITY_RENEWAL_LIMITS; i++)
+        neo_ratelimit_init(&a->renewals[i], AUTHORITY_RENEWALS_PER_SECOND,
+                           AUTHORITY_RENEWALS_BURST);
+    NEO_TRY(neo_store_open(path, migrations, &a->store, err));
+    return authority_recover(a, err);
 }
 
 void authority_close(struct authority *a)
 {
     neo_store_close(a->store);
+    neo_buffer_fini(&a->told.trust);
+    neo_buffer_fini(&a->told.signature);
+    neo_buffer_fini(&a->told.issuer);
     (void)pthread_mutex_destroy(&a->lock);
 }
 
@@ -69,6 +78,8 @@ enum neo_code authority_token(struct authority *a, const char *service, int64_t 
     if (!neo_is_service_name(neo_text(service)))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "'%.64s' is no service name; use [a-z0-9-]",
                         service);
+    if (strcmp(service, "neo-ca") == 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "the CA makes its own certificate");
     if (ttl < 1 || ttl > TOKEN_TTL_MAX)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "a token lives 1 to %d seconds", TOKEN_TTL_MAX);
     neo_random(random, sizeof(random));
@@ -105,11 +116,11 @@ static enum neo_code find_decision(struct authority *a, const char *service,
                                    struct decision *ret, struct neo_error *err)
 {
     struct neo_row *row;
-    bool found = false, same_key = false;
+    bool found = false, same_key = false, revoked = false;
 
     NEO_TRY(neo_store_query(
         a->store,
-        "SELECT serial, spki_hash, not_before, not_after FROM certificates "
+        "SELECT serial, spki_hash, not_before, not_after, revoked FROM certificates "
         "WHERE service = ?1 AND request_id = ?2",
         VALUES(neo_value_text(neo_text(service)), neo_value_text(r->request_id)), &row, err));
     if (neo_row_next(row)) {
@@ -120,8 +131,12 @@ static enum neo_code find_decision(struct authority *a, const char *service,
             memcpy(ret->serial, serial.at, serial.len);
         ret->not_before = neo_row_i64(row, 2);
         ret->not_after = neo_row_i64(row, 3);
+        revoked = neo_row_i64(row, 4) != 0;
     }
     NEO_TRY(neo_row_done(row, err));
+    if (revoked)
+        return neo_fail(err, NEO_PERMISSION_DENIED,
+                        "the certificate of this request is revoked; join again");
     if (found && !same_key)
         return neo_fail(err, NEO_ABORTED,
                         "this request id was used with another key; use a new id");
@@ -153,7 +168,51 @@ static enum neo_code look_at_token(struct authority *a, const struct authority_r
         return neo_fail(err, NEO_UNAUTHENTICATED,
                         "the join token is unknown, used or too old; make a new one: neo token "
                         "create <service>");
+    if (r->service.len > 0 && !neo_bytes_is(r->service, service))
+        return neo_fail(err, NEO_PERMISSION_DENIED,
+                        "the join token is for '%s', but this is '%.*s'; make one with: neo token "
+                        "create %.*s",
+                        service, NEO_FMT(r->service), NEO_FMT(r->service));
     return NEO_OK;
+}
+
+/* The certificate that is renewed, as we know it; under the same lock as a revocation. */
+static enum neo_code check_parent(struct authority *a, const struct authority_request *r,
+                                  struct neo_error *err)
+{
+    bool found = false, revoked = false;
+    struct neo_row *row;
+
+    NEO_TRY(neo_store_query(
+        a->store, "SELECT revoked FROM certificates WHERE serial = ?1 AND service = ?2",
+        VALUES(neo_value_bytes(r->parent), neo_value_text(r->service)), &row, err));
+    if (neo_row_next(row)) {
+        found = true;
+        revoked = neo_row_i64(row, 0) != 0;
+    }
+    NEO_TRY(neo_row_done(row, err));
+    if (!found)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "this CA has no record of the certificate to be renewed (was it restored "
+                        "from an older copy?); join again: neo token create %.*s",
+                        NEO_FMT(r->service));
+    return revoked ? neo_fail(err, NEO_PERMISSION_DENIED,
+                              "the certificate to be renewed is revoked; join again")
+                   : NEO_OK;
+}
+
+static enum neo_code limit_renewals(struct authority *a, struct neo_bytes service,
+                                    struct neo_error *err)
+{
+    uint8_t hash[NEO_SHA256_LEN];
+    uint16_t which;
+
+    neo_sha256(service, hash);
+    memcpy(&which, hash, sizeof(which));
+    return neo_ratelimit_take(&a->renewals[which % AUTHORITY_RENEWAL_LIMITS], neo_mono_nsec()) == 0
+               ? NEO_OK
+               : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "'%.*s' renews more than %d times a second",
+                          NEO_FMT(service), AUTHORITY_RENEWALS_PER_SECOND);
 }
 
 static enum neo_code check_key(struct authority *a, const char *service,
@@ -198,12 +257,14 @@ static enum neo_code record_decision(struct authority *a, const struct authority
     return neo_store_run(
         a->store,
         "INSERT INTO certificates (serial, service, request_id, spki_hash, not_before, not_after, "
-        "credential) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "credential, parent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial))),
                neo_value_text(neo_text(d->service)), neo_value_text(r->request_id),
                neo_value_bytes(neo_bytes(spki_hash, NEO_SHA256_LEN)), neo_value_i64(d->not_before),
                neo_value_i64(d->not_after),
-               neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal"))),
+               neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal")),
+               r->token.len > 0 ? (struct neo_value){.type = NEO_VALUE_NULL}
+                                : neo_value_bytes(r->parent)),
         NULL, err);
 }
 
@@ -213,6 +274,10 @@ static enum neo_code decide_new(struct authority *a, const struct authority_requ
 {
     int64_t now = wall_seconds();
 
+    if (r->token.len == 0) {
+        NEO_TRY(check_parent(a, r, err));
+        NEO_TRY(limit_renewals(a, r->service, err));
+    }
     NEO_TRY(check_key(a, d->service, spki_hash, err));
     neo_random(d->serial, sizeof(d->serial));
     d->serial[0] = (uint8_t)((d->serial[0] & 0x7f) | 0x40); /* positive, and always 16 bytes */
@@ -250,6 +315,25 @@ static enum neo_code keep_certificate(struct authority *a, const struct decision
         NULL, err);
 }
 
+/* In one step with the decision, or later again for the same one. */
+static enum neo_code sign_decision(struct authority *a, const struct authority_request *r,
+                                   struct neo_bytes spki, const struct decision *d,
+                                   struct neo_buffer *der, struct neo_buffer *issuer,
+                                   struct neo_error *err)
+{
+    const struct signer_leaf leaf = {
+        .spki = spki,
+        .service = d->service,
+        .serial = d->serial,
+        .parent = r->token.len > 0 ? NULL : r->parent.at,
+        .not_before = d->not_before,
+        .not_after = d->not_after,
+    };
+
+    NEO_TRY(signer_leaf(a->signer, &leaf, der, issuer, err));
+    return keep_certificate(a, d, neo_buffer_bytes(der), err);
+}
+
 static enum neo_code check_request(const struct authority_request *r, struct neo_buffer *out_spki,
                                    struct neo_error *err)
 {
@@ -258,6 +342,9 @@ static enum neo_code check_request(const struct authority_request *r, struct neo
                         REQUEST_ID_MAX);
     if (r->token.len == 0 && r->service.len == 0)
         return neo_fail(err, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
+    if (r->token.len == 0 && r->parent.len != SIGNER_SERIAL_LEN)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "the certificate to be renewed is none of this CA's");
     return neo_csr_check(r->csr, out_spki, err);
 }
 
@@ -274,8 +361,9 @@ static struct neo_bytes registry_address(const struct authority *a, struct neo_a
 }
 
 static enum neo_code fill_response(struct authority *a, struct neo_bytes leaf,
-                                   const struct decision *d, struct neo_arena *arena,
-                                   struct neo_ca_v1_SignResponse *response, struct neo_error *err)
+                                   struct neo_bytes issuer, const struct decision *d,
+                                   struct neo_arena *arena, struct neo_ca_v1_SignResponse *response,
+                                   struct neo_error *err)
 {
     struct neo_bytes *chain = neo_arena_calloc(arena, 3, sizeof(*chain));
     uint64_t epoch;
@@ -284,7 +372,7 @@ static enum neo_code fill_response(struct authority *a, struct neo_bytes leaf,
     if (chain == NULL || response->trust == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory answering");
     chain[0] = neo_arena_copy(arena, leaf);
-    chain[1] = neo_buffer_bytes(&a->signer->issuer);
+    chain[1] = neo_arena_copy(arena, issuer);
     chain[2] = neo_buffer_bytes(&a->signer->root);
     response->chain.at = chain;
     response->chain.len = 3;
@@ -301,6 +389,7 @@ enum neo_code authority_sign(struct authority *a, const struct authority_request
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
     uint8_t spki_hash[NEO_SHA256_LEN];
     struct decision d = {.not_before = 0};
 
@@ -309,12 +398,10 @@ enum neo_code authority_sign(struct authority *a, const struct authority_request
     (void)pthread_mutex_lock(&a->lock);
     enum neo_code code = decide(a, r, spki_hash, &d, err);
     if (code == NEO_OK)
-        code = signer_leaf(a->signer, neo_buffer_bytes(&spki), d.service, d.serial, d.not_before,
-                           d.not_after, &der, err);
-    if (code == NEO_OK)
-        code = keep_certificate(a, &d, neo_buffer_bytes(&der), err);
+        code = sign_decision(a, r, neo_buffer_bytes(&spki), &d, &der, &issuer, err);
     (void)pthread_mutex_unlock(&a->lock);
     if (code != NEO_OK)
         return code;
-    return fill_response(a, neo_buffer_bytes(&der), &d, arena, response, err);
+    return fill_response(a, neo_buffer_bytes(&der), neo_buffer_bytes(&issuer), &d, arena, response,
+                         err);
 }

@@ -7,6 +7,9 @@
  * then it is signed; then the certificate is kept. A crash in between is mended by asking again:
  * the same request gives the same serial, and the signer gives the same certificate for it.
  *
+ * A renewal is recorded with the certificate that it renews, so that a revoked one takes with
+ * it all that was renewed from it: by its owner, and by whoever stole its key meanwhile.
+ *
  * Threads   Locked inside; signing waits for the disk, so call it off the loop.
  */
 #ifndef NEO_CA_AUTHORITY_H
@@ -15,7 +18,15 @@
 #include "ca/signer.h"
 
 #include <neo/ca/v1/ca.neo.h>
+#include <neo/ratelimit.h>
 #include <neo/store.h>
+
+enum {
+    AUTHORITY_RENEWAL_LIMITS = 512,
+    AUTHORITY_RENEWALS_PER_SECOND = 5, /* a hundred instances that live a minute need 4 */
+    AUTHORITY_RENEWALS_BURST = 50,
+    AUTHORITY_REASON_MAX = 200,
+};
 
 struct authority {
     struct neo_store *store;
@@ -25,8 +36,18 @@ struct authority {
     int64_t leaf_life;         /* seconds */
     const char *registry_file; /* may not be there yet */
     const char *address;
+    /* Renewals of a service: by a hash of its name, so two may share one. */
+    struct neo_ratelimit renewals[AUTHORITY_RENEWAL_LIMITS];
+    struct { /* the trust as it was signed last */
+        struct neo_buffer trust;
+        struct neo_buffer signature;
+        struct neo_buffer issuer;
+        uint64_t epoch;
+        int64_t signed_at;
+    } told; /* under `lock` */
 };
 
+/* `signer` must be there. What it signed last and the file has lost is put back. */
 NEO_MUST_CHECK enum neo_code authority_open(struct authority *a, const char *path,
                                             struct neo_error *err);
 void authority_close(struct authority *a);
@@ -40,7 +61,9 @@ struct authority_request {
     struct neo_bytes csr;
     struct neo_bytes request_id;
     struct neo_bytes token;   /* first certificate; else empty */
-    struct neo_bytes service; /* renewal: of the caller's certificate; else empty */
+    struct neo_bytes service; /* renewal: of the caller's certificate; else whom it takes itself
+                                 for, or empty */
+    struct neo_bytes parent;  /* renewal: the serial of the caller's certificate */
 };
 /* Fills `response` in `arena`. */
 NEO_MUST_CHECK enum neo_code authority_sign(struct authority *a, const struct authority_request *r,
@@ -57,6 +80,14 @@ NEO_MUST_CHECK enum neo_code authority_revoke(struct authority *a,
 NEO_MUST_CHECK enum neo_code authority_trust(struct authority *a, struct neo_arena *arena,
                                              struct neo_ca_v1_SignedTrust *ret, uint64_t *ret_epoch,
                                              struct neo_error *err);
+
+/* CRLs in DER for other people's software: of the issuer, and of the one before while it matters.
+ */
+NEO_MUST_CHECK enum neo_code authority_crl(struct authority *a, struct neo_arena *arena,
+                                           struct neo_ca_v1_GetCrlResponse *response,
+                                           struct neo_error *err);
+/* trust.c: what the signer signed last is not forgotten, whatever became of the file. */
+NEO_MUST_CHECK enum neo_code authority_recover(struct authority *a, struct neo_error *err);
 
 NEO_MUST_CHECK enum neo_code authority_list(struct authority *a, const char *service,
                                             bool include_expired, struct neo_arena *arena,

@@ -8,6 +8,7 @@
 
 #include "ca/authority.h"
 #include "ca/told.h"
+#include "common/gate.h"
 
 #include <neo/audit_file.h>
 #include <neo/cert.h>
@@ -42,13 +43,14 @@ static const char system_policy[] =
     "  - target_service: \"neo-ca\"\n"
     "    operations: [\"neo.ca.v1.Administration/CreateToken\","
     " \"neo.ca.v1.Administration/Revoke\", \"neo.ca.v1.Administration/ListCertificates\","
-    " \"neo.ca.v1.Administration/GetStatus\"]\n";
+    " \"neo.ca.v1.Administration/GetStatus\", \"neo.ca.v1.Administration/GetCrl\"]\n";
 
 struct ca {
     struct signer signer;
     struct authority authority;
     struct told told;
     pthread_mutex_t telling; /* one epoch after the other */
+    struct gate gate;
     struct neo_server *server;
     struct neo_runtime *runtime;
     struct neo_metrics *metrics;
@@ -57,52 +59,113 @@ struct ca {
     char *trust_domain;
     char *registry_file;
     char *advertise;
-    struct neo_timer renewal; /* on worker 0 */
-    struct neo_task renew;    /* the signer is asked off the loop */
+    struct neo_timer renewal; /* on worker 0, as the next */
+    bool ending;
+    struct neo_task renew; /* the signer is asked off the loop */
 };
 
 /* --- handlers; all of them but WatchTrust block ----------------------------------------------- */
 
-static void answer(struct neo_call *call, enum neo_code code, const struct neo_error *err,
-                   const void *response)
+/*
+ * What the CA gave or took is on the disk before it is answered: a certificate that no record tells
+ * of does not leave here. Asked again, a request gives the same certificate.
+ */
+static enum neo_code record(struct ca *ca, const struct neo_call *call, const char *detail,
+                            struct neo_error *err)
+{
+    const struct neo_context *context = neo_call_context(call);
+    struct neo_error why;
+    struct neo_audit_record r = {
+        .id = neo_decision_id_new(),
+        .wall_nsec = neo_wall_nsec(),
+        .caller = context->caller_uri.len > 0 ? context->caller_uri : context->caller,
+        .target = NEO_LIT(SERVICE),
+        .method = neo_bytes_from(neo_text(neo_call_method(call)->path), 1),
+        .decision = "allow",
+        .stage = "issue",
+        .reason = "",
+        .detail = detail,
+    };
+
+    if (ca->audit == NULL || neo_audit_file_append_durable(ca->audit, &r, &why) == NEO_OK)
+        return NEO_OK;
+    return neo_fail(err, NEO_UNAVAILABLE, "the CA's record of it cannot be written: %.120s",
+                    why.message);
+}
+
+/* Leaves the gate: of the service nothing is touched any more. */
+static void answer(struct ca *ca, struct neo_call *call, enum neo_code code,
+                   const struct neo_error *err, const void *response)
 {
     if (code == NEO_OK)
         neo_call_reply(call, response);
     else
         neo_call_fail(call, code, "%s", err->message);
+    gate_leave(&ca->gate);
+}
+
+static bool begin(struct ca *ca, struct neo_call *call)
+{
+    if (gate_enter(&ca->gate))
+        return true;
+    neo_call_fail(call, NEO_UNAVAILABLE, "the CA is going down");
+    return false;
+}
+
+/* What was signed, for the record: serial and service. */
+static enum neo_code record_signing(struct ca *ca, const struct neo_call *call,
+                                    const struct neo_ca_v1_SignResponse *response,
+                                    struct neo_error *err)
+{
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = NULL;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+    char detail[200];
+
+    NEO_TRY(neo_cert_from_der(response->chain.at[0], "leaf", &leaf, err));
+    if (!neo_hex_encode(&hex, neo_cert_facts(leaf)->serial))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory recording");
+    (void)snprintf(detail, sizeof(detail), "certificate %.*s for %.*s",
+                   NEO_FMT(neo_buffer_bytes(&hex)), NEO_FMT(response->service));
+    return record(ca, call, detail, err);
+}
+
+static void sign_for(struct ca *ca, struct neo_call *call, const struct authority_request *r)
+{
+    struct neo_ca_v1_SignResponse response = {0};
+    struct neo_error err = {0};
+
+    if (!begin(ca, call))
+        return;
+    enum neo_code code = authority_sign(&ca->authority, r, neo_call_arena(call), &response, &err);
+    if (code == NEO_OK)
+        code = record_signing(ca, call, &response, &err);
+    neo_log_info(ca->log, r->token.len > 0 ? "ca.sign" : "ca.renew",
+                 NEO_BYTES("service", code == NEO_OK ? response.service : r->service),
+                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
+    answer(ca, call, code, &err, &response);
 }
 
 static void sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *request, void *self)
 {
-    struct ca *ca = self;
-    struct neo_ca_v1_SignResponse response = {0};
-    struct neo_error err = {0};
-    struct authority_request r = {
-        .csr = request->csr, .request_id = request->request_id, .token = request->token};
+    const struct authority_request r = {.csr = request->csr,
+                                        .request_id = request->request_id,
+                                        .token = request->token,
+                                        .service = request->service};
 
-    if (request->token.len == 0) {
+    if (request->token.len == 0)
         neo_call_fail(call, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
-        return;
-    }
-    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
-    neo_log_info(ca->log, "ca.sign", NEO_BYTES("service", response.service),
-                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
-    answer(call, code, &err, &response);
+    else
+        sign_for(self, call, &r);
 }
 
 static void renew(struct neo_call *call, const struct neo_ca_v1_RenewRequest *request, void *self)
 {
-    struct ca *ca = self;
-    struct neo_ca_v1_SignResponse response = {0};
-    struct neo_error err = {0};
-    struct authority_request r = {.csr = request->csr,
-                                  .request_id = request->request_id,
-                                  .service = neo_call_context(call)->caller};
+    const struct authority_request r = {.csr = request->csr,
+                                        .request_id = request->request_id,
+                                        .service = neo_call_context(call)->caller,
+                                        .parent = neo_call_context(call)->caller_serial};
 
-    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
-    neo_log_info(ca->log, "ca.renew", NEO_BYTES("service", r.service),
-                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
-    answer(call, code, &err, &response);
+    sign_for(self, call, &r);
 }
 
 static void watch_trust(struct neo_call *call, const struct neo_ca_v1_WatchTrustRequest *request,
@@ -121,14 +184,21 @@ static void create_token(struct neo_call *call, const struct neo_ca_v1_CreateTok
     struct neo_ca_v1_CreateTokenResponse response = {0};
     struct neo_error err = {0};
     char *service = neo_arena_string(neo_call_arena(call), request->service);
+    char detail[120];
 
+    if (!begin(ca, call))
+        return;
     enum neo_code code = service == NULL ? NEO_RESOURCE_EXHAUSTED
                                          : ca_join_string(ca, service, request->ttl_seconds, &join,
                                                           &response.expires_at, &err);
+    if (code == NEO_OK) {
+        (void)snprintf(detail, sizeof(detail), "join token for %s", service);
+        code = record(ca, call, detail, &err);
+    }
     response.join_string = neo_buffer_bytes(&join);
     neo_log_info(ca->log, "ca.token", NEO_BYTES("service", request->service),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
-    answer(call, code, &err, &response);
+    answer(ca, call, code, &err, &response);
 }
 
 /* The server itself must stop trusting what is revoked, before anyone is told. */
@@ -149,24 +219,41 @@ static enum neo_code tell_everybody(struct ca *ca, struct neo_error *err)
     return code;
 }
 
+/* Those who must stop trusting come first, the record after them, the answer last. */
+static enum neo_code revoke_and_tell(struct ca *ca, struct neo_call *call,
+                                     const struct neo_ca_v1_RevokeRequest *request,
+                                     struct neo_ca_v1_RevokeResponse *response,
+                                     struct neo_error *err)
+{
+    struct neo_error untold;
+    bool by_serial = request->what_case == 1;
+    char detail[200];
+
+    NEO_TRY(authority_revoke(&ca->authority, request, response, err));
+    if (tell_everybody(ca, &untold) != NEO_OK)
+        return neo_fail(err, NEO_UNAVAILABLE,
+                        "the revocation is recorded, but nobody could be told: %.120s. Restart "
+                        "the CA: it tells everybody when it starts",
+                        untold.message);
+    (void)snprintf(detail, sizeof(detail), "revoked %s %.*s: %u certificates",
+                   by_serial ? "serial" : "service",
+                   NEO_FMT(by_serial ? request->serial : request->service), response->certificates);
+    return record(ca, call, detail, err);
+}
+
 static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *request, void *self)
 {
     struct ca *ca = self;
     struct neo_ca_v1_RevokeResponse response = {0};
     struct neo_error err = {0};
 
-    enum neo_code code = authority_revoke(&ca->authority, request, &response, &err);
+    if (!begin(ca, call))
+        return;
+    enum neo_code code = revoke_and_tell(ca, call, request, &response, &err);
     neo_log_warn(ca->log, "ca.revoke", NEO_BYTES("serial", request->serial),
                  NEO_BYTES("service", request->service), NEO_BYTES("reason", request->reason),
                  NEO_STR("code", neo_code_name(code)), NEO_U64("epoch", response.epoch));
-    struct neo_error untold = {0};
-    if (code == NEO_OK && tell_everybody(ca, &untold) != NEO_OK)
-        code = neo_fail(
-            &err, NEO_UNAVAILABLE,
-            "the revocation is recorded, but nobody could be told: %.120s. Restart the CA: "
-            "it tells everybody when it starts",
-            untold.message);
-    answer(call, code, &err, &response);
+    answer(ca, call, code, &err, &response);
 }
 
 static void list_certificates(struct neo_call *call,
@@ -178,11 +265,13 @@ static void list_certificates(struct neo_call *call,
     struct neo_error err = {.message = "out of memory"};
     char *service = neo_arena_string(arena, request->service);
 
+    if (!begin(ca, call))
+        return;
     enum neo_code code = service == NULL
                              ? NEO_RESOURCE_EXHAUSTED
                              : authority_list(&ca->authority, service, request->include_expired,
                                               arena, &response, &err);
-    answer(call, code, &err, &response);
+    answer(ca, call, code, &err, &response);
 }
 
 static void get_status(struct neo_call *call, const struct neo_ca_v1_GetStatusRequest *request,
@@ -193,8 +282,24 @@ static void get_status(struct neo_call *call, const struct neo_ca_v1_GetStatusRe
     struct neo_error err = {0};
 
     (void)request;
+    if (!begin(ca, call))
+        return;
     enum neo_code code = authority_status(&ca->authority, neo_call_arena(call), &response, &err);
-    answer(call, code, &err, &response);
+    answer(ca, call, code, &err, &response);
+}
+
+static void get_crl(struct neo_call *call, const struct neo_ca_v1_GetCrlRequest *request,
+                    void *self)
+{
+    struct ca *ca = self;
+    struct neo_ca_v1_GetCrlResponse response = {0};
+    struct neo_error err = {0};
+
+    (void)request;
+    if (!begin(ca, call))
+        return;
+    enum neo_code code = authority_crl(&ca->authority, neo_call_arena(call), &response, &err);
+    answer(ca, call, code, &err, &response);
 }
 
 static const struct neo_ca_v1_CertificateAuthority_handlers authority_handlers = {
@@ -208,6 +313,7 @@ static const struct neo_ca_v1_Administration_handlers administration_handlers = 
     .Revoke = revoke,
     .ListCertificates = list_certificates,
     .GetStatus = get_status,
+    .GetCrl = get_crl,
 };
 
 /* --- its own certificate ---------------------------------------------------------------------- */
@@ -217,6 +323,7 @@ static enum neo_code make_identity(struct ca *ca, struct neo_identity **ret, str
     NEO_CLEANUP(neo_key_unrefp) struct neo_key *key = NULL;
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
     int64_t now = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
     uint8_t serial[16];
 
@@ -225,9 +332,15 @@ static enum neo_code make_identity(struct ca *ca, struct neo_identity **ret, str
     neo_random(serial, sizeof(serial));
     serial[0] = (uint8_t)((serial[0] & 0x7f) | 0x40);
     int64_t life = ca->authority.leaf_life;
-    NEO_TRY(signer_leaf(&ca->signer, neo_buffer_bytes(&spki), SERVICE, serial,
-                        now - (life < 10 * BACKDATE ? 1 : BACKDATE), now + life, &der, err));
-    struct neo_bytes chain[] = {neo_buffer_bytes(&der), neo_buffer_bytes(&ca->signer.issuer),
+    const struct signer_leaf leaf = {
+        .spki = neo_buffer_bytes(&spki),
+        .service = SERVICE,
+        .serial = serial,
+        .not_before = now - (life < 10 * BACKDATE ? 1 : BACKDATE),
+        .not_after = now + life,
+    };
+    NEO_TRY(signer_leaf(&ca->signer, &leaf, &der, &issuer, err));
+    struct neo_bytes chain[] = {neo_buffer_bytes(&der), neo_buffer_bytes(&issuer),
                                 neo_buffer_bytes(&ca->signer.root)};
     return neo_identity_new(key, chain, NEO_COUNT(chain), ret, err);
 }
@@ -257,13 +370,19 @@ static void renew_work(struct neo_job *job)
 
 static void renew_done(struct neo_job *job)
 {
-    arm_renewal(neo_owner(neo_owner(job, struct neo_task, job), struct ca, renew));
+    struct ca *ca = neo_owner(neo_owner(job, struct neo_task, job), struct ca, renew);
+
+    if (!ca->ending)
+        arm_renewal(ca);
+    gate_leave(&ca->gate);
 }
 
 static void renewal_due(struct neo_timer *timer)
 {
     struct ca *ca = neo_owner(timer, struct ca, renewal);
 
+    if (!gate_enter(&ca->gate))
+        return;
     ca->renew = (struct neo_task){.work = renew_work, .done = renew_done};
     neo_loop_offload(neo_runtime_loop(ca->runtime, 0), &ca->renew);
 }
@@ -300,13 +419,18 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
     if (mkdir(o->dir, 0700) != 0 && errno != EEXIST)
         return neo_fail_errno(err, "cannot make the CA's folder '%s'", o->dir);
     (void)snprintf(path, sizeof(path), "%s/signer", o->dir);
-    NEO_TRY(signer_start(&ca->signer, o->program, path, o->trust_domain, o->development, err));
+    if (o->has_signer)
+        NEO_TRY(signer_attach(&ca->signer, o->signer_ask, o->signer_answer, err));
+    else
+        NEO_TRY(signer_start(&ca->signer, o->program, path, o->trust_domain, o->development, err));
     ca->authority.signer = &ca->signer;
     ca->authority.trust_domain = ca->trust_domain;
     ca->authority.registry_file = ca->registry_file;
     ca->authority.leaf_life = o->leaf_life == 0 ? LEAF_LIFE_DEFAULT : o->leaf_life;
     (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
     NEO_TRY(authority_open(&ca->authority, path, err));
+    if (o->no_audit)
+        return NEO_OK;
     (void)snprintf(path, sizeof(path), "%s/audit.jsonl", o->dir);
     return neo_audit_file_open(path, ca->metrics, &ca->audit, err);
 }
@@ -317,7 +441,7 @@ static enum neo_code make_server(struct ca *ca, const struct ca_options *o, stru
     struct neo_server_options options = {
         .name = SERVICE,
         .runtime = ca->runtime,
-        .audit = neo_audit_file_sink(ca->audit),
+        .audit = ca->audit == NULL ? NULL : neo_audit_file_sink(ca->audit),
         .metrics = ca->metrics,
         .log = ca->log,
         .allow_anonymous =
@@ -342,6 +466,7 @@ static enum neo_code make_server(struct ca *ca, const struct ca_options *o, stru
         "/neo.ca.v1.CertificateAuthority/Sign",       "/neo.ca.v1.CertificateAuthority/Renew",
         "/neo.ca.v1.Administration/CreateToken",      "/neo.ca.v1.Administration/Revoke",
         "/neo.ca.v1.Administration/ListCertificates", "/neo.ca.v1.Administration/GetStatus",
+        "/neo.ca.v1.Administration/GetCrl",
     };
     for (size_t i = 0; i < NEO_COUNT(blocking); i++)
         NEO_TRY(neo_server_set_blocking(ca->server, blocking[i], err));
@@ -378,6 +503,7 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
     ca->signer.ask = ca->signer.answer = ca->signer.pid = -1;
     told_init(&ca->told);
     (void)pthread_mutex_init(&ca->telling, NULL);
+    gate_init(&ca->gate);
     enum neo_code code = fill(ca, options, err);
     if (code != NEO_OK) {
         ca_stop(ca);
@@ -391,6 +517,7 @@ static void end_renewals(void *self)
 {
     struct ca *ca = self;
 
+    ca->ending = true;
     neo_loop_disarm(neo_runtime_loop(ca->runtime, 0), &ca->renewal);
 }
 
@@ -399,12 +526,14 @@ void ca_stop(struct ca *ca)
     if (ca == NULL)
         return;
     neo_runtime_call(ca->runtime, 0, end_renewals, ca);
+    gate_close(&ca->gate); /* what the pool has of ours is done, and answered */
     neo_server_free(ca->server);
     told_fini(&ca->told);
     (void)pthread_mutex_destroy(&ca->telling);
+    gate_fini(&ca->gate);
     if (ca->authority.store != NULL)
         authority_close(&ca->authority);
-    if (ca->signer.pid > 0)
+    if (ca->signer.ask >= 0)
         signer_stop(&ca->signer);
     if (ca->audit != NULL)
         neo_audit_file_close(ca->audit);

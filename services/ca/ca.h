@@ -19,6 +19,10 @@ struct ca_options {
     int64_t leaf_life;         /* seconds; 0: 24 h */
     bool development;
     const struct neo_log *log;
+    bool has_signer; /* tests: one runs already, at the other end of these two pipes */
+    int signer_ask;
+    int signer_answer;
+    bool no_audit; /* tests in simulated time: the trail has a thread of its own */
 };
 
 struct ca;

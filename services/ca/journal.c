@@ -46,7 +46,7 @@ static bool remember(struct journal *j, const uint8_t serial[static SERIAL_LEN],
     return true;
 }
 
-/* 1: read; 0: the file ends inside the record; -1: damaged. */
+/* 1: read; 0: the file ends inside the record; -1: it does not fit its digest. */
 static int read_record(struct journal *j, uint64_t offset, struct record *r,
                        uint8_t certificate[static CERTIFICATE_MAX])
 {
@@ -62,6 +62,64 @@ static int read_record(struct journal *j, uint64_t offset, struct record *r,
     return memcmp(digest, r->digest, sizeof(digest)) == 0 ? 1 : -1;
 }
 
+/* --- the end of the file ---------------------------------------------------------------------- */
+
+enum { TAIL_MAX = sizeof(struct record) + CERTIFICATE_MAX, BLOCK = 512, LARGER = 512 };
+
+static bool is_record(const uint8_t *at, size_t left, uint64_t len)
+{
+    uint8_t digest[NEO_SHA256_LEN];
+    struct record r;
+
+    if (left < sizeof(r) || len == 0 || len > CERTIFICATE_MAX || len > left - sizeof(r))
+        return false;
+    memcpy(&r, at, sizeof(r));
+    r.len = len;
+    digest_of(&r, at + sizeof(r), digest);
+    return memcmp(digest, r.digest, sizeof(digest)) == 0;
+}
+
+/* A record that follows, or the one at the beginning but for its length, which was changed. */
+static bool holds_record(const uint8_t *tail, size_t n)
+{
+    struct record r;
+
+    for (size_t at = 1; at + sizeof(r) < n; at++) {
+        memcpy(&r, tail + at, sizeof(r));
+        if (is_record(tail + at, n - at, r.len))
+            return true;
+    }
+    return n > sizeof(r) && is_record(tail, n, n - sizeof(r));
+}
+
+/* Blocks that the disk never wrote read as zeros, from one of them on to the end. */
+static bool is_unwritten(const uint8_t *tail, size_t n, uint64_t offset)
+{
+    size_t used = n;
+
+    while (used > 0 && tail[used - 1] == 0)
+        used--;
+    return used == 0 || (offset + used + BLOCK - 1) / BLOCK * BLOCK < offset + n;
+}
+
+/* Whether what begins at `offset`, and is no record, is the one that a crash cut. */
+static bool is_torn(const struct journal *j, uint64_t offset, uint64_t size)
+{
+    uint8_t tail[TAIL_MAX];
+    size_t n = (size_t)(size - offset);
+    struct record r;
+
+    if (size - offset > sizeof(tail) || pread(j->fd, tail, n, (off_t)offset) != (ssize_t)n ||
+        holds_record(tail, n))
+        return false;
+    if (n < sizeof(r))
+        return true;
+    memcpy(&r, tail, sizeof(r));
+    if (is_unwritten(tail, n, offset)) /* one record, not two: certificates are much alike */
+        return r.len == 0 ? j->largest == 0 || n <= j->largest + LARGER : n - sizeof(r) <= r.len;
+    return r.len <= CERTIFICATE_MAX && n - sizeof(r) < r.len;
+}
+
 static enum neo_code scan(struct journal *j, const char *path, struct neo_error *err)
 {
     uint8_t certificate[CERTIFICATE_MAX];
@@ -71,20 +129,21 @@ static enum neo_code scan(struct journal *j, const char *path, struct neo_error 
     if (fstat(j->fd, &st) != 0)
         return neo_fail_errno(err, "cannot look at '%s'", path);
     uint64_t size = (uint64_t)st.st_size;
-    while (j->end < size) {
-        int got = read_record(j, j->end, &r, certificate);
-        uint64_t after = j->end + sizeof(r) + (got == 1 ? r.len : 0);
-        if (got < 0 && size - j->end > sizeof(r) + CERTIFICATE_MAX)
-            return neo_fail(err, NEO_DATA_LOSS,
-                            "'%s' is damaged at byte %llu; restore it from a copy", path,
-                            (unsigned long long)j->end);
-        if (got != 1)
-            break; /* the last record, cut by a crash: it was never handed out */
+    while (j->end < size && read_record(j, j->end, &r, certificate) == 1) {
         if (!remember(j, r.serial, j->end))
             return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading '%s'", path);
-        j->end = after;
+        j->end += sizeof(r) + r.len;
+        if (sizeof(r) + r.len > j->largest)
+            j->largest = sizeof(r) + r.len;
     }
-    if (j->end < size && ftruncate(j->fd, (off_t)j->end) != 0)
+    if (j->end == size)
+        return NEO_OK;
+    if (!is_torn(j, j->end, size))
+        return neo_fail(err, NEO_DATA_LOSS,
+                        "'%s' is damaged at byte %llu, not just cut by a crash; restore it from a "
+                        "copy",
+                        path, (unsigned long long)j->end);
+    if (ftruncate(j->fd, (off_t)j->end) != 0)
         return neo_fail_errno(err, "cannot cut the unfinished record of '%s'", path);
     return NEO_OK;
 }
@@ -99,7 +158,8 @@ enum neo_code journal_open(struct journal *j, const char *path, struct neo_error
 
 void journal_close(struct journal *j)
 {
-    (void)close(j->fd);
+    if (j->fd >= 0)
+        (void)close(j->fd);
     neo_free(j->serials);
     neo_free(j->offsets);
 }

@@ -3,8 +3,10 @@
  * ca/journal.h - every certificate the signer ever signed, written before it is handed out.
  *
  * One record: serial, length, SHA-256 over both and the certificate, the certificate. A record cut
- * by a crash is the last one, and was never handed out; it is cut off at the next start.
- * A record that does not fit its digest anywhere else stops the signer.
+ * by a crash is the last one, and was never handed out; it is cut off at the next start. It is
+ * believed to be one when the file ends inside it, or holds only zeros from some block on, where
+ * the disk never wrote; and when nothing behind its beginning is a record. Whatever else does not
+ * fit its digest is damage, and stops the signer: a certificate that was handed out may be in it.
  */
 #ifndef NEO_CA_JOURNAL_H
 #define NEO_CA_JOURNAL_H
@@ -19,6 +21,7 @@ struct journal {
     size_t n;
     size_t cap;
     uint64_t end;
+    uint64_t largest; /* record so far, in bytes */
 };
 
 NEO_MUST_CHECK enum neo_code journal_open(struct journal *j, const char *path,

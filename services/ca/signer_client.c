@@ -2,12 +2,8 @@
 /* The front's end of the pipes: one request at a time, under a lock. */
 #include "ca/signer.h"
 
-#include <neo/memory.h>
-
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -26,40 +22,95 @@ static bool read_whole(int fd, void *at, size_t len)
     return true;
 }
 
-/* Whole or not at all. The CA's runtime ignores SIGPIPE: a signer that died is an error here. */
-static bool ask(struct signer *s, const struct signer_request *request)
+static bool write_whole(int fd, const void *at, size_t len)
 {
-    static_assert(sizeof(*request) <= PIPE_BUF, "a request is written in one piece");
-    ssize_t n;
-
-    do
-        n = write(s->ask, request, sizeof(*request));
-    while (n < 0 && errno == EINTR);
-    return n == (ssize_t)sizeof(*request);
+    for (size_t done = 0; done < len;) {
+        ssize_t n = write(fd, (const uint8_t *)at + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return true;
 }
 
-/* The answer's bytes go to `out`; a refusal is an error with the signer's words. */
-static enum neo_code exchange(struct signer *s, const struct signer_request *request,
-                              struct neo_buffer *out, struct neo_error *err)
+/* The CA's runtime ignores SIGPIPE: a signer that died is an error here. */
+static bool ask(struct signer *s, const struct signer_request *request, struct neo_bytes body)
 {
-    struct signer_answer a;
-    enum neo_code code = NEO_OK;
+    return write_whole(s->ask, request, sizeof(*request)) &&
+           (body.len == 0 || write_whole(s->ask, body.at, body.len));
+}
 
+static bool hear(struct signer *s, struct signer_answer *a, struct neo_buffer *bytes)
+{
+    uint8_t piece[4096];
+
+    if (!read_whole(s->answer, a, sizeof(*a)) || a->len > SIGNER_ANSWER_MAX)
+        return false;
+    while (bytes->len < a->len) {
+        size_t left = a->len - bytes->len;
+        size_t n = left < sizeof(piece) ? left : sizeof(piece);
+        if (!read_whole(s->answer, piece, n) || !neo_buffer_append(bytes, neo_bytes(piece, n)))
+            return false;
+    }
+    return true;
+}
+
+/* The answer's parts go to `out`; a refusal is an error with the signer's words. */
+static enum neo_code exchange(struct signer *s, struct signer_request *request,
+                              struct neo_bytes body, struct neo_buffer *out, struct neo_error *err)
+{
+    struct signer_answer a = {.code = NEO_OK};
+
+    if (body.len > SIGNER_BODY_MAX)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                        "a trust of %zu bytes; at most %d. Revoke whole services instead", body.len,
+                        SIGNER_BODY_MAX);
+    request->body_len = body.len;
     (void)pthread_mutex_lock(&s->lock);
-    if (!ask(s, request) || !read_whole(s->answer, &a, offsetof(struct signer_answer, bytes)) ||
-        a.len > sizeof(a.bytes) || !read_whole(s->answer, a.bytes, a.len))
-        code = neo_fail(err, NEO_UNAVAILABLE,
+    bool heard = ask(s, request, body) && hear(s, &a, out);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (!heard)
+        return neo_fail(err, NEO_UNAVAILABLE,
                         "the signer process does not answer; restart the CA: nothing signed is "
                         "lost");
-    (void)pthread_mutex_unlock(&s->lock);
-    if (code != NEO_OK)
-        return code;
     if (a.code != NEO_OK)
-        return neo_fail(err, (enum neo_code)a.code, "signer: %.*s", (int)a.len,
-                        (const char *)a.bytes);
-    return neo_buffer_append(out, neo_bytes(a.bytes, a.len))
-               ? NEO_OK
-               : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory asking the signer");
+        return neo_fail(err, (enum neo_code)a.code, "signer: %.*s", NEO_FMT(neo_buffer_bytes(out)));
+    return NEO_OK;
+}
+
+/* Takes the first part off `rest`. */
+static enum neo_code take_part(struct neo_bytes *rest, struct neo_buffer *out,
+                               struct neo_error *err)
+{
+    uint32_t len;
+
+    if (rest->len < sizeof(len))
+        return neo_fail(err, NEO_INTERNAL, "the signer's answer lacks a part");
+    memcpy(&len, rest->at, sizeof(len));
+    *rest = neo_bytes_from(*rest, sizeof(len));
+    if (len > rest->len)
+        return neo_fail(err, NEO_INTERNAL, "the signer's answer lacks a part");
+    if (!neo_buffer_append(out, neo_bytes(rest->at, len)))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory asking the signer");
+    *rest = neo_bytes_from(*rest, len);
+    return NEO_OK;
+}
+
+/* Asks for one part or two; the second may be missing when `optional`. */
+static enum neo_code ask_for(struct signer *s, struct signer_request *request,
+                             struct neo_bytes body, struct neo_buffer *first,
+                             struct neo_buffer *second, bool optional, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer parts = {.limit = SIGNER_ANSWER_MAX};
+
+    NEO_TRY(exchange(s, request, body, &parts, err));
+    struct neo_bytes rest = neo_buffer_bytes(&parts);
+    NEO_TRY(take_part(&rest, first, err));
+    if (second == NULL || (optional && rest.len == 0))
+        return NEO_OK;
+    return take_part(&rest, second, err);
 }
 
 static bool inherit(int fd)
@@ -96,23 +147,26 @@ static void become_signer(const char *program, int in, int out, const char *dir,
     _exit(127);
 }
 
-static enum neo_code learn_certificates(struct signer *s, struct neo_error *err)
+static enum neo_code learn_root(struct signer *s, struct neo_error *err)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer both = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
     struct signer_request request = {.op = SIGNER_DESCRIBE};
-    uint32_t root_len;
 
-    NEO_TRY(exchange(s, &request, &both, err));
-    if (both.len < sizeof(root_len))
-        return neo_fail(err, NEO_INTERNAL, "the signer gave no certificates");
-    memcpy(&root_len, both.at, sizeof(root_len));
-    struct neo_bytes rest = neo_bytes_from(neo_buffer_bytes(&both), sizeof(root_len));
-    if (root_len == 0 || root_len >= rest.len)
-        return neo_fail(err, NEO_INTERNAL, "the signer gave no certificates");
-    if (!neo_buffer_append(&s->root, neo_bytes(rest.at, root_len)) ||
-        !neo_buffer_append(&s->issuer, neo_bytes_from(rest, root_len)))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the signer");
-    return NEO_OK;
+    return ask_for(s, &request, (struct neo_bytes){0}, &s->root, &issuer, false, err);
+}
+
+static void begin(struct signer *s)
+{
+    *s = (struct signer){.ask = -1, .answer = -1, .pid = -1};
+    (void)pthread_mutex_init(&s->lock, NULL);
+}
+
+enum neo_code signer_attach(struct signer *s, int ask_fd, int answer_fd, struct neo_error *err)
+{
+    begin(s);
+    s->ask = ask_fd;
+    s->answer = answer_fd;
+    return learn_root(s, err);
 }
 
 enum neo_code signer_start(struct signer *s, const char *program, const char *dir,
@@ -120,8 +174,7 @@ enum neo_code signer_start(struct signer *s, const char *program, const char *di
 {
     int requests[2], answers[2];
 
-    *s = (struct signer){.ask = -1, .answer = -1, .pid = -1};
-    (void)pthread_mutex_init(&s->lock, NULL);
+    begin(s);
     if (pipe2(requests, O_CLOEXEC) != 0)
         return neo_fail_errno(err, "cannot make the signer's pipes");
     s->ask = requests[1];
@@ -137,7 +190,7 @@ enum neo_code signer_start(struct signer *s, const char *program, const char *di
     (void)close(answers[1]);
     if (s->pid < 0)
         return neo_fail_errno(err, "cannot start the signer process");
-    return learn_certificates(s, err);
+    return learn_root(s, err);
 }
 
 void signer_stop(struct signer *s)
@@ -149,45 +202,68 @@ void signer_stop(struct signer *s)
     if (s->pid > 0)
         (void)waitpid(s->pid, NULL, 0);
     neo_buffer_fini(&s->root);
-    neo_buffer_fini(&s->issuer);
     (void)pthread_mutex_destroy(&s->lock);
     s->ask = s->answer = s->pid = -1;
 }
 
-enum neo_code signer_leaf(struct signer *s, struct neo_bytes spki, const char *service,
-                          const uint8_t serial[static 16], int64_t not_before, int64_t not_after,
-                          struct neo_buffer *out, struct neo_error *err)
+enum neo_code signer_leaf(struct signer *s, const struct signer_leaf *leaf, struct neo_buffer *out,
+                          struct neo_buffer *out_issuer, struct neo_error *err)
 {
     struct signer_request request = {
         .op = SIGNER_LEAF,
-        .spki_len = (uint32_t)spki.len,
-        .not_before = not_before,
-        .not_after = not_after,
+        .spki_len = (uint32_t)leaf->spki.len,
+        .not_before = leaf->not_before,
+        .not_after = leaf->not_after,
     };
 
-    if (spki.len > sizeof(request.spki))
+    if (leaf->spki.len > sizeof(request.spki))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "a public key of %zu bytes; at most %zu",
-                        spki.len, sizeof(request.spki));
-    memcpy(request.spki, spki.at, spki.len);
-    memcpy(request.serial, serial, sizeof(request.serial));
-    (void)snprintf(request.service, sizeof(request.service), "%s", service);
-    return exchange(s, &request, out, err);
+                        leaf->spki.len, sizeof(request.spki));
+    memcpy(request.spki, leaf->spki.at, leaf->spki.len);
+    memcpy(request.serial, leaf->serial, sizeof(request.serial));
+    if (leaf->parent != NULL)
+        memcpy(request.parent, leaf->parent, sizeof(request.parent));
+    (void)snprintf(request.service, sizeof(request.service), "%s", leaf->service);
+    return ask_for(s, &request, (struct neo_bytes){0}, out, out_issuer, false, err);
 }
 
 enum neo_code signer_trust(struct signer *s, struct neo_bytes trust, struct neo_buffer *out,
-                           struct neo_error *err)
+                           struct neo_buffer *out_issuer, struct neo_error *err)
 {
     struct signer_request request = {.op = SIGNER_TRUST};
 
-    neo_sha256(trust, request.digest);
-    return exchange(s, &request, out, err);
+    return ask_for(s, &request, trust, out, out_issuer, false, err);
+}
+
+enum neo_code signer_last(struct signer *s, struct neo_buffer *out, struct neo_error *err)
+{
+    struct signer_request request = {.op = SIGNER_LAST};
+
+    return ask_for(s, &request, (struct neo_bytes){0}, out, NULL, false, err);
+}
+
+enum neo_code signer_issuer(struct signer *s, struct neo_buffer *out, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer root = {0};
+    struct signer_request request = {.op = SIGNER_DESCRIBE};
+
+    return ask_for(s, &request, (struct neo_bytes){0}, &root, out, false, err);
+}
+
+enum neo_code signer_crl(struct signer *s, struct neo_buffer *out, struct neo_buffer *out_previous,
+                         struct neo_error *err)
+{
+    struct signer_request request = {.op = SIGNER_CRL};
+
+    return ask_for(s, &request, (struct neo_bytes){0}, out, out_previous, true, err);
 }
 
 bool signer_is_alive(struct signer *s)
 {
     siginfo_t gone = {.si_pid = 0};
 
+    if (s->pid <= 0) /* another's child: its pipe tells */
+        return s->ask >= 0;
     /* Asks for its end without collecting it: kill(pid, 0) would also find the dead. */
-    return s->pid > 0 && waitid(P_PID, (id_t)s->pid, &gone, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           gone.si_pid == 0;
+    return waitid(P_PID, (id_t)s->pid, &gone, WEXITED | WNOHANG | WNOWAIT) == 0 && gone.si_pid == 0;
 }

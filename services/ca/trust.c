@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Revocation, and the trust that everybody is told: numbered, whole, signed. */
+/* The trust that everybody is told: numbered, whole, signed; and looking in. */
 #include "ca/authority.h"
+
+#include "ca/keeper.h"
 
 #include <neo/cert.h>
 #include <neo/encoding.h>
@@ -8,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { REVOCATIONS_MAX = 100000, LIST_MAX = 10000 };
+enum { REVOCATIONS_MAX = 100000, LIST_MAX = 10000, SIGNED_ANEW = 3600 };
 
 static int64_t wall_seconds(void)
 {
@@ -31,116 +33,20 @@ static enum neo_code query_i64(struct authority *a, const char *sql, int64_t *re
     return neo_row_done(row, err);
 }
 
-/* --- revoking --------------------------------------------------------------------------------- */
-
-static enum neo_code issuer_key_id(struct authority *a, struct neo_arena *arena,
-                                   struct neo_bytes *ret, struct neo_error *err)
-{
-    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *issuer = NULL;
-
-    NEO_TRY(neo_cert_from_der(neo_buffer_bytes(&a->signer->issuer), "issuing CA", &issuer, err));
-    *ret = neo_arena_copy(arena, neo_cert_facts(issuer)->subject_key_id);
-    return NEO_OK;
-}
-
-static enum neo_code revoke_serial(struct authority *a, struct neo_bytes hex,
-                                   struct neo_bytes reason, int64_t *ret_changed,
-                                   struct neo_error *err)
-{
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer serial = {.limit = 32};
-    struct neo_bytes key_id;
-    struct neo_arena arena;
-
-    if (neo_hex_decode(hex, &serial, NULL) != NEO_OK || serial.len == 0)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "'%.*s' is no serial number in hex",
-                        NEO_FMT(hex));
-    NEO_TRY(neo_store_run(a->store, "UPDATE certificates SET revoked = 1 WHERE serial = ?1",
-                          VALUES(neo_value_bytes(neo_buffer_bytes(&serial))), ret_changed, err));
-    if (*ret_changed == 0)
-        return neo_fail(err, NEO_NOT_FOUND, "no certificate has the serial %.*s", NEO_FMT(hex));
-    neo_arena_init(&arena, 65536);
-    enum neo_code code = issuer_key_id(a, &arena, &key_id, err);
-    if (code == NEO_OK)
-        code = neo_store_run(a->store,
-                             "INSERT INTO revocations (issuer_key_id, serial, at, reason) VALUES "
-                             "(?1, ?2, ?3, ?4)",
-                             VALUES(neo_value_bytes(key_id),
-                                    neo_value_bytes(neo_buffer_bytes(&serial)),
-                                    neo_value_i64(wall_seconds()), neo_value_text(reason)),
-                             NULL, err);
-    neo_arena_fini(&arena);
-    return code;
-}
-
-static enum neo_code revoke_service(struct authority *a, struct neo_bytes service,
-                                    struct neo_bytes reason, int64_t *ret_changed,
-                                    struct neo_error *err)
-{
-    int64_t now = wall_seconds();
-
-    if (!neo_is_service_name(service))
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "'%.*s' is no service name", NEO_FMT(service));
-    NEO_TRY(neo_store_run(a->store,
-                          "UPDATE certificates SET revoked = 1 WHERE service = ?1 AND revoked = 0 "
-                          "AND not_after > ?2",
-                          VALUES(neo_value_text(service), neo_value_i64(now)), ret_changed, err));
-    if (*ret_changed == 0)
-        return neo_fail(err, NEO_NOT_FOUND, "no valid certificate of '%.*s' is known",
-                        NEO_FMT(service));
-    return neo_store_run(a->store,
-                         "INSERT INTO revocations (service, issued_before, at, reason) VALUES "
-                         "(?1, ?2, ?3, ?4)",
-                         VALUES(neo_value_text(service), neo_value_i64(now + 1), neo_value_i64(now),
-                                neo_value_text(reason)),
-                         NULL, err);
-}
-
-static enum neo_code revoke_locked(struct authority *a, const struct neo_ca_v1_RevokeRequest *r,
-                                   int64_t *ret_changed, struct neo_error *err)
-{
-    struct neo_bytes reason = r->reason.len > 0 ? r->reason : NEO_LIT("unspecified");
-    enum neo_code code;
-
-    NEO_TRY(neo_store_begin(a->store, err));
-    if (r->what_case == 1)
-        code = revoke_serial(a, r->serial, reason, ret_changed, err);
-    else if (r->what_case == 2)
-        code = revoke_service(a, r->service, reason, ret_changed, err);
-    else
-        code = neo_fail(err, NEO_INVALID_ARGUMENT, "say what to revoke: a serial or a service");
-    if (code == NEO_OK)
-        code = neo_store_run(a->store, "UPDATE epoch SET number = number + 1", NULL, 0, NULL, err);
-    if (code == NEO_OK)
-        code = neo_store_commit(a->store, err);
-    if (code != NEO_OK)
-        neo_store_rollback(a->store);
-    return code;
-}
-
-enum neo_code authority_revoke(struct authority *a, const struct neo_ca_v1_RevokeRequest *r,
-                               struct neo_ca_v1_RevokeResponse *response, struct neo_error *err)
-{
-    int64_t changed = 0, epoch = 0;
-
-    (void)pthread_mutex_lock(&a->lock);
-    enum neo_code code = revoke_locked(a, r, &changed, err);
-    if (code == NEO_OK)
-        code = query_i64(a, "SELECT number FROM epoch", &epoch, err);
-    (void)pthread_mutex_unlock(&a->lock);
-    if (code != NEO_OK)
-        return code;
-    response->certificates = (uint32_t)changed;
-    response->epoch = (uint64_t)epoch;
-    return NEO_OK;
-}
-
 /* --- the trust -------------------------------------------------------------------------------- */
 
-/* What has expired by itself need not be told any more. */
+/*
+ * For 48 h: no leaf that a revocation is about lives longer. The signer demands it (ca/keeper.h),
+ * and goes by its own clock, a moment later.
+ */
 static const char live_revocations[] =
-    "SELECT r.issuer_key_id, r.serial, r.service, r.issued_before, r.at, r.reason "
-    "FROM revocations r LEFT JOIN certificates c ON c.serial = r.serial "
-    "WHERE r.serial IS NULL AND r.at > ?1 - 172800 OR c.not_after > ?1 ORDER BY r.id";
+    "SELECT issuer_key_id, serial, service, issued_before, at, reason FROM revocations "
+    "WHERE at > ?1 ORDER BY id";
+
+static int64_t told_since(void)
+{
+    return wall_seconds() - KEEPER_REVOCATION_TOLD;
+}
 
 static struct neo_ca_v1_Revocation *read_revocation(const struct neo_row *row,
                                                     struct neo_arena *arena)
@@ -171,7 +77,7 @@ static enum neo_code read_revocations(struct authority *a, struct neo_arena *are
         neo_arena_calloc(arena, (size_t)count + 1, sizeof(*body->revocations.at));
     if (body->revocations.at == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading revocations");
-    NEO_TRY(neo_store_query(a->store, live_revocations, VALUES(neo_value_i64(wall_seconds())), &row,
+    NEO_TRY(neo_store_query(a->store, live_revocations, VALUES(neo_value_i64(told_since())), &row,
                             err));
     bool more;
     while ((more = neo_row_next(row)) && body->revocations.len < (size_t)count) {
@@ -190,6 +96,7 @@ static enum neo_code read_revocations(struct authority *a, struct neo_arena *are
                : NEO_OK;
 }
 
+/* All of these under the lock. */
 static enum neo_code make_body(struct authority *a, struct neo_arena *arena,
                                struct neo_ca_v1_Trust *body, struct neo_error *err)
 {
@@ -208,33 +115,139 @@ static enum neo_code make_body(struct authority *a, struct neo_arena *arena,
     body->domains.at = domains;
     body->domains.len = 1;
     body->signed_at = wall_seconds();
-    (void)pthread_mutex_lock(&a->lock);
-    enum neo_code code = query_i64(a, "SELECT number FROM epoch", &epoch, err);
-    if (code == NEO_OK)
-        code = read_revocations(a, arena, body, err);
-    (void)pthread_mutex_unlock(&a->lock);
+    NEO_TRY(query_i64(a, "SELECT number FROM epoch", &epoch, err));
     body->epoch = (uint64_t)epoch;
-    return code;
+    return read_revocations(a, arena, body, err);
+}
+
+static enum neo_code sign_anew(struct authority *a, struct neo_arena *arena, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer signature = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
+    struct neo_ca_v1_Trust body = {0};
+
+    NEO_TRY(make_body(a, arena, &body, err));
+    NEO_TRY(neo_ca_v1_Trust_encode(&body, &wire, err));
+    NEO_TRY(signer_trust(a->signer, neo_buffer_bytes(&wire), &signature, &issuer, err));
+    neo_buffer_fini(&a->told.trust);
+    neo_buffer_fini(&a->told.signature);
+    neo_buffer_fini(&a->told.issuer);
+    a->told.trust = wire;
+    a->told.signature = signature;
+    a->told.issuer = issuer;
+    wire = signature = issuer = (struct neo_buffer){0};
+    a->told.epoch = body.epoch;
+    a->told.signed_at = body.signed_at;
+    return NEO_OK;
+}
+
+/* Signed anew when it changed, and now and then, so that it is by the present issuer. */
+static enum neo_code keep_told(struct authority *a, struct neo_arena *arena, struct neo_error *err)
+{
+    int64_t epoch = 0, now = wall_seconds();
+
+    NEO_TRY(query_i64(a, "SELECT number FROM epoch", &epoch, err));
+    if (a->told.epoch == (uint64_t)epoch && a->told.signed_at + SIGNED_ANEW > now &&
+        a->told.signed_at <= now)
+        return NEO_OK;
+    return sign_anew(a, arena, err);
 }
 
 enum neo_code authority_trust(struct authority *a, struct neo_arena *arena,
                               struct neo_ca_v1_SignedTrust *ret, uint64_t *ret_epoch,
                               struct neo_error *err)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer signature = {0};
-    struct neo_ca_v1_Trust body = {0};
-
-    NEO_TRY(make_body(a, arena, &body, err));
-    NEO_TRY(neo_ca_v1_Trust_encode(&body, &wire, err));
-    NEO_TRY(signer_trust(a->signer, neo_buffer_bytes(&wire), &signature, err));
-    ret->trust = neo_arena_copy(arena, neo_buffer_bytes(&wire));
-    ret->signature = neo_arena_copy(arena, neo_buffer_bytes(&signature));
-    ret->issuer = neo_buffer_bytes(&a->signer->issuer);
-    *ret_epoch = body.epoch;
+    (void)pthread_mutex_lock(&a->lock);
+    enum neo_code code = keep_told(a, arena, err);
+    if (code == NEO_OK) {
+        ret->trust = neo_arena_copy(arena, neo_buffer_bytes(&a->told.trust));
+        ret->signature = neo_arena_copy(arena, neo_buffer_bytes(&a->told.signature));
+        ret->issuer = neo_arena_copy(arena, neo_buffer_bytes(&a->told.issuer));
+        *ret_epoch = a->told.epoch;
+    }
+    (void)pthread_mutex_unlock(&a->lock);
+    if (code != NEO_OK)
+        return code;
     return neo_arena_failed(arena)
                ? neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making the trust")
                : NEO_OK;
+}
+
+/* --- after a restart -------------------------------------------------------------------------- */
+
+static enum neo_code put_back(struct authority *a, const struct neo_ca_v1_Revocation *r,
+                              struct neo_error *err)
+{
+    struct neo_value none = {.type = NEO_VALUE_NULL};
+    bool by_serial = r->serial.len > 0;
+    struct neo_row *row;
+
+    NEO_TRY(neo_store_query(a->store,
+                            "SELECT 1 FROM revocations WHERE (serial = ?1 AND issuer_key_id = ?2) "
+                            "OR (service = ?3 AND issued_before = ?4)",
+                            VALUES(by_serial ? neo_value_bytes(r->serial) : none,
+                                   by_serial ? neo_value_bytes(r->issuer_key_id) : none,
+                                   by_serial ? none : neo_value_text(r->service),
+                                   by_serial ? none : neo_value_i64(r->issued_before)),
+                            &row, err));
+    bool known = neo_row_next(row);
+    NEO_TRY(neo_row_done(row, err));
+    if (known)
+        return NEO_OK;
+    return neo_store_run(
+        a->store,
+        "INSERT INTO revocations (issuer_key_id, serial, service, issued_before, at, reason) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        VALUES(by_serial ? neo_value_bytes(r->issuer_key_id) : none,
+               by_serial ? neo_value_bytes(r->serial) : none,
+               by_serial ? none : neo_value_text(r->service),
+               by_serial ? none : neo_value_i64(r->issued_before), neo_value_i64(r->at),
+               neo_value_text(r->reason)),
+        NULL, err);
+}
+
+static enum neo_code put_all_back(struct authority *a, const struct neo_ca_v1_Trust *last,
+                                  struct neo_error *err)
+{
+    int64_t since = told_since();
+
+    for (size_t i = 0; i < last->revocations.len; i++)
+        if (last->revocations.at[i]->at > since)
+            NEO_TRY(put_back(a, last->revocations.at[i], err));
+    NEO_TRY(neo_store_run(a->store,
+                          "UPDATE certificates SET revoked = 1 WHERE serial IN "
+                          "(SELECT serial FROM revocations WHERE serial IS NOT NULL) OR EXISTS "
+                          "(SELECT 1 FROM revocations r WHERE r.service = certificates.service AND "
+                          "certificates.not_before < r.issued_before)",
+                          NULL, 0, NULL, err));
+    /* Beyond the signer's: what is put back, or pruned, is another trust. */
+    return neo_store_run(a->store, "UPDATE epoch SET number = ?1 WHERE number < ?1",
+                         VALUES(neo_value_i64((int64_t)last->epoch + 1)), NULL, err);
+}
+
+enum neo_code authority_recover(struct authority *a, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    struct neo_ca_v1_Trust last = {0};
+    struct neo_arena arena;
+    int64_t epoch = 0;
+
+    NEO_TRY(query_i64(a, "SELECT number FROM epoch", &epoch, err));
+    NEO_TRY(signer_last(a->signer, &wire, err));
+    neo_arena_init(&arena, 96 << 20);
+    enum neo_code code = neo_ca_v1_Trust_decode(neo_buffer_bytes(&wire), &last, &arena, err);
+    if (code == NEO_OK && last.epoch > (uint64_t)epoch) {
+        code = neo_store_begin(a->store, err);
+        if (code == NEO_OK)
+            code = put_all_back(a, &last, err);
+        if (code == NEO_OK)
+            code = neo_store_commit(a->store, err);
+        if (code != NEO_OK)
+            neo_store_rollback(a->store);
+    }
+    neo_arena_fini(&arena);
+    return code;
 }
 
 /* --- looking in ------------------------------------------------------------------------------- */
@@ -294,23 +307,39 @@ enum neo_code authority_list(struct authority *a, const char *service, bool incl
     return code;
 }
 
-static enum neo_code not_after_of(struct neo_bytes der, int64_t *ret, struct neo_error *err)
+static enum neo_code life_of(struct neo_bytes der, int64_t *ret_from, int64_t *ret_until,
+                             struct neo_error *err)
 {
     NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *cert = NULL;
 
     NEO_TRY(neo_cert_from_der(der, "CA certificate", &cert, err));
-    *ret = neo_cert_facts(cert)->not_after;
+    *ret_from = neo_cert_facts(cert)->not_before;
+    *ret_until = neo_cert_facts(cert)->not_after;
+    return NEO_OK;
+}
+
+static enum neo_code describe_issuer(struct authority *a,
+                                     struct neo_ca_v1_GetStatusResponse *response,
+                                     struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
+    int64_t from, until;
+
+    NEO_TRY(signer_issuer(a->signer, &issuer, err));
+    NEO_TRY(life_of(neo_buffer_bytes(&issuer), &from, &until, err));
+    response->issuer_not_after = until;
+    response->issuer_successor_at = from + (until - from) / 3 * 2;
     return NEO_OK;
 }
 
 enum neo_code authority_status(struct authority *a, struct neo_arena *arena,
                                struct neo_ca_v1_GetStatusResponse *response, struct neo_error *err)
 {
-    int64_t epoch = 0, issued = 0, revoked = 0;
+    int64_t epoch = 0, issued = 0, revoked = 0, from;
 
     (void)arena;
-    NEO_TRY(not_after_of(neo_buffer_bytes(&a->signer->root), &response->root_not_after, err));
-    NEO_TRY(not_after_of(neo_buffer_bytes(&a->signer->issuer), &response->issuer_not_after, err));
+    NEO_TRY(life_of(neo_buffer_bytes(&a->signer->root), &from, &response->root_not_after, err));
+    (void)describe_issuer(a, response, NULL); /* a dead signer is part of the answer */
     (void)pthread_mutex_lock(&a->lock);
     enum neo_code code = query_i64(a, "SELECT number FROM epoch", &epoch, err);
     if (code == NEO_OK)
@@ -325,4 +354,23 @@ enum neo_code authority_status(struct authority *a, struct neo_arena *arena,
     response->revoked = (uint64_t)revoked;
     response->signer_alive = signer_is_alive(a->signer);
     return code;
+}
+
+enum neo_code authority_crl(struct authority *a, struct neo_arena *arena,
+                            struct neo_ca_v1_GetCrlResponse *response, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer present = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer previous = {0};
+    struct neo_bytes *both = neo_arena_calloc(arena, 2, sizeof(*both));
+
+    if (both == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making the CRL");
+    NEO_TRY(signer_crl(a->signer, &present, &previous, err));
+    both[0] = neo_arena_copy(arena, neo_buffer_bytes(&present));
+    both[1] = neo_arena_copy(arena, neo_buffer_bytes(&previous));
+    response->crls.at = both;
+    response->crls.len = previous.len > 0 ? 2 : 1;
+    return neo_arena_failed(arena)
+               ? neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making the CRL")
+               : NEO_OK;
 }

@@ -216,3 +216,17 @@ enum neo_code cert_check_time(const struct neo_cert *cert, int64_t now, struct n
                         f->subject, (long long)(now - f->not_after));
     return NEO_OK;
 }
+
+enum neo_code neo_cert_check_issuing(const struct neo_cert *ca, const struct neo_cert *root,
+                                     int64_t now, struct neo_error *err)
+{
+    NEO_TRY(cert_check_issuer(root, root->facts.id.trust_domain, err));
+    NEO_TRY(cert_check_issuer(ca, root->facts.id.trust_domain, err));
+    NEO_TRY(cert_check_time(ca, now, err));
+    if (!neo_bytes_equal(ca->facts.issuer_key_id, root->facts.subject_key_id) ||
+        X509_verify(ca->x509, X509_get0_pubkey(root->x509)) != 1)
+        return openssl_fail(err, NEO_UNAUTHENTICATED,
+                            "issuer certificate \"%.60s\": not signed by the root \"%.60s\"",
+                            ca->facts.subject, root->facts.subject);
+    return NEO_OK;
+}

@@ -175,7 +175,7 @@ static enum neo_code check_answer(struct neo_mesh *mesh, const struct neo_ca_v1_
 {
     uint8_t digest[NEO_SHA256_LEN];
 
-    if (r->chain.len < 2 || r->trust == NULL)
+    if (r->chain.len < 3 || r->trust == NULL)
         return neo_fail(err, NEO_INTERNAL, "the CA's answer lacks its chain or its trust");
     if (mesh->has_join) {
         neo_sha256(r->chain.at[r->chain.len - 1], digest);
@@ -192,7 +192,7 @@ static enum neo_code check_answer(struct neo_mesh *mesh, const struct neo_ca_v1_
                         "the join token is for '%.*s', but this is '%s'; make one with: neo token "
                         "create %s",
                         NEO_FMT(neo_cert_facts(leaf)->id.service), mesh->service, mesh->service);
-    return trust_open(r->trust, r->chain.at[1], &change->trust, err);
+    return trust_open(r->trust, change->identity, &change->trust, err);
 }
 
 static void adopt(struct neo_mesh *mesh, const struct neo_ca_v1_SignResponse *r)
@@ -294,6 +294,7 @@ static void ask(struct neo_mesh *mesh)
             .csr = neo_buffer_bytes(&mesh->identity.csr),
             .token = neo_text(mesh->join.token),
             .request_id = neo_text(mesh->identity.request_id),
+            .service = neo_text(mesh->service),
         };
         code = neo_ca_v1_CertificateAuthority_Sign_start(mesh->joining, &options, &request, &events,
                                                          mesh, &mesh->identity.call, &err);
@@ -317,8 +318,8 @@ static void ask(struct neo_mesh *mesh)
 /* --- the beginning ---------------------------------------------------------------------------- */
 
 /* Either file may be the newer one: the stream writes trust.bin, each signing joined.bin. */
-static void take_newer_trust(struct neo_mesh *mesh, struct neo_bytes issuer,
-                             struct neo_arena *arena, struct neo_epoch *change)
+static void take_newer_trust(struct neo_mesh *mesh, struct neo_arena *arena,
+                             struct neo_epoch *change)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer file = {0};
     struct neo_ca_v1_SignedTrust streamed = {0};
@@ -326,7 +327,7 @@ static void take_newer_trust(struct neo_mesh *mesh, struct neo_bytes issuer,
 
     if (state_load(mesh, "trust.bin", &file, NULL) != NEO_OK ||
         neo_ca_v1_SignedTrust_decode(neo_buffer_bytes(&file), &streamed, arena, NULL) != NEO_OK ||
-        trust_open(&streamed, issuer, &trust, NULL) != NEO_OK)
+        trust_open(&streamed, change->identity, &trust, NULL) != NEO_OK)
         return;
     if (neo_trust_epoch(trust) > neo_trust_epoch(change->trust)) {
         neo_trust_unref(change->trust);
@@ -345,9 +346,6 @@ static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
 
     NEO_TRY(load_identity(mesh, &change.identity, err));
     neo_arena_init(&arena, 32 << 20);
-    struct neo_bytes issuer = {0};
-    if (neo_identity_chain_length(change.identity) > 1)
-        issuer = neo_cert_facts(neo_identity_chain(change.identity, 1))->der;
     enum neo_code code = state_load(mesh, "joined.bin", &answer, err);
     if (code == NEO_OK)
         code = neo_ca_v1_SignResponse_decode(neo_buffer_bytes(&answer), &r, &arena, err);
@@ -356,10 +354,10 @@ static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
                         mesh->state_dir);
     if (code == NEO_OK) {
         learn_addresses(mesh, &r);
-        code = trust_open(r.trust, issuer, &change.trust, err);
+        code = trust_open(r.trust, change.identity, &change.trust, err);
     }
     if (code == NEO_OK)
-        take_newer_trust(mesh, issuer, &arena, &change);
+        take_newer_trust(mesh, &arena, &change);
     neo_arena_fini(&arena);
     if (code != NEO_OK) {
         mesh_epoch_release(&change);

@@ -167,9 +167,9 @@ void identity_stop(struct neo_mesh *mesh);
 
 /* --- trust.c ---------------------------------------------------------------------------------- */
 
-/* Checks the signature against the issuer of `chain` and makes an epoch of it. Gives `*ret`. */
+/* Checks the signature up to the root that `identity` comes from. Gives `*ret`. */
 NEO_MUST_CHECK enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *signed_trust,
-                                        struct neo_bytes issuer, struct neo_trust **ret,
+                                        const struct neo_identity *identity, struct neo_trust **ret,
                                         struct neo_error *err);
 void trust_follow(struct neo_mesh *mesh);
 

@@ -47,33 +47,30 @@ static enum neo_code make(const struct neo_ca_v1_Trust *body, struct neo_arena *
  * ever be a certificate.
  */
 static enum neo_code check_signature(const struct neo_ca_v1_SignedTrust *t,
-                                     const struct neo_cert *issuer, struct neo_error *err)
+                                     const struct neo_cert *root, struct neo_error *err)
 {
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *issuer = NULL;
     uint8_t message[sizeof(NEO_TRUST_LABEL) + NEO_SHA256_LEN] = NEO_TRUST_LABEL;
 
+    /* Not ours, it may be: issuers follow each other, and the root vouches for each. */
+    NEO_TRY(neo_cert_from_der(t->issuer, "issuer of the trust", &issuer, err));
+    NEO_TRY(neo_cert_check_issuing(issuer, root, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC, err));
     neo_sha256(t->trust, message + sizeof(NEO_TRUST_LABEL));
     return neo_spki_verify(neo_cert_facts(issuer)->spki, neo_bytes(message, sizeof(message)),
                            t->signature, err);
 }
 
-enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *signed_trust, struct neo_bytes issuer,
-                         struct neo_trust **ret, struct neo_error *err)
+enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *signed_trust,
+                         const struct neo_identity *identity, struct neo_trust **ret,
+                         struct neo_error *err)
 {
+    size_t n = neo_identity_chain_length(identity);
     struct neo_ca_v1_Trust body = {0};
-    struct neo_cert *cert;
     struct neo_arena arena;
 
-    if (!neo_bytes_equal(signed_trust->issuer, issuer))
-        return neo_fail(err, NEO_UNAUTHENTICATED,
-                        "the trust is signed by another issuer than our certificate");
-    NEO_TRY(neo_cert_from_der(issuer, "issuing CA", &cert, err));
-    enum neo_code code = check_signature(signed_trust, cert, err);
-    neo_cert_unref(cert);
-    if (code != NEO_OK)
-        return code;
-
-    neo_arena_init(&arena, 32 << 20);
-    code = neo_ca_v1_Trust_decode(signed_trust->trust, &body, &arena, err);
+    NEO_TRY(check_signature(signed_trust, neo_identity_chain(identity, n - 1), err));
+    neo_arena_init(&arena, 64 << 20);
+    enum neo_code code = neo_ca_v1_Trust_decode(signed_trust->trust, &body, &arena, err);
     if (code == NEO_OK)
         code = make(&body, &arena, ret, err);
     neo_arena_fini(&arena);
@@ -96,8 +93,7 @@ static void heard(struct follow *f, const void *response)
     struct neo_error err;
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer copy = {0};
 
-    const struct neo_cert *issuer = neo_identity_chain(now.identity, 1);
-    enum neo_code code = trust_open(signed_trust, neo_cert_facts(issuer)->der, &change.trust, &err);
+    enum neo_code code = trust_open(signed_trust, now.identity, &change.trust, &err);
     mesh_epoch_release(&now);
     if (code != NEO_OK) {
         neo_log_error(&mesh->log, "mesh.trust_refused", NEO_STR("why", err.message));

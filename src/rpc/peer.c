@@ -366,7 +366,10 @@ static enum neo_code copy_identity(struct peer *p, struct neo_error *err)
 {
     const struct tls_peer *facts = tls_peer(conn_tls(p->conn));
     struct neo_bytes name = counting_name(facts, conn_peer_address(p->conn));
-    size_t len = facts->service.len + facts->uri.len + name.len;
+    struct neo_bytes serial = {0};
+    if (facts->leaf != NULL)
+        serial = neo_cert_facts(facts->leaf)->serial;
+    size_t len = facts->service.len + facts->uri.len + serial.len + name.len;
     char *at = neo_alloc(len + 1);
 
     if (at == NULL)
@@ -378,6 +381,9 @@ static enum neo_code copy_identity(struct peer *p, struct neo_error *err)
     if (facts->uri.len > 0)
         p->caller_uri = neo_bytes(memcpy(at, facts->uri.at, facts->uri.len), facts->uri.len);
     at += facts->uri.len;
+    if (serial.len > 0)
+        p->serial = neo_bytes(memcpy(at, serial.at, serial.len), serial.len);
+    at += serial.len;
     if (!server_identity_enter(p->worker->server, name))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "too many connections of '%.*s'",
                         NEO_FMT(name));

@@ -46,6 +46,7 @@ struct peer {
     char *strings;
     struct neo_bytes caller;
     struct neo_bytes caller_uri;
+    struct neo_bytes serial;
     struct neo_bytes counted_as; /* under which its connections are counted; empty: not yet */
     const struct neo_cert *leaf; /* of the connection; NULL: anonymous */
 

@@ -68,6 +68,7 @@ static enum neo_reason read_grammar(struct neo_call *call)
         return NEO_REASON_REQUEST_MALFORMED;
     call->context.caller = p->caller;
     call->context.caller_uri = p->caller_uri;
+    call->context.caller_serial = p->serial;
     call->context.caller_attested = peer_is_attested(p, call->arrived);
     return NEO_REASON_NONE;
 }
