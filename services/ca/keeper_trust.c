@@ -204,10 +204,10 @@ enum neo_code keeper_trust_sign(struct keeper *k, struct neo_bytes wire, int64_t
     struct neo_ca_v1_Trust trust = {0};
     struct neo_arena arena;
 
-    NEO_TRY(decode(wire, &arena, &trust, err));
+    if (!neo_buffer_append(&copy, wire)) /* what is decoded points into it */
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading the trust");
+    NEO_TRY(decode(neo_buffer_bytes(&copy), &arena, &trust, err));
     enum neo_code code = check_trust(k, &trust, now, err);
-    if (code == NEO_OK && !neo_buffer_append(&copy, wire))
-        code = neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading the trust");
     if (code == NEO_OK) /* on disk before anybody sees it: the next one must not fall behind it */
         code = save(k, wire, err);
     if (code == NEO_OK)

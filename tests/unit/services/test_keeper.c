@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the signer signs, and what not, whoever asks: its rules, with the time as an argument. */
+#include "../scratch.h"
+
+#include "ca/keeper.h"
+
+#include <neo/memory.h>
+
+#define NOW INT64_C(1800000000)
+
+enum { HOUR = 3600, DAY = 86400 };
+
+static struct keeper keeper;
+static int64_t now;
+static struct neo_error err;
+
+static char folder[128];
+
+static int begin(void **state)
+{
+    if (scratch_setup(state) != 0)
+        return -1;
+    (void)snprintf(folder, sizeof(folder), "%s", scratch("signer"));
+    now = NOW;
+    return keeper_open(&keeper, folder, "neo.test", false, now, &err);
+}
+
+static int end(void **state)
+{
+    keeper_close(&keeper);
+    return scratch_teardown(state);
+}
+
+static void restart(void)
+{
+    keeper_close(&keeper);
+    assert_int_equal(keeper_open(&keeper, folder, "neo.test", false, now, &err), NEO_OK);
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static enum neo_code ask(const struct signer_request *r, struct neo_bytes body,
+                         struct neo_buffer *out)
+{
+    static neo_nsec mono = NEO_NSEC_PER_SEC;
+
+    mono += NEO_NSEC_PER_SEC; /* never too fast */
+    return keeper_answer(&keeper, r, body, now, mono, out, &err);
+}
+
+static struct neo_bytes part(const struct neo_buffer *out, unsigned which)
+{
+    struct neo_bytes rest = neo_buffer_bytes(out);
+    uint32_t len = 0;
+
+    for (unsigned i = 0; i <= which; i++) {
+        rest = neo_bytes_from(rest, i == 0 ? 0 : len);
+        assert_true(rest.len >= sizeof(len));
+        memcpy(&len, rest.at, sizeof(len));
+        rest = neo_bytes_from(rest, sizeof(len));
+        assert_true(rest.len >= len);
+    }
+    return neo_bytes(rest.at, len);
+}
+
+static struct signer_request leaf_request(const char *service, uint8_t serial)
+{
+    NEO_CLEANUP(neo_key_unrefp) struct neo_key *key = NULL;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
+    struct signer_request r = {
+        .op = SIGNER_LEAF, .not_before = now - 30, .not_after = now + 24 * HOUR};
+
+    assert_int_equal(neo_key_generate(NEO_KEY_P256, &key, NULL), NEO_OK);
+    assert_int_equal(neo_key_spki(key, &spki, NULL), NEO_OK);
+    memcpy(r.spki, spki.at, spki.len);
+    r.spki_len = (uint32_t)spki.len;
+    memset(r.serial, serial, sizeof(r.serial));
+    (void)snprintf(r.service, sizeof(r.service), "%s", service);
+    return r;
+}
+
+/* A leaf for `service`; its issuer's key id is kept. */
+static struct neo_cert *sign_leaf(const char *service, uint8_t serial)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct signer_request r = leaf_request(service, serial);
+    struct neo_cert *leaf;
+
+    if (ask(&r, (struct neo_bytes){0}, &out) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(neo_cert_from_der(part(&out, 0), "leaf", &leaf, NULL), NEO_OK);
+    return leaf;
+}
+
+static enum neo_code refused(const struct signer_request *r)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+
+    return ask(r, (struct neo_bytes){0}, &out);
+}
+
+/* --- trusts ----------------------------------------------------------------------------------- */
+
+enum { REVOCATIONS = 8 };
+
+struct draft {
+    struct neo_ca_v1_Trust body;
+    struct neo_ca_v1_TrustDomain domain;
+    struct neo_ca_v1_TrustDomain *domains[2];
+    struct neo_bytes roots[2];
+    struct neo_ca_v1_Revocation each[REVOCATIONS];
+    struct neo_ca_v1_Revocation *list[REVOCATIONS];
+};
+
+/* A good one. */
+static void draft(struct draft *d, uint64_t epoch)
+{
+    *d = (struct draft){.body = {.epoch = epoch, .signed_at = now}};
+    d->roots[0] = neo_cert_facts(keeper.root)->der;
+    d->domain.name = NEO_LIT("neo.test");
+    d->domain.roots.at = d->roots;
+    d->domain.roots.len = 1;
+    d->domains[0] = d->domains[1] = &d->domain;
+    d->body.domains.at = d->domains;
+    d->body.domains.len = 1;
+    d->body.revocations.at = d->list;
+}
+
+static struct neo_ca_v1_Revocation *add(struct draft *d)
+{
+    size_t n = d->body.revocations.len++;
+
+    d->list[n] = &d->each[n];
+    d->each[n].at = now;
+    d->each[n].reason = NEO_LIT("test");
+    return d->list[n];
+}
+
+static void add_serial(struct draft *d, const char *serial)
+{
+    struct neo_ca_v1_Revocation *r = add(d);
+
+    r->serial = neo_text(serial);
+    r->issuer_key_id = neo_cert_facts(issuers_present(&keeper)->cert)->subject_key_id;
+}
+
+static void add_service(struct draft *d, const char *service)
+{
+    struct neo_ca_v1_Revocation *r = add(d);
+
+    r->service = neo_text(service);
+    r->issued_before = now + 1;
+}
+
+static enum neo_code sign(const struct draft *d)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct signer_request r = {.op = SIGNER_TRUST};
+
+    assert_int_equal(neo_ca_v1_Trust_encode(&d->body, &wire, NULL), NEO_OK);
+    enum neo_code code = ask(&r, neo_buffer_bytes(&wire), &out);
+    if (code != NEO_OK)
+        assert_int_equal(out.len, 0);
+    return code;
+}
+
+/* --- promises: trusts ------------------------------------------------------------------------- */
+
+TEST(what_is_no_trust_is_not_signed_as_one)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct signer_request r = {.op = SIGNER_TRUST};
+
+    assert_int_not_equal(ask(&r, NEO_LIT("\xff\xff\xff not a trust"), &out), NEO_OK);
+    assert_int_not_equal(ask(&r, (struct neo_bytes){0}, &out), NEO_OK);
+    assert_int_equal(out.len, 0);
+}
+
+TEST(a_trust_in_another_root_or_domain_is_not_signed)
+{
+    struct draft d;
+    uint8_t other[2000];
+    struct neo_bytes root = neo_cert_facts(keeper.root)->der;
+
+    memcpy(other, root.at, root.len);
+    other[root.len - 1] ^= 1;
+    draft(&d, 5);
+    d.roots[0] = neo_bytes(other, root.len);
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    draft(&d, 5);
+    d.roots[1] = neo_bytes(other, root.len);
+    d.domain.roots.len = 2;
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    draft(&d, 5);
+    d.domain.roots.len = 0;
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    draft(&d, 5);
+    d.domain.name = NEO_LIT("other.test");
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    draft(&d, 5);
+    d.body.domains.len = 2;
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    draft(&d, 5);
+    assert_int_equal(sign(&d), NEO_OK);
+}
+
+TEST(numbers_never_fall_not_even_over_a_restart)
+{
+    struct draft d;
+
+    draft(&d, 0);
+    assert_int_not_equal(sign(&d), NEO_OK);
+    draft(&d, 7);
+    assert_int_equal(sign(&d), NEO_OK);
+    draft(&d, 6);
+    assert_int_equal(sign(&d), NEO_FAILED_PRECONDITION);
+    restart();
+    draft(&d, 6);
+    assert_int_equal(sign(&d), NEO_FAILED_PRECONDITION);
+    draft(&d, UINT64_MAX); /* would be the last one ever */
+    assert_int_equal(sign(&d), NEO_INVALID_ARGUMENT);
+    draft(&d, 7);
+    assert_int_equal(sign(&d), NEO_OK); /* the same again */
+    draft(&d, 8);
+    assert_int_equal(sign(&d), NEO_OK);
+}
+
+TEST(a_revocation_is_not_taken_back_while_it_matters)
+{
+    struct draft d;
+
+    draft(&d, 2);
+    add_serial(&d, "1234567890123456");
+    add_service(&d, "gas-bank-service");
+    assert_int_equal(sign(&d), NEO_OK);
+    draft(&d, 3);
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    add_serial(&d, "1234567890123456");
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED); /* the service's is gone */
+    restart();
+    draft(&d, 3);
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    now += KEEPER_REVOCATION_TOLD - 1;
+    draft(&d, 4);
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    now += 1; /* no leaf from before lives */
+    draft(&d, 4);
+    assert_int_equal(sign(&d), NEO_OK);
+}
+
+TEST(new_revocations_under_an_old_number_are_not_signed)
+{
+    struct draft d;
+
+    draft(&d, 2);
+    assert_int_equal(sign(&d), NEO_OK);
+    add_service(&d, "gas-bank-service"); /* nobody who has number 2 would hear of it */
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    d.body.epoch = 3;
+    assert_int_equal(sign(&d), NEO_OK);
+}
+
+TEST(what_is_to_come_cannot_be_revoked_nor_what_others_issue)
+{
+    struct draft d;
+
+    draft(&d, 2);
+    add_service(&d, "gas-bank-service");
+    d.each[0].issued_before = now + DAY;
+    assert_int_equal(sign(&d), NEO_INVALID_ARGUMENT);
+    draft(&d, 2);
+    add_service(&d, "Not A Service");
+    assert_int_equal(sign(&d), NEO_INVALID_ARGUMENT);
+    draft(&d, 2);
+    add_service(&d, "gas-bank-service");
+    d.each[0].at = now + DAY; /* could never be taken off the list */
+    assert_int_equal(sign(&d), NEO_INVALID_ARGUMENT);
+    draft(&d, 2);
+    add_serial(&d, "1234567890123456");
+    d.each[0].issuer_key_id = NEO_LIT("somebody else's");
+    assert_int_equal(sign(&d), NEO_INVALID_ARGUMENT);
+    draft(&d, 2);
+    (void)add(&d);
+    assert_int_equal(sign(&d), NEO_INVALID_ARGUMENT);
+}
+
+TEST(a_trust_of_another_time_is_not_signed)
+{
+    struct draft d;
+
+    draft(&d, 2);
+    d.body.signed_at = now - HOUR;
+    assert_int_equal(sign(&d), NEO_FAILED_PRECONDITION);
+    d.body.signed_at = now + HOUR;
+    assert_int_equal(sign(&d), NEO_FAILED_PRECONDITION);
+}
+
+/* --- promises: leaves ------------------------------------------------------------------------- */
+
+TEST(names_outside_the_grammar_or_of_the_control_plane_are_not_signed)
+{
+    static const char *const bad[] = {"",     "Upper",         "a/b",      "a b",
+                                      "neo-", "neo-ca-signer", "neo-admin"};
+    struct signer_request r = leaf_request("x", 1);
+
+    for (size_t i = 0; i < NEO_COUNT(bad); i++) {
+        (void)snprintf(r.service, sizeof(r.service), "%s", bad[i]);
+        assert_int_not_equal(refused(&r), NEO_OK);
+    }
+    memset(r.service, 'a', sizeof(r.service)); /* not terminated */
+    assert_int_not_equal(refused(&r), NEO_OK);
+    neo_cert_unref(sign_leaf("neo-registry", 2));
+    neo_cert_unref(sign_leaf("neon", 3));
+}
+
+TEST(a_renewal_needs_a_living_certificate_of_that_service)
+{
+    neo_cert_unref(sign_leaf("a-service", 0x41));
+    struct signer_request r = leaf_request("a-service", 0x42);
+
+    memset(r.parent, 0x43, sizeof(r.parent)); /* never signed */
+    assert_int_equal(refused(&r), NEO_FAILED_PRECONDITION);
+    memset(r.parent, 0x41, sizeof(r.parent));
+    struct signer_request other = r;
+    (void)snprintf(other.service, sizeof(other.service), "b-service");
+    assert_int_equal(refused(&other), NEO_PERMISSION_DENIED);
+    assert_int_equal(refused(&r), NEO_OK);
+
+    now += 24 * HOUR;
+    struct signer_request late = leaf_request("a-service", 0x44);
+    memset(late.parent, 0x41, sizeof(late.parent));
+    assert_int_equal(refused(&late), NEO_FAILED_PRECONDITION);
+}
+
+TEST(nothing_is_renewed_from_what_its_last_trust_revokes)
+{
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = sign_leaf("a-service", 0x41);
+    struct signer_request r = leaf_request("a-service", 0x42);
+    struct draft d;
+
+    memset(r.parent, 0x41, sizeof(r.parent));
+    draft(&d, 2);
+    add(&d)->serial = neo_cert_facts(leaf)->serial;
+    d.each[0].issuer_key_id = neo_cert_facts(leaf)->issuer_key_id;
+    assert_int_equal(sign(&d), NEO_OK);
+    assert_int_equal(refused(&r), NEO_PERMISSION_DENIED);
+    restart();
+    assert_int_equal(refused(&r), NEO_PERMISSION_DENIED);
+
+    neo_cert_unref(sign_leaf("b-service", 0x51));
+    struct signer_request b = leaf_request("b-service", 0x52);
+    memset(b.parent, 0x51, sizeof(b.parent));
+    now += 1;
+    struct draft next;
+    draft(&next, 3);
+    add_service(&next, "b-service");
+    *add(&next) = d.each[0];
+    assert_int_equal(sign(&next), NEO_OK);
+    assert_int_equal(refused(&b), NEO_PERMISSION_DENIED);
+}
+
+/* --- promises: successors --------------------------------------------------------------------- */
+
+static bool key_exists(const char *name)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "signer/%s", name);
+    return scratch_exists(path);
+}
+
+TEST(in_two_hundred_days_issuers_follow_each_other_and_each_leaf_is_good_to_its_end)
+{
+    struct neo_bytes root = neo_cert_facts(keeper.root)->der;
+    struct neo_trust_domain domain = {.name = NEO_LIT("neo.test"), .roots = &root, .n_roots = 1};
+    struct neo_trust *trust; /* made on the first day, and never told of a new issuer */
+    uint8_t previous[40] = {0};
+    unsigned changes = 0;
+
+    assert_int_equal(neo_trust_new(&(struct neo_trust_options){.domains = &domain, .n_domains = 1},
+                                   &trust, NULL),
+                     NEO_OK);
+    for (unsigned half_day = 0; half_day < 400; half_day++) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+        struct signer_request r = leaf_request("a-service", 0x41);
+        memcpy(r.serial, &half_day, sizeof(half_day));
+        if (ask(&r, (struct neo_bytes){0}, &out) != NEO_OK)
+            fail_msg("half day %u: %s", half_day, err.message);
+        struct neo_bytes chain[] = {part(&out, 0), part(&out, 1)};
+        const int64_t instants[] = {now, now + 12 * HOUR, now + 24 * HOUR - 1};
+        for (size_t i = 0; i < NEO_COUNT(instants); i++) {
+            struct neo_cert *leaf;
+            if (neo_trust_verify(trust, chain, 2, instants[i], &leaf, &err) != NEO_OK)
+                fail_msg("half day %u: %s", half_day, err.message);
+            struct neo_bytes id = neo_cert_facts(leaf)->issuer_key_id;
+            changes += memcmp(previous, id.at, id.len) != 0;
+            memcpy(previous, id.at, id.len);
+            neo_cert_unref(leaf);
+        }
+        if (half_day % 50 == 49)
+            restart();
+        now += 12 * HOUR;
+    }
+    assert_int_equal(changes, 4); /* the first, and after 60, 120 and 180 days */
+    assert_int_equal(keeper.n_issuers, 4);
+    assert_false(key_exists("issuer.key"));
+    assert_false(key_exists("issuer-2.key"));
+    assert_true(key_exists("issuer-3.key"));
+    neo_trust_unref(trust);
+}
+
+TEST(the_key_before_is_kept_while_leaves_of_it_can_live)
+{
+    now += 61 * DAY;
+    neo_cert_unref(sign_leaf("a-service", 1));
+    assert_int_equal(keeper.n_issuers, 2);
+    now += 2 * DAY;
+    neo_cert_unref(sign_leaf("a-service", 2));
+    assert_true(key_exists("issuer.key"));
+    now += 2 * HOUR;
+    neo_cert_unref(sign_leaf("a-service", 3));
+    assert_false(key_exists("issuer.key"));
+}
+
+TEST(a_leaf_signed_before_the_change_is_given_again_with_its_own_issuer)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer before = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer after = {0};
+    struct signer_request r;
+
+    now += 60 * DAY - 2 * HOUR;
+    r = leaf_request("a-service", 9);
+    assert_int_equal(ask(&r, (struct neo_bytes){0}, &before), NEO_OK);
+    now += 4 * HOUR;
+    assert_int_equal(ask(&r, (struct neo_bytes){0}, &after), NEO_OK);
+    assert_int_equal(keeper.n_issuers, 2);
+    assert_true(neo_bytes_equal(neo_buffer_bytes(&before), neo_buffer_bytes(&after)));
+}
+
+TEST(a_successor_that_cannot_be_made_holds_nothing_up)
+{
+    now += 61 * DAY;
+    assert_int_equal(rename(scratch("signer/root.key"), scratch("elsewhere")), 0);
+    neo_cert_unref(sign_leaf("a-service", 1));
+    assert_int_equal(keeper.n_issuers, 1);
+    assert_int_not_equal(keeper.trouble.code, NEO_OK);
+    assert_int_equal(rename(scratch("elsewhere"), scratch("signer/root.key")), 0);
+    neo_cert_unref(sign_leaf("a-service", 2));
+    assert_int_equal(keeper.n_issuers, 2);
+    assert_int_equal(keeper.trouble.code, NEO_OK);
+}
+
+/* --- promises: CRLs --------------------------------------------------------------------------- */
+
+TEST(crls_hold_what_is_revoked_by_serial_and_by_service)
+{
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *a = sign_leaf("a-service", 0x41);
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *b = sign_leaf("b-service", 0x42);
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *c = sign_leaf("c-service", 0x43);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct signer_request r = {.op = SIGNER_CRL};
+    struct draft d;
+
+    draft(&d, 2);
+    add(&d)->serial = neo_cert_facts(a)->serial;
+    d.each[0].issuer_key_id = neo_cert_facts(a)->issuer_key_id;
+    add_service(&d, "b-service");
+    assert_int_equal(sign(&d), NEO_OK);
+    assert_int_equal(ask(&r, (struct neo_bytes){0}, &out), NEO_OK);
+    struct neo_bytes crl = part(&out, 0);
+    assert_non_null(memmem(crl.at, crl.len, neo_cert_facts(a)->serial.at, 16));
+    assert_non_null(memmem(crl.at, crl.len, neo_cert_facts(b)->serial.at, 16));
+    assert_null(memmem(crl.at, crl.len, neo_cert_facts(c)->serial.at, 16));
+}
+
+#define PROMISE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISE(what_is_no_trust_is_not_signed_as_one),
+        PROMISE(a_trust_in_another_root_or_domain_is_not_signed),
+        PROMISE(numbers_never_fall_not_even_over_a_restart),
+        PROMISE(a_revocation_is_not_taken_back_while_it_matters),
+        PROMISE(new_revocations_under_an_old_number_are_not_signed),
+        PROMISE(what_is_to_come_cannot_be_revoked_nor_what_others_issue),
+        PROMISE(a_trust_of_another_time_is_not_signed),
+        PROMISE(names_outside_the_grammar_or_of_the_control_plane_are_not_signed),
+        PROMISE(a_renewal_needs_a_living_certificate_of_that_service),
+        PROMISE(nothing_is_renewed_from_what_its_last_trust_revokes),
+        PROMISE(in_two_hundred_days_issuers_follow_each_other_and_each_leaf_is_good_to_its_end),
+        PROMISE(the_key_before_is_kept_while_leaves_of_it_can_live),
+        PROMISE(a_leaf_signed_before_the_change_is_given_again_with_its_own_issuer),
+        PROMISE(a_successor_that_cannot_be_made_holds_nothing_up),
+        PROMISE(crls_hold_what_is_revoked_by_serial_and_by_service),
+    };
+    return cmocka_run_group_tests_name("services/keeper", tests, NULL, NULL);
+}
