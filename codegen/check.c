@@ -5,60 +5,9 @@
 
 #include <stdlib.h>
 
-static bool ends_with(struct neo_bytes text, const char *end)
-{
-    size_t len = strlen(end);
-
-    return text.len >= len && neo_bytes_is(neo_bytes_from(text, text.len - len), end);
-}
-
-/* Options are extended by design; messages of others are not. */
-static enum neo_code check_extension(const char *file, const struct neo_descriptor_field *x,
-                                     struct neo_error *err)
-{
-    if (neo_bytes_starts(x->extendee, NEO_LIT(".google.protobuf.")) &&
-        ends_with(x->extendee, "Options"))
-        return NEO_OK;
-    return neo_fail(err, NEO_INVALID_ARGUMENT,
-                    "%s: extension %.*s of %.*s: only options can be extended; use a field or "
-                    "google.protobuf.Any",
-                    file, NEO_FMT(x->name), NEO_FMT(x->extendee));
-}
-
-enum neo_code check_file(const struct model_file *file, struct neo_error *err)
-{
-    const struct neo_descriptor_file *d = file->descriptor;
-
-    if (d->syntax.len > 0 && !neo_bytes_is(d->syntax, "proto2") &&
-        !neo_bytes_is(d->syntax, "proto3"))
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "%s: %.*s are not supported; write syntax = "
-                        "\"proto3\"",
-                        file->name, NEO_FMT(d->syntax));
-    for (size_t i = 0; i < d->extension.len; i++)
-        NEO_TRY(check_extension(file->name, d->extension.at[i], err));
-    return NEO_OK;
-}
-
-enum neo_code check_message(const struct model_type *type, struct neo_error *err)
-{
-    const struct neo_descriptor_message *d = type->message;
-
-    if (d->options != NULL && d->options->message_set_wire_format)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: %s: message sets are not supported",
-                        type->file->name, type->full_name);
-    for (size_t i = 0; i < d->extension.len; i++)
-        NEO_TRY(check_extension(type->file->name, d->extension.at[i], err));
-    return NEO_OK;
-}
-
 enum neo_code check_field(const struct model_type *type, const struct neo_descriptor_field *field,
                           struct neo_error *err)
 {
-    if (field->type == NEO_KIND_GROUP)
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "%s: %s.%.*s: groups are not supported; use a message", type->file->name,
-                        type->full_name, NEO_FMT(field->name));
     if (field->type < NEO_KIND_DOUBLE || field->type > NEO_KIND_SINT64)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: %s.%.*s: type %d is not known",
                         type->file->name, type->full_name, NEO_FMT(field->name), field->type);
@@ -124,6 +73,7 @@ enum neo_code check_members(const struct model *m, const struct model_type *type
         if ((f->flags & NEO_FIELD_PRESENCE) || model_begins_oneof(type, i))
             add(m->arena, &names, f->presence);
     }
+    add(m->arena, &names, "neo_unknown");
     const char *twin = find_twin(&names);
     if (twin != NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
@@ -132,8 +82,10 @@ enum neo_code check_members(const struct model *m, const struct model_type *type
     return NEO_OK;
 }
 
-static void add_type(struct neo_arena *arena, struct list *names, const struct model_type *type)
+static void add_type(const struct model *m, struct list *names, const struct model_type *type)
 {
+    struct neo_arena *arena = m->arena;
+
     add(arena, names, type->symbol);
     add(arena, names, neo_arena_printf(arena, "%s_info", type->symbol));
     if (type->message != NULL) {
@@ -148,9 +100,7 @@ static void add_type(struct neo_arena *arena, struct list *names, const struct m
         return;
     }
     for (size_t i = 0; i < type->enumeration->value.len; i++)
-        add(arena, names,
-            neo_arena_printf(arena, "%s%.*s", type->scope,
-                             NEO_FMT(type->enumeration->value.at[i]->name)));
+        add(m->arena, names, model_value(m, type, i));
 }
 
 enum neo_code check_symbols(const struct model *m, const struct model_file *file,
@@ -160,7 +110,7 @@ enum neo_code check_symbols(const struct model *m, const struct model_file *file
 
     add(m->arena, &names, neo_arena_printf(m->arena, "%s_file", file->symbol));
     for (size_t i = 0; i < file->n_types; i++)
-        add_type(m->arena, &names, &file->types[i]);
+        add_type(m, &names, &file->types[i]);
     for (size_t i = 0; i < file->descriptor->service.len; i++) {
         const char *symbol = names_symbol(m->arena, file->descriptor->service.at[i]->name);
         add(m->arena, &names, neo_arena_printf(m->arena, "%s%s_info", file->prefix, symbol));

@@ -7,8 +7,6 @@
 
 #include "model.h"
 
-NEO_MUST_CHECK enum neo_code check_file(const struct model_file *file, struct neo_error *err);
-NEO_MUST_CHECK enum neo_code check_message(const struct model_type *type, struct neo_error *err);
 NEO_MUST_CHECK enum neo_code check_field(const struct model_type *type,
                                          const struct neo_descriptor_field *field,
                                          struct neo_error *err);

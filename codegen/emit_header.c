@@ -21,6 +21,7 @@ static const char *const c_types[] = {
     [NEO_KIND_SFIXED64] = "int64_t ",
     [NEO_KIND_SINT32]   = "int32_t ",
     [NEO_KIND_SINT64]   = "int64_t ",
+    [NEO_KIND_GROUP]    = NULL,
 };
 /* clang-format on */
 
@@ -29,7 +30,7 @@ static const char *c_type(const struct emit *e, const struct model_field *f)
 {
     const char *type = c_types[f->descriptor->type];
 
-    if (f->descriptor->type == NEO_KIND_MESSAGE)
+    if (f->type != NULL && f->type->message != NULL)
         type = neo_arena_printf(e->model->arena, "struct %s %s", f->type->symbol,
                                 f->flags & NEO_FIELD_MAP ? "" : "*");
     return type != NULL ? type : "";
@@ -49,7 +50,7 @@ static void put_enum(const struct emit *e, const struct model_type *type)
             model_comment(e->file, model_path(e->model->arena, type->path, 2, i));
 
         emit_comment(e, "    ", comment.leading);
-        emit(e, "    %s%.*s = ", type->scope, NEO_FMT(value->name));
+        emit(e, "    %s = ", model_value(e->model, type, i));
         if (value->number == INT32_MIN)
             emit(e, "INT32_MIN,");
         else
@@ -108,8 +109,8 @@ static void put_message(const struct emit *e, const struct model_type *type)
                  type->fields[i].presence, type->symbol);
         put_member(e, &type->fields[i]);
     }
-    if (type->n_fields == 0)
-        emit(e, "    char neo_no_fields;\n");
+    if (!type->is_entry)
+        emit(e, "    struct neo_bytes neo_unknown;\n");
     emit(e, "};\nextern const struct neo_message_info %s_info;\n\n", type->symbol);
 }
 
@@ -123,10 +124,10 @@ static void put_wrappers(const struct emit *e, const struct model_type *type)
          "%s_decode(struct neo_bytes wire, struct %s *ret, struct neo_arena *arena,\n"
          "    struct neo_error *err)\n"
          "{\n"
-         "    *ret = (struct %s){0};\n"
+         "    (void)memset(ret, 0, sizeof(*ret));\n"
          "    return neo_proto_decode(&%s_info, wire, ret, arena, err);\n"
          "}\n\n",
-         s, s, s, s);
+         s, s, s);
     emit(e,
          "NEO_MUST_CHECK static inline enum neo_code\n"
          "%s_encode(const struct %s *message, struct neo_buffer *out, struct neo_error *err)\n"
@@ -196,9 +197,14 @@ void emit_header(const struct emit *e)
     emit(e, "/* Made by protoc-gen-neo from %s. Do not edit. */\n", e->file->name);
     emit(e, "#ifndef %s\n#define %s\n\n", guard(e), guard(e));
     put_includes(e);
+    emit(e,
+         "#if NEO_PROTO_TABLES != %d\n"
+         "#error \"made for other headers of libneo: run protoc-gen-neo again\"\n#endif\n\n"
+         "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+         NEO_PROTO_TABLES);
     emit(e, "extern const struct neo_file_info %s_file;\n\n", e->file->symbol);
     put_types(e);
     for (size_t i = 0; i < e->file->descriptor->service.len; i++)
         emit_service_header(e, i);
-    emit(e, "#endif\n");
+    emit(e, "#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }

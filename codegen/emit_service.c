@@ -105,8 +105,8 @@ static void put_blocking_unary(const struct emit *e, const struct method *m)
          "    const struct %s *request, struct %s *response, struct neo_arena *arena,\n"
          "    struct neo_status *ret_status)\n"
          "{\n"
-         "    *response = (struct %s){0};\n",
-         m->symbol, m->request, m->response, m->response);
+         "    (void)memset(response, 0, sizeof(*response));\n",
+         m->symbol, m->request, m->response);
     emit(e,
          "    return neo_channel_call(channel, &%s_methods[%s_INDEX], options, request,\n"
          "        response, arena, ret_status);\n}\n\n",
@@ -167,9 +167,9 @@ static void put_blocking_stream(const struct emit *e, const struct method *m)
          "static inline bool\n"
          "%s_stream_next(struct neo_stream *stream, struct %s *response,\n"
          "    struct neo_arena *arena)\n"
-         "{\n    *response = (struct %s){0};\n"
+         "{\n    (void)memset(response, 0, sizeof(*response));\n"
          "    return neo_stream_next(stream, response, arena);\n}\n\n",
-         m->symbol, m->response, m->response);
+         m->symbol, m->response);
 }
 
 void emit_service_header(const struct emit *e, size_t index)

@@ -25,6 +25,7 @@ static const char *const kinds[] = {
     [NEO_KIND_SFIXED64] = "NEO_KIND_SFIXED64",
     [NEO_KIND_SINT32]   = "NEO_KIND_SINT32",
     [NEO_KIND_SINT64]   = "NEO_KIND_SINT64",
+    [NEO_KIND_GROUP]    = "NEO_KIND_MESSAGE",
 };
 
 static const struct { unsigned flag; const char *name; } flags[] = {
@@ -33,6 +34,8 @@ static const struct { unsigned flag; const char *name; } flags[] = {
     {NEO_FIELD_PRESENCE, "NEO_FIELD_PRESENCE"},
     {NEO_FIELD_ONEOF,    "NEO_FIELD_ONEOF"},
     {NEO_FIELD_MAP,      "NEO_FIELD_MAP"},
+    {NEO_FIELD_GROUP,    "NEO_FIELD_GROUP"},
+    {NEO_FIELD_REQUIRED, "NEO_FIELD_REQUIRED"},
 };
 
 static const char *const sensitivities[] = {
@@ -56,20 +59,64 @@ static void put_quoted(const struct emit *e, const char *text)
 
 /* --- enums ------------------------------------------------------------------------------------ */
 
+static int by_value(const void *a, const void *b)
+{
+    const int32_t *x = a;
+    const int32_t *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* INT32_MIN has no literal. */
+static void put_number(const struct emit *e, int32_t number)
+{
+    if (number == INT32_MIN)
+        emit(e, "INT32_MIN");
+    else
+        emit(e, "%d", number);
+}
+
+/* The numbers of a closed enum, each once; returns how many. */
+static size_t put_closed(const struct emit *e, const struct model_type *type)
+{
+    const struct neo_descriptor_enum *d = type->enumeration;
+    int32_t *numbers = neo_arena_calloc(e->model->arena, d->value.len, sizeof(*numbers));
+    size_t n = 0;
+
+    if (numbers == NULL || type->features.enum_type != NEO_ENUM_CLOSED || d->value.len == 0)
+        return 0;
+    for (size_t i = 0; i < d->value.len; i++)
+        numbers[i] = d->value.at[i]->number;
+    qsort(numbers, d->value.len, sizeof(*numbers), by_value);
+    emit(e, "static const int32_t %s_closed[] = {", type->symbol);
+    for (size_t i = 0; i < d->value.len; i++) {
+        if (i > 0 && numbers[i] == numbers[i - 1])
+            continue;
+        emit(e, n++ > 0 ? ", " : "");
+        put_number(e, numbers[i]);
+    }
+    emit(e, "};\n\n");
+    return n;
+}
+
 static void put_enum(const struct emit *e, const struct model_type *type)
 {
     const struct neo_descriptor_enum *d = type->enumeration;
+    size_t n_closed = put_closed(e, type);
 
     emit(e, "static const struct neo_enum_value %s_values[] = {\n", type->symbol);
     for (size_t i = 0; i < d->value.len; i++)
-        emit(e, "    {%s%.*s, \"%.*s\"},\n", type->scope, NEO_FMT(d->value.at[i]->name),
+        emit(e, "    {%s, \"%.*s\"},\n", model_value(e->model, type, i),
              NEO_FMT(d->value.at[i]->name));
     emit(e,
          "};\nconst struct neo_enum_info %s_info = {\n"
          "    .full_name = \"%s\",\n"
          "    .n_values = %zu,\n"
-         "    .values = %s_values,\n};\n\n",
+         "    .values = %s_values,\n",
          type->symbol, type->full_name, d->value.len, type->symbol);
+    if (n_closed > 0)
+        emit(e, "    .closed = %s_closed,\n    .n_closed = %zu,\n", type->symbol, n_closed);
+    emit(e, "};\n\n");
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -120,6 +167,21 @@ static void put_field(const struct emit *e, const struct model_type *type,
     emit(e, "    },\n");
 }
 
+static void put_traits(const struct emit *e, const struct model_type *type)
+{
+    bool required = false;
+
+    for (size_t i = 0; i < type->n_fields; i++)
+        required = required || (type->fields[i].flags & NEO_FIELD_REQUIRED);
+    if (!type->is_entry)
+        emit(e, "    .unknown = offsetof(struct %s, neo_unknown),\n", type->symbol);
+    if (type->is_entry && !required && !type->is_sensitive)
+        return;
+    emit(e, "    .traits = %s%s%s,\n", type->is_entry ? "0" : "NEO_MESSAGE_UNKNOWN",
+         required ? " | NEO_MESSAGE_REQUIRED" : "",
+         type->is_sensitive ? " | NEO_MESSAGE_SENSITIVE" : "");
+}
+
 static void put_message(const struct emit *e, const struct model_type *type)
 {
     const struct model_field **sorted =
@@ -145,6 +207,7 @@ static void put_message(const struct emit *e, const struct model_type *type)
     if (type->n_fields > 0)
         emit(e, "    .n_fields = %zu,\n    .fields = %s_fields,\n    .dense = %zu,\n",
              type->n_fields, type->symbol, dense);
+    put_traits(e, type);
     emit(e, "    .file = &%s_file,\n};\n\n", e->file->symbol);
 }
 
@@ -236,7 +299,8 @@ static void put_file(const struct emit *e)
          "    .descriptor = {%s_descriptor, sizeof(%s_descriptor)},\n"
          "    .imports = %s_imports,\n"
          "    .messages = %s_messages,\n"
-         "    .services = %s_services,\n};\n",
+         "    .services = %s_services,\n"
+         "    .tables = &neo_proto_tables_2,\n};\n",
          s, e->file->name, s, s, s, s, s);
 }
 

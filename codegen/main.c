@@ -97,18 +97,17 @@ static enum neo_code run(struct neo_arena *arena, struct neo_error *err)
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer in = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
     struct plugin_request request = {0};
-    struct plugin_response response = {.supported_features = PLUGIN_FEATURE_PROTO3_OPTIONAL};
+    struct plugin_response response = {0};
     struct neo_error wrong;
 
     NEO_TRY(read_all(STDIN_FILENO, &in, err));
     NEO_TRY(neo_proto_decode(&plugin_request_info, neo_buffer_bytes(&in), &request, arena, err));
     enum neo_code code = generate(&request, arena, &response, &wrong);
     if (code != NEO_OK)
-        response = (struct plugin_response){
-            .has_error = true,
-            .error = neo_text(wrong.message),
-            .supported_features = PLUGIN_FEATURE_PROTO3_OPTIONAL,
-        };
+        response = (struct plugin_response){.has_error = true, .error = neo_text(wrong.message)};
+    response.supported_features = PLUGIN_FEATURE_PROTO3_OPTIONAL | PLUGIN_FEATURE_EDITIONS;
+    response.minimum_edition = PLUGIN_EDITION_PROTO2;
+    response.maximum_edition = NEO_EDITION_2024;
     NEO_TRY(neo_proto_encode(&plugin_response_info, &response, &out, err));
     return write_all(STDOUT_FILENO, neo_buffer_bytes(&out), err);
 }

@@ -83,6 +83,14 @@ struct model_path model_path(struct neo_arena *arena, struct model_path path, in
     return (struct model_path){at, path.len + 2};
 }
 
+const char *model_value(const struct model *m, const struct model_type *type, size_t i)
+{
+    const char *name = neo_arena_printf(m->arena, "%s%.*s", type->scope,
+                                        NEO_FMT(type->enumeration->value.at[i]->name));
+
+    return name == NULL ? "" : names_member(m->arena, neo_text(name));
+}
+
 struct model_comment model_comment(const struct model_file *file, struct model_path path)
 {
     const struct neo_descriptor_source *source = file->descriptor->source_code_info;
@@ -109,26 +117,36 @@ static struct model_type *add_type(struct model *m, struct model_file *file, con
         .file = file,
         .path = path,
     };
-    type->symbol = names_symbol(m->arena, neo_text(type->full_name));
+    type->symbol = names_member(m->arena, neo_text(type->full_name));
     return type;
 }
 
-static void add_message(struct model *m, struct model_file *file, const char *scope,
+/* What is around a type: the file or another message. */
+struct scope {
+    const char *name; /* "pkg.Outer.", or "" */
+    struct neo_descriptor_features features;
+};
+
+static void add_message(struct model *m, struct model_file *file, struct scope scope,
                         const struct neo_descriptor_message *message, struct model_path path)
 {
-    struct model_type *type = add_type(m, file, scope, message->name, path);
+    struct model_type *type = add_type(m, file, scope.name, message->name, path);
 
     type->message = message;
     type->is_entry = message->options != NULL && message->options->map_entry;
+    type->features = neo_descriptor_inherit(
+        scope.features, message->options == NULL ? NULL : message->options->features);
 }
 
-static void add_enum(struct model *m, struct model_file *file, const char *scope,
+static void add_enum(struct model *m, struct model_file *file, struct scope scope,
                      const struct neo_descriptor_enum *enumeration, struct model_path path)
 {
-    struct model_type *type = add_type(m, file, scope, enumeration->name, path);
+    struct model_type *type = add_type(m, file, scope.name, enumeration->name, path);
 
     type->enumeration = enumeration;
-    type->scope = names_symbol(m->arena, neo_text(scope));
+    type->scope = names_symbol(m->arena, neo_text(scope.name));
+    type->features = neo_descriptor_inherit(
+        scope.features, enumeration->options == NULL ? NULL : enumeration->options->features);
 }
 
 /* How many types a file declares: what lies in `messages` and, through a worklist, below them. */
@@ -166,8 +184,10 @@ static size_t count_types(struct neo_arena *arena, const struct neo_descriptor_f
 static void add_nested(struct model *m, struct model_file *file, const struct model_type *outer)
 {
     const struct neo_descriptor_message *message = outer->message;
-    const char *scope = neo_arena_printf(m->arena, "%s.", outer->full_name);
+    struct scope scope = {neo_arena_printf(m->arena, "%s.", outer->full_name), outer->features};
 
+    if (scope.name == NULL)
+        return;
     for (size_t i = 0; i < message->nested_type.len; i++)
         add_message(m, file, scope, message->nested_type.at[i],
                     model_path(m->arena, outer->path, MESSAGE_NESTED, i));
@@ -180,13 +200,15 @@ static enum neo_code add_types(struct model *m, struct model_file *file, struct 
 {
     const struct neo_descriptor_file *d = file->descriptor;
     size_t total = count_types(m->arena, d);
-    const char *scope =
-        d->package.len == 0 ? "" : neo_arena_printf(m->arena, "%.*s.", NEO_FMT(d->package));
+    struct scope scope = {.name = ""};
 
-    file->prefix = names_symbol(m->arena, neo_text(scope));
+    if (d->package.len > 0)
+        scope.name = neo_arena_printf(m->arena, "%.*s.", NEO_FMT(d->package));
+    NEO_TRY(neo_descriptor_features(d, &scope.features, err));
     file->types = neo_arena_calloc(m->arena, total, sizeof(*file->types));
-    if (file->types == NULL || scope == NULL)
+    if (file->types == NULL || scope.name == NULL)
         return out_of_memory(err);
+    file->prefix = names_symbol(m->arena, neo_text(scope.name));
     for (size_t i = 0; i < d->enum_type.len; i++)
         add_enum(m, file, scope, d->enum_type.at[i],
                  model_path(m->arena, (struct model_path){0}, FILE_ENUM, i));
@@ -225,45 +247,20 @@ static enum neo_code index_types(struct model *m, struct neo_error *err)
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
-static bool is_proto3(const struct model_file *file)
-{
-    return neo_bytes_is(file->descriptor->syntax, "proto3");
-}
-
-static bool is_packed(const struct model_type *type, const struct neo_descriptor_field *d)
-{
-    if (d->type == NEO_KIND_STRING || d->type == NEO_KIND_BYTES || d->type == NEO_KIND_MESSAGE)
-        return false;
-    if (d->options != NULL && d->options->has_packed)
-        return d->options->packed;
-    return is_proto3(type->file);
-}
-
-/* Explicit presence, for what is not a message, repeated or in a oneof. */
-static bool has_presence(const struct model_type *type, const struct neo_descriptor_field *d)
-{
-    if (d->type == NEO_KIND_MESSAGE || type->is_entry)
-        return false;
-    return d->proto3_optional || !is_proto3(type->file);
-}
-
 static void set_presence(const struct model *m, const struct model_type *type,
                          struct model_field *f)
 {
     const struct neo_descriptor_field *d = f->descriptor;
 
-    if (d->label == NEO_LABEL_REPEATED) {
-        f->flags = NEO_FIELD_REPEATED | (is_packed(type, d) ? NEO_FIELD_PACKED : 0);
-        if (f->type != NULL && f->type->is_entry)
-            f->flags |= NEO_FIELD_MAP;
-    } else if (d->has_oneof_index && !d->proto3_optional) {
+    f->flags = neo_descriptor_flags(type->message, type->features, d);
+    if ((f->flags & NEO_FIELD_REPEATED) && f->type != NULL && f->type->is_entry)
+        f->flags = (f->flags | NEO_FIELD_MAP) & ~(unsigned)NEO_FIELD_GROUP;
+    if (f->flags & NEO_FIELD_ONEOF) {
         struct neo_bytes oneof = type->message->oneof_decl.at[d->oneof_index]->name;
 
-        f->flags = NEO_FIELD_ONEOF;
         f->oneof = names_symbol(m->arena, oneof);
         f->presence = neo_arena_printf(m->arena, "%s_case", f->oneof);
-    } else if (has_presence(type, d)) {
-        f->flags = NEO_FIELD_PRESENCE;
+    } else if (f->flags & NEO_FIELD_PRESENCE) {
         f->presence = neo_arena_printf(m->arena, "has_%s", f->proto_name);
     }
 }
@@ -277,7 +274,7 @@ static enum neo_code link_field(const struct model *m, const struct model_type *
     f->name = names_member(m->arena, d->name);
     f->proto_name = neo_arena_string(m->arena, d->name);
     f->json_name = neo_arena_string(m->arena, d->json_name.len > 0 ? d->json_name : d->name);
-    if (d->type == NEO_KIND_MESSAGE || d->type == NEO_KIND_ENUM) {
+    if (d->type == NEO_KIND_MESSAGE || d->type == NEO_KIND_GROUP || d->type == NEO_KIND_ENUM) {
         f->type = model_type(m, d->type_name);
         if (f->type == NULL)
             return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: %s.%.*s: type %.*s is not known",
@@ -293,7 +290,6 @@ static enum neo_code link_message(const struct model *m, struct model_type *type
 {
     const struct neo_descriptor_message *message = type->message;
 
-    NEO_TRY(check_message(type, err));
     type->fields = neo_arena_calloc(m->arena, message->field.len, sizeof(*type->fields));
     if (type->fields == NULL)
         return out_of_memory(err);
@@ -306,6 +302,46 @@ static enum neo_code link_message(const struct model *m, struct model_type *type
     if (neo_arena_failed(m->arena))
         return out_of_memory(err);
     return check_members(m, type, err);
+}
+
+/* --- sensitivity ------------------------------------------------------------------------------ */
+
+static bool is_any(const struct model_type *type)
+{
+    return type->message != NULL && strcmp(type->full_name, "google.protobuf.Any") == 0;
+}
+
+/* By its own fields, and what is known of their messages by now. */
+static bool looks_sensitive(const struct model_type *type)
+{
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const struct neo_descriptor_field *d = type->fields[i].descriptor;
+        const struct model_type *inner = type->fields[i].type;
+
+        if ((d->options != NULL && d->options->sensitivity == NEO_SENSITIVITY_TEE_ONLY) ||
+            (inner != NULL && inner->is_sensitive))
+            return true;
+    }
+    return is_any(type);
+}
+
+/* Messages may hold each other in circles: until nothing changes. */
+static void find_sensitive(struct model *m)
+{
+    bool changed = true;
+
+    while (changed) {
+        changed = false;
+        for (size_t i = 0; i < m->n_files; i++) {
+            for (size_t j = 0; j < m->files[i].n_types; j++) {
+                struct model_type *type = &m->files[i].types[j];
+                if (type->is_sensitive || !looks_sensitive(type))
+                    continue;
+                type->is_sensitive = true;
+                changed = true;
+            }
+        }
+    }
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -331,7 +367,6 @@ static enum neo_code read_file(struct model *m, struct neo_bytes wire, struct mo
     };
     if (file->name == NULL || file->stem == NULL)
         return out_of_memory(err);
-    NEO_TRY(check_file(file, err));
     return add_types(m, file, err);
 }
 
@@ -370,6 +405,7 @@ enum neo_code model_build(const struct plugin_request *request, struct neo_arena
     NEO_TRY(index_types(&m, err));
     for (size_t i = 0; i < m.n_files; i++)
         NEO_TRY(link_file(&m, &m.files[i], err));
+    find_sensitive(&m);
     *ret = m;
     return NEO_OK;
 }

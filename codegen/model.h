@@ -41,7 +41,9 @@ struct model_type {
     struct model_path path;
     struct model_field *fields; /* in order of declaration */
     size_t n_fields;
-    bool is_entry; /* of a map */
+    bool is_entry;     /* of a map */
+    bool is_sensitive; /* NEO_MESSAGE_SENSITIVE */
+    struct neo_descriptor_features features;
 };
 
 struct model_file {
@@ -73,6 +75,9 @@ NEO_MUST_CHECK enum neo_code model_build(const struct plugin_request *request,
 const struct model_file *model_file(const struct model *m, struct neo_bytes name);
 /* By name with a leading dot, as descriptors have it; NULL when there is none. */
 const struct model_type *model_type(const struct model *m, struct neo_bytes name);
+
+/* The C name of value `i` of an enum. */
+const char *model_value(const struct model *m, const struct model_type *type, size_t i);
 
 /* Whether field `i` is the first of its oneof. */
 bool model_begins_oneof(const struct model_type *type, size_t i);

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "names.h"
 
-/* C's keywords, and names that its headers or compilers define as macros. Sorted. */
+/* Keywords of C and C++, and names that C's headers or compilers define as macros. */
+/* clang-format off */
 static const char *const taken[] = {
-    "EOF",       "I",        "INFINITY",      "NAN",    "NULL",     "alignas",
-    "alignof",   "asm",      "assert",        "auto",   "bool",     "break",
-    "case",      "char",     "complex",       "const",  "continue", "default",
-    "do",        "double",   "else",          "enum",   "errno",    "extern",
-    "false",     "float",    "for",           "goto",   "i386",     "if",
-    "imaginary", "inline",   "int",           "linux",  "long",     "noreturn",
-    "offsetof",  "register", "restrict",      "return", "short",    "signed",
-    "sizeof",    "static",   "static_assert", "stderr", "stdin",    "stdout",
-    "struct",    "switch",   "thread_local",  "true",   "typedef",  "typeof",
-    "union",     "unix",     "unsigned",      "void",   "volatile", "while",
+    "EOF", "I", "INFINITY", "NAN", "NULL", "alignas", "alignof", "and", "and_eq", "asm",
+    "assert", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "char16_t",
+    "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield", "compl", "complex",
+    "concept", "const", "const_cast", "consteval", "constexpr", "constinit", "continue",
+    "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "errno",
+    "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "i386", "if",
+    "imaginary", "inline", "int", "linux", "long", "mutable", "namespace", "new", "noexcept",
+    "noreturn", "not", "not_eq", "nullptr", "offsetof", "operator", "or", "or_eq", "private",
+    "protected", "public", "register", "reinterpret_cast", "requires", "restrict", "return",
+    "short", "signed", "sizeof", "static", "static_assert", "static_cast", "stderr", "stdin",
+    "stdout", "struct", "switch", "template", "this", "thread_local", "throw", "true", "try",
+    "typedef", "typeid", "typename", "typeof", "union", "unix", "unsigned", "using", "virtual",
+    "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
 };
+/* clang-format on */
 
 static bool is_taken(const char *name)
 {

@@ -9,7 +9,7 @@
 
 /* "pkg.Outer" -> "pkg_Outer"; "a/b-c" -> "a_b_c". */
 const char *names_symbol(struct neo_arena *arena, struct neo_bytes name);
-/* A name that can be a struct's member: C's own words get a trailing underscore. */
+/* The same for a name that stands alone: the words of C and C++ get a trailing underscore. */
 const char *names_member(struct neo_arena *arena, struct neo_bytes name);
 
 #endif

@@ -71,6 +71,18 @@ static const struct neo_field_info response_fields[] = {
         .name = "supported_features",
     },
     {
+        .number = 3,
+        .kind = NEO_KIND_INT32,
+        .offset = offsetof(struct plugin_response, minimum_edition),
+        .name = "minimum_edition",
+    },
+    {
+        .number = 4,
+        .kind = NEO_KIND_INT32,
+        .offset = offsetof(struct plugin_response, maximum_edition),
+        .name = "maximum_edition",
+    },
+    {
         .number = 15,
         .kind = NEO_KIND_MESSAGE,
         .flags = NEO_FIELD_REPEATED,
@@ -85,5 +97,5 @@ const struct neo_message_info plugin_response_info = {
     .size = sizeof(struct plugin_response),
     .n_fields = NEO_COUNT(response_fields),
     .fields = response_fields,
-    .dense = 2,
+    .dense = 4,
 };

@@ -7,7 +7,8 @@
 
 #include <neo/proto.h>
 
-enum { PLUGIN_FEATURE_PROTO3_OPTIONAL = 1 };
+enum { PLUGIN_FEATURE_PROTO3_OPTIONAL = 1, PLUGIN_FEATURE_EDITIONS = 2 };
+enum { PLUGIN_EDITION_PROTO2 = 998 };
 
 struct plugin_request {
     struct {
@@ -30,6 +31,8 @@ struct plugin_response {
     bool has_error; /* what is wrong with the .proto files */
     struct neo_bytes error;
     uint64_t supported_features;
+    int32_t minimum_edition;
+    int32_t maximum_edition;
     struct {
         struct plugin_output **at;
         size_t len;

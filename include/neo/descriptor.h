@@ -21,8 +21,34 @@ enum {
     NEO_LABEL_REPEATED = 3,
 };
 
-/* FieldDescriptorProto.Type 10, which enum neo_field_kind leaves out: nothing here supports it. */
+/* FieldDescriptorProto.Type 10; in tables a NEO_KIND_MESSAGE with NEO_FIELD_GROUP. */
 enum { NEO_KIND_GROUP = 10 };
+
+/* google.protobuf.FeatureSet; 0: not said here, so what is around it counts. */
+enum {
+    NEO_PRESENCE_EXPLICIT = 1,
+    NEO_PRESENCE_IMPLICIT = 2,
+    NEO_PRESENCE_LEGACY_REQUIRED = 3,
+    NEO_ENUM_OPEN = 1,
+    NEO_ENUM_CLOSED = 2,
+    NEO_REPEATED_PACKED = 1,
+    NEO_REPEATED_EXPANDED = 2,
+    NEO_ENCODING_LENGTH_PREFIXED = 1,
+    NEO_ENCODING_DELIMITED = 2,
+    NEO_EDITION_2023 = 1000,
+    NEO_EDITION_2024 = 1001,
+};
+
+struct neo_descriptor_features {
+    int32_t field_presence;
+    int32_t enum_type;
+    int32_t repeated_field_encoding;
+    int32_t message_encoding;
+};
+
+struct neo_descriptor_options { /* of a file, a oneof or an enum, as far as it goes here */
+    struct neo_descriptor_features *features;
+};
 
 enum {
     NEO_IDEMPOTENCY_UNKNOWN = 0,
@@ -34,6 +60,7 @@ struct neo_descriptor_field_options {
     bool has_packed;
     bool packed;
     bool deprecated;
+    struct neo_descriptor_features *features;
     int32_t sensitivity; /* enum neo_sensitivity */
 };
 
@@ -44,6 +71,8 @@ struct neo_descriptor_field {
     int32_t label;
     int32_t type;               /* enum neo_field_kind */
     struct neo_bytes type_name; /* ".package.Type" */
+    bool has_default_value;
+    struct neo_bytes default_value; /* as text; bytes are escaped as in C */
     struct neo_descriptor_field_options *options;
     bool has_oneof_index;
     int32_t oneof_index;
@@ -53,6 +82,7 @@ struct neo_descriptor_field {
 
 struct neo_descriptor_oneof {
     struct neo_bytes name;
+    struct neo_descriptor_options *options;
 };
 
 struct neo_descriptor_enum_value {
@@ -66,12 +96,14 @@ struct neo_descriptor_enum {
         struct neo_descriptor_enum_value **at;
         size_t len;
     } value;
+    struct neo_descriptor_options *options;
 };
 
 struct neo_descriptor_message_options {
     bool message_set_wire_format;
     bool deprecated;
     bool map_entry;
+    struct neo_descriptor_features *features;
 };
 
 struct neo_descriptor_message {
@@ -161,8 +193,10 @@ struct neo_descriptor_file {
         struct neo_descriptor_field **at;
         size_t len;
     } extension;
+    struct neo_descriptor_options *options;
     struct neo_descriptor_source *source_code_info;
-    struct neo_bytes syntax; /* empty: proto2 */
+    struct neo_bytes syntax; /* empty: proto2; "editions": see edition */
+    int32_t edition;
 };
 
 struct neo_descriptor_set {
@@ -179,5 +213,24 @@ extern const struct neo_message_info neo_descriptor_method_info;
 extern const struct neo_message_info neo_descriptor_service_info;
 extern const struct neo_message_info neo_descriptor_file_info;
 extern const struct neo_message_info neo_descriptor_set_info;
+
+/*
+ * What a file's syntax or edition and its options say, all members set. INVALID_ARGUMENT: neither
+ * proto2, proto3, edition 2023 nor 2024.
+ */
+NEO_MUST_CHECK enum neo_code neo_descriptor_features(const struct neo_descriptor_file *file,
+                                                     struct neo_descriptor_features *ret,
+                                                     struct neo_error *err);
+/* The features of something inside `outer` that has options of its own; `own` may be NULL. */
+struct neo_descriptor_features neo_descriptor_inherit(struct neo_descriptor_features outer,
+                                                      const struct neo_descriptor_features *own);
+/*
+ * The flags of a field of `message`, whose features are `scope`, of enum neo_field_flag; of a map,
+ * which its type tells, NEO_FIELD_MAP is to be added and NEO_FIELD_GROUP to be taken away. A
+ * oneof_index beyond the message's oneofs must have been refused before.
+ */
+unsigned neo_descriptor_flags(const struct neo_descriptor_message *message,
+                              struct neo_descriptor_features scope,
+                              const struct neo_descriptor_field *field);
 
 #endif

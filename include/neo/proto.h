@@ -8,20 +8,22 @@
  * In a message struct
  *   scalars and enums     are themselves (int32_t, uint64_t, bool, double, ...)
  *   string, bytes         struct neo_bytes (a string is checked UTF-8)
- *   message               a pointer; NULL is absent
+ *   message, group        a pointer; NULL is absent
  *   repeated T            struct { T *at; size_t len; }; messages are held by pointer: T **at
  *   map<K, V>             repeated of a generated entry struct {key, value}
  *   explicit presence     bool has_<name>, for proto3 `optional` scalars, strings, bytes and enums
  *   oneof                 an int32_t <oneof>_case that holds the number of the set field (0: none);
  *                         the members are separate fields of the struct
- * A zeroed struct is the empty message.
+ *   what else came        struct neo_bytes neo_unknown, last: fields and extensions of a newer
+ * schema and unknown values of closed enums, as they were on the wire; written back A zeroed struct
+ * is the empty message.
  *
  * A decoded message lives in the arena it was decoded into and borrows strings
  * and bytes from the input, which must live as long.
  *
  * Limits    depth 100; size and memory by the arena's budget. No recursion on
  *           input: nesting is a counter, not the C stack. Unknown fields are
- *           skipped, never descended into.
+ *           kept as bytes, never descended into.
  */
 #ifndef NEO_PROTO_H
 #define NEO_PROTO_H
@@ -55,10 +57,18 @@ enum neo_field_kind {
 
 enum neo_field_flag {
     NEO_FIELD_REPEATED = 1,
-    NEO_FIELD_PACKED = 2,   /* written packed; both forms are read */
-    NEO_FIELD_PRESENCE = 4, /* `presence` is the offset of its bool has_<name> */
-    NEO_FIELD_ONEOF = 8,    /* `presence` is the offset of its oneof's int32_t case */
-    NEO_FIELD_MAP = 16,     /* repeated message whose table is an entry: fields 1 and 2 */
+    NEO_FIELD_PACKED = 2,    /* written packed; both forms are read */
+    NEO_FIELD_PRESENCE = 4,  /* `presence` is the offset of its bool has_<name> */
+    NEO_FIELD_ONEOF = 8,     /* `presence` is the offset of its oneof's int32_t case */
+    NEO_FIELD_MAP = 16,      /* repeated message whose table is an entry: fields 1 and 2 */
+    NEO_FIELD_GROUP = 32,    /* a message between two tags, not behind its length */
+    NEO_FIELD_REQUIRED = 64, /* of proto2: a message without it is refused, both ways */
+};
+
+enum neo_message_trait {
+    NEO_MESSAGE_UNKNOWN = 1,   /* `unknown` is the offset of its struct neo_bytes neo_unknown */
+    NEO_MESSAGE_REQUIRED = 2,  /* a field of its own is required */
+    NEO_MESSAGE_SENSITIVE = 4, /* it or a message below it has a TEE_ONLY field, or holds an Any */
 };
 
 /* neo.v1.sensitivity */
@@ -93,7 +103,9 @@ struct neo_message_info {
     uint32_t n_fields;
     const struct neo_field_info *fields; /* ascending by number */
     const struct neo_file_info *file;
-    uint32_t dense; /* fields[i].number == i + 1 for i < dense */
+    uint32_t dense;   /* fields[i].number == i + 1 for i < dense */
+    uint16_t unknown; /* with NEO_MESSAGE_UNKNOWN */
+    uint16_t traits;  /* enum neo_message_trait */
 };
 
 struct neo_enum_value {
@@ -105,6 +117,8 @@ struct neo_enum_info {
     const char *full_name;
     uint32_t n_values;
     const struct neo_enum_value *values; /* in declaration order: the first name of a number wins */
+    const int32_t *closed; /* ascending: no other numbers are values. NULL: any number is */
+    uint32_t n_closed;
 };
 
 struct neo_method;
@@ -123,7 +137,15 @@ struct neo_file_info {
     const struct neo_file_info *const *imports;     /* NULL-terminated */
     const struct neo_message_info *const *messages; /* all, nested included; NULL-terminated */
     const struct neo_service_info *const *services; /* NULL-terminated */
+    const char *tables; /* neo_proto_tables_2, of the library that the tables were made for */
 };
+
+/*
+ * The layout of the structs above. Generated code refers to it by name: code of another layout does
+ * not compile, link or load, rather than being misread.
+ */
+#define NEO_PROTO_TABLES 2
+extern const char neo_proto_tables_2;
 
 enum neo_method_kind {
     NEO_UNARY = 0,

@@ -4,7 +4,7 @@
  * byte, half a padding and a mixture of the two alphabets are refused, so that
  * nothing can be said twice by spelling it differently.
  */
-#include <neo/encoding.h>
+#include "codec/base64.h"
 
 static const char STANDARD[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char URL_SAFE[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -70,8 +70,8 @@ static struct neo_bytes without_padding(struct neo_bytes text)
     return text;
 }
 
-enum neo_code neo_base64_decode(struct neo_bytes text, struct neo_buffer *out,
-                                struct neo_error *err)
+enum neo_code base64_decode_loose(struct neo_bytes text, struct neo_buffer *out,
+                                  struct neo_error *err)
 {
     struct neo_bytes digits = without_padding(text);
     size_t len = digits.len / 4 * 3 + digits.len % 4 * 3 / 4;
@@ -95,10 +95,29 @@ enum neo_code neo_base64_decode(struct neo_bytes text, struct neo_buffer *out,
         if (i % 4 != 0)
             *at++ = (uint8_t)(group >> (6 - 2 * (i % 4)));
     }
-    /* After 2 digits 4 bits are left over, after 3 digits 2 bits. */
-    if ((digits.len % 4 == 2 && (group & 15) != 0) || (digits.len % 4 == 3 && (group & 3) != 0))
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "base64 text ends in bits that stand for nothing; encode it again");
     out->len += len;
     return NEO_OK;
+}
+
+/* After 2 digits 4 bits are left over, after 3 digits 2 bits. */
+static bool has_loose_end(struct neo_bytes text)
+{
+    struct neo_bytes digits = without_padding(text);
+    enum alphabet alphabet = EITHER;
+    int unused = digits.len % 4 == 2 ? 15 : digits.len % 4 == 3 ? 3 : 0;
+
+    return unused != 0 && (value_of(digits.at[digits.len - 1], &alphabet) & unused) != 0;
+}
+
+enum neo_code neo_base64_decode(struct neo_bytes text, struct neo_buffer *out,
+                                struct neo_error *err)
+{
+    size_t before = out->len;
+
+    NEO_TRY(base64_decode_loose(text, out, err));
+    if (!has_loose_end(text))
+        return NEO_OK;
+    out->len = before;
+    return neo_fail(err, NEO_INVALID_ARGUMENT,
+                    "base64 text ends in bits that stand for nothing; encode it again");
 }

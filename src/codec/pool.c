@@ -10,7 +10,9 @@
 
 #include <neo/memory.h>
 
-enum { BUDGET = 64 << 20 };
+#include <stdlib.h>
+
+enum { BUDGET = 64 << 20, SENSITIVE_ROUNDS = 64 };
 
 enum neo_code pool_out_of_memory(struct neo_error *err)
 {
@@ -30,6 +32,12 @@ struct adder {
     struct pool_type *first;
     struct pool_type *last;
     struct neo_error *err;
+};
+
+/* What is around a type: the file or another message. */
+struct scope {
+    const char *name;
+    struct neo_descriptor_features features;
 };
 
 static enum neo_code add_type(struct adder *a, const char *scope, struct neo_bytes name,
@@ -60,19 +68,47 @@ static enum neo_code add_type(struct adder *a, const char *scope, struct neo_byt
     return NEO_OK;
 }
 
-static enum neo_code add_message(struct adder *a, const char *scope,
+static enum neo_code add_message(struct adder *a, struct scope scope,
                                  const struct neo_descriptor_message *d)
 {
     struct pool_type *type;
 
-    NEO_TRY(add_type(a, scope, d->name, &type));
+    NEO_TRY(add_type(a, scope.name, d->name, &type));
     type->descriptor = d;
+    type->features =
+        neo_descriptor_inherit(scope.features, d->options == NULL ? NULL : d->options->features);
     return NEO_OK;
 }
 
-static enum neo_code add_enum(struct adder *a, const char *scope,
+static int by_value(const void *a, const void *b)
+{
+    const int32_t *x = a;
+    const int32_t *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* The numbers of an enum that has no others. */
+static enum neo_code close_enum(struct adder *a, struct neo_enum_info *info)
+{
+    int32_t *numbers = neo_arena_calloc(&a->pool->arena, info->n_values, sizeof(*numbers));
+
+    if (numbers == NULL)
+        return pool_out_of_memory(a->err);
+    for (uint32_t i = 0; i < info->n_values; i++)
+        numbers[i] = info->values[i].number;
+    if (info->n_values > 1)
+        qsort(numbers, info->n_values, sizeof(*numbers), by_value);
+    info->closed = numbers;
+    info->n_closed = info->n_values;
+    return NEO_OK;
+}
+
+static enum neo_code add_enum(struct adder *a, struct scope scope,
                               const struct neo_descriptor_enum *d)
 {
+    struct neo_descriptor_features features =
+        neo_descriptor_inherit(scope.features, d->options == NULL ? NULL : d->options->features);
     struct pool_type *type;
     struct neo_enum_value *values =
         neo_arena_calloc(&a->pool->arena, d->value.len, sizeof(*values));
@@ -85,20 +121,21 @@ static enum neo_code add_enum(struct adder *a, const char *scope,
         if (values[i].name == NULL)
             return pool_out_of_memory(a->err);
     }
-    NEO_TRY(add_type(a, scope, d->name, &type));
+    NEO_TRY(add_type(a, scope.name, d->name, &type));
     type->enumeration.n_values = (uint32_t)d->value.len;
     type->enumeration.values = values;
-    return NEO_OK;
+    return features.enum_type == NEO_ENUM_CLOSED ? close_enum(a, &type->enumeration) : NEO_OK;
 }
 
 static enum neo_code add_nested(struct adder *a, const struct pool_type *outer)
 {
     const struct neo_descriptor_message *d = outer->descriptor;
+    struct scope scope = {outer->message.full_name, outer->features};
 
     for (size_t i = 0; i < d->nested_type.len; i++)
-        NEO_TRY(add_message(a, outer->message.full_name, d->nested_type.at[i]));
+        NEO_TRY(add_message(a, scope, d->nested_type.at[i]));
     for (size_t i = 0; i < d->enum_type.len; i++)
-        NEO_TRY(add_enum(a, outer->message.full_name, d->enum_type.at[i]));
+        NEO_TRY(add_enum(a, scope, d->enum_type.at[i]));
     return NEO_OK;
 }
 
@@ -123,14 +160,14 @@ static enum neo_code add_types(struct neo_descriptors *pool, struct pool_file *f
 {
     const struct neo_descriptor_file *d = file->descriptor;
     struct adder a = {.pool = pool, .file = file, .err = err};
-    const char *package = neo_arena_string(&pool->arena, d->package);
+    struct scope scope = {neo_arena_string(&pool->arena, d->package), file->features};
 
-    if (package == NULL)
+    if (scope.name == NULL)
         return pool_out_of_memory(err);
     for (size_t i = 0; i < d->enum_type.len; i++)
-        NEO_TRY(add_enum(&a, package, d->enum_type.at[i]));
+        NEO_TRY(add_enum(&a, scope, d->enum_type.at[i]));
     for (size_t i = 0; i < d->message_type.len; i++)
-        NEO_TRY(add_message(&a, package, d->message_type.at[i]));
+        NEO_TRY(add_message(&a, scope, d->message_type.at[i]));
     for (const struct pool_type *t = a.first; t != NULL; t = t->next) {
         if (t->descriptor != NULL)
             NEO_TRY(add_nested(&a, t));
@@ -213,15 +250,6 @@ static enum neo_code add_services(struct neo_descriptors *pool, struct pool_file
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static enum neo_code check_syntax(const struct neo_descriptor_file *d, struct neo_error *err)
-{
-    if (d->syntax.len == 0 || neo_bytes_is(d->syntax, "proto2") ||
-        neo_bytes_is(d->syntax, "proto3"))
-        return NEO_OK;
-    return neo_fail(err, NEO_INVALID_ARGUMENT, "%.*s: %.*s are not supported", NEO_FMT(d->name),
-                    NEO_FMT(d->syntax));
-}
-
 /* Reads one file; `*ret` is NULL when the pool has one of this name already. */
 static enum neo_code read_file(struct neo_descriptors *pool, struct neo_bytes wire,
                                struct pool_file **ret, struct neo_error *err)
@@ -233,7 +261,7 @@ static enum neo_code read_file(struct neo_descriptors *pool, struct neo_bytes wi
     if (neo_arena_failed(&pool->arena))
         return pool_out_of_memory(err);
     NEO_TRY(neo_proto_decode(&neo_descriptor_file_info, copy, d, &pool->arena, err));
-    NEO_TRY(check_syntax(d, err));
+    NEO_TRY(neo_descriptor_features(d, &file->features, err));
     file->descriptor = d;
     file->info.descriptor = copy;
     file->info.name = neo_arena_string(&pool->arena, d->name);
@@ -269,6 +297,48 @@ static enum neo_code link_imports(struct neo_descriptors *pool, struct pool_file
     return NEO_OK;
 }
 
+static bool looks_sensitive(const struct neo_message_info *info)
+{
+    for (uint32_t i = 0; i < info->n_fields; i++) {
+        const struct neo_field_info *field = &info->fields[i];
+
+        if (field->sensitivity == NEO_SENSITIVITY_TEE_ONLY ||
+            (field->kind == NEO_KIND_MESSAGE && (field->message->traits & NEO_MESSAGE_SENSITIVE)))
+            return true;
+    }
+    return strcmp(info->full_name, "google.protobuf.Any") == 0;
+}
+
+/* True when another message of the list was found to be, or with `all` was declared. */
+static bool mark_sensitive(struct pool_type *first, bool all)
+{
+    bool changed = false;
+
+    for (struct pool_type *t = first; t != NULL; t = t->next) {
+        if (t->descriptor == NULL || (t->message.traits & NEO_MESSAGE_SENSITIVE) ||
+            !(all || looks_sensitive(&t->message)))
+            continue;
+        t->message.traits |= NEO_MESSAGE_SENSITIVE;
+        changed = true;
+    }
+    return changed;
+}
+
+/*
+ * Messages may hold each other in circles: until nothing changes. For whom makes descriptors in
+ * which that takes long, all are sensitive, which costs a look at each message.
+ */
+static void find_sensitive(struct pool_type *const *types, size_t n)
+{
+    bool changed = true;
+
+    for (unsigned round = 0; changed; round++) {
+        changed = false;
+        for (size_t i = n; i-- > 0;)
+            changed = mark_sensitive(types[i], round >= SENSITIVE_ROUNDS) || changed;
+    }
+}
+
 /* Twice over the files: all types first, then what refers to them. */
 static enum neo_code build(struct neo_descriptors *pool, const struct neo_bytes *wires, size_t n,
                            struct neo_error *err)
@@ -293,6 +363,7 @@ static enum neo_code build(struct neo_descriptors *pool, const struct neo_bytes 
         }
         NEO_TRY(add_services(pool, files[i], err));
     }
+    find_sensitive(types, n);
     return NEO_OK;
 }
 

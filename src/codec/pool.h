@@ -12,6 +12,7 @@
 struct pool_file {
     struct neo_file_info info;
     const struct neo_descriptor_file *descriptor;
+    struct neo_descriptor_features features;
     size_t n_types; /* messages and enums, nested ones included */
 };
 
@@ -21,6 +22,7 @@ struct pool_type {
     struct neo_enum_info enumeration;
     const struct neo_descriptor_message *descriptor; /* NULL for an enum */
     const struct pool_file *file;
+    struct neo_descriptor_features features;
     struct pool_type *next; /* of the same file, in order of declaration */
 };
 

@@ -70,18 +70,6 @@ static bool is_good_entry(const struct neo_descriptor_message *d)
            value->label != NEO_LABEL_REPEATED && !key->has_oneof_index && !value->has_oneof_index;
 }
 
-static bool is_proto3(const struct layout *l)
-{
-    return neo_bytes_is(l->type->file->descriptor->syntax, "proto3");
-}
-
-static bool is_packed(const struct layout *l, const struct neo_descriptor_field *d)
-{
-    if (wire_kinds[d->type].wire == WIRE_LEN)
-        return false;
-    return d->options != NULL && d->options->has_packed ? d->options->packed : is_proto3(l);
-}
-
 /* --- names ------------------------------------------------------------------------------------ */
 
 /* foo_bar as fooBar, for descriptors that do not say. */
@@ -154,11 +142,11 @@ static bool place_field(struct layout *l, const struct neo_descriptor_field *d,
 static enum neo_code link_type(const struct layout *l, const struct neo_descriptor_field *d,
                                struct neo_field_info *f)
 {
-    if (d->type != NEO_KIND_MESSAGE && d->type != NEO_KIND_ENUM)
+    if (f->kind != NEO_KIND_MESSAGE && f->kind != NEO_KIND_ENUM)
         return NEO_OK;
 
     struct pool_type *type = pool_find_type(l->pool, d->type_name);
-    if (type == NULL || (type->descriptor != NULL) != (d->type == NEO_KIND_MESSAGE))
+    if (type == NULL || (type->descriptor != NULL) != (f->kind == NEO_KIND_MESSAGE))
         return refuse(l, d, "its type is not among the files given");
     if (d->type == NEO_KIND_ENUM) {
         f->enumeration = &type->enumeration;
@@ -169,23 +157,17 @@ static enum neo_code link_type(const struct layout *l, const struct neo_descript
         return NEO_OK;
     if (d->label != NEO_LABEL_REPEATED || !is_good_entry(type->descriptor))
         return refuse(l, d, "its map entry is malformed");
-    f->flags |= NEO_FIELD_MAP;
+    f->flags = (uint8_t)((f->flags | NEO_FIELD_MAP) & ~NEO_FIELD_GROUP);
     return NEO_OK;
 }
 
 static enum neo_code set_flags(const struct layout *l, const struct neo_descriptor_field *d,
                                struct neo_field_info *f)
 {
-    if (d->label == NEO_LABEL_REPEATED) {
-        f->flags = (uint8_t)(NEO_FIELD_REPEATED | (is_packed(l, d) ? NEO_FIELD_PACKED : 0));
-    } else if (d->has_oneof_index && !d->proto3_optional) {
-        if (d->oneof_index < 0 || (size_t)d->oneof_index >= l->type->descriptor->oneof_decl.len)
-            return refuse(l, d, "its oneof is missing");
-        f->flags = NEO_FIELD_ONEOF;
-    } else if (d->type != NEO_KIND_MESSAGE && !is_entry(l->type) &&
-               (d->proto3_optional || !is_proto3(l))) {
-        f->flags = NEO_FIELD_PRESENCE;
-    }
+    if (d->has_oneof_index && !d->proto3_optional &&
+        (d->oneof_index < 0 || (size_t)d->oneof_index >= l->type->descriptor->oneof_decl.len))
+        return refuse(l, d, "its oneof is missing");
+    f->flags = (uint8_t)neo_descriptor_flags(l->type->descriptor, l->type->features, d);
     return NEO_OK;
 }
 
@@ -196,11 +178,11 @@ static enum neo_code link_field(struct layout *l, const struct neo_descriptor_fi
 
     if (d->number < 1 || d->number > NUMBER_MAX)
         return refuse(l, d, "its number is out of range");
-    if (!is_known_kind(d->type))
+    if (!is_known_kind(d->type) && d->type != NEO_KIND_GROUP)
         return refuse(l, d, "its type is not supported");
     *f = (struct neo_field_info){
         .number = (uint32_t)d->number,
-        .kind = (uint8_t)d->type,
+        .kind = (uint8_t)(d->type == NEO_KIND_GROUP ? NEO_KIND_MESSAGE : d->type),
         .name = neo_arena_string(&l->pool->arena, d->name),
         .json_name = json_name_of(&l->pool->arena, d),
     };
@@ -241,6 +223,8 @@ static enum neo_code finish(struct layout *l, struct neo_field_info *fields, siz
     ret->n_fields = (uint32_t)n;
     ret->fields = fields;
     ret->dense = dense;
+    for (size_t i = 0; i < n; i++)
+        ret->traits |= fields[i].flags & NEO_FIELD_REQUIRED ? NEO_MESSAGE_REQUIRED : 0;
     return NEO_OK;
 }
 
@@ -256,10 +240,15 @@ enum neo_code pool_link_message(struct neo_descriptors *pool, struct pool_type *
     if (fields == NULL || l.cases == NULL)
         return pool_out_of_memory(err);
     for (size_t i = 0; i < d->field.len; i++) {
-        if (d->field.at[i]->type == NEO_KIND_GROUP)
-            continue; /* to the codec it is an unknown field */
         NEO_TRY(link_field(&l, d->field.at[i], &fields[n]));
         n++;
+    }
+    if (!is_entry(type)) {
+        if (!place(&l, sizeof(struct neo_bytes), _Alignof(struct neo_bytes),
+                   &type->message.unknown))
+            return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: %s has too many fields",
+                            type->file->info.name, type->message.full_name);
+        type->message.traits = NEO_MESSAGE_UNKNOWN;
     }
     if (is_entry(type) && !is_good_entry(d))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: the map entry %s is malformed",

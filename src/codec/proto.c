@@ -10,6 +10,8 @@
 
 enum { FIRST_CAPACITY = 4 };
 
+const char neo_proto_tables_2 = 2;
+
 /* clang-format off */
 const struct wire_kind wire_kinds[NEO_KIND_SINT64 + 1] = {
     [NEO_KIND_DOUBLE]   = {WIRE_64,     8},
@@ -169,4 +171,65 @@ void *proto_array_extend(struct neo_arena *arena, struct wire_array *array, size
     uint8_t *slot = array->at + array->len * element;
     array->len = len;
     return slot;
+}
+
+static bool is_within(const uint8_t *at, const uint8_t *start, const uint8_t *end)
+{
+    return (uintptr_t)at >= (uintptr_t)start && (uintptr_t)at < (uintptr_t)end;
+}
+
+bool proto_unknown_add(struct neo_arena *arena, struct neo_bytes *kept, struct neo_bytes run,
+                       const uint8_t *start, const uint8_t *end)
+{
+    bool is_borrowed = kept->len == 0 || is_within(kept->at, start, end);
+    size_t capacity = is_borrowed ? 0 : capacity_of(kept->len);
+
+    if (is_within(run.at, start, end) && is_borrowed &&
+        (kept->len == 0 || kept->at + kept->len == run.at)) {
+        *kept = (struct neo_bytes){kept->len == 0 ? run.at : kept->at, kept->len + run.len};
+        return true;
+    }
+    struct wire_array array = {NULL, kept->len};
+    if (kept->len + run.len > capacity) {
+        array.at = neo_arena_alloc(arena, capacity_of(kept->len + run.len));
+        if (array.at == NULL)
+            return false;
+        if (kept->len > 0)
+            memcpy(array.at, kept->at, kept->len);
+    } else {
+        memcpy(&array.at, &kept->at, sizeof(array.at)); /* ours, made above */
+    }
+    memcpy(array.at + array.len, run.at, run.len);
+    *kept = (struct neo_bytes){array.at, array.len + run.len};
+    return true;
+}
+
+const struct neo_field_info *proto_missing(const struct neo_message_info *info, const void *message)
+{
+    for (uint32_t i = 0; i < info->n_fields; i++) {
+        const struct neo_field_info *field = &info->fields[i];
+
+        if ((field->flags & NEO_FIELD_REQUIRED) && !proto_is_set(field, message))
+            return field;
+    }
+    return NULL;
+}
+
+bool proto_enum_has(const struct neo_enum_info *info, int32_t number)
+{
+    uint32_t low = 0;
+    uint32_t high = info == NULL ? 0 : info->n_closed;
+
+    if (info == NULL || info->closed == NULL)
+        return true;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (info->closed[middle] == number)
+            return true;
+        if (info->closed[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
 }

@@ -89,6 +89,21 @@ void *proto_array_extend(struct neo_arena *arena, struct wire_array *array, size
  */
 bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *field, void *message);
 
+/*
+ * Appends a run to a message's unknown fields: borrowed from the input [start, end) while all of
+ * them are one run of it, else copied. False when the arena is spent. Only for what this function
+ * made.
+ */
+bool proto_unknown_add(struct neo_arena *arena, struct neo_bytes *kept, struct neo_bytes run,
+                       const uint8_t *start, const uint8_t *end);
+
+/* The first required field that is not there; NULL: none is missing. */
+const struct neo_field_info *proto_missing(const struct neo_message_info *info,
+                                           const void *message);
+
+/* Whether a number is a value of the enum, for which an open one takes any. */
+bool proto_enum_has(const struct neo_enum_info *info, int32_t number);
+
 /* Clears a field's own bytes, not its presence. */
 void proto_clear(const struct neo_field_info *field, void *message);
 

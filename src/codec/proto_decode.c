@@ -17,7 +17,11 @@ struct frame {
     const struct neo_message_info *info;
     uint8_t *message;
     const uint8_t *end;
-    bool has_maps; /* some map got an entry: proto_map_finish() at the end */
+    const uint8_t *begin;               /* behind the tag */
+    const struct neo_field_info *field; /* of the message around; NULL: there is none */
+    uint32_t group;   /* whose number an end tag must have; 0: not an open group */
+    bool has_maps;    /* some map got an entry: proto_map_finish() at the end */
+    bool is_rejected; /* a closed enum was given another value */
 };
 
 struct decoder {
@@ -63,6 +67,24 @@ static const uint8_t *skip_fixed(const uint8_t *at, const uint8_t *end, ptrdiff_
     return end - at < len ? NULL : at + len;
 }
 
+/* What is kept must lie in one run: it is borrowed while it does, and copied when there is a gap.
+ */
+static const uint8_t *keep_unknown(struct decoder *d, const uint8_t *from, const uint8_t *at)
+{
+    const struct frame *f = &d->frames[d->depth];
+    struct neo_bytes kept;
+
+    if (!(f->info->traits & NEO_MESSAGE_UNKNOWN))
+        return at;
+    uint8_t *slot = f->message + f->info->unknown;
+    memcpy(&kept, slot, sizeof(kept));
+    if (!proto_unknown_add(d->arena, &kept, neo_bytes(from, (size_t)(at - from)), d->start,
+                           d->frames[0].end))
+        return exhausted(d, from, "neo_unknown");
+    memcpy(slot, &kept, sizeof(kept));
+    return at;
+}
+
 /* One value that is not a group; NULL when it is not all there. */
 static const uint8_t *skip_value(const uint8_t *at, const uint8_t *end, uint32_t wire)
 {
@@ -85,7 +107,7 @@ static const uint8_t *skip_value(const uint8_t *at, const uint8_t *end, uint32_t
 }
 
 /* Groups nest; they count towards the same depth as messages. */
-static const uint8_t *skip_field(struct decoder *d, const uint8_t *at, uint32_t tag)
+static const uint8_t *skip_unknown(struct decoder *d, const uint8_t *at, uint32_t tag)
 {
     uint32_t groups[NEO_PROTO_DEPTH_MAX];
     unsigned open = 0;
@@ -114,6 +136,24 @@ static const uint8_t *skip_field(struct decoder *d, const uint8_t *at, uint32_t 
         if (at == NULL)
             return malformed(d, from, NULL, "a group is not closed");
     }
+}
+
+/*
+ * What is not a field of the message: an unknown one, which is kept as it came, or the end of the
+ * group that it is. `start` is where the tag began.
+ */
+static const uint8_t *skip_field(struct decoder *d, const uint8_t *start, const uint8_t *at,
+                                 uint32_t tag)
+{
+    struct frame *f = &d->frames[d->depth];
+
+    if ((tag & 7) == WIRE_END_GROUP && f->group == tag >> 3) {
+        f->group = 0;
+        f->end = at;
+        return at;
+    }
+    at = skip_unknown(d, at, tag);
+    return at == NULL ? NULL : keep_unknown(d, start, at);
 }
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -194,6 +234,60 @@ static void *new_element(struct decoder *d, const struct neo_field_info *field, 
     return slot;
 }
 
+/* --- closed enums ----------------------------------------------------------------------------- */
+
+static bool is_closed(const struct neo_field_info *field)
+{
+    return field->kind == NEO_KIND_ENUM && field->enumeration != NULL &&
+           field->enumeration->closed != NULL;
+}
+
+/* A value that is none of the enum's is an unknown field; in a map, its whole entry is. */
+static const uint8_t *reject_enum(struct decoder *d, const struct neo_field_info *field,
+                                  uint64_t value)
+{
+    uint8_t run[WIRE_TAG_MAX + WIRE_VARINT_MAX];
+    uint8_t *end = wire_put_varint(run, (uint64_t)field->number << 3 | WIRE_VARINT);
+    struct frame *f = &d->frames[d->depth];
+
+    end = wire_put_varint(end, value);
+    f->is_rejected = true;
+    return keep_unknown(d, run, end);
+}
+
+/* One value, of a singular or repeated field. */
+static const uint8_t *read_closed(struct decoder *d, const struct neo_field_info *field,
+                                  const uint8_t *at, const uint8_t *end)
+{
+    const struct frame *f = &d->frames[d->depth];
+    const uint8_t *from = at;
+    uint64_t value;
+
+    at = wire_varint(at, end, &value);
+    if (at == NULL)
+        return malformed(d, from, field->name, "cut off or malformed");
+    int32_t number = (int32_t)(uint32_t)value;
+    if (!proto_enum_has(field->enumeration, number))
+        return reject_enum(d, field, value) == NULL ? NULL : at;
+    void *slot = f->message + field->offset;
+    if (field->flags & NEO_FIELD_REPEATED)
+        slot = new_element(d, field, f->message, 1);
+    else
+        proto_mark(f->info, field, f->message);
+    if (slot == NULL)
+        return exhausted(d, from, field->name);
+    memcpy(slot, &number, sizeof(number));
+    return at;
+}
+
+static const uint8_t *read_packed_closed(struct decoder *d, const struct neo_field_info *field,
+                                         const uint8_t *at, const uint8_t *end)
+{
+    while (at != NULL && at < end)
+        at = read_closed(d, field, at, end);
+    return at;
+}
+
 /* --- repeated scalars ------------------------------------------------------------------------- */
 
 static size_t count_varints(const uint8_t *at, const uint8_t *end)
@@ -234,6 +328,8 @@ static const uint8_t *read_packed(struct decoder *d, const struct neo_field_info
         return malformed(d, from, field->name, "a packed run is cut off or malformed");
     if (len == 0)
         return at;
+    if (is_closed(field))
+        return read_packed_closed(d, field, at, at + len);
 
     /* A run that ends within a varint has one more element than it has ends: the reader fails. */
     size_t n = kind->wire == WIRE_VARINT ? count_varints(at, at + len) + (at[len - 1] >= 0x80)
@@ -251,12 +347,11 @@ static const uint8_t *read_repeated_scalar(struct decoder *d, const struct neo_f
                                            const uint8_t *at, uint32_t wire)
 {
     const struct frame *f = &d->frames[d->depth];
-    uint32_t own = wire_kinds[field->kind].wire;
 
-    if (wire == WIRE_LEN && own != WIRE_LEN)
+    if (wire == WIRE_LEN && wire_kinds[field->kind].wire != WIRE_LEN)
         return read_packed(d, field, at);
-    if (wire != own)
-        return malformed(d, at, field->name, "the wire type does not fit the field's type");
+    if (is_closed(field))
+        return read_closed(d, field, at, f->end);
     void *slot = new_element(d, field, f->message, 1);
     if (slot == NULL)
         return exhausted(d, at, field->name);
@@ -299,25 +394,46 @@ static void *place_message(struct decoder *d, const struct neo_field_info *field
 static const uint8_t *open_message(struct decoder *d, const struct neo_field_info *field,
                                    const uint8_t *at)
 {
+    bool is_group = field->flags & NEO_FIELD_GROUP;
+    const uint8_t *end = d->frames[d->depth].end;
     const uint8_t *from = at;
     size_t len;
 
-    at = wire_len(at, d->frames[d->depth].end, &len);
-    if (at == NULL)
-        return malformed(d, from, field->name, "cut off or malformed");
+    if (!is_group) {
+        at = wire_len(at, end, &len);
+        if (at == NULL)
+            return malformed(d, from, field->name, "cut off or malformed");
+        end = at + len;
+    }
     if (d->depth == NEO_PROTO_DEPTH_MAX)
         return too_deep(d, from, field->name);
     void *message = place_message(d, field);
     if (message == NULL)
         return exhausted(d, from, field->name);
-    if (len == 0)
-        return at;
     d->frames[++d->depth] = (struct frame){
         .info = field->message,
         .message = message,
-        .end = at + len,
+        .begin = from,
+        .field = field,
+        .end = end,
+        .group = is_group ? field->number : 0,
     };
     return at;
+}
+
+/* A value that did not come is an empty message, and so one without its required fields. */
+static bool lacks_required(const struct neo_field_info *map, const void *message)
+{
+    const struct neo_field_info *value = proto_field(map->message, 2);
+    struct wire_array array = proto_array(map, message);
+
+    if (value->kind != NEO_KIND_MESSAGE || !(value->message->traits & NEO_MESSAGE_REQUIRED))
+        return false;
+    for (size_t i = 0; i < array.len; i++) {
+        if (proto_pointer(array.at + i * map->message->size + value->offset) == NULL)
+            return true;
+    }
+    return false;
 }
 
 static bool finish_maps(struct decoder *d, const struct frame *f, const uint8_t *at)
@@ -327,12 +443,62 @@ static bool finish_maps(struct decoder *d, const struct frame *f, const uint8_t 
 
         if (!(field->flags & NEO_FIELD_MAP))
             continue;
+        if (lacks_required(field, f->message)) {
+            (void)malformed(d, at, field->name, "its message lacks required fields");
+            return false;
+        }
         if (!proto_map_finish(d->arena, field, f->message)) {
             (void)exhausted(d, at, field->name);
             return false;
         }
     }
     return true;
+}
+
+/* What a message must hold when it is complete. */
+static bool finish_message(struct decoder *d, const uint8_t *at)
+{
+    struct frame *f = &d->frames[d->depth];
+
+    if (f->group != 0) {
+        (void)malformed(d, at, NULL, "a group is not closed");
+        return false;
+    }
+    if (f->has_maps && !finish_maps(d, f, at))
+        return false;
+    if (!(f->info->traits & NEO_MESSAGE_REQUIRED))
+        return true;
+    const struct neo_field_info *missing = proto_missing(f->info, f->message);
+    if (missing != NULL)
+        (void)malformed(d, at, missing->name, "the field is required, and missing");
+    return missing == NULL;
+}
+
+/* Back to the message around, from which an entry of a map goes if its value is not one. */
+static const uint8_t *close_message(struct decoder *d, const uint8_t *at)
+{
+    const struct frame *entry = &d->frames[d->depth--];
+    const struct frame *f = &d->frames[d->depth];
+    const struct neo_field_info *field = entry->field;
+    uint8_t tag[WIRE_TAG_MAX];
+
+    if (!entry->is_rejected || !(field->flags & NEO_FIELD_MAP))
+        return at;
+    struct wire_array array = proto_array(field, f->message);
+    array.len--;
+    memcpy(f->message + field->offset, &array, sizeof(array));
+    const uint8_t *end = wire_put_varint(tag, (uint64_t)field->number << 3 | WIRE_LEN);
+    return keep_unknown(d, tag, end) == NULL || keep_unknown(d, entry->begin, at) == NULL ? NULL
+                                                                                          : at;
+}
+
+/* Numbers may be packed or not, whichever the .proto says. */
+static inline bool fits(const struct neo_field_info *field, uint32_t wire)
+{
+    if (field->flags & NEO_FIELD_GROUP)
+        return wire == WIRE_GROUP;
+    return wire == wire_kinds[field->kind].wire ||
+           (wire == WIRE_LEN && (field->flags & NEO_FIELD_REPEATED));
 }
 
 static const uint8_t *read_field(struct decoder *d, const struct neo_field_info *field,
@@ -342,10 +508,10 @@ static const uint8_t *read_field(struct decoder *d, const struct neo_field_info 
 
     if ((field->flags & NEO_FIELD_REPEATED) && field->kind != NEO_KIND_MESSAGE)
         return read_repeated_scalar(d, field, at, wire);
-    if (wire != wire_kinds[field->kind].wire)
-        return malformed(d, at, field->name, "the wire type does not fit the field's type");
     if (field->kind == NEO_KIND_MESSAGE)
         return open_message(d, field, at);
+    if (is_closed(field))
+        return read_closed(d, field, at, f->end);
     if (field->flags & (NEO_FIELD_PRESENCE | NEO_FIELD_ONEOF))
         proto_mark(f->info, field, f->message);
     return read_scalar(d, field, at, f->end, f->message + field->offset);
@@ -364,7 +530,8 @@ static const uint8_t *read_fields(struct decoder *d, const uint8_t *at)
         if (at == NULL)
             return malformed(d, from, NULL, "a field's tag is cut off or malformed");
         const struct neo_field_info *field = proto_field(f->info, tag >> 3);
-        at = field == NULL ? skip_field(d, at, tag) : read_field(d, field, at, tag & 7);
+        at = field == NULL || !fits(field, tag & 7) ? skip_field(d, from, at, tag)
+                                                    : read_field(d, field, at, tag & 7);
         if (at == NULL)
             return NULL;
         f = &d->frames[d->depth];
@@ -375,11 +542,14 @@ static const uint8_t *read_fields(struct decoder *d, const uint8_t *at)
 enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_bytes wire,
                                void *message, struct neo_arena *arena, struct neo_error *err)
 {
+    static const uint8_t nothing;
     struct decoder d;
-    const uint8_t *at = wire.at;
 
-    if (wire.len == 0)
+    if (wire.len == 0 && !(info->traits & NEO_MESSAGE_REQUIRED))
         return NEO_OK;
+    if (wire.len == 0)
+        wire.at = &nothing; /* a position is never NULL */
+    const uint8_t *at = wire.at;
     d.start = wire.at;
     d.arena = arena;
     d.err = err;
@@ -390,11 +560,12 @@ enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_b
         at = read_fields(&d, at);
         if (at == NULL)
             return d.code;
-        const struct frame *f = &d.frames[d.depth];
-        if (f->has_maps && !finish_maps(&d, f, at))
+        if (!finish_message(&d, at))
             return d.code;
         if (d.depth == 0)
             return NEO_OK;
-        d.depth--;
+        at = close_message(&d, at);
+        if (at == NULL)
+            return d.code;
     }
 }

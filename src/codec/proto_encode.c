@@ -344,17 +344,58 @@ static uint8_t *put_repeated(struct encoder *e, const struct neo_field_info *fie
 
 /* --- messages --------------------------------------------------------------------------------- */
 
+/* What is no field: it was read from the wire, and goes back as it came, behind the fields. */
+static uint8_t *put_unknown(struct encoder *e, const struct neo_message_info *info,
+                            const uint8_t *message, uint8_t *at)
+{
+    static const struct neo_field_info unknown = {.name = "neo_unknown"};
+    struct neo_bytes run;
+
+    memcpy(&run, message + info->unknown, sizeof(run));
+    if (run.len == 0)
+        return at;
+    if (run.len > SIZE_MAX / 16)
+        return full(e, &unknown);
+    at = make_room(e, &unknown, at, run.len);
+    if (at == NULL)
+        return NULL;
+    memcpy(at - run.len, run.at, run.len);
+    return at - run.len;
+}
+
+/* Before the fields of the topmost message, which is not NULL. */
+static inline uint8_t *begin_message(struct encoder *e, const struct neo_message_info *info,
+                                     const uint8_t *message, uint8_t *at)
+{
+    if (info->traits & NEO_MESSAGE_REQUIRED) {
+        const struct neo_field_info *missing = proto_missing(info, message);
+        if (missing != NULL)
+            return refuse(e, missing, NEO_INVALID_ARGUMENT, "the field is required, and missing");
+    }
+    return info->traits & NEO_MESSAGE_UNKNOWN ? put_unknown(e, info, message, at) : at;
+}
+
 static uint8_t *open_message(struct encoder *e, const struct neo_field_info *field,
                              const void *message, uint8_t *at)
 {
     if (e->depth == NEO_PROTO_DEPTH_MAX)
         return refuse(e, field, NEO_INVALID_ARGUMENT, "nested deeper than 100 messages");
+    if (field->flags & NEO_FIELD_GROUP) {
+        at = make_room(e, field, at, SCALAR_MAX);
+        if (at == NULL)
+            return NULL;
+        at = put_tag(at, field, WIRE_END_GROUP);
+    }
     e->frames[++e->depth] = (struct frame){
         .info = field->message,
         .message = message,
         .fields_left = message != NULL ? field->message->n_fields : 0,
         .written_before = (size_t)(e->end - at),
     };
+    if (message != NULL)
+        return begin_message(e, field->message, message, at);
+    if (field->message->traits & NEO_MESSAGE_REQUIRED)
+        return refuse(e, field, NEO_INVALID_ARGUMENT, "its message lacks required fields");
     return at;
 }
 
@@ -365,7 +406,10 @@ static uint8_t *close_message(struct encoder *e, uint8_t *at)
     const struct neo_field_info *field = &parent->info->fields[parent->fields_left];
 
     at = make_room(e, field, at, SCALAR_MAX);
-    return at == NULL ? NULL : put_tag(put_varint(at, len), field, WIRE_LEN);
+    if (at == NULL)
+        return NULL;
+    return field->flags & NEO_FIELD_GROUP ? put_tag(at, field, WIRE_GROUP)
+                                          : put_tag(put_varint(at, len), field, WIRE_LEN);
 }
 
 static uint8_t *put_message_field(struct encoder *e, struct frame *f,
@@ -460,7 +504,9 @@ enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *
     /* make_room() asks for the most a value could take; the limit is for what it takes. */
     if (limit != 0)
         out->limit = limit + SCALAR_MAX;
-    const uint8_t *at = run(&e, use_spare(&e, 0, 0));
+    uint8_t *at = begin_message(&e, info, message, use_spare(&e, 0, 0));
+    if (at != NULL)
+        at = run(&e, at);
     out->limit = limit;
     if (at == NULL)
         return e.code;

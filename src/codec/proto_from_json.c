@@ -396,6 +396,15 @@ static bool read_key(struct parser *p, struct frame *f, struct neo_bytes key)
     return field == NULL ? read_unknown(p, key) : read_field(p, f, field);
 }
 
+static bool has_required(struct parser *p, const struct frame *f)
+{
+    const struct neo_field_info *missing =
+        f->info->traits & NEO_MESSAGE_REQUIRED ? proto_missing(f->info, f->message) : NULL;
+
+    return missing == NULL ||
+           json_fail(&p->r, "%s.%s is required, and missing", f->info->full_name, missing->name);
+}
+
 /* The next thing of what was opened last: an element, a field, or its end. */
 static bool step(struct parser *p)
 {
@@ -411,7 +420,8 @@ static bool step(struct parser *p)
             return true;
     } else if (neo_json_key(&p->r, &key)) {
         return read_key(p, f, key);
-    } else if (p->r.error.code != NEO_OK || (f->any != NULL && !end_any(p, f))) {
+    } else if (p->r.error.code != NEO_OK || !has_required(p, f) ||
+               (f->any != NULL && !end_any(p, f))) {
         return false;
     }
     p->depth--;

@@ -3,10 +3,9 @@
  * JSON values as protobuf's scalars: numbers may be quoted, enums are names or numbers,
  * bytes are base64 in any of its forms. Everything is copied, so that the text may go.
  */
+#include "codec/base64.h"
 #include "codec/json_number.h"
 #include "codec/proto_json.h"
-
-#include <neo/encoding.h>
 
 #include <float.h>
 #include <math.h>
@@ -158,7 +157,7 @@ static bool read_bytes(struct neo_json *r, void *slot)
 
     if (!neo_json_string(r, &text))
         return false;
-    enum neo_code code = neo_base64_decode(text, &decoded, NULL);
+    enum neo_code code = base64_decode_loose(text, &decoded, NULL);
     if (code == NEO_OK)
         return store_copy(r, neo_buffer_bytes(&decoded), slot);
     r->at = from;
@@ -175,6 +174,26 @@ static const struct neo_enum_value *find_value(const struct neo_enum_info *e, st
     return NULL;
 }
 
+static enum proto_json_read read_enum_number(struct neo_json *r, const struct neo_field_info *field,
+                                             unsigned flags, void *slot)
+{
+    size_t from = r->at;
+    int32_t number;
+
+    if (!read_integer(r, NEO_KIND_INT32, &number))
+        return PROTO_JSON_FAILED;
+    if (!proto_enum_has(field->enumeration, number)) {
+        if (flags & NEO_JSON_IGNORE_UNKNOWN)
+            return PROTO_JSON_UNKNOWN;
+        r->at = from;
+        (void)json_fail(r, "%d is not a value of the enum %s, which has no others", number,
+                        field->enumeration->full_name);
+        return PROTO_JSON_FAILED;
+    }
+    memcpy(slot, &number, sizeof(number));
+    return PROTO_JSON_DONE;
+}
+
 static enum proto_json_read read_enum(struct neo_json *r, const struct neo_field_info *field,
                                       unsigned flags, void *slot)
 {
@@ -182,7 +201,7 @@ static enum proto_json_read read_enum(struct neo_json *r, const struct neo_field
     struct neo_bytes name;
 
     if (neo_json_peek(r) == NEO_JSON_NUMBER)
-        return read_integer(r, NEO_KIND_INT32, slot) ? PROTO_JSON_DONE : PROTO_JSON_FAILED;
+        return read_enum_number(r, field, flags, slot);
     if (neo_json_peek(r) == NEO_JSON_NULL && proto_wkt_is_null(field)) {
         memset(slot, 0, sizeof(int32_t));
         return neo_json_null(r) ? PROTO_JSON_DONE : PROTO_JSON_FAILED;

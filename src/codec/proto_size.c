@@ -81,6 +81,15 @@ static void count_field(struct frame *f, const struct neo_field_info *field)
             wire_tag_size(field->number) + size_of_value(field, proto_slot(field, f->message));
 }
 
+static size_t size_of_unknown(const struct neo_message_info *info, const uint8_t *message)
+{
+    struct neo_bytes run = {0};
+
+    if (message != NULL && (info->traits & NEO_MESSAGE_UNKNOWN))
+        memcpy(&run, message + info->unknown, sizeof(run));
+    return run.len;
+}
+
 static bool push(struct walk *w, const struct neo_message_info *info, const void *message)
 {
     if (w->depth == NEO_PROTO_DEPTH_MAX)
@@ -89,6 +98,7 @@ static bool push(struct walk *w, const struct neo_message_info *info, const void
         .info = info,
         .message = message,
         .field = message != NULL ? 0 : info->n_fields,
+        .size = size_of_unknown(info, message),
     };
     return true;
 }
@@ -97,9 +107,11 @@ static void pop(struct walk *w)
 {
     size_t size = w->frames[w->depth].size;
     struct frame *parent = &w->frames[--w->depth];
+    const struct neo_field_info *field = &parent->info->fields[parent->field - 1];
 
-    parent->size += wire_tag_size(parent->info->fields[parent->field - 1].number) +
-                    wire_varint_size(size) + size;
+    parent->size += wire_tag_size(field->number) + size;
+    parent->size +=
+        field->flags & NEO_FIELD_GROUP ? wire_tag_size(field->number) : wire_varint_size(size);
 }
 
 /* False: nested too deep. */
@@ -133,7 +145,11 @@ enum neo_code neo_proto_size(const struct neo_message_info *info, const void *me
     struct walk w;
 
     w.depth = 0;
-    w.frames[0] = (struct frame){.info = info, .message = message};
+    w.frames[0] = (struct frame){
+        .info = info,
+        .message = message,
+        .size = size_of_unknown(info, message),
+    };
     while (w.depth > 0 || w.frames[0].elements > 0 || w.frames[0].field < info->n_fields) {
         if (!step(&w))
             return neo_fail(err, NEO_INVALID_ARGUMENT, "%s is nested deeper than 100 messages",

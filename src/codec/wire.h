@@ -52,6 +52,15 @@ static inline const uint8_t *wire_varint(const uint8_t *at, const uint8_t *end, 
     return wire_varint_long(at, end, ret);
 }
 
+/* Forwards; room for WIRE_VARINT_MAX is there. */
+static inline uint8_t *wire_put_varint(uint8_t *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
 /* Refuses field number 0. */
 static inline const uint8_t *wire_tag(const uint8_t *at, const uint8_t *end, uint32_t *ret)
 {

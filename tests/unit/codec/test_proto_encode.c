@@ -331,9 +331,19 @@ static void put_random_value(uint64_t *seed, const struct neo_field_info *field,
         put_run(wire, neo_bytes("some text, plain \xc3\xa4 and not", unit_random(seed, 17)));
         return;
     case NEO_KIND_MESSAGE:
+        if (field->message == &neo_test_v1_Old_info) /* which is refused without its name */
+            (void)neo_buffer_append(&inner, NEO_LIT("\x0a\x01n"));
+        if (field->message == &neo_test_v1_Legacy_OldsEntry_info)
+            (void)neo_buffer_append(&inner, NEO_LIT("\x12\x03\x0a\x01n"));
         put_random_fields(seed, field->message, depth + 1, &inner);
-        put_varint(wire, field->number << 3 | 2);
-        put_run(wire, neo_buffer_bytes(&inner));
+        if (field->flags & NEO_FIELD_GROUP) {
+            put_varint(wire, field->number << 3 | 3);
+            (void)neo_buffer_append(wire, neo_buffer_bytes(&inner));
+            put_varint(wire, field->number << 3 | 4);
+        } else {
+            put_varint(wire, field->number << 3 | 2);
+            put_run(wire, neo_buffer_bytes(&inner));
+        }
         neo_buffer_fini(&inner);
         return;
     default:
@@ -357,7 +367,7 @@ TEST(decoding_and_encoding_settles_after_one_round)
     static const struct neo_message_info *const infos[] = {
         &neo_test_v1_Scalars_info, &neo_test_v1_Optionals_info, &neo_test_v1_Lists_info,
         &neo_test_v1_Maps_info,    &neo_test_v1_Choice_info,    &neo_test_v1_Tree_info,
-        &neo_test_v1_Sparse_info,  &neo_test_v1_WellKnown_info, &neo_test_v1_Old_info,
+        &neo_test_v1_Sparse_info,  &neo_test_v1_WellKnown_info, &neo_test_v1_Legacy_info,
     };
     uint64_t seed = 42;
 
@@ -376,8 +386,8 @@ TEST(decoding_and_encoding_settles_after_one_round)
         assert_int_equal(neo_proto_encode(info, first, &out, &err), NEO_OK);
         assert_int_equal(neo_proto_size(info, first, &size, &err), NEO_OK);
         assert_int_equal(size, out.len);
-        assert_int_equal(neo_proto_decode(info, neo_buffer_bytes(&out), second, &arena, &err),
-                         NEO_OK);
+        if (neo_proto_decode(info, neo_buffer_bytes(&out), second, &arena, &err) != NEO_OK)
+            fail_msg("%s", err.message);
         assert_int_equal(neo_proto_encode(info, second, &again, &err), NEO_OK);
         assert_int_equal(again.len, out.len);
         if (out.len > 0)
