@@ -37,6 +37,10 @@ bench: all
 	@bench/run
 	@bench/at-rest
 
+.PHONY: conformance
+conformance: all
+	@tests/conformance/run
+
 install: all
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
 
@@ -52,4 +56,5 @@ help:
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
 	@echo "make bench    CPU per call against the floor and gRPC C++, memory at rest"
+	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make install  into PREFIX (/usr/local)"
