@@ -66,7 +66,7 @@ static void beat(struct neo_call *call, const void *message, void *state)
 {
     const struct neo_registry_v1_HeartbeatRequest *request = message;
     struct registry *r = state;
-    struct neo_registry_v1_HeartbeatResponse response;
+    struct neo_registry_v1_HeartbeatResponse response = {0};
     bool changed;
 
     response.known = table_heartbeat(&r->table, neo_call_context(call)->caller, request->lease_id,

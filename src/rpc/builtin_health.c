@@ -117,7 +117,7 @@ static void list(struct neo_call *call, const struct grpc_health_v1_HealthListRe
 {
     struct neo_server *server = self;
     struct grpc_health_v1_HealthListResponse_StatusesEntry entries[LIST_MAX + 1];
-    struct grpc_health_v1_HealthCheckResponse statuses[LIST_MAX + 1];
+    struct grpc_health_v1_HealthCheckResponse statuses[LIST_MAX + 1] = {0};
     struct grpc_health_v1_HealthListResponse response = {.statuses.at = entries};
     size_t n = 0;
 
