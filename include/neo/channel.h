@@ -7,8 +7,8 @@
  * and spreads calls over these. Until a connection is attested as the policy of
  * that service demands, not one byte of a request leaves.
  *
- * Targets: "neo:///function-service" (the registry, see neo/mesh.h), "ipv4:127.0.0.1:8443",
- * "dns:///host:port", "unix:/path".
+ * Targets: "neo:///function-service" (the registry, see neo/mesh.h), "dns:///host:port",
+ * "ipv4:10.0.0.1:8443,10.0.0.2:8443", "ipv6:[fd00::1]:8443", "unix:/path", "unix-abstract:name".
  *
  * Threads   A channel lives on one loop. The blocking functions may be called from any thread
  *           but a worker's; all others belong to the loop's thread.
@@ -26,11 +26,13 @@
 #include <neo/status.h>
 
 struct neo_channel;
+struct neo_channel_tuning; /* neo/channel_options.h */
 
 /* Where instances come from. */
 struct neo_endpoint {
     struct neo_bytes address; /* "127.0.0.1:8443" */
     struct neo_bytes id;      /* of the instance, for people; may be empty */
+    uint32_t weight;          /* for weighted_round_robin; 0: 1 */
 };
 struct neo_resolver_sink;
 typedef void neo_resolved_fn(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints,
@@ -53,14 +55,15 @@ struct neo_channel_options {
     const char *join_service; /* while joining: the service name, in whatever trust domain */
     struct neo_resolver *resolver; /* borrowed; for neo:/// */
     struct neo_attester *attester; /* borrowed; what we prove with when asked; may be NULL */
-    /* gRPC service config, JSON; NULL: the default below. A retryPolicy outside methodConfig is
-       refused with where it belongs. Default: round_robin; retry UNAVAILABLE up to 3 attempts,
-       0.1 s to 1 s, x2, idempotent methods or calls the server did not process; throttled. */
+    /* gRPC service config, JSON: docs/CHANNEL.md; NULL: the default. Default: round_robin; retry
+       UNAVAILABLE up to 3 attempts, 0.1 s to 1 s, x2, idempotent methods or calls the server did
+       not process; throttled. */
     const char *service_config;
-    struct neo_metrics *metrics; /* borrowed; may be NULL */
-    const struct neo_log *log;   /* borrowed; may be NULL */
-    size_t max_message;          /* 0: 4 MiB */
-    bool wait_for_ready;         /* default of calls */
+    struct neo_metrics *metrics;             /* borrowed; may be NULL */
+    const struct neo_log *log;               /* borrowed; may be NULL */
+    size_t max_message;                      /* 0: 4 MiB */
+    bool wait_for_ready;                     /* default of calls */
+    const struct neo_channel_tuning *tuning; /* copied; NULL: all defaults */
 };
 
 /* Starts no connection yet. Gives `*ret`: neo_channel_free(). */
@@ -151,7 +154,8 @@ void neo_stream_free(struct neo_stream *stream);
 
 struct neo_channel_peer {
     char address[128];
-    /* "idle", "connecting", "attesting", "ready", "backoff", "draining", "open circuit" */
+    /* "idle", "connecting", "attesting", "checking" its health, "not serving", "ready", "backoff",
+       "draining", "open circuit", "ejected" as an outlier */
     const char *state;
     bool attested;
     bool simulated;

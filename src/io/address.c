@@ -7,6 +7,7 @@
 enum { HOST_MAX = 253, LABEL_MAX = 63, IP_TEXT_MAX = 46 };
 
 static const char unix_prefix[] = "unix:";
+static const char abstract_prefix[] = "unix-abstract:";
 
 /* "0" to "65535", without sign, space or leading zeros. */
 static bool parse_port(const char *text, uint16_t *ret)
@@ -58,6 +59,21 @@ static enum neo_code parse_unix(const char *text, struct address *ret, struct ne
     return NEO_OK;
 }
 
+static enum neo_code parse_abstract(const char *text, struct address *ret, struct neo_error *err)
+{
+    const char *name = text + strlen(abstract_prefix);
+    size_t len = strlen(name);
+
+    /* The kernel has a byte less for it: the first one is zero. */
+    if (len == 0 || len >= ADDRESS_PATH_MAX - 1)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "the name in \"%.60s\" has %zu bytes, it may have 1 to %d", text, len,
+                        ADDRESS_PATH_MAX - 2);
+    *ret = (struct address){.family = ADDRESS_UNIX, .is_abstract = true};
+    memcpy(ret->path, name, len + 1);
+    return NEO_OK;
+}
+
 /* What stands before the last colon, without the brackets that a colon in it calls for. */
 static bool copy_host(const char *text, const char *colon, char ret[static IP_TEXT_MAX])
 {
@@ -79,6 +95,8 @@ enum neo_code address_parse(const char *text, struct address *ret, struct neo_er
 {
     if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0)
         return parse_unix(text, ret, err);
+    if (strncmp(text, abstract_prefix, strlen(abstract_prefix)) == 0)
+        return parse_abstract(text, ret, err);
 
     const char *colon = strrchr(text, ':');
     char host[IP_TEXT_MAX];
@@ -118,7 +136,8 @@ void address_format(const struct address *address, struct net_address *ret)
 
     switch (address->family) {
     case ADDRESS_UNIX:
-        (void)snprintf(ret->text, sizeof(ret->text), "%s%s", unix_prefix, address->path);
+        (void)snprintf(ret->text, sizeof(ret->text), "%s%s",
+                       address->is_abstract ? abstract_prefix : unix_prefix, address->path);
         return;
     case ADDRESS_IP4:
         (void)inet_ntop(AF_INET, address->ip, ip, sizeof(ip));

@@ -19,6 +19,7 @@ struct address {
     enum address_family family;
     uint8_t ip[16]; /* IP4: the first four */
     uint16_t port;
+    bool is_abstract; /* UNIX: the path is a name of Linux, without a file */
     char path[ADDRESS_PATH_MAX];
 };
 

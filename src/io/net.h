@@ -40,8 +40,9 @@ NEO_MUST_CHECK enum neo_code net_watch(struct neo_loop *loop, struct net_watch *
 void net_unwatch(struct neo_loop *loop, struct net_watch *watch);
 
 /*
- * An address in text: "127.0.0.1:8441", "[::1]:8441", "unix:/run/neo/x.sock". Port 0 asks the
- * kernel. Numeric only; names are resolved with net_resolve().
+ * An address in text: "127.0.0.1:8441", "[::1]:8441", "unix:/run/neo/x.sock", "unix-abstract:neo-x"
+ * (Linux: no file, and no permissions of one). Port 0 asks the kernel. Numeric only; names are
+ * resolved with net_resolve().
  */
 struct net_address {
     char text[128];

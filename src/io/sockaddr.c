@@ -6,6 +6,15 @@
 static_assert(sizeof(((struct address *)0)->path) == sizeof(((struct sockaddr_un *)0)->sun_path),
               "a path that we take is a path that the kernel takes");
 
+/* A zero byte, and the name without a terminator: its length is what the kernel goes by. */
+static socklen_t make_abstract(const struct address *address, union sockaddr_any *ret)
+{
+    size_t len = strlen(address->path);
+
+    memcpy(ret->path.sun_path + 1, address->path, len);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
+}
+
 socklen_t sockaddr_make(const struct address *address, union sockaddr_any *ret)
 {
     memset(ret, 0, sizeof(*ret));
@@ -22,6 +31,8 @@ socklen_t sockaddr_make(const struct address *address, union sockaddr_any *ret)
         return sizeof(ret->ip6);
     case ADDRESS_UNIX:
         ret->path.sun_family = AF_UNIX;
+        if (address->is_abstract)
+            return make_abstract(address, ret);
         memcpy(ret->path.sun_path, address->path, sizeof(ret->path.sun_path));
         return sizeof(ret->path);
     }
@@ -33,10 +44,14 @@ static void read_path(const union sockaddr_any *from, size_t len, struct address
 {
     size_t start = offsetof(struct sockaddr_un, sun_path);
     size_t path_len = len > start ? len - start : 0;
+    size_t skip = 0;
 
-    if (path_len >= sizeof(ret->path))
-        path_len = sizeof(ret->path) - 1;
-    memcpy(ret->path, from->path.sun_path, path_len);
+    ret->is_abstract = path_len > 1 && from->path.sun_path[0] == '\0';
+    if (ret->is_abstract)
+        skip = 1;
+    if (path_len - skip >= sizeof(ret->path))
+        path_len = sizeof(ret->path) - 1 + skip;
+    memcpy(ret->path, from->path.sun_path + skip, path_len - skip);
 }
 
 void sockaddr_read(const struct sockaddr *from, socklen_t len, struct address *ret)

@@ -26,6 +26,7 @@ struct listener {
     struct list node;
     int fd;
     bool shared;
+    bool is_abstract;
     dev_t device;
     ino_t inode;
     char path[ADDRESS_PATH_MAX];
@@ -68,7 +69,7 @@ static enum neo_code bind_path(int fd, const struct address *address, struct neo
 
     if (bind(fd, &to.any, len) == 0)
         return NEO_OK;
-    if (errno == EADDRINUSE && is_left_behind(address->path, &to, len)) {
+    if (errno == EADDRINUSE && !address->is_abstract && is_left_behind(address->path, &to, len)) {
         (void)unlink(address->path);
         if (bind(fd, &to.any, len) == 0)
             return NEO_OK;
@@ -89,10 +90,12 @@ static enum neo_code open_fresh(const struct address *address, struct listener *
     if (fd < 0)
         return neo_fail_errno(err, "cannot make a socket for unix:%s", address->path);
     NEO_TRY(bind_path(fd, address, err));
-    if (listen(fd, SOMAXCONN) != 0 || lstat(address->path, &st) != 0)
+    if (listen(fd, SOMAXCONN) != 0 || (!address->is_abstract && lstat(address->path, &st) != 0))
         return neo_fail_errno(err, "cannot listen on unix:%s", address->path);
-    listener->device = st.st_dev;
-    listener->inode = st.st_ino;
+    if (!address->is_abstract) {
+        listener->device = st.st_dev;
+        listener->inode = st.st_ino;
+    }
     listener->fd = fd;
     fd = -1;
     return NEO_OK;
@@ -111,11 +114,11 @@ static enum neo_code open_duplicate(const struct listener *of, struct listener *
     return NEO_OK;
 }
 
-static const struct listener *find_shared(const char *path)
+static const struct listener *find_shared(const char *path, bool is_abstract)
 {
     list_each (node, &all.listeners) {
         const struct listener *l = neo_owner(node, struct listener, node);
-        if (l->shared && strcmp(l->path, path) == 0)
+        if (l->shared && l->is_abstract == is_abstract && strcmp(l->path, path) == 0)
             return l;
     }
     return NULL;
@@ -124,7 +127,8 @@ static const struct listener *find_shared(const char *path)
 static enum neo_code open_listener(const struct address *address, struct listener *listener,
                                    struct neo_error *err)
 {
-    const struct listener *of = listener->shared ? find_shared(address->path) : NULL;
+    const struct listener *of =
+        listener->shared ? find_shared(address->path, address->is_abstract) : NULL;
 
     if (of != NULL)
         return open_duplicate(of, listener, err);
@@ -140,6 +144,7 @@ enum neo_code unix_listen(const struct address *address, bool shared, int *ret_f
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "no memory to listen on unix:%s",
                         address->path);
     listener->shared = shared;
+    listener->is_abstract = address->is_abstract;
     memcpy(listener->path, address->path, sizeof(listener->path));
 
     (void)pthread_mutex_lock(&all.lock);
@@ -171,7 +176,7 @@ static void remove_path(const struct listener *l)
 {
     struct stat st;
 
-    if (l->shared && find_shared(l->path) != NULL)
+    if (l->is_abstract || (l->shared && find_shared(l->path, false) != NULL))
         return;
     if (lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
         (void)unlink(l->path);

@@ -131,7 +131,7 @@ static void accept_peer(struct sub_conn *sc)
     neo_log_info(channel->log, "channel.attested", NEO_STR("target", channel->target),
                  NEO_STR("address", sc->sub->address), NEO_BOOL("peer_proven", sc->attested),
                  NEO_BOOL("SIMULATED", sc->simulated));
-    sub_conn_ready(sc);
+    sub_conn_proven(sc);
 }
 
 static void finish(struct sub_conn *sc)

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The channel: where instances come from, which one takes the next call, and who
- * waits for one.
+ * The channel: which instance takes the next call, and who waits for one.
  *
- * Picking walks the ring of subchannels from the one after the last pick. A call
- * that finds none ready waits in line; whenever something changes the line is
- * tried again, in order.
+ * The balancer sees a row of the instances that are ready, which is made anew when
+ * one of them changed, and names one; should that be full at the moment, the next
+ * with room takes the call. A call that finds none ready waits in line; whenever
+ * something changes the line is tried again, in order.
  */
 #include "rpc/channel_internal.h"
-#include "rpc/wire.h"
 
+#include <neo/digest.h>
 #include <neo/memory.h>
 
 #include <stdio.h>
-
-enum { MAX_ENDPOINTS = 256 };
 
 bool channel_wants_attestation(const struct neo_channel *channel)
 {
@@ -28,31 +26,108 @@ bool channel_offers_attestation(const struct neo_channel *channel)
     return channel->attester != NULL && channel->epoch.identity != NULL;
 }
 
-/* --- picking ---------------------------------------------------------------------------------- */
+/* --- connecting what will be needed ----------------------------------------------------------- */
 
-static bool can_take(const struct subchannel *sub)
+static enum balance_state balance_state_of(const struct subchannel *sub)
 {
-    return sub->listed && sub->state == SUB_READY && sub->current != NULL &&
-           !sub->current->draining && !conn_is_closing(sub->current->conn) &&
-           h2_stream_room(conn_h2(sub->current->conn)) > 0;
+    switch (sub->state) {
+    case SUB_IDLE:
+        return BALANCE_IDLE;
+    case SUB_READY:
+        return BALANCE_READY;
+    case SUB_BACKOFF:
+        return BALANCE_FAILED;
+    case SUB_CONNECTING:
+    case SUB_ATTESTING:
+    case SUB_CHECKING:
+    case SUB_UNHEALTHY:
+    case SUB_STATES:
+        break;
+    }
+    return BALANCE_CONNECTING;
 }
 
-static struct list *after(struct neo_channel *channel, struct list *node)
+/* pick_first: the next address that is to be tried, when its time has come. */
+static void connect_first(struct neo_channel *channel)
 {
-    struct list *next = node->next;
+    enum balance_state states[BALANCE_HOSTS_MAX];
+    struct subchannel *subs[BALANCE_HOSTS_MAX];
+    size_t n = 0;
+    neo_nsec again;
 
-    return next == &channel->subchannels ? next->next : next;
+    list_each (node, &channel->subchannels) {
+        struct subchannel *sub = neo_owner(node, struct subchannel, link);
+        if (!sub->listed || n == BALANCE_HOSTS_MAX)
+            continue;
+        subs[n] = sub;
+        states[n++] = balance_state_of(sub);
+    }
+    size_t next =
+        balance_first_to_connect(states, n, channel->begun_at, neo_loop_now(channel->loop), &again);
+    if (next < n) {
+        subchannel_connect(subs[next]);
+        again = neo_loop_now(channel->loop); /* to learn when the one after it is due */
+    }
+    if (again != 0)
+        neo_loop_arm(channel->loop, &channel->resume, again);
 }
 
-static void connect_idle(struct neo_channel *channel)
+static void connect_needed(struct neo_channel *channel)
+{
+    if (!channel->config.balance.policy->connects_all) {
+        connect_first(channel);
+        return;
+    }
+    list_each (node, &channel->subchannels)
+        subchannel_connect(neo_owner(node, struct subchannel, link));
+}
+
+static void resume_expired(struct neo_timer *timer)
+{
+    struct neo_channel *channel = neo_owner(timer, struct neo_channel, resume);
+
+    if (!channel->closing && !list_is_empty(&channel->calls))
+        connect_first(channel);
+}
+
+/* Of several that were tried the first that answered is kept. */
+static void keep_one(struct neo_channel *channel, const struct subchannel *kept)
 {
     list_each (node, &channel->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
-        if (channel->config.balancing == BALANCE_PICK_FIRST && sub->state != SUB_IDLE &&
-            sub->state != SUB_BACKOFF && sub->listed)
-            return;
-        subchannel_connect(sub);
+        if (sub != kept && sub->listed)
+            subchannel_rest(sub, "another address was ready first");
     }
+}
+
+/* --- picking ---------------------------------------------------------------------------------- */
+
+/* The row of hosts is made anew, and what has become idle connects: a call wants it. */
+static void refresh(struct neo_channel *channel)
+{
+    struct balance *b = &channel->balance;
+    neo_nsec now = neo_loop_now(channel->loop);
+
+    b->n = 0;
+    list_each (node, &channel->subchannels) {
+        struct subchannel *sub = neo_owner(node, struct subchannel, link);
+        if (sub->listed && sub->state == SUB_READY && !sub->host.outlier.ejected &&
+            b->n < BALANCE_HOSTS_MAX)
+            b->hosts[b->n++] = &sub->host;
+    }
+    if (b->n > 0)
+        balance_changed(b, now);
+    if (b->n > 0 && !b->config->policy->connects_all)
+        keep_one(channel, neo_owner(b->hosts[0], struct subchannel, host));
+    else
+        connect_needed(channel);
+    channel->stale = false;
+}
+
+static bool can_take(const struct subchannel *sub)
+{
+    return sub->current != NULL && !sub->current->draining &&
+           !conn_is_closing(sub->current->conn) && h2_stream_room(conn_h2(sub->current->conn)) > 0;
 }
 
 /* Whoever waits in line for a circuit to close is asked again: nothing else would wake them. */
@@ -70,27 +145,22 @@ static void look_again(struct neo_timer *timer)
 
 struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_permit *ret_permit)
 {
-    bool first_only = channel->config.balancing == BALANCE_PICK_FIRST;
-    struct list *start = &channel->subchannels;
+    struct balance *b = &channel->balance;
+    neo_nsec now = neo_loop_now(channel->loop);
 
-    if (list_is_empty(&channel->subchannels))
+    if (channel->stale)
+        refresh(channel);
+    if (b->n == 0)
         return NULL;
-    if (channel->last_picked != NULL && !first_only)
-        start = &channel->last_picked->link;
-    struct list *node = after(channel, start);
-    for (size_t i = 0; i < channel->n_subchannels; i++, node = after(channel, node)) {
-        struct subchannel *sub = neo_owner(node, struct subchannel, link);
-        if (sub->state == SUB_IDLE && !first_only)
-            subchannel_connect(sub);
+    size_t at = balance_pick(b, now);
+    for (size_t i = 0; i < b->n; i++, at = at + 1 == b->n ? 0 : at + 1) {
+        struct subchannel *sub = neo_owner(b->hosts[at], struct subchannel, host);
         if (!can_take(sub))
             continue;
-        if (neo_breaker_enter(&sub->breaker, neo_loop_now(channel->loop), ret_permit)) {
-            channel->last_picked = sub;
+        if (neo_breaker_enter(&sub->breaker, now, ret_permit))
             return sub->current;
-        }
         look_again_soon(channel);
     }
-    connect_idle(channel);
     return NULL;
 }
 
@@ -98,7 +168,7 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
 
 struct census {
     size_t hopeful; /* idle, connecting, attesting, or ready but full */
-    size_t broken;  /* ready, but the breaker is open */
+    size_t broken;  /* ready, but the breaker is open, or ejected */
     size_t refused; /* would not prove what they run */
     const char *error;
 };
@@ -111,9 +181,10 @@ static struct census take_census(const struct neo_channel *channel)
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (!sub->listed)
             continue;
-        if (sub->state == SUB_READY && neo_breaker_state(&sub->breaker) == NEO_BREAKER_OPEN)
+        if (sub->state == SUB_READY &&
+            (sub->host.outlier.ejected || neo_breaker_state(&sub->breaker) == NEO_BREAKER_OPEN))
             c.broken++;
-        else if (sub->state != SUB_BACKOFF)
+        else if (sub->state != SUB_BACKOFF && sub->state != SUB_UNHEALTHY)
             c.hopeful++;
         else if (sub->attestation_refused)
             c.refused++;
@@ -149,18 +220,50 @@ bool channel_is_failing(const struct neo_channel *channel, struct neo_status *st
     return true;
 }
 
-void channel_changed(struct neo_channel *channel)
+/* All are told, but those that wait however long it takes. */
+static void fail_waiting(struct neo_channel *channel, const struct neo_status *status)
 {
     struct list line;
 
-    if (channel->closing || list_is_empty(&channel->waiting))
-        return;
-    /* Those that must go on waiting queue up anew, in the same order. */
     list_init(&line);
     for (struct list *node; (node = list_pop_front(&channel->waiting)) != NULL;)
         list_push_back(&line, node);
-    for (struct list *node; (node = list_pop_front(&line)) != NULL;)
-        client_call_try(neo_owner(node, struct neo_client_call, waiting));
+    for (struct list *node; (node = list_pop_front(&line)) != NULL;) {
+        struct neo_client_call *call = neo_owner(node, struct neo_client_call, waiting);
+        if (call->wait_for_ready || call->n_running > 0)
+            list_push_back(&channel->waiting, node);
+        else
+            client_call_end(call, status);
+    }
+}
+
+/* From the front, until one must go on waiting: there is no room for those behind it either. */
+static void try_waiting(struct neo_channel *channel)
+{
+    struct neo_status status;
+
+    while (!channel->closing && !list_is_empty(&channel->waiting)) {
+        struct neo_client_call *call =
+            neo_owner(list_pop_front(&channel->waiting), struct neo_client_call, waiting);
+        client_call_try(call);
+        if (channel->waiting.prev != &call->waiting)
+            continue;
+        list_remove(&call->waiting);
+        list_push_front(&channel->waiting, &call->waiting);
+        if (channel_is_failing(channel, &status))
+            fail_waiting(channel, &status);
+        return;
+    }
+}
+
+/* No `done` from in here: whoever reports a change has not finished what it is about. */
+void channel_changed(struct neo_channel *channel)
+{
+    if (channel->in_line || list_is_empty(&channel->waiting))
+        return;
+    channel->in_line = true;
+    try_waiting(channel);
+    channel->in_line = false;
 }
 
 /* --- the calls that ended --------------------------------------------------------------------- */
@@ -181,141 +284,79 @@ void channel_later(struct neo_channel *channel)
         neo_loop_arm(channel->loop, &channel->later, neo_loop_now(channel->loop));
 }
 
-/* --- endpoints -------------------------------------------------------------------------------- */
+/* --- rest ------------------------------------------------------------------------------------- */
 
-static struct subchannel *find(struct neo_channel *channel, struct neo_bytes address)
+static void idle_expired(struct neo_timer *timer)
 {
-    list_each (node, &channel->subchannels) {
-        struct subchannel *sub = neo_owner(node, struct subchannel, link);
-        if (sub->listed && neo_bytes_is(address, sub->address))
-            return sub;
-    }
-    return NULL;
-}
+    struct neo_channel *channel = neo_owner(timer, struct neo_channel, idle);
+    neo_nsec due = channel->last_call_at + channel->tuning.idle_timeout;
 
-static bool names(const struct neo_endpoint *endpoints, size_t n, const struct subchannel *sub)
-{
-    for (size_t i = 0; i < n; i++)
-        if (neo_bytes_is(endpoints[i].address, sub->address))
-            return true;
-    return false;
-}
-
-static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints, size_t n)
-{
-    struct neo_channel *channel = neo_owner(sink, struct neo_channel, sink);
-
-    if (channel->closing)
-        return;
-    channel->resolved = true;
-    if (n > MAX_ENDPOINTS)
-        n = MAX_ENDPOINTS;
-    list_each (node, &channel->subchannels) {
-        struct subchannel *sub = neo_owner(node, struct subchannel, link);
-        if (sub->listed && !names(endpoints, n, sub))
-            subchannel_drain(sub);
-    }
-    for (size_t i = 0; i < n; i++)
-        if (find(channel, endpoints[i].address) == NULL)
-            (void)subchannel_new(channel, &endpoints[i]);
-    channel_changed(channel);
-}
-
-static void looked_up(void *self, enum neo_code code, const struct net_address *addresses, size_t n)
-{
-    struct neo_channel *channel = self;
-    struct neo_endpoint endpoints[64];
-
-    channel->lookup = NULL;
-    if (code != NEO_OK || n == 0) {
-        (void)snprintf(channel->resolve_error, sizeof(channel->resolve_error),
-                       "cannot resolve %s: %s", channel->target, neo_code_name(code));
-        channel_changed(channel);
+    if (!list_is_empty(&channel->calls))
+        due = neo_loop_now(channel->loop) + channel->tuning.idle_timeout;
+    if (neo_loop_now(channel->loop) < due) {
+        neo_loop_arm(channel->loop, &channel->idle, due);
         return;
     }
-    if (n > NEO_COUNT(endpoints))
-        n = NEO_COUNT(endpoints);
-    for (size_t i = 0; i < n; i++)
-        endpoints[i] = (struct neo_endpoint){.address = neo_text(addresses[i].text)};
-    resolved(&channel->sink, endpoints, n);
+    neo_log_debug(channel->log, "channel.idle", NEO_STR("target", channel->target));
+    list_each (node, &channel->subchannels)
+        subchannel_rest(neo_owner(node, struct subchannel, link), "idle");
 }
 
-/* --- targets ---------------------------------------------------------------------------------- */
-
-static enum neo_code start_dns(struct neo_channel *channel, const char *name, struct neo_error *err)
+void channel_wake(struct neo_channel *channel)
 {
-    const char *colon = strrchr(name, ':');
-    char host[256];
-
-    if (colon == NULL || (size_t)(colon - name) >= sizeof(host))
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "target '%s': write dns:///host:port",
-                        channel->target);
-    (void)snprintf(host, sizeof(host), "%.*s", (int)(colon - name), name);
-    uint32_t port = 0;
-    for (const char *c = colon + 1; port <= UINT16_MAX && *c != '\0'; c++)
-        port = *c >= '0' && *c <= '9' ? port * 10 + (uint32_t)(*c - '0') : UINT32_MAX;
-    if (port == 0 || port > UINT16_MAX)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "target '%s': '%s' is no port", channel->target,
-                        colon + 1);
-    return net_resolve(channel->loop, host, (uint16_t)port, looked_up, channel, &channel->lookup,
-                       err);
+    if (!neo_timer_is_armed(&channel->idle))
+        neo_loop_arm(channel->loop, &channel->idle,
+                     neo_loop_now(channel->loop) + channel->tuning.idle_timeout);
+    if (channel->config.balance.has_outlier && !neo_timer_is_armed(&channel->sweep))
+        neo_loop_arm(channel->loop, &channel->sweep,
+                     neo_loop_now(channel->loop) + channel->config.balance.outlier.interval);
 }
 
-static void start_static(struct neo_channel *channel, const char *addresses)
+/* --- outlier detection ------------------------------------------------------------------------ */
+
+static void sweep_expired(struct neo_timer *timer)
 {
-    struct neo_endpoint endpoints[16];
+    struct neo_channel *channel = neo_owner(timer, struct neo_channel, sweep);
+    const struct outlier_config *config = &channel->config.balance.outlier;
+    struct outlier_host *hosts[BALANCE_HOSTS_MAX];
+    neo_nsec now = neo_loop_now(channel->loop);
     size_t n = 0;
+    bool ejected = false;
 
-    for (const char *at = addresses; n < NEO_COUNT(endpoints);) {
-        size_t len = strcspn(at, ",");
-        endpoints[n++].address = neo_bytes(at, len);
-        if (at[len] == '\0')
-            break;
-        at += len + 1;
+    list_each (node, &channel->subchannels) {
+        struct subchannel *sub = neo_owner(node, struct subchannel, link);
+        if (sub->listed && n < BALANCE_HOSTS_MAX)
+            hosts[n++] = &sub->host.outlier;
     }
+    size_t changed = outlier_sweep(config, hosts, n, now, balance_random(&channel->balance));
     for (size_t i = 0; i < n; i++)
-        endpoints[i].id = (struct neo_bytes){0};
-    resolved(&channel->sink, endpoints, n);
-}
-
-static bool strip(const char **text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    if (strncmp(*text, prefix, len) != 0)
-        return false;
-    *text += len;
-    return true;
-}
-
-enum neo_code channel_start_resolving(struct neo_channel *channel, struct neo_error *err)
-{
-    const char *rest = channel->target;
-
-    if (strip(&rest, "neo:///")) {
-        if (channel->resolver == NULL)
-            return neo_fail(err, NEO_INVALID_ARGUMENT,
-                            "target '%s' needs a resolver; join the mesh first (neo/mesh.h)",
-                            channel->target);
-        channel->watch =
-            channel->resolver->watch(channel->resolver, rest, channel->loop, &channel->sink);
-        return NEO_OK;
-    }
-    if (strip(&rest, "dns:///"))
-        return start_dns(channel, rest, err);
-    if (strip(&rest, "ipv4:") || strip(&rest, "ipv6:") || strncmp(rest, "unix:", 5) == 0) {
-        start_static(channel, rest);
-        return NEO_OK;
-    }
-    return neo_fail(err, NEO_INVALID_ARGUMENT,
-                    "target '%s': write neo:///service, dns:///host:port, ipv4:1.2.3.4:port or "
-                    "unix:/path",
-                    channel->target);
+        ejected = ejected || hosts[i]->ejected;
+    if (ejected || !list_is_empty(&channel->calls) ||
+        now - channel->last_call_at < config->interval)
+        neo_loop_arm(channel->loop, &channel->sweep, now + config->interval);
+    if (changed == 0)
+        return;
+    neo_log_info(channel->log, "channel.outliers", NEO_STR("target", channel->target),
+                 NEO_U64("changed", changed));
+    channel->stale = true;
+    channel_changed(channel);
 }
 
 void channel_init_events(struct neo_channel *channel)
 {
-    channel->sink.resolved = resolved;
     channel->later.expired = later_expired;
     channel->look_again.expired = look_again;
+    channel->resume.expired = resume_expired;
+    channel->idle.expired = idle_expired;
+    channel->sweep.expired = sweep_expired;
+    channel->stale = true;
+}
+
+void channel_disarm(struct neo_channel *channel)
+{
+    struct neo_timer *const timers[] = {&channel->later, &channel->look_again, &channel->resume,
+                                        &channel->idle, &channel->sweep};
+
+    for (size_t i = 0; i < NEO_COUNT(timers); i++)
+        neo_loop_disarm(channel->loop, timers[i]);
 }

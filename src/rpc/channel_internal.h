@@ -2,11 +2,18 @@
 /*
  * rpc/channel_internal.h - the parts of a channel, for the files that make one.
  *
- *   channel.c        the channel: options, targets, picking, waiting calls
- *   subchannel.c     one instance: connecting, backing off, draining
- *   attest_client.c  the exchange on a new connection, before any call
- *   client_call.c    one call: its attempts, its events, its end
- *   blocking.c       the same for threads that wait
+ *   channel.c           the channel: picking, waiting calls
+ *   channel_open.c      its birth and end; views into it
+ *   channel_resolve.c   where the instances are
+ *   subchannel.c        one instance: connecting, backing off, draining
+ *   subchannel_conn.c   one connection of it: its events, keepalive, retirement
+ *   attest_client.c     the exchange on a new connection, before any call
+ *   health_client.c     whether the instance says that it serves
+ *   client_call.c       one call: its events and its end
+ *   client_retry.c      whether there will be another attempt
+ *   client_start.c      its beginning, and that of each attempt
+ *   client_send.c       what it sends
+ *   blocking.c          the same for threads that wait
  *
  * Threads   Everything here belongs to the channel's loop.
  */
@@ -15,18 +22,22 @@
 
 #include <neo/breaker.h>
 #include <neo/channel.h>
+#include <neo/channel_options.h>
 #include <neo/retry.h>
 
 #include "attest/session.h"
 #include "base/list.h"
 #include "rpc/conn.h"
 #include "rpc/frame.h"
+#include "rpc/keepalive.h"
 #include "rpc/service_config.h"
 
 enum subchannel_state {
     SUB_IDLE,
     SUB_CONNECTING,
     SUB_ATTESTING,
+    SUB_CHECKING,  /* its health is not known yet */
+    SUB_UNHEALTHY, /* it says that it does not serve */
     SUB_READY,
     SUB_BACKOFF,
     SUB_STATES,
@@ -41,7 +52,20 @@ struct sub_conn {
     int64_t own_ends;        /* of the certificate we showed, seconds since 1970; 0: none */
     bool settled;            /* SETTINGS came */
     bool draining;
+    bool answered;    /* a call on it was answered */
+    const char *lost; /* why, when we gave it up; static */
     size_t calls;
+    neo_nsec trust_ends; /* when the earlier of the two certificates ends; monotonic */
+
+    struct keepalive keepalive;
+    struct neo_timer ask; /* keepalive */
+
+    /* health; see health_client.c */
+    struct h2_stream *health_stream;
+    struct frame_reader health_reader;
+    struct neo_timer health_again;
+    unsigned health_failures;
+    bool healthy;
 
     /* attestation; see attest_client.c */
     struct attest_session *attest;
@@ -67,7 +91,8 @@ struct subchannel {
     struct sub_conn *current;
     struct list draining;
     struct neo_timer timer; /* backoff */
-    unsigned failures;      /* connection attempts in a row */
+    struct balance_host host;
+    unsigned failures; /* connection attempts in a row */
     neo_nsec attempt_at;
     struct neo_breaker breaker;
     bool attestation_refused; /* the last attempt failed for that */
@@ -88,7 +113,12 @@ struct neo_channel {
     struct neo_resolver *resolver;
     void *watch;
     struct neo_resolver_sink sink;
+    char *dns_host; /* NULL: another kind of target */
+    uint16_t dns_port;
     struct net_lookup *lookup;
+    struct neo_timer look_up; /* again */
+    neo_nsec looked_up_at;
+    unsigned lookup_failures;
     struct neo_attester *attester;
     const struct neo_log *log;
     size_t max_message;
@@ -101,16 +131,27 @@ struct neo_channel {
 
     struct list subchannels;
     size_t n_subchannels;
-    struct subchannel *last_picked;
     struct list calls;   /* all that have not ended */
     struct list waiting; /* without a connection yet */
     struct list ended;   /* `done` still to be called */
     struct neo_timer later;
     struct neo_timer look_again; /* an open circuit closes without an event */
     unsigned in_events;          /* inside an h2 event: `done` may be called at once */
+    bool in_line;                /* inside channel_changed(): `done` comes later */
     bool closing;
     struct list idle_calls; /* freed calls, kept for the next */
     unsigned n_idle_calls;
+
+    struct neo_channel_tuning tuning; /* no zeros left */
+    struct keepalive_config keepalive;
+    struct balance balance;
+    bool stale;              /* a subchannel changed: balance.hosts must be made anew */
+    struct neo_timer sweep;  /* outlier detection */
+    struct neo_timer resume; /* pick_first: the next address */
+    neo_nsec begun_at;       /* pick_first: when the last connection was begun */
+    struct neo_timer idle;
+    neo_nsec last_call_at; /* when the last one ended */
+    size_t buffered;       /* request bytes kept for other attempts, all calls */
 
     struct neo_channel_wire wire;
     struct {
@@ -133,11 +174,19 @@ bool channel_wants_attestation(const struct neo_channel *channel);
 bool channel_offers_attestation(const struct neo_channel *channel);
 /* Calls `done` of what ended, after this turn's events. */
 void channel_later(struct neo_channel *channel);
+/* A call begins: the channel is not idle. */
+void channel_wake(struct neo_channel *channel);
+void channel_init_events(struct neo_channel *channel);
+void channel_disarm(struct neo_channel *channel);
+
+/* --- channel_resolve.c ------------------------------------------------------------------------ */
 
 /* Begins to learn the target's instances. */
 NEO_MUST_CHECK enum neo_code channel_start_resolving(struct neo_channel *channel,
                                                      struct neo_error *err);
-void channel_init_events(struct neo_channel *channel);
+void channel_stop_resolving(struct neo_channel *channel);
+/* A connection failed or was lost: names may mean something else by now. */
+void channel_resolve_again(struct neo_channel *channel);
 
 /* --- subchannel.c ----------------------------------------------------------------------------- */
 
@@ -148,17 +197,47 @@ void subchannel_free(struct subchannel *sub);
 void subchannel_connect(struct subchannel *sub);
 /* No new calls; ends when its calls have. */
 void subchannel_drain(struct subchannel *sub);
+/* Gives up an attempt, or closes a connection that is not needed, when there is one. */
+void subchannel_rest(struct subchannel *sub, const char *why);
 /* The epoch changed: what is now revoked ends, the rest goes on until it must be retired. */
 void subchannel_rejudge(struct subchannel *sub, bool identity_changed);
 const char *subchannel_state_name(const struct subchannel *sub);
-/* The connection can take calls: channel_changed(). */
-void sub_conn_ready(struct sub_conn *sc);
+void subchannel_set_state(struct subchannel *sub, enum subchannel_state state);
+/* Its connection ended, or was given up, while it was the current one. */
+void subchannel_lost(struct subchannel *sub, bool served, const char *why);
+void subchannel_enter_backoff(struct subchannel *sub, const char *why);
+
+/* --- subchannel_conn.c ------------------------------------------------------------------------ */
+
+/* Gives `*ret`, which is connecting. */
+NEO_MUST_CHECK enum neo_code sub_conn_open(struct subchannel *sub, struct sub_conn **ret,
+                                           struct neo_error *err);
+/* At once. */
+void sub_conn_free(struct sub_conn *sc);
+/* Out of service; its calls may finish within `grace`. The subchannel is then idle. */
+void sub_conn_retire(struct sub_conn *sc, neo_nsec grace, enum neo_code code, const char *why);
+/* It worked, and not just for a moment: a new attempt may follow at once. */
+bool sub_conn_has_served(const struct sub_conn *sc);
+/* Proven as far as needed: looks after its health, or it can take calls. */
+void sub_conn_proven(struct sub_conn *sc);
+/* Its health is known. `why` NULL: it serves. */
+void sub_conn_health(struct sub_conn *sc, const char *why);
 void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail);
+void sub_conn_call_begun(struct sub_conn *sc);
 void sub_conn_call_ended(struct sub_conn *sc);
+
+/* --- health_client.c -------------------------------------------------------------------------- */
+
+/* Ends in sub_conn_health(), again at each change. */
+void health_client_start(struct sub_conn *sc);
+void health_client_data(struct sub_conn *sc, struct neo_bytes bytes);
+/* The stream ended, however. */
+void health_client_closed(struct sub_conn *sc, const struct neo_status *status);
+void health_client_stop(struct sub_conn *sc);
 
 /* --- attest_client.c -------------------------------------------------------------------------- */
 
-/* Runs the exchange; ends in sub_conn_ready() or sub_conn_refused(). */
+/* Runs the exchange; ends in sub_conn_proven() or sub_conn_refused(). */
 void attest_client_start(struct sub_conn *sc);
 void attest_client_data(struct sub_conn *sc, struct neo_bytes bytes);
 /* The stream ended, however. */
@@ -166,16 +245,18 @@ void attest_client_closed(struct sub_conn *sc, const struct neo_status *status);
 /* False: the attester's thread still uses `sc`; it frees it when it comes back. */
 bool attest_client_fini(struct sub_conn *sc);
 
-/* --- client_call.c ---------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 struct call_attempt {
-    struct sub_conn *sc; /* NULL: none is running */
-    struct h2_stream *stream;
+    struct neo_client_call *call;
+    struct sub_conn *sc;      /* NULL: it does not run */
+    struct h2_stream *stream; /* its `user` is the attempt */
     struct frame_reader reader;
     struct neo_breaker_permit permit;
-    bool got_headers; /* committed: no retry any more */
+    size_t sent_upto; /* of the call's `sent`, what this attempt has queued */
+    bool got_headers; /* other than those of a response that is only a status */
     bool got_message;
-    bool ended; /* a status was seen */
+    bool ended; /* a status was seen, or the stream is gone */
 };
 
 /*
@@ -203,19 +284,23 @@ struct neo_client_call {
     size_t n_metadata;
     char traceparent[NEO_TRACEPARENT_LEN + 1];
 
-    struct neo_buffer sent; /* framed messages, kept while a retry may need them */
-    size_t sent_upto;       /* of `sent`, what the present attempt has queued */
-    bool replayable;
+    struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
+    size_t counted;         /* of `sent`, what is in neo_channel.buffered */
     bool send_closed;
     size_t max_request;
     size_t max_response;
 
-    struct call_attempt attempt;
+    struct call_attempt own; /* the first; further ones at the same time are on the arena */
+    struct call_attempt *running[SERVICE_CONFIG_ATTEMPTS_MAX];
+    unsigned n_running;
+    bool committed;    /* to running[0]: there will be no other attempt (gRFC A6) */
+    bool no_hedges;    /* the server or the budget said so */
+    bool owed;         /* the next attempt was paid for, or costs nothing */
     unsigned attempts; /* started, transparent ones not counted */
-    unsigned transparent_retries;
+    bool was_transparent;
     struct neo_timer deadline;
-    struct neo_timer retry;
-    unsigned backoffs; /* waited since the last pushback */
+    struct neo_timer retry; /* the next attempt */
+    unsigned backoffs;      /* waited since the last pushback */
 
     bool starting; /* inside neo_channel_start() */
     bool over;
@@ -227,11 +312,10 @@ struct neo_client_call {
     _Alignas(16) uint8_t first[1536];
 };
 
+/* --- client_start.c --------------------------------------------------------------------------- */
+
+/* Begins an attempt on what is ready, or queues the call, or ends it. */
 void client_call_try(struct neo_client_call *call);
-/* Ends it here and now with a status of our own. */
-void client_call_end(struct neo_client_call *call, const struct neo_status *status);
-void client_call_done(struct neo_client_call *call);
-void client_call_free(struct neo_client_call *call);
 /* As neo_channel_start(), with raw messages. */
 NEO_MUST_CHECK enum neo_code client_call_start(struct neo_channel *channel,
                                                const struct neo_method *method,
@@ -240,22 +324,49 @@ NEO_MUST_CHECK enum neo_code client_call_start(struct neo_channel *channel,
                                                const struct neo_client_events *events,
                                                client_raw_fn *raw, void *self,
                                                struct neo_client_call **ret, struct neo_error *err);
-/* Queues an encoded message. */
-enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire);
-/* Hands the attempt's stream what it has not had yet. */
-enum neo_flow client_call_flush(struct neo_client_call *call);
+
+/* --- client_call.c ---------------------------------------------------------------------------- */
+
+/* Ends it here and now with a status of our own. */
+void client_call_end(struct neo_client_call *call, const struct neo_status *status);
+void client_call_fail(struct neo_client_call *call, enum neo_code code, const char *text);
+void client_call_done(struct neo_client_call *call);
+void client_call_free(struct neo_client_call *call);
+/* The attempt is over for the call: its outcome is counted, and its stream reset when still open.
+ */
+void client_attempt_finish(struct call_attempt *a, enum neo_code code);
+/* There will be no attempt but this one: the others are cancelled. */
+void client_call_commit(struct call_attempt *a);
 /* Raw readers that held back: credit for `n` more bytes. */
 void client_call_consume(struct neo_client_call *call, size_t n);
-
 /* What a stream that is gone says about its call. */
 struct neo_status client_call_stream_status(struct h2_stream *s, uint32_t h2_error);
 
-/* The h2 events of a sub_conn's streams that belong to a call (stream->user). */
-void client_call_headers(struct neo_client_call *call, struct h2_stream *s, bool end_stream);
-void client_call_data(struct neo_client_call *call, struct h2_stream *s, struct neo_bytes bytes);
-void client_call_trailers(struct neo_client_call *call, struct h2_stream *s);
-void client_call_stream_ended(struct neo_client_call *call, struct h2_stream *s);
-void client_call_writable(struct neo_client_call *call);
-void client_call_closed(struct neo_client_call *call, struct h2_stream *s, uint32_t h2_error);
+/* The h2 events of an attempt's stream. */
+void client_call_headers(struct call_attempt *a, struct h2_stream *s, bool end_stream);
+void client_call_data(struct call_attempt *a, struct h2_stream *s, struct neo_bytes bytes);
+void client_call_trailers(struct call_attempt *a, struct h2_stream *s);
+void client_call_stream_ended(struct call_attempt *a, struct h2_stream *s);
+void client_call_closed(struct call_attempt *a, struct h2_stream *s, uint32_t h2_error);
+
+/* --- client_retry.c --------------------------------------------------------------------------- */
+
+/* An attempt failed. True: the call goes on without it; false: it ends with this status. */
+bool client_retry_failed(struct call_attempt *a, const struct neo_status *status,
+                         struct h2_headers trailers);
+/* The request never reached a handler: again at once. False: not any more. */
+bool client_retry_unseen(struct call_attempt *a);
+/* An attempt was begun: when the next hedge is due. */
+void client_retry_begun(struct neo_client_call *call);
+void client_retry_expired(struct neo_timer *timer);
+
+/* --- client_send.c ---------------------------------------------------------------------------- */
+
+/* Queues an encoded message. */
+enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire);
+/* Hands the running attempts' streams what they have not had yet. */
+enum neo_flow client_call_flush(struct neo_client_call *call);
+/* Lets go of what was kept for other attempts. */
+void client_call_forget_sent(struct neo_client_call *call);
 
 #endif

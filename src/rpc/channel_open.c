@@ -7,6 +7,7 @@
  */
 #include "rpc/channel_internal.h"
 
+#include <neo/digest.h>
 #include <neo/memory.h>
 
 #include <pthread.h>
@@ -204,7 +205,57 @@ static void channel_destroy(struct neo_channel *channel)
     neo_free(channel->authority);
     neo_free(channel->expect);
     neo_free(channel->joining);
+    neo_free(channel->dns_host);
     neo_free(channel);
+}
+
+static neo_nsec or_else(neo_nsec given, neo_nsec otherwise)
+{
+    return given == 0 ? otherwise : given;
+}
+
+static void tune_keepalive(struct neo_channel *channel)
+{
+    struct neo_keepalive *k = &channel->tuning.keepalive;
+
+    channel->keepalive = (struct keepalive_config){
+        .off = k->off,
+        .time = or_else(k->time, 20 * NEO_NSEC_PER_SEC),
+        .timeout = or_else(k->timeout, 10 * NEO_NSEC_PER_SEC),
+        .without_calls = k->without_calls,
+        .courteous = k->time == 0,
+    };
+    if (channel->keepalive.time < NEO_NSEC_PER_SEC)
+        channel->keepalive.time = NEO_NSEC_PER_SEC;
+}
+
+/* Puts the defaults where nothing was said, and keeps the rest within what makes sense. */
+static void tune(struct neo_channel *channel, const struct neo_channel_tuning *tuning)
+{
+    struct neo_channel_tuning *t = &channel->tuning;
+    struct neo_connection_backoff *b = &t->backoff;
+    uint64_t seed;
+
+    if (tuning != NULL)
+        *t = *tuning;
+    tune_keepalive(channel);
+    b->initial = or_else(b->initial, 1 * NEO_NSEC_PER_SEC);
+    b->max = or_else(b->max, 120 * NEO_NSEC_PER_SEC);
+    if (b->max < b->initial)
+        b->max = b->initial;
+    b->multiplier_percent = b->multiplier_percent == 0    ? 160
+                            : b->multiplier_percent < 100 ? 100
+                                                          : b->multiplier_percent;
+    b->jitter_percent = b->jitter_percent == 0   ? 20
+                        : b->jitter_percent > 99 ? 99
+                                                 : b->jitter_percent;
+    b->connect_timeout = or_else(b->connect_timeout, 20 * NEO_NSEC_PER_SEC);
+    t->idle_timeout = or_else(t->idle_timeout, 1800 * NEO_NSEC_PER_SEC);
+    t->resolve_interval = or_else(t->resolve_interval, 30 * NEO_NSEC_PER_SEC);
+    t->retry_buffer = t->retry_buffer == 0 ? 256u << 10 : t->retry_buffer;
+    t->retry_buffers = t->retry_buffers == 0 ? 16u << 20 : t->retry_buffers;
+    neo_random(&seed, sizeof(seed));
+    balance_init(&channel->balance, &channel->config.balance, seed);
 }
 
 static enum neo_code fill(struct neo_channel *channel, const char *target,
@@ -214,6 +265,7 @@ static enum neo_code fill(struct neo_channel *channel, const char *target,
     if (channel->target == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     NEO_TRY(service_config_init(&channel->config, options->service_config, err));
+    tune(channel, options->tuning);
     neo_retry_budget_init(&channel->budget,
                           &(struct neo_retry_config){
                               .max_tokens = channel->config.throttle_max_milli / 1000,
@@ -288,10 +340,7 @@ static void free_run(struct visit *v)
     struct neo_status status = neo_status_of(NEO_CANCELLED, "the channel was closed");
 
     channel->closing = true;
-    if (channel->watch != NULL)
-        channel->resolver->unwatch(channel->resolver, channel->watch);
-    if (channel->lookup != NULL)
-        net_lookup_cancel(channel->lookup);
+    channel_stop_resolving(channel);
     channel->in_events++; /* `done` at once */
     /* From the front each time: a `done` may cancel any of the others. */
     while (!list_is_empty(&channel->calls)) {
@@ -304,8 +353,7 @@ static void free_run(struct visit *v)
     channel->in_events--;
     list_each (node, &channel->subchannels)
         subchannel_free(neo_owner(node, struct subchannel, link));
-    neo_loop_disarm(channel->loop, &channel->later);
-    neo_loop_disarm(channel->loop, &channel->look_again);
+    channel_disarm(channel);
 }
 
 void neo_channel_free(struct neo_channel *channel)

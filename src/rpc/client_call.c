@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One call and its attempts.
+ * One call: what its attempts hear, and its end.
  *
- * What was sent is kept until the first response header says that the server has
- * begun (gRFC A6: committed), or until it grows too large; until then a failed
- * attempt may be tried again: at once when the request never reached a handler,
- * after a backoff when the policy names the code. Under the default policy only
- * what cannot run twice is retried: idempotent methods, and calls that the server
- * says it refused before its handler ran.
+ * Most calls are one attempt. Several run at the same time only under a hedging policy; the first
+ * whose response headers come commits the call (gRFC A6), and the others are cancelled. Whether an
+ * attempt that failed is followed by another is decided in client_retry.c.
  *
  * `done` comes exactly once and never from inside neo_channel_start(): at once when
  * we are inside an event of the connection, else from the channel's `later` timer.
@@ -15,33 +12,11 @@
 #include "rpc/channel_internal.h"
 #include "rpc/wire.h"
 
-#include <neo/digest.h>
+#include <neo/encoding.h>
 #include <neo/memory.h>
 
-enum {
-    REPLAY_LIMIT = 256 * 1024, /* kept for a retry, per call */
-    SEND_MARK = 64 * 1024,     /* queued before a connection is there */
-    TRANSPARENT_MAX = 3,
-};
-
-/* --- the end -------------------------------------------------------------------------------------
+/* --- the end of an attempt -----------------------------------------------------------------------
  */
-
-static void detach_attempt(struct neo_client_call *call)
-{
-    struct call_attempt *a = &call->attempt;
-
-    if (a->stream != NULL)
-        a->stream->user = NULL;
-    frame_reader_fini(&a->reader);
-    if (a->sc != NULL) {
-        struct sub_conn *sc = a->sc;
-        *a = (struct call_attempt){0};
-        sub_conn_call_ended(sc);
-    } else {
-        *a = (struct call_attempt){0};
-    }
-}
 
 static enum neo_breaker_outcome outcome_of(enum neo_code code)
 {
@@ -50,18 +25,72 @@ static enum neo_breaker_outcome outcome_of(enum neo_code code)
     return code == NEO_CANCELLED ? NEO_BREAKER_UNKNOWN : NEO_BREAKER_SUCCESS;
 }
 
-static void report_outcome(struct neo_client_call *call, enum neo_code code)
+/* What an instance is compared with others by. Refusals and answers of the service are no faults.
+ */
+static void report_outlier(struct neo_channel *channel, struct sub_conn *sc, enum neo_code code)
 {
-    struct call_attempt *a = &call->attempt;
+    const uint32_t faults = 1u << NEO_UNKNOWN | 1u << NEO_DEADLINE_EXCEEDED | 1u << NEO_INTERNAL |
+                            1u << NEO_UNAVAILABLE | 1u << NEO_DATA_LOSS;
 
-    if (a->sc != NULL)
-        neo_breaker_leave(&a->sc->sub->breaker, a->permit, outcome_of(code),
-                          neo_loop_now(call->channel->loop));
+    if (channel->config.balance.has_outlier && code != NEO_CANCELLED)
+        outlier_report(&sc->sub->host.outlier, (faults & 1u << code) == 0);
 }
 
-/* Response metadata outlives the stream it came on. */
-static void keep_metadata(struct neo_client_call *call, struct h2_stream *s)
+static void leave_running(struct call_attempt *a)
 {
+    struct neo_client_call *call = a->call;
+
+    for (unsigned i = 0; i < call->n_running; i++) {
+        if (call->running[i] == a) {
+            call->running[i] = call->running[--call->n_running];
+            return;
+        }
+    }
+}
+
+void client_attempt_finish(struct call_attempt *a, enum neo_code code)
+{
+    struct neo_channel *channel = a->call->channel;
+    struct sub_conn *sc = a->sc;
+
+    neo_breaker_leave(&sc->sub->breaker, a->permit, outcome_of(code), neo_loop_now(channel->loop));
+    report_outlier(channel, sc, code);
+    if (a->stream != NULL) {
+        a->stream->user = NULL;
+        if (!a->ended) {
+            /* Ours to end: the server hears of it. */
+            h2_reset(conn_h2(sc->conn), a->stream, H2_CANCEL, false);
+            conn_kick(sc->conn);
+        }
+    }
+    frame_reader_fini(&a->reader);
+    leave_running(a);
+    a->sc = NULL;
+    a->stream = NULL;
+    sub_conn_call_ended(sc);
+}
+
+void client_call_commit(struct call_attempt *a)
+{
+    struct neo_client_call *call = a->call;
+
+    if (call->committed)
+        return;
+    call->committed = true;
+    if (neo_timer_is_armed(&call->retry))
+        neo_loop_disarm(call->channel->loop, &call->retry);
+    list_remove(&call->waiting);
+    while (call->n_running > 1)
+        client_attempt_finish(call->running[call->running[0] == a], NEO_CANCELLED);
+}
+
+/* --- the end of the call -------------------------------------------------------------------------
+ */
+
+/* Response metadata outlives the stream it came on. */
+static void keep_metadata(const struct call_attempt *a, const struct h2_stream *s)
+{
+    struct neo_client_call *call = a->call;
     size_t n = s->headers.len + s->trailers.len;
 
     if (n == 0 || call->response != NULL)
@@ -76,7 +105,7 @@ static void keep_metadata(struct neo_client_call *call, struct h2_stream *s)
         call->response[i].value = neo_arena_copy(&call->arena, h->value);
     }
     call->n_response = n;
-    call->n_response_headers = call->attempt.got_headers ? s->headers.len : 0;
+    call->n_response_headers = a->got_headers ? s->headers.len : 0;
 }
 
 static struct neo_status copy_status(struct neo_client_call *call, const struct neo_status *s)
@@ -112,25 +141,24 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
     call->over = true;
     neo_loop_disarm(channel->loop, &call->deadline);
     neo_loop_disarm(channel->loop, &call->retry);
-    report_outcome(call, status->code);
     call->status = copy_status(call, status);
-
-    struct call_attempt *a = &call->attempt;
-    if (a->stream != NULL) {
-        keep_metadata(call, a->stream);
-        if (!a->ended) {
-            /* Ours to end: the server hears of it. */
-            h2_reset(conn_h2(a->sc->conn), a->stream, H2_CANCEL, false);
-            conn_kick(a->sc->conn);
-        }
-    }
     list_remove(&call->waiting);
-    detach_attempt(call);
+    if (call->n_running > 0 && call->running[0]->stream != NULL)
+        keep_metadata(call->running[0], call->running[0]->stream);
+    while (call->n_running > 0)
+        client_attempt_finish(call->running[0], status->code);
     list_push_back(&channel->ended, &call->waiting);
-    if (channel->in_events == 0 || call->starting)
+    if (channel->in_events == 0 || channel->in_line || call->starting)
         channel_later(channel);
     else
         client_call_done(call);
+}
+
+void client_call_fail(struct neo_client_call *call, enum neo_code code, const char *text)
+{
+    struct neo_status status = neo_status_of(code, text);
+
+    client_call_end(call, &status);
 }
 
 void client_call_done(struct neo_client_call *call)
@@ -139,6 +167,7 @@ void client_call_done(struct neo_client_call *call)
 
     list_remove(&call->waiting);
     list_remove(&call->link);
+    channel->last_call_at = neo_loop_now(channel->loop);
     if (channel->metrics.calls != NULL)
         neo_counter_add(
             neo_counter(channel->metrics.calls,
@@ -158,7 +187,7 @@ void client_call_free(struct neo_client_call *call)
 
     list_remove(&call->link);
     list_remove(&call->waiting);
-    neo_buffer_fini(&call->sent);
+    client_call_forget_sent(call);
     neo_arena_fini(&call->arena);
     neo_arena_fini(&call->message_arena);
     if (channel->n_idle_calls < IDLE_CALLS_KEPT) {
@@ -169,165 +198,86 @@ void client_call_free(struct neo_client_call *call)
     neo_free(call);
 }
 
-/* --- retries ---------------------------------------------------------------------------------- */
+/* --- events of the stream --------------------------------------------------------------------- */
 
-/* grpc-retry-pushback-ms: *ret_wait when it names a wait; false when it forbids a retry. */
-static bool read_pushback(struct h2_headers trailers, bool *ret_given, neo_nsec *ret_wait)
+/* endpoint-load-metrics-bin, for the balancer that asks for it. */
+static void take_load(const struct call_attempt *a, struct h2_headers trailers)
 {
-    struct neo_bytes text = wire_header(trailers, "grpc-retry-pushback-ms");
-    uint64_t ms = 0;
+    const struct neo_channel *channel = a->call->channel;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    struct neo_bytes text = wire_header(trailers, "endpoint-load-metrics-bin");
 
-    *ret_given = text.at != NULL;
-    if (!*ret_given)
-        return true;
-    if (text.len == 0 || text.len > 9)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9')
-            return false;
-        ms = ms * 10 + (uint64_t)(text.at[i] - '0');
-    }
-    if (ms > 60000)
-        ms = 60000;
-    *ret_wait = ms * NEO_NSEC_PER_MSEC;
-    return true;
+    if (text.at == NULL || neo_base64_decode(text, &wire, NULL) != NEO_OK)
+        return;
+    balance_report(&a->sc->sub->host,
+                   balance_read_report(neo_buffer_bytes(&wire),
+                                       channel->config.balance.weighted.penalty_milli),
+                   neo_loop_now(channel->loop));
 }
 
-static bool is_retryable(const struct neo_client_call *call, const struct neo_status *status,
-                         bool pushed_back)
-{
-    const struct retry_policy *p = &call->config->retry;
-
-    if (!call->config->has_retry || call->attempts >= p->max_attempts)
-        return false;
-    /* A limit that says when to come back is asking for it. */
-    if (status->code == NEO_RESOURCE_EXHAUSTED && pushed_back && !status->processed)
-        return true;
-    if ((p->retryable & 1u << status->code) == 0)
-        return false;
-    return !p->only_safe || call->method->idempotent || !status->processed;
-}
-
-static void arm_retry(struct neo_client_call *call, bool pushed_back, neo_nsec wait)
-{
-    const struct retry_policy *p = &call->config->retry;
-    struct neo_backoff backoff = {
-        .initial = p->initial_backoff,
-        .max = p->max_backoff > p->initial_backoff ? p->max_backoff : p->initial_backoff,
-        .multiplier = p->multiplier_percent > 100 ? p->multiplier_percent / 100.0 : 1,
-        .jitter = 0.2,
-    };
-    uint64_t random;
-
-    if (pushed_back) {
-        call->backoffs = 0; /* A6: after a pushback the series begins anew */
-    } else {
-        neo_random(&random, sizeof(random));
-        wait = neo_backoff_wait(&backoff, ++call->backoffs, random);
-    }
-    neo_loop_arm(call->channel->loop, &call->retry, neo_loop_now(call->channel->loop) + wait);
-}
-
-static bool deadline_leaves(const struct neo_client_call *call, neo_nsec wait)
-{
-    return call->context.deadline == 0 ||
-           neo_loop_now(call->channel->loop) + wait < call->context.deadline;
-}
-
-/* True when another attempt will be made. */
-static bool try_again(struct neo_client_call *call, const struct neo_status *status,
-                      struct h2_headers trailers)
-{
-    struct neo_channel *channel = call->channel;
-    bool pushed_back;
-    neo_nsec wait = 0;
-
-    if (call->attempt.got_headers || !call->replayable || channel->closing)
-        return false;
-    bool may = read_pushback(trailers, &pushed_back, &wait);
-    bool wanted = is_retryable(call, status, pushed_back);
-    if (wanted || (pushed_back && !may))
-        neo_retry_budget_failure(&channel->budget);
-    if (!may || !wanted || !deadline_leaves(call, wait) ||
-        !neo_retry_budget_take(&channel->budget, neo_loop_now(channel->loop)))
-        return false;
-    report_outcome(call, status->code);
-    detach_attempt(call);
-    if (channel->metrics.retries != NULL)
-        neo_counter_add(neo_counter(channel->metrics.retries,
-                                    (struct neo_bytes[]){neo_text(call->method->service),
-                                                         neo_text(call->method->name)}),
-                        1);
-    arm_retry(call, pushed_back, wait);
-    return true;
-}
-
-/* The request never reached a handler: again at once, on whatever is ready. */
-static bool try_transparently(struct neo_client_call *call)
-{
-    if (!call->replayable || call->transparent_retries >= TRANSPARENT_MAX ||
-        call->attempt.got_headers || call->channel->closing)
-        return false;
-    call->transparent_retries++;
-    call->attempts--;
-    report_outcome(call, NEO_CANCELLED);
-    detach_attempt(call);
-    neo_loop_arm(call->channel->loop, &call->retry, neo_loop_now(call->channel->loop));
-    return true;
-}
-
-static void attempt_ended(struct neo_client_call *call, const struct neo_status *status,
+/* The attempt has its status: the call ends with it, unless it goes on without this attempt. */
+static void attempt_ended(struct call_attempt *a, const struct neo_status *status,
                           struct h2_headers trailers)
 {
-    call->attempt.ended = true;
+    struct neo_client_call *call = a->call;
+
+    a->ended = true;
+    if (call->channel->config.balance.policy == &balance_weighted_round_robin)
+        take_load(a, trailers);
     if (status->code == NEO_OK)
         neo_retry_budget_success(&call->channel->budget);
-    else if (try_again(call, status, trailers))
+    else if (client_retry_failed(a, status, trailers))
         return;
+    client_call_commit(a);
     client_call_end(call, status);
 }
 
-/* --- events of the stream --------------------------------------------------------------------- */
-
-static void fail_stream(struct neo_client_call *call, enum neo_code code, const char *text)
+/* "application/grpc", alone or with a format or parameters; not "application/grpc-web". */
+static bool is_grpc(struct neo_bytes type)
 {
-    struct neo_status status = neo_status_of(code, text);
+    const size_t len = sizeof("application/grpc") - 1;
 
-    client_call_end(call, &status);
+    return neo_bytes_starts(type, NEO_LIT("application/grpc")) &&
+           (type.len == len || type.at[len] == '+' || type.at[len] == ';');
 }
 
-void client_call_headers(struct neo_client_call *call, struct h2_stream *s, bool end_stream)
+void client_call_headers(struct call_attempt *a, struct h2_stream *s, bool end_stream)
 {
+    struct neo_client_call *call = a->call;
+
     if (end_stream) {
         struct neo_status status = wire_status_read(s->headers, s->status, s->arena);
-        attempt_ended(call, &status, s->headers);
+        if (status.code == NEO_OK && (call->method->kind & NEO_SERVER_STREAM) == 0)
+            status = neo_status_of(NEO_INTERNAL, "the response ended before its message");
+        attempt_ended(a, &status, s->headers);
         return;
     }
     struct neo_bytes type = wire_header(s->headers, "content-type");
-    if (s->status != 200 || !neo_bytes_starts(type, NEO_LIT("application/grpc"))) {
+    a->got_headers = true;
+    client_call_commit(a);
+    if (s->status != 200 || !is_grpc(type)) {
         struct neo_status status = wire_status_read((struct h2_headers){0}, s->status, s->arena);
         client_call_end(call, &status);
         return;
     }
-    call->attempt.got_headers = true;
-    call->replayable = false;
-    if (call->send_closed && call->attempt.stream != NULL)
-        neo_buffer_fini(&call->sent);
+    if (call->send_closed)
+        client_call_forget_sent(call);
     if (call->events->headers != NULL)
         call->events->headers(call, call->self);
 }
 
 /* False: the reader holds back the `used` bytes this message took from the window. */
-static bool deliver(struct neo_client_call *call, struct neo_bytes wire, size_t used)
+static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
 {
+    struct neo_client_call *call = a->call;
     struct neo_arena *arena = &call->message_arena;
     struct neo_error err = {.message = "out of memory"};
 
-    if ((call->method->kind & NEO_SERVER_STREAM) == 0 && call->attempt.got_message) {
-        fail_stream(call, NEO_UNIMPLEMENTED, "the server sent more than one response");
+    if ((call->method->kind & NEO_SERVER_STREAM) == 0 && a->got_message) {
+        client_call_fail(call, NEO_UNIMPLEMENTED, "the server sent more than one response");
         return false;
     }
-    call->attempt.got_message = true;
+    a->got_message = true;
     if (call->raw != NULL)
         return call->raw(call, wire, used, call->self);
 
@@ -335,57 +285,56 @@ static bool deliver(struct neo_client_call *call, struct neo_bytes wire, size_t 
     void *message = neo_arena_calloc(arena, 1, call->method->response->size);
     if (message == NULL ||
         neo_proto_decode(call->method->response, wire, message, arena, &err) != NEO_OK) {
-        fail_stream(call, NEO_INTERNAL, err.message);
+        client_call_fail(call, NEO_INTERNAL, err.message);
         return false;
     }
     call->events->message(call, message, call->self);
     return true;
 }
 
-void client_call_data(struct neo_client_call *call, struct h2_stream *s, struct neo_bytes bytes)
+void client_call_data(struct call_attempt *a, struct h2_stream *s, struct neo_bytes bytes)
 {
-    struct h2 *h2 = conn_h2(call->attempt.sc->conn);
+    struct h2 *h2 = conn_h2(a->sc->conn);
     struct neo_bytes message;
     struct neo_error err;
     size_t len = bytes.len;
     size_t held = 0;
 
-    while (s->user == call) {
+    while (s->user == a) {
         size_t before = bytes.len;
-        enum frame_result result = frame_read(&call->attempt.reader, &bytes, &message, &err);
+        enum frame_result result = frame_read(&a->reader, &bytes, &message, &err);
         if (result == FRAME_MORE)
             break;
         if (result == FRAME_BAD) {
-            fail_stream(call, err.code == NEO_UNIMPLEMENTED ? NEO_INTERNAL : err.code, err.message);
+            client_call_fail(a->call, err.code == NEO_UNIMPLEMENTED ? NEO_INTERNAL : err.code,
+                             err.message);
             break;
         }
         size_t used = before - bytes.len;
-        if (!deliver(call, message, used))
+        if (!deliver(a, message, used))
             held += used;
     }
     /* What a raw reader holds back it credits later: client_call_consume(). */
-    h2_consume(h2, s, s->user == call ? len - held : len);
+    h2_consume(h2, s, s->user == a ? len - held : len);
 }
 
-void client_call_trailers(struct neo_client_call *call, struct h2_stream *s)
+void client_call_trailers(struct call_attempt *a, struct h2_stream *s)
 {
     struct neo_status status = wire_status_read(s->trailers, s->status, s->arena);
 
     if (status.code == NEO_OK &&
-        (frame_is_partial(&call->attempt.reader) ||
-         ((call->method->kind & NEO_SERVER_STREAM) == 0 && !call->attempt.got_message))) {
+        (frame_is_partial(&a->reader) ||
+         ((a->call->method->kind & NEO_SERVER_STREAM) == 0 && !a->got_message)))
         status = neo_status_of(NEO_INTERNAL, "the response ended before its message");
-        call->attempt.ended = true;
-    }
-    attempt_ended(call, &status, s->trailers);
+    attempt_ended(a, &status, s->trailers);
 }
 
-void client_call_stream_ended(struct neo_client_call *call, struct h2_stream *s)
+void client_call_stream_ended(struct call_attempt *a, struct h2_stream *s)
 {
     struct neo_status status = neo_status_of(NEO_INTERNAL, "the stream ended without a status");
 
     (void)s;
-    attempt_ended(call, &status, (struct h2_headers){0});
+    attempt_ended(a, &status, (struct h2_headers){0});
 }
 
 struct neo_status client_call_stream_status(struct h2_stream *s, uint32_t h2_error)
@@ -397,114 +346,46 @@ struct neo_status client_call_stream_status(struct h2_stream *s, uint32_t h2_err
     return wire_status_of_reset(h2_error);
 }
 
-void client_call_closed(struct neo_client_call *call, struct h2_stream *s, uint32_t h2_error)
+/* Why the stream is gone, as far as it can be known. */
+static struct neo_status status_of_loss(const struct call_attempt *a, uint32_t h2_error)
 {
-    struct sub_conn *sc = call->attempt.sc;
-
-    call->attempt.ended = true; /* nothing to reset any more */
-    if (h2_error == H2_REFUSED_STREAM && try_transparently(call))
-        return;
+    const struct neo_client_call *call = a->call;
     struct neo_status status = wire_status_of_reset(h2_error);
-    if (conn_is_closing(sc->conn) || h2_error == H2_INTERNAL_ERROR) {
-        status = neo_status_of(NEO_UNAVAILABLE, "the connection was lost");
+
+    if (h2_error == H2_REFUSED_STREAM)
+        return status;
+    if (conn_is_closing(a->sc->conn) || h2_error == H2_INTERNAL_ERROR) {
+        status = neo_status_of(NEO_UNAVAILABLE,
+                               a->sc->lost != NULL ? a->sc->lost : "the connection was lost");
         status.reason = NEO_LIT("CONNECT_FAILED");
     }
     if (status.code == NEO_CANCELLED && call->context.deadline != 0 &&
         neo_loop_now(call->channel->loop) >= call->context.deadline)
         status = neo_status_of(NEO_DEADLINE_EXCEEDED, "the deadline has passed");
-    if (!call->over && try_again(call, &status, (struct h2_headers){0}))
-        return;
-    keep_metadata(call, s);
-    client_call_end(call, &status);
+    return status;
 }
 
-void client_call_writable(struct neo_client_call *call)
+void client_call_closed(struct call_attempt *a, struct h2_stream *s, uint32_t h2_error)
 {
-    if (call->events->writable != NULL)
-        call->events->writable(call, call->self);
+    struct neo_client_call *call = a->call;
+
+    a->ended = true; /* nothing to reset any more */
+    if (h2_error == H2_REFUSED_STREAM && client_retry_unseen(a))
+        return;
+    struct neo_status status = status_of_loss(a, h2_error);
+    if (!call->over && client_retry_failed(a, &status, (struct h2_headers){0}))
+        return;
+    keep_metadata(a, s);
+    client_call_commit(a);
+    client_call_end(call, &status);
 }
 
 void client_call_consume(struct neo_client_call *call, size_t n)
 {
-    if (call->attempt.stream != NULL) {
-        h2_consume(conn_h2(call->attempt.sc->conn), call->attempt.stream, n);
-        conn_kick(call->attempt.sc->conn);
+    struct call_attempt *a = call->n_running > 0 ? call->running[0] : NULL;
+
+    if (a != NULL && a->stream != NULL) {
+        h2_consume(conn_h2(a->sc->conn), a->stream, n);
+        conn_kick(a->sc->conn);
     }
-}
-
-/* --- sending ---------------------------------------------------------------------------------- */
-
-/* Hands the attempt's stream what it has not had yet. */
-enum neo_flow client_call_flush(struct neo_client_call *call)
-{
-    struct call_attempt *a = &call->attempt;
-    struct h2 *h2 = conn_h2(a->sc->conn);
-    struct neo_channel *channel = call->channel;
-    bool room = true;
-    size_t len = call->sent.len - call->sent_upto;
-
-    if (len > 0) {
-        room = h2_send(h2, a->stream, neo_bytes(call->sent.at + call->sent_upto, len));
-        channel->wire.request_bytes += len;
-        call->sent_upto = call->sent.len;
-    }
-    if (!call->replayable) {
-        neo_buffer_clear(&call->sent);
-        call->sent_upto = 0;
-    }
-    if (call->send_closed && !a->stream->local_ended)
-        h2_send_end(h2, a->stream);
-    conn_kick(a->sc->conn);
-    return room ? NEO_FLOW_MORE : NEO_FLOW_FULL;
-}
-
-enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire)
-{
-    uint8_t prefix[FRAME_PREFIX_LEN];
-
-    if (call->over || call->send_closed)
-        return NEO_FLOW_GONE;
-    if (wire.len > call->max_request) {
-        fail_stream(call, NEO_RESOURCE_EXHAUSTED, "the request is larger than the limit");
-        return NEO_FLOW_GONE;
-    }
-    frame_prefix(prefix, wire.len);
-    if (!neo_buffer_append(&call->sent, neo_bytes(prefix, sizeof(prefix))) ||
-        !neo_buffer_append(&call->sent, wire)) {
-        fail_stream(call, NEO_RESOURCE_EXHAUSTED, "out of memory queueing a request");
-        return NEO_FLOW_GONE;
-    }
-    if (call->sent.len > REPLAY_LIMIT)
-        call->replayable = false;
-    if (call->attempt.stream != NULL)
-        return client_call_flush(call);
-    return call->sent.len > SEND_MARK ? NEO_FLOW_FULL : NEO_FLOW_MORE;
-}
-
-enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request)
-{
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
-    struct neo_error err = {0};
-
-    if (neo_proto_encode(call->method->request, request, &wire, &err) != NEO_OK) {
-        fail_stream(call, NEO_INTERNAL, err.message);
-        return NEO_FLOW_GONE;
-    }
-    return client_call_send_wire(call, neo_buffer_bytes(&wire));
-}
-
-void neo_client_call_close_send(struct neo_client_call *call)
-{
-    if (call->over || call->send_closed)
-        return;
-    call->send_closed = true;
-    if (call->attempt.stream != NULL)
-        (void)client_call_flush(call);
-}
-
-void neo_client_call_cancel(struct neo_client_call *call)
-{
-    struct neo_status status = neo_status_of(NEO_CANCELLED, "cancelled by the caller");
-
-    client_call_end(call, &status);
 }

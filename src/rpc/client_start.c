@@ -210,39 +210,58 @@ static void end_too_large(struct neo_client_call *call, const struct neo_error *
     client_call_end(call, &status);
 }
 
+/* The first lives in the call, those beside it on its arena. NULL: out of memory. */
+static struct call_attempt *new_attempt(struct neo_client_call *call)
+{
+    struct call_attempt *a = &call->own;
+
+    if (call->n_running > 0)
+        a = neo_arena_calloc(&call->arena, 1, sizeof(*a));
+    if (a != NULL)
+        *a = (struct call_attempt){.call = call, .reader = {.max = call->max_response}};
+    return a;
+}
+
+/* The connection would not take it. */
+static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
+                      struct neo_breaker_permit permit, const struct neo_error *err)
+{
+    struct neo_channel *channel = call->channel;
+
+    neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN, neo_loop_now(channel->loop));
+    call->attempts--;
+    if (err->code == NEO_INVALID_ARGUMENT)
+        end_too_large(call, err);
+    else /* the connection changed its mind since it was picked; another will be found */
+        list_push_back(&channel->waiting, &call->waiting);
+}
+
 static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
                           struct neo_breaker_permit permit)
 {
     struct neo_channel *channel = call->channel;
-    struct call_attempt *a = &call->attempt;
-    struct neo_error err = {0};
+    struct call_attempt *a = new_attempt(call);
+    struct neo_error err = {.code = NEO_RESOURCE_EXHAUSTED};
     struct scratch s;
 
     call->attempts++;
     make_headers(call, &s);
-    *a = (struct call_attempt){.reader = {.max = call->max_response}, .permit = permit};
-    enum neo_code code =
+    if (a == NULL ||
         h2_request(conn_h2(sc->conn), neo_text(call->method->path), neo_text(channel->authority),
-                   s.headers, s.n, call, &a->stream, &err);
-    if (code != NEO_OK) {
-        neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN,
-                          neo_loop_now(channel->loop));
-        call->attempts--;
-        if (code == NEO_INVALID_ARGUMENT)
-            end_too_large(call, &err);
-        else /* the connection changed its mind since it was picked; another will be found */
-            list_push_back(&channel->waiting, &call->waiting);
+                   s.headers, s.n, a, &a->stream, &err) != NEO_OK) {
+        not_begun(call, sc, permit, &err);
         return;
     }
     a->sc = sc;
-    sc->calls++;
-    sc->sub->calls++;
+    a->permit = permit;
+    call->running[call->n_running++] = a;
+    sub_conn_call_begun(sc);
     (void)snprintf(call->peer, sizeof(call->peer), "%s", sc->sub->address);
     if (channel->wire.first_request_at < channel->wire.verdict_at ||
         channel->wire.first_request_at == 0)
         channel->wire.first_request_at = neo_mono_nsec();
-    call->sent_upto = 0;
     (void)client_call_flush(call);
+    client_retry_begun(call);
 }
 
 void client_call_try(struct neo_client_call *call)
@@ -251,14 +270,15 @@ void client_call_try(struct neo_client_call *call)
     struct neo_breaker_permit permit;
     struct neo_status status;
 
-    if (call->over)
+    if (call->over || call->committed)
         return;
     struct sub_conn *sc = channel_pick(channel, &permit);
     if (sc != NULL) {
         begin_attempt(call, sc, permit);
         return;
     }
-    if (!call->wait_for_ready && channel_is_failing(channel, &status)) {
+    /* One that waits beside others that run does not end the call. */
+    if (!call->wait_for_ready && call->n_running == 0 && channel_is_failing(channel, &status)) {
         client_call_end(call, &status);
         return;
     }
@@ -274,11 +294,6 @@ static void deadline_expired(struct neo_timer *timer)
 
     status.reason = NEO_LIT("DEADLINE_PASSED");
     client_call_end(call, &status);
-}
-
-static void retry_expired(struct neo_timer *timer)
-{
-    client_call_try(neo_owner(timer, struct neo_client_call, retry));
 }
 
 static struct neo_client_call *new_call(struct neo_channel *channel)
@@ -299,7 +314,7 @@ static struct neo_client_call *new_call(struct neo_channel *channel)
     neo_arena_init_with(&call->arena, call->first, sizeof(call->first), CALL_ARENA_BUDGET);
     neo_arena_init(&call->message_arena, MESSAGE_ARENA_BUDGET);
     call->deadline.expired = deadline_expired;
-    call->retry.expired = retry_expired;
+    call->retry.expired = client_retry_expired;
     list_init(&call->waiting);
     list_push_back(&channel->calls, &call->link);
     return call;
@@ -320,7 +335,6 @@ static enum neo_code prepare(struct neo_client_call *call, const struct neo_call
     call->max_response = limit_of(call->config->max_response, channel->max_message);
     call->wait_for_ready = o->wait_for_ready || channel->wait_for_ready ||
                            (call->config->has_wait_for_ready && call->config->wait_for_ready);
-    call->replayable = true;
     call->sent.limit = 64u << 20;
     make_context(call, o);
     return make_metadata(call, o, err);
@@ -349,6 +363,7 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
         return code;
     }
     neo_retry_budget_call(&channel->budget, neo_loop_now(channel->loop));
+    channel_wake(channel);
     *ret = call;
     call->starting = true;
     if (has_request) {
@@ -377,10 +392,9 @@ enum neo_code neo_channel_start(struct neo_channel *channel, const struct neo_me
 
 struct neo_bytes neo_client_call_metadata(const struct neo_client_call *call, const char *name)
 {
-    const struct h2_stream *s = call->attempt.stream;
-
-    if (s == NULL)
+    if (!call->committed || call->n_running == 0)
         return wire_header((struct h2_headers){call->response, call->n_response}, name);
+    const struct h2_stream *s = call->running[0]->stream;
     struct neo_bytes value = wire_header(s->headers, name);
     return value.at != NULL ? value : wire_header(s->trailers, name);
 }

@@ -85,17 +85,17 @@ bool neo_call_metadata_next(const struct neo_call *call, struct neo_metadata_cur
 /* A response that is only a status has no headers, whatever its frame is called. */
 static struct h2_headers response_part(const struct neo_client_call *call, bool trailers)
 {
-    const struct h2_stream *s = call->attempt.stream;
+    const struct call_attempt *a = call->n_running > 0 ? call->running[0] : NULL;
     const struct h2_headers none = {0};
 
-    if (s == NULL) {
+    if (a == NULL) {
         size_t n = call->n_response_headers;
         return trailers ? (struct h2_headers){call->response + n, call->n_response - n}
                         : (struct h2_headers){call->response, n};
     }
-    if (call->attempt.got_headers)
-        return trailers ? s->trailers : s->headers;
-    return trailers && s->remote_ended ? s->headers : none;
+    if (a->got_headers)
+        return trailers ? a->stream->trailers : a->stream->headers;
+    return trailers && a->stream->remote_ended ? a->stream->headers : none;
 }
 
 bool neo_client_call_header_next(struct neo_client_call *call, struct neo_metadata_cursor *cursor,

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reader follows the JSON from top to bottom; each function reads one object
- * of grpc.service_config.ServiceConfig and knows all of its keys.
+ * The reader follows the JSON from top to bottom; each function reads the keys of one
+ * object of grpc.service_config.ServiceConfig.
  */
 #include "rpc/service_config.h"
 
-#include <neo/json.h>
+#include "rpc/config_reader.h"
 
-#include <strings.h>
-
-enum { ARENA_BUDGET = 256 * 1024, MAX_METHODS = 256, MAX_ATTEMPTS = 5 };
+enum { ARENA_BUDGET = 256 * 1024, MAX_METHODS = 256, MAX_NAMES = 32 };
 
 static const struct retry_policy default_retry = {
     .max_attempts = 3,
@@ -20,321 +18,190 @@ static const struct retry_policy default_retry = {
     .only_safe = true,
 };
 
-/* "0.1s", "30s": protobuf's JSON form of a Duration. */
-static bool read_duration(struct neo_json *r, neo_nsec *ret)
-{
-    struct neo_bytes text;
+/* --- methodConfig ----------------------------------------------------------------------------- */
 
-    if (!neo_json_string(r, &text))
-        return false;
-
-    uint64_t seconds = 0, nanos = 0, scale = NEO_NSEC_PER_SEC;
-    bool digits = false, fraction = false;
-    for (size_t i = 0; i + 1 < text.len; i++) {
-        uint8_t c = text.at[i];
-        if (c == '.' && !fraction && digits) {
-            fraction = true;
-            continue;
-        }
-        if (c < '0' || c > '9' || seconds > UINT32_MAX || (fraction && scale == 1)) {
-            digits = false;
-            break;
-        }
-        digits = true;
-        if (!fraction)
-            seconds = seconds * 10 + (c - '0');
-        else
-            nanos += (c - '0') * (scale /= 10);
-    }
-    if (!digits || text.at[text.len - 1] != 's') {
-        neo_json_refuse(r, "'%.*s' is not a duration; write seconds like \"0.1s\"", NEO_FMT(text));
-        return false;
-    }
-    *ret = seconds * NEO_NSEC_PER_SEC + nanos;
-    return true;
-}
-
-/* A number with at most three decimals, in thousandths. */
-static bool read_milli(struct neo_json *r, uint32_t *ret)
-{
-    double value;
-
-    if (!neo_json_double(r, &value))
-        return false;
-    if (!(value >= 0.001 && value <= 1000)) {
-        neo_json_refuse(r, "must be at least 0.001 and at most 1000");
-        return false;
-    }
-    *ret = (uint32_t)(value * 1000 + 0.5);
-    return true;
-}
-
-static bool read_u32(struct neo_json *r, uint32_t least, uint32_t *ret)
-{
-    uint64_t value;
-
-    if (!neo_json_u64(r, &value))
-        return false;
-    if (value < least || value > UINT32_MAX) {
-        neo_json_refuse(r, "must be a whole number, at least %u", least);
-        return false;
-    }
-    *ret = (uint32_t)value;
-    return true;
-}
-
-static bool read_code(struct neo_json *r, uint32_t *mask)
-{
-    if (neo_json_peek(r) == NEO_JSON_NUMBER) {
-        uint64_t number;
-        if (!neo_json_u64(r, &number))
-            return false;
-        if (number == NEO_OK || number > NEO_UNAUTHENTICATED) {
-            neo_json_refuse(r, "a gRPC code to retry is 1 to 16");
-            return false;
-        }
-        *mask |= 1u << number;
-        return true;
-    }
-
-    struct neo_bytes name;
-    if (!neo_json_string(r, &name))
-        return false;
-    for (enum neo_code code = NEO_CANCELLED; code <= NEO_UNAUTHENTICATED; code++) {
-        const char *known = neo_code_name(code);
-        if (strlen(known) == name.len && strncasecmp(known, (const char *)name.at, name.len) == 0) {
-            *mask |= 1u << code;
-            return true;
-        }
-    }
-    neo_json_refuse(r, "'%.*s' is no gRPC code; write for example \"UNAVAILABLE\"", NEO_FMT(name));
-    return false;
-}
-
-static bool read_codes(struct neo_json *r, uint32_t *ret)
-{
-    uint32_t mask = 0;
-
-    if (!neo_json_enter_array(r))
-        return false;
-    while (neo_json_element(r))
-        if (!read_code(r, &mask))
-            return false;
-    if (mask == 0)
-        neo_json_refuse(r, "retryableStatusCodes must not be empty");
-    *ret = mask;
-    return true;
-}
-
-static void check_retry(struct neo_json *r, const struct retry_policy *p)
-{
-    if (p->max_attempts < 2 || p->initial_backoff == 0 || p->max_backoff == 0 ||
-        p->multiplier_percent == 0 || p->retryable == 0)
-        neo_json_refuse(r, "retryPolicy needs maxAttempts (2 or more), initialBackoff, maxBackoff, "
-                           "backoffMultiplier and retryableStatusCodes");
-}
-
-static bool read_retry_policy(struct neo_json *r, struct retry_policy *ret)
-{
-    struct retry_policy p = {0};
-    struct neo_bytes key;
-
-    if (!neo_json_enter_object(r))
-        return false;
-    while (neo_json_key(r, &key)) {
-        uint32_t milli;
-        if (neo_bytes_is(key, "maxAttempts"))
-            (void)read_u32(r, 2, &p.max_attempts);
-        else if (neo_bytes_is(key, "initialBackoff"))
-            (void)read_duration(r, &p.initial_backoff);
-        else if (neo_bytes_is(key, "maxBackoff"))
-            (void)read_duration(r, &p.max_backoff);
-        else if (neo_bytes_is(key, "backoffMultiplier")) {
-            if (read_milli(r, &milli))
-                p.multiplier_percent = milli / 10;
-        } else if (neo_bytes_is(key, "retryableStatusCodes"))
-            (void)read_codes(r, &p.retryable);
-        else
-            neo_json_refuse(r, "unknown key '%.*s' in retryPolicy", NEO_FMT(key));
-    }
-    check_retry(r, &p);
-    if (p.max_attempts > MAX_ATTEMPTS)
-        p.max_attempts = MAX_ATTEMPTS;
-    *ret = p;
-    return true;
-}
+struct name {
+    struct neo_bytes service, method;
+};
 
 /* Each name makes a row of its own with the settings of its methodConfig. */
-struct names {
-    struct {
-        struct neo_bytes service, method;
-    } at[32];
+struct method_reading {
+    struct service_config *config;
+    struct method_config settings;
+    struct name names[MAX_NAMES];
     size_t n;
 };
 
-static bool read_name(struct neo_json *r, struct names *names)
+static void name_key(struct config_reader *r, struct neo_bytes key, void *self)
 {
-    struct neo_bytes key;
+    struct name *name = self;
 
-    if (names->n == NEO_COUNT(names->at)) {
-        neo_json_refuse(r, "at most %zu names in one methodConfig", NEO_COUNT(names->at));
-        return false;
-    }
-    if (!neo_json_enter_object(r))
-        return false;
-    names->at[names->n].service = names->at[names->n].method = (struct neo_bytes){0};
-    while (neo_json_key(r, &key)) {
-        if (neo_bytes_is(key, "service"))
-            (void)neo_json_string(r, &names->at[names->n].service);
-        else if (neo_bytes_is(key, "method"))
-            (void)neo_json_string(r, &names->at[names->n].method);
-        else
-            neo_json_refuse(r, "unknown key '%.*s' in name", NEO_FMT(key));
-    }
-    if (names->at[names->n].service.len == 0 && names->at[names->n].method.len > 0)
-        neo_json_refuse(r, "a name with a method needs its service");
-    names->n++;
-    return true;
+    if (neo_bytes_is(key, "service"))
+        config_string(r, &name->service);
+    else if (neo_bytes_is(key, "method"))
+        config_string(r, &name->method);
+    else
+        config_unknown(r, "service, method");
 }
 
-static void read_method_key(struct neo_json *r, struct neo_bytes key, struct method_config *m,
-                            struct names *names)
+static bool is_same(const struct name *a, struct neo_bytes service, struct neo_bytes method)
 {
-    uint32_t size;
+    return neo_bytes_equal(a->service, service) && neo_bytes_equal(a->method, method);
+}
+
+static void name_element(struct config_reader *r, void *self)
+{
+    struct method_reading *m = self;
+    struct name name = {.service = {0}};
+
+    if (m->n == MAX_NAMES) {
+        config_refuse(r, "at most %d names in one methodConfig", MAX_NAMES);
+        return;
+    }
+    config_object(r, name_key, &name);
+    if (name.service.len == 0 && name.method.len > 0)
+        config_refuse(r, "a name with a method needs its service");
+    for (size_t i = 0; i < m->n; i++)
+        if (is_same(&m->names[i], name.service, name.method))
+            config_refuse(r, "this name was given before");
+    for (size_t i = 0; i < m->config->n_methods; i++)
+        if (is_same(&name, m->config->methods[i].service, m->config->methods[i].method))
+            config_refuse(r, "this name was given before, in another methodConfig");
+    m->names[m->n++] = name;
+}
+
+static void method_key(struct config_reader *r, struct neo_bytes key, void *self)
+{
+    struct method_reading *reading = self;
+    struct method_config *m = &reading->settings;
+    uint32_t size = 0;
 
     if (neo_bytes_is(key, "name")) {
-        if (neo_json_enter_array(r))
-            while (neo_json_element(r) && read_name(r, names))
-                ;
+        config_array(r, name_element, reading);
     } else if (neo_bytes_is(key, "timeout")) {
-        (void)read_duration(r, &m->timeout);
+        config_duration(r, 1, &m->timeout);
     } else if (neo_bytes_is(key, "waitForReady")) {
-        m->has_wait_for_ready = neo_json_bool(r, &m->wait_for_ready);
+        m->has_wait_for_ready = true;
+        config_bool(r, &m->wait_for_ready);
     } else if (neo_bytes_is(key, "maxRequestMessageBytes")) {
-        if (read_u32(r, 1, &size))
-            m->max_request = size;
+        config_u32(r, 1, UINT32_MAX, &size);
+        m->max_request = size;
     } else if (neo_bytes_is(key, "maxResponseMessageBytes")) {
-        if (read_u32(r, 1, &size))
-            m->max_response = size;
+        config_u32(r, 1, UINT32_MAX, &size);
+        m->max_response = size;
     } else if (neo_bytes_is(key, "retryPolicy")) {
-        m->has_retry = read_retry_policy(r, &m->retry);
+        m->has_retry = true;
+        service_config_read_retry(r, &m->retry);
+    } else if (neo_bytes_is(key, "hedgingPolicy")) {
+        m->has_hedging = true;
+        service_config_read_hedging(r, &m->hedging);
     } else {
-        neo_json_refuse(r, "unknown key '%.*s' in methodConfig", NEO_FMT(key));
+        config_unknown(r, "name, timeout, waitForReady, maxRequestMessageBytes, "
+                          "maxResponseMessageBytes, retryPolicy, hedgingPolicy");
     }
+    if (m->has_retry && m->has_hedging)
+        config_refuse(r, "either retryPolicy or hedgingPolicy, not both");
 }
 
-static bool read_method_config(struct neo_json *r, struct service_config *config)
+static void method_element(struct config_reader *r, void *self)
 {
-    struct method_config m = {0};
-    struct names names = {.n = 0};
-    struct neo_bytes key;
+    struct service_config *config = self;
+    struct method_reading m = {.config = config};
 
-    if (!neo_json_enter_object(r))
-        return false;
-    while (neo_json_key(r, &key))
-        read_method_key(r, key, &m, &names);
-    for (size_t i = 0; i < names.n; i++) {
+    config_object(r, method_key, &m);
+    for (size_t i = 0; i < m.n; i++) {
         if (config->n_methods == MAX_METHODS) {
-            neo_json_refuse(r, "at most %d names in all", MAX_METHODS);
-            return false;
-        }
-        m.service = neo_arena_copy(&config->arena, names.at[i].service);
-        m.method = neo_arena_copy(&config->arena, names.at[i].method);
-        config->methods[config->n_methods++] = m;
-    }
-    return true;
-}
-
-static void read_throttling(struct neo_json *r, struct service_config *config)
-{
-    struct neo_bytes key;
-
-    if (!neo_json_enter_object(r))
-        return;
-    while (neo_json_key(r, &key)) {
-        if (neo_bytes_is(key, "maxTokens")) {
-            if (read_milli(r, &config->throttle_max_milli) && config->throttle_max_milli < 1000)
-                neo_json_refuse(r, "maxTokens is at least 1");
-        } else if (neo_bytes_is(key, "tokenRatio"))
-            (void)read_milli(r, &config->throttle_ratio_milli);
-        else
-            neo_json_refuse(r, "unknown key '%.*s' in retryThrottling", NEO_FMT(key));
-    }
-}
-
-static bool parse_balancing(struct neo_bytes name, enum balancing *ret)
-{
-    if (neo_bytes_is(name, "round_robin"))
-        *ret = BALANCE_ROUND_ROBIN;
-    else if (neo_bytes_is(name, "pick_first"))
-        *ret = BALANCE_PICK_FIRST;
-    else
-        return false;
-    return true;
-}
-
-/* [{"round_robin": {}}, ...]: the first we know wins. */
-static void read_balancing_config(struct neo_json *r, struct service_config *config)
-{
-    bool found = false;
-
-    if (!neo_json_enter_array(r))
-        return;
-    while (neo_json_element(r)) {
-        struct neo_bytes key;
-        if (!neo_json_enter_object(r))
+            config_refuse(r, "at most %d names in all", MAX_METHODS);
             return;
-        while (neo_json_key(r, &key)) {
-            if (!found)
-                found = parse_balancing(key, &config->balancing);
-            (void)neo_json_skip(r);
         }
+        m.settings.service = neo_arena_copy(&config->arena, m.names[i].service);
+        m.settings.method = neo_arena_copy(&config->arena, m.names[i].method);
+        config->methods[config->n_methods++] = m.settings;
     }
-    if (!found)
-        neo_json_refuse(r, "loadBalancingConfig names no policy we know: round_robin, pick_first");
 }
 
-static void read_key(struct neo_json *r, struct neo_bytes key, struct service_config *config)
-{
-    struct neo_bytes name;
+/* --- the rest --------------------------------------------------------------------------------- */
 
-    if (neo_bytes_is(key, "loadBalancingConfig")) {
-        read_balancing_config(r, config);
-    } else if (neo_bytes_is(key, "loadBalancingPolicy")) {
-        if (neo_json_string(r, &name) && !parse_balancing(name, &config->balancing))
-            neo_json_refuse(r,
-                            "unknown loadBalancingPolicy '%.*s'; we know round_robin, pick_first",
-                            NEO_FMT(name));
-    } else if (neo_bytes_is(key, "methodConfig")) {
-        if (neo_json_enter_array(r))
-            while (neo_json_element(r) && read_method_config(r, config))
-                ;
-    } else if (neo_bytes_is(key, "retryThrottling")) {
-        read_throttling(r, config);
-    } else if (neo_bytes_is(key, "retryPolicy")) {
-        neo_json_refuse(r, "retryPolicy at the top level does nothing in gRPC; put it into "
-                           "\"methodConfig\": [{\"name\": [{}], \"retryPolicy\": {...}}]");
-    } else {
-        neo_json_refuse(r, "unknown key '%.*s' in the service config", NEO_FMT(key));
+static void throttling_key(struct config_reader *r, struct neo_bytes key, void *self)
+{
+    struct service_config *config = self;
+
+    if (neo_bytes_is(key, "maxTokens"))
+        config_milli(r, 1000, 1000000, &config->throttle_max_milli);
+    else if (neo_bytes_is(key, "tokenRatio"))
+        config_milli(r, 1, 1000000, &config->throttle_ratio_milli);
+    else
+        config_unknown(r, "maxTokens, tokenRatio");
+}
+
+static void health_key(struct config_reader *r, struct neo_bytes key, void *self)
+{
+    struct service_config *config = self;
+    struct neo_bytes name = {0};
+
+    if (!neo_bytes_is(key, "serviceName")) {
+        config_unknown(r, "serviceName");
+        return;
     }
+    config_string(r, &name);
+    if (name.len > 200)
+        config_refuse(r, "longer than 200 bytes");
+    config->has_health = true;
+    config->health_service = neo_arena_printf(&config->arena, "%.*s", NEO_FMT(name));
+    if (config->health_service == NULL)
+        config_refuse(r, "the memory budget is spent");
+}
+
+static void policy_name(struct config_reader *r, struct service_config *config)
+{
+    struct neo_bytes name = {0};
+
+    config_string(r, &name);
+    const struct balance_policy *policy = balance_find(name);
+    if (policy == NULL)
+        config_refuse(r, "'%.*s' is unknown; known are %s", NEO_FMT(name), balance_names);
+    else
+        config->balance.policy = policy;
+}
+
+static void top_key(struct config_reader *r, struct neo_bytes key, void *self)
+{
+    struct service_config *config = self;
+
+    if (neo_bytes_is(key, "loadBalancingConfig"))
+        service_config_read_balance(r, &config->balance);
+    else if (neo_bytes_is(key, "loadBalancingPolicy"))
+        policy_name(r, config);
+    else if (neo_bytes_is(key, "methodConfig"))
+        config_array(r, method_element, config);
+    else if (neo_bytes_is(key, "retryThrottling"))
+        config_object(r, throttling_key, config);
+    else if (neo_bytes_is(key, "healthCheckConfig"))
+        config_object(r, health_key, config);
+    else if (neo_bytes_is(key, "retryPolicy") || neo_bytes_is(key, "hedgingPolicy"))
+        config_refuse(r,
+                      "does nothing at the top level in gRPC; put it into \"methodConfig\": "
+                      "[{\"name\": [{}], \"%.*s\": {...}}]",
+                      NEO_FMT(key));
+    else
+        config_unknown(r, "loadBalancingConfig, loadBalancingPolicy, methodConfig, "
+                          "retryThrottling, healthCheckConfig");
 }
 
 static enum neo_code parse(struct service_config *config, const char *json, struct neo_error *err)
 {
-    struct neo_json r;
-    struct neo_bytes key;
+    struct config_reader r;
 
-    neo_json_init(&r, neo_text(json), "service config", &config->arena);
-    if (neo_json_enter_object(&r))
-        while (neo_json_key(&r, &key))
-            read_key(&r, key, config);
-    return neo_json_finish(&r, err);
+    config_init(&r, json, &config->arena);
+    config_object(&r, top_key, config);
+    return config_finish(&r, err);
 }
 
 enum neo_code service_config_init(struct service_config *config, const char *json,
                                   struct neo_error *err)
 {
     *config = (struct service_config){
+        .balance = balance_default,
         .throttle_max_milli = 10000,
         .throttle_ratio_milli = 100,
     };

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * neo/channel_options.h - how long a channel waits, and how much it keeps.
+ *
+ * Zero means the default in every field, so `{0}` is a channel as it should be. Times are in
+ * nanoseconds. What is about methods and balancing is in the service config: docs/CHANNEL.md.
+ *
+ *     const struct neo_channel_tuning tuning = {.keepalive = {.time = 10 * NEO_NSEC_PER_SEC}};
+ *     struct neo_channel_options options = {.tuning = &tuning, ...};
+ */
+#ifndef NEO_CHANNEL_OPTIONS_H
+#define NEO_CHANNEL_OPTIONS_H
+
+#include <neo/time.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A peer from which nothing comes while calls are open is asked with a PING; without an answer the
+ * connection is given up, its calls end UNAVAILABLE, and a new one is made. Standard: gRFC A8.
+ *
+ * Servers of gRPC count PINGs and send whoever asks too often away. The default never offends one:
+ * it asks twice in one silence, and then every 5 minutes. A `time` of yours is kept throughout; a
+ * server that complains ("too_many_pings") doubles it for the connections that follow.
+ */
+struct neo_keepalive {
+    neo_nsec time;      /* of silence before a PING: 20 s; less than 1 s counts as 1 s */
+    neo_nsec timeout;   /* for its answer: 10 s */
+    bool without_calls; /* also when no call is open */
+    bool off;
+};
+
+/*
+ * Between the starts of attempts to connect to one instance: `initial`, times `multiplier_percent`
+ * after each failure, at most `max`; each wait is chosen within ± `jitter_percent`. It begins anew
+ * once a connection was ready. Standard: gRPC connection backoff.
+ */
+struct neo_connection_backoff {
+    neo_nsec initial;            /* 1 s */
+    neo_nsec max;                /* 120 s */
+    uint32_t multiplier_percent; /* 160 */
+    uint32_t jitter_percent;     /* 20; at most 99 */
+    neo_nsec connect_timeout;    /* for TCP, TLS and SETTINGS together, at least: 20 s */
+};
+
+struct neo_channel_tuning {
+    struct neo_keepalive keepalive;
+    struct neo_connection_backoff backoff;
+    neo_nsec idle_timeout;     /* without a call: connections are closed: 30 min */
+    neo_nsec resolve_interval; /* dns: between two lookups, at least: 30 s */
+    size_t retry_buffer;       /* request bytes of one call kept for another attempt: 256 KiB */
+    size_t retry_buffers;      /* of all calls of the channel together: 16 MiB */
+};
+
+#endif

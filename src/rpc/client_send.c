@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a call sends. Messages are framed once and kept until the call is committed; every attempt
+ * has its own mark in them. When they outgrow what one call, or all calls of the channel, may keep,
+ * the call is committed to an attempt that is running (gRFC A6).
+ */
+#include "rpc/channel_internal.h"
+
+#include <neo/memory.h>
+
+enum { SEND_MARK = 64 * 1024 /* queued before a connection is there */ };
+
+void client_call_forget_sent(struct neo_client_call *call)
+{
+    call->channel->buffered -= call->counted;
+    call->counted = 0;
+    neo_buffer_fini(&call->sent);
+}
+
+/* Its share of what the channel keeps. */
+static void count_sent(struct neo_client_call *call)
+{
+    call->channel->buffered += call->sent.len - call->counted;
+    call->counted = call->sent.len;
+}
+
+static bool is_too_much(const struct neo_client_call *call)
+{
+    return call->sent.len > call->channel->tuning.retry_buffer ||
+           call->channel->buffered > call->channel->tuning.retry_buffers;
+}
+
+/* False: the stream's queue is full. */
+static bool flush_attempt(struct call_attempt *a)
+{
+    struct neo_client_call *call = a->call;
+    struct h2 *h2 = conn_h2(a->sc->conn);
+    size_t len = call->sent.len - a->sent_upto;
+    bool room = true;
+
+    if (len > 0) {
+        room = h2_send(h2, a->stream, neo_bytes(call->sent.at + a->sent_upto, len));
+        call->channel->wire.request_bytes += len;
+        a->sent_upto = call->sent.len;
+    }
+    if (call->send_closed && !a->stream->local_ended)
+        h2_send_end(h2, a->stream);
+    conn_kick(a->sc->conn);
+    return room;
+}
+
+enum neo_flow client_call_flush(struct neo_client_call *call)
+{
+    bool room = true;
+
+    if (!call->committed && is_too_much(call))
+        client_call_commit(call->running[0]);
+    for (unsigned i = 0; i < call->n_running; i++)
+        room = flush_attempt(call->running[i]) && room;
+    if (call->committed) {
+        neo_buffer_clear(&call->sent);
+        count_sent(call);
+        call->running[0]->sent_upto = 0;
+    }
+    return room ? NEO_FLOW_MORE : NEO_FLOW_FULL;
+}
+
+enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire)
+{
+    uint8_t prefix[FRAME_PREFIX_LEN];
+
+    if (call->over || call->send_closed)
+        return NEO_FLOW_GONE;
+    if (wire.len > call->max_request) {
+        client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "the request is larger than the limit");
+        return NEO_FLOW_GONE;
+    }
+    frame_prefix(prefix, wire.len);
+    if (!neo_buffer_append(&call->sent, neo_bytes(prefix, sizeof(prefix))) ||
+        !neo_buffer_append(&call->sent, wire)) {
+        client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "out of memory queueing a request");
+        return NEO_FLOW_GONE;
+    }
+    count_sent(call);
+    if (call->n_running > 0)
+        return client_call_flush(call);
+    return call->sent.len > SEND_MARK ? NEO_FLOW_FULL : NEO_FLOW_MORE;
+}
+
+enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    struct neo_error err = {0};
+
+    if (neo_proto_encode(call->method->request, request, &wire, &err) != NEO_OK) {
+        client_call_fail(call, NEO_INTERNAL, err.message);
+        return NEO_FLOW_GONE;
+    }
+    return client_call_send_wire(call, neo_buffer_bytes(&wire));
+}
+
+void neo_client_call_close_send(struct neo_client_call *call)
+{
+    if (call->over || call->send_closed)
+        return;
+    call->send_closed = true;
+    if (call->n_running > 0)
+        (void)client_call_flush(call);
+}
+
+void neo_client_call_cancel(struct neo_client_call *call)
+{
+    struct neo_status status = neo_status_of(NEO_CANCELLED, "cancelled by the caller");
+
+    client_call_end(call, &status);
+}

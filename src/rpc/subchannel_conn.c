@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection of a subchannel: what happens on it, from the first byte to the last.
+ *
+ * A connection that must go is retired: it takes no new calls, and those on it may end in their own
+ * time. A server that says goodbye (GOAWAY) is taken at its word: the calls that it
+ * did not take are begun anew elsewhere, the others run on for as long as the certificates allow.
+ */
+#include "rpc/channel_internal.h"
+
+#include <neo/memory.h>
+
+#include <stdio.h>
+
+#define STREAM_GRACE  (60 * NEO_NSEC_PER_SEC) /* beyond the end of a certificate */
+#define SHORT_SERVICE (1 * NEO_NSEC_PER_SEC)
+
+void sub_conn_free(struct sub_conn *sc)
+{
+    struct neo_loop *loop = sc->sub->channel->loop;
+
+    sc->draining = true; /* what its streams say now changes nothing */
+    neo_loop_disarm(loop, &sc->retire);
+    neo_loop_disarm(loop, &sc->reattest);
+    neo_loop_disarm(loop, &sc->ask);
+    list_remove(&sc->link);
+    if (sc->conn != NULL)
+        conn_free(sc->conn);
+    sc->conn = NULL;
+    health_client_stop(sc);
+    if (attest_client_fini(sc))
+        neo_free(sc);
+}
+
+bool sub_conn_has_served(const struct sub_conn *sc)
+{
+    neo_nsec now = neo_loop_now(sc->sub->channel->loop);
+
+    return (sc->sub->state == SUB_READY || sc->sub->state == SUB_UNHEALTHY) &&
+           (sc->answered || now - sc->sub->attempt_at >= SHORT_SERVICE);
+}
+
+/* --- retiring --------------------------------------------------------------------------------- */
+
+/* Takes it from its subchannel, which is idle then, or backs off. False: it was not current. */
+static bool step_down(struct sub_conn *sc, const char *why)
+{
+    struct subchannel *sub = sc->sub;
+
+    sc->draining = true;
+    neo_loop_disarm(sub->channel->loop, &sc->retire);
+    health_client_stop(sc);
+    if (sub->current != sc)
+        return false;
+    bool served = sub_conn_has_served(sc);
+    sub->current = NULL;
+    list_push_back(&sub->draining, &sc->link);
+    subchannel_set_state(sub, SUB_IDLE);
+    /* A server that sends everybody away at once must not be asked again at once. */
+    if (!served && sub->listed)
+        subchannel_enter_backoff(sub, why);
+    return true;
+}
+
+void sub_conn_retire(struct sub_conn *sc, neo_nsec grace, enum neo_code code, const char *why)
+{
+    if (sc->draining)
+        return;
+    (void)step_down(sc, why);
+    conn_close(sc->conn, 0, why, grace == 0 ? STREAM_GRACE : grace, code, why);
+}
+
+static void retire_expired(struct neo_timer *timer)
+{
+    struct sub_conn *sc = neo_owner(timer, struct sub_conn, retire);
+    struct subchannel *sub = sc->sub;
+
+    sub_conn_retire(sc, 0, NEO_OK, "certificate is about to expire");
+    subchannel_connect(sub);
+}
+
+/* A fifth of what is left, at most a minute, before the earlier end of the two certificates. */
+static void arm_retirement(struct sub_conn *sc)
+{
+    struct neo_channel *channel = sc->sub->channel;
+    neo_nsec now = neo_loop_now(channel->loop);
+    int64_t ends = tls_peer(conn_tls(sc->conn))->not_after;
+
+    if (sc->own_ends != 0 && sc->own_ends < ends)
+        ends = sc->own_ends;
+    int64_t left = ends * (int64_t)NEO_NSEC_PER_SEC - neo_wall_nsec();
+    if (left < 0)
+        left = 0;
+    int64_t margin = left / 5;
+    if (margin > 60 * (int64_t)NEO_NSEC_PER_SEC)
+        margin = 60 * (int64_t)NEO_NSEC_PER_SEC;
+    sc->trust_ends = now + (neo_nsec)left;
+    neo_loop_arm(channel->loop, &sc->retire, now + (neo_nsec)(left - margin));
+}
+
+/* --- keepalive -------------------------------------------------------------------------------- */
+
+/* Nobody is there: its calls end now, and who waits gets another connection. */
+static void give_up(struct sub_conn *sc, const char *why)
+{
+    struct subchannel *sub = sc->sub;
+    struct neo_channel *channel = sub->channel;
+
+    neo_log_warn(channel->log, "channel.silent", NEO_STR("target", channel->target),
+                 NEO_STR("address", sub->address), NEO_STR("why", why));
+    sc->lost = why;
+    if (step_down(sc, why) && sub->state == SUB_IDLE)
+        subchannel_lost(sub, true, why);
+    conn_close(sc->conn, 0, why, 0, NEO_UNAVAILABLE, why);
+    channel_changed(channel);
+}
+
+static void ask_expired(struct neo_timer *timer)
+{
+    static const uint8_t opaque[8] = "neo ping";
+    struct sub_conn *sc = neo_owner(timer, struct sub_conn, ask);
+    struct neo_channel *channel = sc->sub->channel;
+    bool busy = sc->calls > 0 || sc->health_stream != NULL || sc->attest_stream != NULL;
+    neo_nsec at = 0;
+
+    if (conn_h2(sc->conn) == NULL)
+        return;
+    switch (keepalive_check(&sc->keepalive, &channel->keepalive, conn_last_read(sc->conn), busy,
+                            neo_loop_now(channel->loop), &at)) {
+    case KEEPALIVE_PING:
+        h2_ping(conn_h2(sc->conn), opaque);
+        conn_kick(sc->conn);
+        neo_loop_arm(channel->loop, &sc->ask, at);
+        break;
+    case KEEPALIVE_WAIT:
+        neo_loop_arm(channel->loop, &sc->ask, at);
+        break;
+    case KEEPALIVE_DEAD:
+        give_up(sc, "the peer answered no PING");
+        break;
+    case KEEPALIVE_REST:
+        break;
+    }
+}
+
+static void watch_for_silence(struct sub_conn *sc)
+{
+    struct neo_channel *channel = sc->sub->channel;
+
+    if (channel->keepalive.off || neo_timer_is_armed(&sc->ask))
+        return;
+    sc->keepalive.since = neo_loop_now(channel->loop);
+    neo_loop_arm(channel->loop, &sc->ask, sc->keepalive.since + channel->keepalive.time);
+}
+
+void sub_conn_call_begun(struct sub_conn *sc)
+{
+    sc->calls++;
+    sc->sub->calls++;
+    sc->sub->host.active++;
+    watch_for_silence(sc);
+}
+
+void sub_conn_call_ended(struct sub_conn *sc)
+{
+    sc->calls--;
+    sc->sub->host.active--;
+    if (!sc->draining)
+        channel_changed(sc->sub->channel); /* there is room for one more */
+}
+
+/* A gRPC server says so to who pings too often; the next connections are more patient. */
+static void heed_complaint(struct neo_channel *channel, uint32_t h2_error, struct neo_bytes debug)
+{
+    if (h2_error != H2_ENHANCE_YOUR_CALM || !neo_bytes_is(debug, "too_many_pings"))
+        return;
+    if (channel->keepalive.time < NEO_NSEC_PER_SEC * 3600)
+        channel->keepalive.time *= 2;
+    neo_log_warn(channel->log, "channel.too_many_pings", NEO_STR("target", channel->target),
+                 NEO_U64("keepalive_ms", channel->keepalive.time / NEO_NSEC_PER_MSEC));
+}
+
+/* --- becoming ready --------------------------------------------------------------------------- */
+
+void sub_conn_proven(struct sub_conn *sc)
+{
+    struct subchannel *sub = sc->sub;
+    struct neo_channel *channel = sub->channel;
+
+    if (channel->keepalive.without_calls)
+        watch_for_silence(sc);
+    if (sub->current != sc || sub->state == SUB_READY || sub->state == SUB_UNHEALTHY) {
+        channel_changed(channel); /* proven anew */
+    } else if (channel->config.has_health && channel->config.balance.policy->connects_all) {
+        subchannel_set_state(sub, SUB_CHECKING);
+        health_client_start(sc);
+        watch_for_silence(sc);
+    } else {
+        subchannel_set_state(sub, SUB_READY);
+        channel_changed(channel);
+    }
+}
+
+void sub_conn_health(struct sub_conn *sc, const char *why)
+{
+    struct subchannel *sub = sc->sub;
+
+    if (sub->current != sc || sc->draining)
+        return;
+    if (why == NULL) {
+        subchannel_set_state(sub, SUB_READY);
+    } else {
+        subchannel_set_state(sub, SUB_UNHEALTHY);
+        (void)snprintf(sub->last_error, sizeof(sub->last_error), "%s", why);
+    }
+    channel_changed(sub->channel);
+}
+
+void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail)
+{
+    struct subchannel *sub = sc->sub;
+    char why[200];
+
+    (void)snprintf(why, sizeof(why), "attestation refused (%s): %s", neo_attest_reason_text(reason),
+                   detail);
+    neo_log_warn(sub->channel->log, "channel.attestation_refused",
+                 NEO_STR("target", sub->channel->target), NEO_STR("address", sub->address),
+                 NEO_STR("reason", neo_attest_reason_text(reason)), NEO_STR("detail", detail));
+    sub->attestation_refused = true;
+    sc->attested = false;
+    sc->draining = true; /* takes no more calls */
+    conn_close(sc->conn, 0, "attestation refused", 0, NEO_FAILED_PRECONDITION, why);
+}
+
+/* --- hooks of the connection ------------------------------------------------------------------ */
+
+/* The connection ended. */
+static void gone(struct conn *c, const struct neo_error *err)
+{
+    struct sub_conn *sc = conn_owner(c);
+    struct subchannel *sub = sc->sub;
+    struct neo_channel *channel = sub->channel;
+    bool was_current = sub->current == sc;
+    bool served = was_current && sub_conn_has_served(sc);
+    char why[sizeof(sub->last_error)];
+
+    (void)snprintf(why, sizeof(why), "%s", err->code == NEO_OK ? "closed" : err->message);
+    if (was_current)
+        sub->current = NULL;
+    sub_conn_free(sc);
+    if (was_current)
+        subchannel_lost(sub, served, why);
+    if (!sub->listed && sub->current == NULL && list_is_empty(&sub->draining))
+        subchannel_free(sub);
+    if (was_current)
+        channel_changed(channel);
+}
+
+static enum neo_code proven(struct conn *c, struct neo_error *err)
+{
+    struct sub_conn *sc = conn_owner(c);
+    const struct neo_channel *channel = sc->sub->channel;
+    const struct tls_peer *peer = tls_peer(conn_tls(c));
+
+    /* The handshake may have begun under a trust that has been replaced since. */
+    if (peer->leaf == NULL || !neo_trust_stands(channel->epoch.trust, peer->leaf))
+        return neo_fail(err, NEO_UNAUTHENTICATED, "the peer's certificate is no longer trusted");
+    if (channel->joining != NULL && !neo_bytes_is(peer->service, channel->joining))
+        return neo_fail(err, NEO_UNAUTHENTICATED, "peer: is %.*s, expected %s to join through",
+                        NEO_FMT(peer->uri), channel->joining);
+    arm_retirement(sc);
+    return NEO_OK;
+}
+
+static const struct conn_hooks hooks = {.proven = proven, .gone = gone};
+
+/* --- events of its streams -------------------------------------------------------------------- */
+
+static struct sub_conn *owner_of(const struct h2 *h2)
+{
+    return conn_owner(h2_owner(h2));
+}
+
+static void on_ready(struct h2 *h2)
+{
+    struct sub_conn *sc = owner_of(h2);
+    struct neo_channel *channel = sc->sub->channel;
+
+    sc->settled = true;
+    if (channel_wants_attestation(channel) || channel_offers_attestation(channel)) {
+        if (sc->sub->current == sc)
+            subchannel_set_state(sc->sub, SUB_ATTESTING);
+        attest_client_start(sc);
+    } else {
+        sub_conn_proven(sc);
+    }
+}
+
+static void on_headers(struct h2 *h2, struct h2_stream *s, bool end_stream)
+{
+    struct sub_conn *sc = owner_of(h2);
+    struct neo_channel *channel = sc->sub->channel;
+
+    sc->keepalive.pings = 0;
+    if (s->user == NULL)
+        return;
+    sc->answered = true;
+    channel->in_events++;
+    client_call_headers(s->user, s, end_stream);
+    channel->in_events--;
+}
+
+static void on_data(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes)
+{
+    struct sub_conn *sc = owner_of(h2);
+    struct neo_channel *channel = sc->sub->channel;
+
+    sc->keepalive.pings = 0;
+    channel->in_events++;
+    if (s->user != NULL) {
+        client_call_data(s->user, s, bytes);
+    } else {
+        h2_consume(h2, s, bytes.len);
+        if (s == sc->attest_stream)
+            attest_client_data(sc, bytes);
+        else if (s == sc->health_stream)
+            health_client_data(sc, bytes);
+    }
+    channel->in_events--;
+}
+
+static void on_trailers(struct h2 *h2, struct h2_stream *s)
+{
+    struct neo_channel *channel = owner_of(h2)->sub->channel;
+
+    channel->in_events++;
+    if (s->user != NULL)
+        client_call_trailers(s->user, s);
+    channel->in_events--;
+}
+
+static void on_ended(struct h2 *h2, struct h2_stream *s)
+{
+    struct neo_channel *channel = owner_of(h2)->sub->channel;
+
+    channel->in_events++;
+    if (s->user != NULL)
+        client_call_stream_ended(s->user, s);
+    channel->in_events--;
+}
+
+static void on_writable(struct h2 *h2, struct h2_stream *s)
+{
+    struct neo_channel *channel = owner_of(h2)->sub->channel;
+    struct call_attempt *a = s->user;
+
+    channel->in_events++;
+    if (a != NULL && a->call->events->writable != NULL)
+        a->call->events->writable(a->call, a->call->self);
+    channel->in_events--;
+}
+
+static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
+{
+    struct sub_conn *sc = owner_of(h2);
+    struct neo_channel *channel = sc->sub->channel;
+
+    channel->in_events++;
+    if (s->user != NULL) {
+        client_call_closed(s->user, s, h2_error);
+    } else if (s == sc->attest_stream) {
+        struct neo_status status = client_call_stream_status(s, h2_error);
+        sc->attest_stream = NULL;
+        attest_client_closed(sc, &status);
+    } else if (s == sc->health_stream) {
+        struct neo_status status = client_call_stream_status(s, h2_error);
+        sc->health_stream = NULL;
+        health_client_closed(sc, &status);
+    }
+    channel->in_events--;
+}
+
+/* Calls above `last_id` hear `closed` with REFUSED_STREAM; the others may end in peace. */
+static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct neo_bytes debug)
+{
+    struct sub_conn *sc = owner_of(h2);
+    struct subchannel *sub = sc->sub;
+    struct neo_channel *channel = sub->channel;
+    neo_nsec now = neo_loop_now(channel->loop);
+    neo_nsec left = sc->trust_ends > now ? sc->trust_ends - now : 0;
+    bool was_current = sub->current == sc;
+
+    (void)last_id;
+    neo_log_debug(channel->log, "channel.goaway", NEO_STR("address", sub->address),
+                  NEO_U64("h2_error", h2_error), NEO_BYTES("debug", debug));
+    heed_complaint(channel, h2_error, debug);
+    sub_conn_retire(sc, left + STREAM_GRACE, NEO_UNAVAILABLE, "the server is going away");
+    if (was_current && channel->config.balance.policy->connects_all &&
+        !list_is_empty(&channel->calls))
+        subchannel_connect(sub); /* it is needed; else the next call will say so */
+    channel_changed(channel);
+}
+
+static const struct h2_events stream_events = {
+    .headers = on_headers,
+    .data = on_data,
+    .trailers = on_trailers,
+    .ended = on_ended,
+    .writable = on_writable,
+    .closed = on_closed,
+    .goaway = on_goaway,
+    .ready = on_ready,
+};
+
+/* --- connecting ------------------------------------------------------------------------------- */
+
+/* An attempt may last as long as the backoff that would follow it, if that is longer. */
+static neo_nsec connect_timeout(const struct subchannel *sub)
+{
+    const struct neo_connection_backoff *b = &sub->channel->tuning.backoff;
+    const struct neo_backoff plain = {b->initial, b->max, b->multiplier_percent / 100.0, 0};
+    neo_nsec wait = neo_backoff_wait(&plain, sub->failures + 1, 0);
+
+    return wait > b->connect_timeout ? wait : b->connect_timeout;
+}
+
+static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, struct neo_error *err)
+{
+    struct neo_channel *channel = sub->channel;
+    struct tls *tls;
+    int fd;
+
+    if (channel->epoch.identity != NULL)
+        sc->own_ends = neo_cert_facts(neo_identity_leaf(channel->epoch.identity))->not_after;
+    NEO_TRY(net_connect(channel->loop, sub->address, &fd, err));
+    /* Joining, we do not know its name yet: no SNI. */
+    const char *server_name = channel->service == NULL ? NULL : channel->authority;
+    enum neo_code code = tls_new(channel->tls, neo_text(channel->expect), server_name, &tls, err);
+    if (code != NEO_OK) {
+        net_close(channel->loop, fd);
+        return code;
+    }
+    code = conn_new(&(struct conn_options){.loop = channel->loop,
+                                           .fd = fd,
+                                           .tls = tls,
+                                           .events = &stream_events,
+                                           .hooks = &hooks,
+                                           .owner = sc,
+                                           .handshake_timeout = connect_timeout(sub)},
+                    &sc->conn, err);
+    if (code != NEO_OK) {
+        tls_free(tls);
+        net_close(channel->loop, fd);
+    }
+    return code;
+}
+
+enum neo_code sub_conn_open(struct subchannel *sub, struct sub_conn **ret, struct neo_error *err)
+{
+    struct sub_conn *sc = neo_alloc(sizeof(*sc));
+
+    if (sc == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory connecting to %s",
+                        sub->address);
+    sc->sub = sub;
+    sc->retire.expired = retire_expired;
+    sc->ask.expired = ask_expired;
+    list_init(&sc->link);
+    enum neo_code code = open_conn(sub, sc, err);
+    if (code == NEO_OK)
+        *ret = sc;
+    else
+        neo_free(sc);
+    return code;
+}
