@@ -99,12 +99,14 @@ TEST(tells_headers_from_trailers_also_after_the_stream_is_gone)
     assert_int_equal(count(call, neo_client_call_trailer_next), 2);
 
     struct h2_stream stream = {.headers = {fields, 2}, .trailers = {fields, 1}};
-    call->attempt.stream = &stream;
-    call->attempt.got_headers = true;
+    call->running[0] = &call->own;
+    call->n_running = 1;
+    call->own.stream = &stream;
+    call->own.got_headers = true;
     assert_int_equal(count(call, neo_client_call_header_next), 2);
     assert_int_equal(count(call, neo_client_call_trailer_next), 1);
 
-    call->attempt.got_headers = false; /* nothing but a status */
+    call->own.got_headers = false; /* nothing but a status */
     stream.remote_ended = true;
     assert_int_equal(count(call, neo_client_call_header_next), 0);
     assert_int_equal(count(call, neo_client_call_trailer_next), 2);
