@@ -4,7 +4,7 @@
 JOBS ?= $(shell nproc)
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: all setup test demo h2spec bench asan tsan lint fuzz check install clean help
+.PHONY: all setup test demo h2spec attack bench asan tsan lint fuzz check install clean help
 
 all: setup
 	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
@@ -19,6 +19,9 @@ test: all
 
 demo: all
 	@tools/demo
+
+attack: all
+	@build/release/tests/attack_matrix
 
 h2spec: all
 	@tests/h2spec/run
@@ -51,6 +54,7 @@ help:
 	@echo "make          build the release: build/bin, build/lib"
 	@echo "make demo     play the whole scene on real processes"
 	@echo "make test     build and run all tests"
+	@echo "make attack   each known attack against a running server, its costs, its control"
 	@echo "make h2spec   h2spec's 147 cases against a server of ours; needs Go"
 	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"

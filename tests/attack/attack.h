@@ -26,12 +26,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MSEC NEO_NSEC_PER_MSEC
 #define SEC  NEO_NSEC_PER_SEC
-#define MIB  (1024 * 1024)
+#ifndef MIB
+#define MIB (1024 * 1024)
+#endif
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MEMORY_MEANS_NOTHING true
@@ -47,6 +50,9 @@ struct seen {
     atomic_uint said;      /* handlers of the innocent's method */
     atomic_uint attacked;  /* handlers that attackers started */
     atomic_uint cancelled; /* and that heard of their end */
+    atomic_uint messages;  /* of a stream, from attackers */
+    atomic_uint spoofed;   /* handlers that saw a caller or metadata which the peer had forged */
+    atomic_uint late;      /* handlers that saw x-late: yes */
     atomic_uint connections;
 };
 
@@ -58,7 +64,9 @@ static struct {
     struct neo_loop *loop;
     struct seen *seen;
     pid_t server;
-    int orders; /* a byte is an order to the server */
+    int orders;                     /* a byte is an order to the server */
+    const struct h2_limits *limits; /* of the server; NULL: the defaults */
+    rlim_t files;                   /* that the server may open; 0: as many as we */
 } world;
 
 static inline void say(struct neo_call *call, const struct neo_test_v1_Echo *request, void *self)
@@ -76,12 +84,30 @@ static inline void on_end(struct neo_call *call, const struct neo_status *status
     atomic_fetch_add(&world.seen->cancelled, 1);
 }
 
+/* Who calls is said by its certificate, also where a handler asks the metadata. */
+static inline void look_for_forgeries(struct neo_call *call)
+{
+    static const char *const names[] = {"x-attestation-nonce", "grpc-status",
+                                        "x-forwarded-client-cert"};
+    struct neo_bytes told = neo_call_metadata(call, "x-caller-id");
+    bool forged = !neo_bytes_is(neo_call_context(call)->caller, "attacker-service") ||
+                  !neo_bytes_is(told, "attacker-service");
+
+    for (size_t i = 0; i < NEO_COUNT(names); i++)
+        forged = forged || neo_call_metadata(call, names[i]).at != NULL;
+    if (forged)
+        atomic_fetch_add(&world.seen->spoofed, 1);
+    if (neo_bytes_is(neo_call_metadata(call, "x-late"), "yes"))
+        atomic_fetch_add(&world.seen->late, 1);
+}
+
 static inline void never(struct neo_call *call, const struct neo_test_v1_Echo *request, void *self)
 {
     static const struct neo_stream_events events = {.done = on_end};
 
     (void)request;
     (void)self;
+    look_for_forgeries(call);
     atomic_fetch_add(&world.seen->attacked, 1);
     neo_call_on_stream(call, &events, NULL);
 }
@@ -96,6 +122,30 @@ static inline void large(struct neo_call *call, const struct neo_test_v1_Echo *r
     (void)self;
     atomic_fetch_add(&world.seen->attacked, 1);
     neo_call_reply(call, &response);
+}
+
+static inline void on_message(struct neo_call *call, const void *message, void *state)
+{
+    (void)call;
+    (void)message;
+    (void)state;
+    atomic_fetch_add(&world.seen->messages, 1);
+}
+
+static inline void on_half_closed(struct neo_call *call, void *state)
+{
+    (void)state;
+    neo_call_reply(call, &(struct neo_test_v1_Echo){.count = 1});
+}
+
+static inline void sum(struct neo_call *call, const struct neo_test_v1_Echo *request, void *self)
+{
+    static const struct neo_stream_events events = {.message = on_message,
+                                                    .half_closed = on_half_closed};
+
+    (void)request;
+    (void)self;
+    neo_call_on_stream(call, &events, NULL);
 }
 
 static inline struct neo_policy *open_policy(void)
@@ -147,11 +197,17 @@ static inline void obey(struct neo_server *server, int orders)
     }
 }
 
-static inline void serve(int orders, bool unguarded)
+static inline void limit_files(void)
 {
-    static const struct h2_limits no_guard = {.unguarded = true};
+    const struct rlimit files = {world.files, world.files};
+
+    assert_true(world.files == 0 || setrlimit(RLIMIT_NOFILE, &files) == 0);
+}
+
+static inline void serve(int orders)
+{
     static const struct neo_test_v1_Echoes_handlers echo_handlers = {
-        .Say = say, .Never = never, .Later = large};
+        .Say = say, .Never = never, .Later = large, .Sum = sum};
     struct neo_policy *policy = open_policy();
     struct neo_log log = {.fd = STDERR_FILENO,
                           .level = getenv("NEO_TEST_LOG") ? NEO_LOG_DEBUG : NEO_LOG_OFF,
@@ -164,9 +220,10 @@ static inline void serve(int orders, bool unguarded)
     };
     struct neo_server *server;
 
+    limit_files();
     assert_int_equal(neo_runtime_new(1, &options.runtime, NULL), NEO_OK);
     assert_int_equal(neo_server_new(&options, &server, NULL), NEO_OK);
-    server->h2_limits = unguarded ? &no_guard : NULL;
+    server->h2_limits = world.limits;
     assert_int_equal(neo_test_v1_Echoes_add(server, &echo_handlers, NULL, NULL), NEO_OK);
     assert_int_equal(neo_server_listen(server, "127.0.0.1:0", NULL), NEO_OK);
     (void)snprintf(world.seen->address, sizeof(world.seen->address), "%s",
@@ -177,7 +234,7 @@ static inline void serve(int orders, bool unguarded)
     neo_policy_unref(policy);
 }
 
-static inline void start_server(bool unguarded)
+static inline void start_server(void)
 {
     int ends[2];
 
@@ -186,7 +243,7 @@ static inline void start_server(bool unguarded)
     assert_true(world.server >= 0);
     if (world.server == 0) {
         (void)close(ends[1]);
-        serve(ends[0], unguarded);
+        serve(ends[0]);
         _exit(0);
     }
     (void)close(ends[0]);
@@ -233,9 +290,11 @@ static inline size_t memory_peak(void)
 
 /* --- the world --------------------------------------------------------------------------- */
 
-static inline int begin_with(bool unguarded)
+static inline int begin_with(const struct h2_limits *limits, rlim_t files)
 {
     memset(&world, 0, sizeof(world));
+    world.limits = limits;
+    world.files = files;
     world.seen =
         mmap(NULL, sizeof(*world.seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (world.seen == MAP_FAILED)
@@ -248,20 +307,22 @@ static inline int begin_with(bool unguarded)
     world.attacker = pki_identity(world.pki, "attacker-service", NULL);
     world.foreigner = pki_identity(world.other_pki, "attacker-service", NULL);
     world.trust = pki_trust(world.pki);
-    start_server(unguarded);
+    start_server();
     return neo_loop_new(&world.loop, NULL) == NEO_OK ? 0 : -1;
 }
 
 static inline int begin(void **state)
 {
     (void)state;
-    return begin_with(false);
+    return begin_with(NULL, 0);
 }
 
 static inline int begin_unguarded(void **state)
 {
+    static const struct h2_limits no_guard = {.unguarded = true};
+
     (void)state;
-    return begin_with(true);
+    return begin_with(&no_guard, 0);
 }
 
 /* The server must have lived until it was told to go. */

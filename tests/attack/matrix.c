@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The matrix of attacks against a running server, and its table. `make attack` runs it; with words
+ * as arguments only the rows whose ids begin so. See matrix.h.
+ */
+#include "matrix.h"
+#include "attack.h"
+
+#include "support/cost.h"
+
+#include <stdarg.h>
+
+enum { ROWS_MOST = 256, PARALLEL = 6, RATIO_MOST = 10, CPU_NOISE = 20 /* ms */ };
+
+struct result {
+    bool done;
+    char why[256]; /* it failed */
+    struct report guarded, control;
+    size_t memory;   /* for each connection */
+    size_t exploded; /* the control's */
+    double cpu;      /* the server's, ms */
+    unsigned served; /* calls of the innocent */
+    neo_nsec slowest;
+};
+
+static struct {
+    const struct pki_cert *attacker;
+    struct report *report; /* shared with the attacker's process */
+} stage;
+
+/* --- the attacker's process --------------------------------------------------------------------
+ */
+
+const char *stage_address(void)
+{
+    return world.seen->address;
+}
+
+struct pki *stage_pki(void)
+{
+    return world.pki;
+}
+
+const struct pki_cert *stage_cert(void)
+{
+    return stage.attacker;
+}
+
+struct raw_options stage_tls(void)
+{
+    return (struct raw_options){.cert = stage.attacker};
+}
+
+unsigned stage_handlers(void)
+{
+    return atomic_load(&world.seen->attacked);
+}
+
+unsigned stage_cancelled(void)
+{
+    return atomic_load(&world.seen->cancelled);
+}
+
+unsigned stage_messages(void)
+{
+    return atomic_load(&world.seen->messages);
+}
+
+unsigned stage_spoofed(void)
+{
+    return atomic_load(&world.seen->spoofed);
+}
+
+unsigned stage_late(void)
+{
+    return atomic_load(&world.seen->late);
+}
+
+unsigned stage_connections(void)
+{
+    return atomic_load(&world.seen->connections);
+}
+
+void stage_revoke(void)
+{
+    if (write(world.orders, "r", 1) != 1)
+        _exit(3);
+}
+
+void stage_sleep(int msec)
+{
+    const struct timespec t = {.tv_sec = msec / 1000, .tv_nsec = (long)(msec % 1000) * 1000000};
+
+    (void)nanosleep(&t, NULL);
+}
+
+void attack_say(struct report *r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(r->outcome, sizeof(r->outcome), format, args);
+    va_end(args);
+}
+
+void attack_open(struct link *l)
+{
+    const struct raw_options tls = stage_tls();
+    struct neo_buffer out = {0};
+
+    if (!link_open(l, stage_address(), &tls)) {
+        (void)fprintf(stderr, "attacker: no connection\n");
+        _exit(2);
+    }
+    frames_preface(&out);
+    frames_settings_ack(&out);
+    (void)attack_send(l, &out);
+    neo_buffer_fini(&out);
+}
+
+bool attack_send(struct link *l, struct neo_buffer *out)
+{
+    bool sent = link_send(l, neo_buffer_bytes(out));
+
+    neo_buffer_clear(out);
+    return sent;
+}
+
+void put_head(struct neo_buffer *out, uint32_t stream, const char *path, uint8_t flags)
+{
+    struct frames_request request = frames_good_request;
+
+    request.path = path;
+    request.authority = "echo-service";
+    frames_request(out, stream, flags, &request);
+}
+
+void put_message(struct neo_buffer *out, uint32_t stream, struct neo_bytes message, uint8_t flags)
+{
+    struct neo_buffer body = {0};
+    const uint8_t head[5] = {0, (uint8_t)(message.len >> 24), (uint8_t)(message.len >> 16),
+                             (uint8_t)(message.len >> 8), (uint8_t)message.len};
+
+    neo_buffer_append(&body, neo_bytes(head, sizeof(head)));
+    neo_buffer_append(&body, message);
+    for (struct neo_bytes left = neo_buffer_bytes(&body); left.len > 0;) {
+        size_t len = left.len < 16384 ? left.len : 16384;
+        frames_put(out, FRAME_DATA, len == left.len ? flags : 0, stream, neo_bytes(left.at, len));
+        left = neo_bytes_from(left, len);
+    }
+    neo_buffer_fini(&body);
+}
+
+void put_call(struct neo_buffer *out, uint32_t stream, const char *method)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/neo.test.v1.Echoes/%s", method);
+    put_head(out, stream, path, 0);
+    put_message(out, stream, NEO_LIT("\x12\x00"), FLAG_END_STREAM);
+}
+
+void attack_say_end(struct report *r, const struct link *l, uint32_t units)
+{
+    if (l->goaway > 0)
+        attack_say(r, "GOAWAY %d %.40s after %u", (int)l->goaway, l->debug, units);
+    else
+        attack_say(r, "%s after %u", l->closed ? "closed" : "all taken", units);
+}
+
+static void flood(const struct row *row, struct report *r)
+{
+    uint32_t most = r->control ? row->control_units : row->units;
+    struct neo_buffer out = {0};
+    struct link l;
+    uint32_t i = 0;
+
+    most = most != 0 ? most : r->control ? 20000 : 100000;
+    attack_open(&l);
+    l.deaf = row->deaf;
+    while (i < most && !l.closed) {
+        size_t at_once = r->control && row->streams ? 1 : 8192;
+        while (out.len < at_once && i < most)
+            row->unit(&out, i++);
+        if (!attack_send(&l, &out) || (at_once == 1 && i % 50 == 0 && !link_is_alive(&l)))
+            break;
+    }
+    l.deaf = false;
+    r->through = i == most && link_is_alive(&l);
+    link_read(&l, l.closed ? 0 : 100);
+    attack_say_end(r, &l, i);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+static double cpu_of(clockid_t clock)
+{
+    struct timespec t = {0};
+
+    (void)clock_gettime(clock, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void attack(const struct row *row, struct report *r)
+{
+    double before = cpu_of(CLOCK_PROCESS_CPUTIME_ID);
+
+    if (r->control && row->control != NULL)
+        row->control(r);
+    else if (row->run != NULL)
+        row->run(r);
+    else
+        flood(row, r);
+    r->cpu = cpu_of(CLOCK_PROCESS_CPUTIME_ID) - before;
+}
+
+/* --- the watcher's -----------------------------------------------------------------------------
+ */
+
+static void complain(struct result *res, const char *format, ...)
+{
+    va_list args;
+
+    if (res->why[0] != '\0')
+        return;
+    va_start(args, format);
+    (void)vsnprintf(res->why, sizeof(res->why), format, args);
+    va_end(args);
+}
+
+static double server_cpu(void)
+{
+    clockid_t clock;
+
+    return clock_getcpuclockid(world.server, &clock) == 0 ? cpu_of(clock) : 0;
+}
+
+/* Runs the attacker beside the innocent; false when it did not come to an end. */
+static bool let_attack(const struct row *row, struct result *res)
+{
+    neo_nsec until = neo_mono_nsec() + (row->slow + 40) * SEC * COST_SLACK;
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        attack(row, stage.report);
+        _exit(0);
+    }
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        run_for(2 * MSEC);
+        if (neo_mono_nsec() < until)
+            continue;
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, &status, 0);
+        complain(res, "the attacker did not come to an end");
+        return false;
+    }
+    if (status != 0)
+        complain(res, "the attacker's process ended with %x", status);
+    return status == 0;
+}
+
+/* The server's time for the innocent alone, ms for each ms. */
+static double price_of_innocent(void)
+{
+    double before = server_cpu();
+    neo_nsec begun = neo_mono_nsec();
+
+    run_for(150 * MSEC);
+    return (server_cpu() - before) / ((double)(neo_mono_nsec() - begun) / 1e6);
+}
+
+static bool stage_begin(const struct row *row, bool unguarded)
+{
+    static const struct h2_limits no_guard = {.unguarded = true, .arena_budget = 256 * 1024 * 1024};
+
+    if (begin_with(unguarded ? &no_guard : NULL, unguarded ? 0 : row->files) != 0)
+        return false;
+    stage.attacker = pki_make(world.pki, pki_issuer(world.pki), "attacker-service", NULL);
+    innocent_begin();
+    return true;
+}
+
+/* The server lives, and serves the innocent. */
+static void stage_end(struct result *res)
+{
+    unsigned before = innocent.ok;
+    neo_nsec until = neo_mono_nsec() + 5 * SEC;
+    int status = 0;
+
+    while (innocent.ok < before + 10 && neo_mono_nsec() < until)
+        run_for(MSEC);
+    if (innocent.ok < before + 10)
+        complain(res, "the innocent is served no more");
+    neo_loop_disarm(world.loop, &innocent.next);
+    rpc_client_close(&innocent.client);
+    if (innocent.busy)
+        rpc_call_fini(&innocent.call);
+    (void)close(world.orders);
+    for (int i = 0; i < 5000 && waitpid(world.server, &status, WNOHANG) == 0; i++)
+        stage_sleep(1);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        complain(res, "the server's process ended with %x", status);
+    (void)kill(world.server, SIGKILL);
+}
+
+static void play_guarded(const struct row *row, struct result *res)
+{
+    memset(stage.report, 0, sizeof(*stage.report));
+    if (!stage_begin(row, false)) {
+        complain(res, "no stage");
+        return;
+    }
+    double price = price_of_innocent();
+    size_t memory = memory_begin();
+    double cpu = server_cpu();
+    unsigned ok = innocent.ok;
+    neo_nsec begun = neo_mono_nsec();
+    innocent.slowest = 0;
+    (void)let_attack(row, res);
+    run_for(20 * MSEC);
+    double took = (double)(neo_mono_nsec() - begun) / 1e6;
+    size_t peak = memory_peak();
+    unsigned n = stage.report->connections == 0 ? 1 : stage.report->connections;
+    cpu = server_cpu() - cpu - price * took;
+    res->guarded = *stage.report;
+    res->cpu = cpu > 0 ? cpu : 0;
+    res->memory = (peak > memory ? peak - memory : 0) / n;
+    res->served = innocent.ok - ok;
+    unsigned handlers = stage_handlers();
+    stage_end(res);
+    res->slowest = innocent.slowest;
+    if (res->guarded.through)
+        complain(res, "it got through: %s", res->guarded.outcome);
+    if (handlers > row->handlers)
+        complain(res, "it started %u handlers", handlers);
+    if (innocent.failed > 0 || innocent.slowest > SEC * COST_SLACK)
+        complain(res, "the innocent: %u failed, slowest %u ms", innocent.failed,
+                 (unsigned)(innocent.slowest / MSEC));
+}
+
+static void play_control(const struct row *row, struct result *res)
+{
+    memset(stage.report, 0, sizeof(*stage.report));
+    stage.report->control = true;
+    if (!stage_begin(row, !row->same_server)) {
+        complain(res, "no stage for the control");
+        return;
+    }
+    size_t memory = memory_begin();
+    (void)let_attack(row, res);
+    size_t peak = memory_peak();
+    res->exploded = peak > memory ? peak - memory : 0;
+    res->control = *stage.report;
+    if (row->explodes > 0)
+        res->control.through = res->exploded >= row->explodes || MEMORY_MEANS_NOTHING;
+    stage_end(res);
+    if (!res->control.through)
+        complain(res, "the control did not get through: %s", res->control.outcome);
+}
+
+static void judge_costs(const struct row *row, struct result *res)
+{
+    size_t most = row->memory == 0 ? MIB : row->memory;
+
+    if (MEMORY_MEANS_NOTHING)
+        return;
+    if (res->memory > most)
+        complain(res, "%zu KiB for each connection", res->memory / KIB);
+    if (res->cpu > CPU_NOISE && res->cpu > res->guarded.cpu * RATIO_MOST)
+        complain(res, "%.1f ms of the server for %.1f of the attacker", res->cpu, res->guarded.cpu);
+}
+
+/* In a process of its own. */
+static void play(const struct row *row, struct result *res)
+{
+    stage.report = mmap(NULL, sizeof(*stage.report), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (stage.report == MAP_FAILED)
+        _exit(4);
+    play_guarded(row, res);
+    judge_costs(row, res);
+    if (!row->library)
+        play_control(row, res);
+    res->done = true;
+    _exit(0);
+}
+
+/* --- the table ---------------------------------------------------------------------------------
+ */
+
+static void print(const struct row *row, const struct result *res)
+{
+    char control[120];
+
+    if (row->not_applicable != NULL) {
+        (void)printf("%-4s %-38s not applicable: %s\n", row->id, row->attack, row->not_applicable);
+        return;
+    }
+    if (row->library)
+        (void)snprintf(control, sizeof(control), "the library ends it, guarded or not");
+    else if (row->explodes > 0)
+        (void)snprintf(control, sizeof(control), "takes %zu MiB", res->exploded / MIB);
+    else
+        (void)snprintf(control, sizeof(control), "%s", res->control.outcome);
+    (void)printf("%-4s %-38s %-52s %5zu KiB %7.1f /%7.1f ms = %4.1f  %4u, %3u ms  %s\n", row->id,
+                 row->attack, res->guarded.outcome, res->memory / KIB, res->cpu, res->guarded.cpu,
+                 res->guarded.cpu > 0 ? res->cpu / res->guarded.cpu : 0, res->served,
+                 (unsigned)(res->slowest / MSEC), control);
+    if (res->why[0] != '\0')
+        (void)printf("     FAILED: %s\n", res->why);
+    (void)fflush(stdout);
+}
+
+struct playing {
+    const struct row *row;
+    struct result *res;
+    pid_t pid;
+};
+
+static void start(struct playing *p, const struct row *row)
+{
+    *p = (struct playing){.row = row};
+    p->res = mmap(NULL, sizeof(*p->res), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (row->not_applicable != NULL || p->res == MAP_FAILED)
+        return;
+    (void)fflush(stdout);
+    p->pid = fork();
+    if (p->pid == 0)
+        play(row, p->res);
+}
+
+/* False when it failed. */
+static bool finish(struct playing *p)
+{
+    int status = 0;
+
+    if (p->pid > 0)
+        (void)waitpid(p->pid, &status, 0);
+    if (p->pid != 0 && !p->res->done)
+        complain(p->res, "its process ended with %x", status);
+    print(p->row, p->res);
+    bool good = p->res->why[0] == '\0';
+    (void)munmap(p->res, sizeof(*p->res));
+    return good;
+}
+
+static bool is_asked_for(const struct row *row, int n, char **words)
+{
+    bool asked = n == 0;
+
+    for (int i = 0; i < n; i++)
+        asked = asked || strncmp(row->id, words[i], strlen(words[i])) == 0;
+    return asked;
+}
+
+static struct {
+    unsigned all, bad, absent;
+} count;
+
+static void tell(struct playing *p)
+{
+    count.all += p->row->not_applicable == NULL;
+    count.absent += p->row->not_applicable != NULL;
+    count.bad += !finish(p);
+}
+
+/* The rows that are asked for: the slow ones first, since they play beside all others. */
+static size_t choose(const struct row **ret, size_t most, int n, char **words)
+{
+    const struct {
+        const struct row *at;
+        size_t n;
+    } tables[] = {{rows_h2, n_rows_h2},
+                  {rows_grpc, n_rows_grpc},
+                  {rows_tls, n_rows_tls},
+                  {rows_client, n_rows_client},
+                  {rows_slow, n_rows_slow}};
+    size_t chosen = 0;
+
+    for (size_t t = 0; t < NEO_COUNT(tables); t++)
+        for (size_t i = 0; i < tables[t].n && chosen < most; i++)
+            if (is_asked_for(&tables[t].at[i], n, words))
+                ret[chosen++] = &tables[t].at[i];
+    return chosen;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct row *rows[ROWS_MOST];
+    static struct playing playing[ROWS_MOST];
+    size_t n = choose(rows, ROWS_MOST, argc - 1, argv + 1), started = 0;
+
+    (void)printf("%-4s %-38s %-52s %9s %27s  %12s  %s\n", "id", "attack", "guarded", "memory",
+                 "CPU: server / attacker", "neighbour", "control");
+    for (size_t i = 0; i < n; i++)
+        if (rows[i]->slow > 0)
+            start(&playing[i], rows[i]);
+    for (size_t i = 0; i < n; i++) {
+        for (; started < n && started < i + PARALLEL; started++)
+            if (rows[started]->slow == 0)
+                start(&playing[started], rows[started]);
+        tell(&playing[i]);
+    }
+    if (count.absent > 0)
+        (void)printf("%u rows are not applicable, as they say\n", count.absent);
+    (void)printf("%u%% tests passed, %u tests failed out of %u\n",
+                 count.all == 0 ? 0 : (count.all - count.bad) * 100 / count.all, count.bad,
+                 count.all);
+    return count.bad == 0 && count.all > 0 ? 0 : 1;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * matrix.h - one row for each attack: what is done, what may come of it, and its control.
+ *
+ * Each row is played in four processes of its own: a server, an innocent client that calls it 500
+ * times a second, an attacker, and the one that watches and judges. What the attacker's function
+ * finds goes into its report. `through` is the question of every row: did the attack get through?
+ * Against the guarded server it must not. Then comes the control, where the same question must be
+ * answered with yes: against a server whose guard counts but does not stop, or, where the guard is
+ * not what stops it, with the harmless twin of the attack against the same server.
+ */
+#ifndef NEO_TESTS_ATTACK_MATRIX_H
+#define NEO_TESTS_ATTACK_MATRIX_H
+
+#include "link.h"
+
+#include "h2/h2.h"
+
+#define KIB ((size_t)1024)
+#define MIB (1024 * KIB)
+
+struct report {
+    bool control;         /* this is the control */
+    bool through;         /* it got through */
+    unsigned connections; /* open at once, at most; 0 is 1 */
+    double cpu;           /* ms of the attacker's processor time */
+    char outcome[96];     /* in words */
+};
+
+struct row {
+    const char *id;
+    const char *attack;
+    /* Either this, or ... */
+    void (*run)(struct report *r);
+    /* ... a flood: unit after unit on one connection, until it ends or `units` are sent. */
+    void (*unit)(struct neo_buffer *out, uint32_t i);
+    uint32_t units;         /* 0: 100,000 */
+    uint32_t control_units; /* 0: 20,000 */
+    bool deaf;              /* the flood reads nothing */
+    bool streams; /* each unit opens one: the control waits for the server, else nghttp2 ends it */
+    bool library; /* nghttp2 or OpenSSL end it, guard or no guard: no control by flood */
+    void (*control)(struct report *r); /* instead of `run` */
+    bool same_server;                  /* the control is against the guarded server, too */
+    unsigned handlers;                 /* that may start, beside the innocent's */
+    size_t memory;                     /* for each connection; 0: 1 MiB */
+    size_t explodes;                   /* the control got through when it took so much memory */
+    unsigned files;                    /* RLIMIT_NOFILE of the server; 0: ours */
+    unsigned slow;                     /* seconds that it takes: plays beside the others */
+    const char *not_applicable;
+};
+
+extern const struct row rows_h2[], rows_grpc[], rows_tls[], rows_slow[], rows_client[];
+extern const size_t n_rows_h2, n_rows_grpc, n_rows_tls, n_rows_slow, n_rows_client;
+
+/* --- for the attacker's process ----------------------------------------------------------------
+ */
+
+/* "127.0.0.1:4711" */
+const char *stage_address(void);
+struct pki *stage_pki(void);
+/* As whom: a certificate of attacker-service, which may call everything. */
+const struct pki_cert *stage_cert(void);
+/* The attacker's usual TLS. */
+struct raw_options stage_tls(void);
+/* What the server has seen so far. */
+unsigned stage_handlers(void);
+unsigned stage_cancelled(void);
+unsigned stage_messages(void);
+unsigned stage_spoofed(void);
+unsigned stage_late(void);
+unsigned stage_connections(void);
+/* Has the attacker's certificate revoked. */
+void stage_revoke(void);
+void stage_sleep(int msec);
+
+/* A connection with TLS and preface; ends the process when there is none. */
+void attack_open(struct link *l);
+void attack_say(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Sends what is in `out` and empties it. */
+bool attack_send(struct link *l, struct neo_buffer *out);
+/* A good request, with a message when `flags` do not end it already. */
+void put_call(struct neo_buffer *out, uint32_t stream, const char *method);
+void put_head(struct neo_buffer *out, uint32_t stream, const char *path, uint8_t flags);
+void put_message(struct neo_buffer *out, uint32_t stream, struct neo_bytes message, uint8_t flags);
+/* How a link ended, in words. */
+void attack_say_end(struct report *r, const struct link *l, uint32_t units);
+
+static inline uint32_t id_of(uint32_t i)
+{
+    return 2 * i + 1;
+}
+
+#endif
