@@ -24,6 +24,7 @@ struct request {
     const char *descriptors;
     struct arg_list headers;
     uint32_t timeout_ms;
+    bool reveal; /* print TEE_ONLY fields, too */
 };
 
 static enum neo_code read_fd(int fd, const char *what, struct neo_buffer *out,
@@ -74,12 +75,13 @@ static enum neo_code read_headers(const struct arg_list *list, struct neo_pair *
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static bool print_message(const struct neo_message_info *info, const void *message)
+static bool print_message(const struct neo_message_info *info, const void *message, bool reveal)
 {
+    unsigned flags = NEO_JSON_PRETTY | (reveal ? 0 : NEO_JSON_REDACT);
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
     struct neo_error err;
 
-    if (neo_proto_to_json(info, message, NEO_JSON_PRETTY, &out, &err) != NEO_OK) {
+    if (neo_proto_to_json(info, message, flags, &out, &err) != NEO_OK) {
         (void)fail(&err);
         return false;
     }
@@ -122,7 +124,7 @@ static int print_failure(const struct neo_status *s)
 
 /* One request message, however many answers: enough for every kind of method from a keyboard. */
 static int exchange(struct neo_channel *channel, const struct neo_method *method,
-                    const struct neo_call_options *options, const void *message)
+                    const struct neo_call_options *options, const void *message, bool reveal)
 {
     bool client_streams = (method->kind & NEO_CLIENT_STREAM) != 0;
     struct neo_stream *stream;
@@ -140,7 +142,7 @@ static int exchange(struct neo_channel *channel, const struct neo_method *method
         neo_arena_init(&arena, 64 << 20);
         void *response = neo_arena_calloc(&arena, 1, method->response->size);
         more = response != NULL && neo_stream_next(stream, response, &arena) &&
-               print_message(method->response, response);
+               print_message(method->response, response, reveal);
         neo_arena_fini(&arena);
     }
     const struct neo_status *status = neo_stream_status(stream);
@@ -170,7 +172,8 @@ static int call_method(struct neo_channel *channel, const struct request *r,
     if (code == NEO_OK)
         code =
             neo_proto_from_json(method->request, neo_buffer_bytes(&json), 0, message, &arena, &err);
-    int result = code == NEO_OK ? exchange(channel, method, &options, message) : fail(&err);
+    int result =
+        code == NEO_OK ? exchange(channel, method, &options, message, r->reveal) : fail(&err);
     neo_arena_fini(&arena);
     return result;
 }
@@ -208,6 +211,7 @@ static int run(int argc, char **argv)
         {"--as", ARG_TEXT, &r.as, "SERVICE", "whose identity [" OPERATOR "]"},
         {"-H", ARG_LIST, &r.headers, "'name: value'", "metadata"},
         {"--timeout-ms", ARG_U32, &r.timeout_ms, "N", "deadline; 0: none [10000]"},
+        {"--reveal", ARG_FLAG, &r.reveal, NULL, "print fields of class TEE_ONLY, too"},
         {"--descriptors", ARG_TEXT, &r.descriptors, "FILE", "instead of asking the server"},
     };
     struct neo_channel *channel;

@@ -86,6 +86,9 @@ struct neo_call_options {
     const struct neo_entry *business; /* further entries for the callee; copied */
     size_t n_business;
     bool pass_business; /* pass the parent's entries on */
+    /* Copied. Not NULL: the call goes over attested connections only, and otherwise ends with
+       FAILED_PRECONDITION and this text. Set anyway for requests with TEE_ONLY fields. */
+    const char *needs_attested;
 };
 
 /*

@@ -183,6 +183,17 @@ NEO_MUST_CHECK enum neo_code neo_proto_encode(const struct neo_message_info *inf
                                               const void *message, struct neo_buffer *out,
                                               struct neo_error *err);
 
+/*
+ * Whether the message may go to a peer that is not attested: FAILED_PRECONDITION, with the field's
+ * name, when a field of class TEE_ONLY is set in it or anywhere below it. What cannot be looked
+ * into is refused too: an Any whose type no imported file declares, and unknown fields beside
+ * fields with classes. Costs one comparison where the table has none. Channels and servers ask it
+ * for every message towards a peer that is not attested; the encoder itself does not know whom it
+ * writes for.
+ */
+NEO_MUST_CHECK enum neo_code neo_proto_check_open(const struct neo_message_info *info,
+                                                  const void *message, struct neo_error *err);
+
 enum neo_json_flags {
     NEO_JSON_PRETTY = 1,
     NEO_JSON_DEFAULTS = 2,    /* print fields without presence even when they are empty */

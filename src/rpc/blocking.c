@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { QUEUE_MARK = 64 * 1024, STATUS_ARENA_BUDGET = 1 << 20 };
+enum { QUEUE_MARK = 64 * 1024, STATUS_ARENA_BUDGET = 1 << 20, SECRET_MAX = 240 };
 
 struct queued {
     struct list link;
@@ -33,6 +33,7 @@ struct neo_stream {
     struct neo_call_options options;
     struct neo_buffer first;
     bool has_request;
+    char secret[SECRET_MAX]; /* what of it needs an attested peer; options.needs_attested */
     struct {
         struct neo_client_call *call;
         bool over;
@@ -50,6 +51,7 @@ struct neo_stream {
         bool poked; /* `poke` is posted */
         bool ended;
         bool failed_memory;
+        char secret[SECRET_MAX]; /* of the messages in `out`: what needs an attested peer */
         struct neo_status status;
         struct neo_arena arena; /* of status */
     } shared;                   /* any thread, under `lock` */
@@ -176,6 +178,7 @@ static void send_queued(struct neo_stream *s, struct neo_buffer *out)
 static void poke_run(struct neo_job *job)
 {
     struct neo_stream *s = neo_owner(job, struct neo_stream, poke);
+    char secret[SECRET_MAX];
 
     (void)pthread_mutex_lock(&s->shared.lock);
     struct neo_buffer out = s->shared.out;
@@ -185,9 +188,14 @@ static void poke_run(struct neo_job *job)
     bool close_send = s->shared.close_send;
     bool cancel = s->shared.cancel;
     s->shared.poked = false;
+    secret[0] = s->shared.secret[0];
+    if (secret[0] != '\0')
+        (void)memcpy(secret, s->shared.secret, sizeof(secret));
     (void)pthread_cond_broadcast(&s->shared.changed);
     (void)pthread_mutex_unlock(&s->shared.lock);
 
+    if (s->loop.call != NULL && secret[0] != '\0' && !client_call_guard(s->loop.call, secret))
+        s->loop.call = NULL;
     if (s->loop.call != NULL) {
         send_queued(s, &out);
         if (s->loop.call != NULL && credit > 0)
@@ -198,6 +206,18 @@ static void poke_run(struct neo_job *job)
             neo_client_call_cancel(s->loop.call);
     }
     neo_buffer_fini(&out);
+}
+
+/* Whether the message needs an attested peer, and then for what. */
+static bool find_secret(const struct neo_message_info *info, const void *message,
+                        char ret[static SECRET_MAX])
+{
+    struct neo_error err;
+
+    if (neo_proto_check_open(info, message, &err) == NEO_OK)
+        return false;
+    (void)snprintf(ret, SECRET_MAX, "%s", err.message);
+    return true;
 }
 
 /* --- on the caller's thread ------------------------------------------------------------------- */
@@ -237,6 +257,8 @@ enum neo_code neo_channel_stream(struct neo_channel *channel, const struct neo_m
     s->method = method;
     if (options != NULL)
         s->options = *options;
+    if (request != NULL && find_secret(method->request, request, s->secret))
+        s->options.needs_attested = s->secret;
     (void)pthread_mutex_init(&s->shared.lock, NULL);
     (void)pthread_cond_init(&s->shared.changed, NULL);
     list_init(&s->shared.queue);
@@ -264,6 +286,7 @@ enum neo_code neo_stream_send(struct neo_stream *s, const void *request)
     } else {
         (void)neo_buffer_append(&s->shared.out, neo_bytes(&len, sizeof(len)));
         code = neo_proto_encode(s->method->request, request, &s->shared.out, &err);
+        (void)find_secret(s->method->request, request, s->shared.secret);
         poke_locked(s);
     }
     (void)pthread_mutex_unlock(&s->shared.lock);

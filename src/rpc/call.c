@@ -338,9 +338,32 @@ static enum neo_reason encode(struct neo_call *call, const void *message, struct
     }
 }
 
+bool call_withholds(struct neo_call *call, struct neo_bytes why)
+{
+    struct neo_status status = {
+        .code = NEO_FAILED_PRECONDITION,
+        .reason = NEO_LIT("ATTESTATION_REQUIRED"),
+        .processed = true,
+    };
+
+    if (why.len == 0 || !can_send(call) ||
+        peer_is_attested(call->peer, neo_loop_now(call->worker->loop)))
+        return false;
+    neo_log_error(call->worker->server->options.log, "call.secret_withheld",
+                  NEO_BYTES("method", call->method->path), NEO_BYTES("error", why));
+    status.message = neo_arena_copy(call->arena, why);
+    call_finish(call, &status);
+    return true;
+}
+
 /* False when that failed: then the call has ended. */
 static bool send_message(struct neo_call *call, const void *message)
 {
+    struct neo_error secret;
+
+    if (neo_proto_check_open(call->method->info->response, message, &secret) != NEO_OK &&
+        call_withholds(call, neo_text(secret.message)))
+        return false;
     struct neo_buffer *out = message_buffer(call->worker);
     enum neo_reason reason = out == NULL ? NEO_REASON_OUT_OF_MEMORY : encode(call, message, out);
 

@@ -99,6 +99,11 @@ void call_judge(struct neo_call *call);
 /* The appraisal has ended: so does what needed it. */
 void call_judge_attestation(struct neo_call *call);
 void call_check_stalled(struct neo_call *call, neo_nsec now);
+/*
+ * Ends the call when `why`, of neo_proto_check_open(), says that its message needs an attested
+ * peer, and this one is not; true then. Empty: it does not.
+ */
+bool call_withholds(struct neo_call *call, struct neo_bytes why);
 /* Sends bytes as one message. */
 enum neo_flow call_send_raw(struct neo_call *call, struct neo_bytes message);
 

@@ -32,8 +32,9 @@ struct order {
     struct neo_job job;
     struct neo_call *call;
     enum deed deed;
-    struct neo_buffer bytes; /* a message, or a google.rpc.Status */
-    bool own_details;        /* which goes out as it is */
+    struct neo_buffer bytes;  /* a message, or a google.rpc.Status */
+    struct neo_buffer secret; /* what in the message needs an attested peer */
+    bool own_details;         /* which goes out as it is */
 };
 
 bool call_is_elsewhere(const struct neo_call *call)
@@ -86,11 +87,14 @@ static void obey(struct neo_job *job)
 
     switch (order->deed) {
     case DEED_REPLY:
-        if (call_send_raw(call, bytes) != NEO_FLOW_GONE)
+        if (!call_withholds(call, neo_buffer_bytes(&order->secret)) &&
+            call_send_raw(call, bytes) != NEO_FLOW_GONE)
             neo_call_finish(call, &ok);
         break;
     case DEED_SEND:
-        note_sent(call->blocking, bytes.len, call_send_raw(call, bytes) == NEO_FLOW_FULL);
+        note_sent(call->blocking, bytes.len,
+                  !call_withholds(call, neo_buffer_bytes(&order->secret)) &&
+                      call_send_raw(call, bytes) == NEO_FLOW_FULL);
         break;
     case DEED_FINISH:
         finish_as_told(call, bytes, order->own_details);
@@ -100,6 +104,7 @@ static void obey(struct neo_job *job)
         break;
     }
     neo_buffer_fini(&order->bytes);
+    neo_buffer_fini(&order->secret);
     neo_free(order);
     neo_call_unref(call);
 }
@@ -166,6 +171,7 @@ static void drop_order(struct order *order)
 {
     neo_call_unref(order->call);
     neo_buffer_fini(&order->bytes);
+    neo_buffer_fini(&order->secret);
     neo_free(order);
 }
 
@@ -182,7 +188,9 @@ static struct order *encode(struct neo_call *call, enum deed deed, const void *r
 
     if (order == NULL)
         return NULL;
-    if (neo_proto_encode(call->method->info->response, response, &order->bytes, &err) == NEO_OK)
+    if (neo_proto_encode(call->method->info->response, response, &order->bytes, &err) == NEO_OK &&
+        (neo_proto_check_open(call->method->info->response, response, &err) == NEO_OK ||
+         neo_buffer_append_text(&order->secret, err.message)))
         return order;
     neo_log_error(call->worker->server->options.log, "call.bad_response",
                   NEO_BYTES("method", call->method->path), NEO_STR("error", err.message));

@@ -222,6 +222,11 @@ bool sub_conn_has_served(const struct sub_conn *sc);
 void sub_conn_proven(struct sub_conn *sc);
 /* Its health is known. `why` NULL: it serves. */
 void sub_conn_health(struct sub_conn *sc, const char *why);
+/* Whether its peer has proven now what it runs, as the policy of its service asks. */
+static inline bool sub_conn_is_attested(const struct sub_conn *sc)
+{
+    return sc->attested && neo_loop_now(sc->sub->channel->loop) < sc->attested_until;
+}
 void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail);
 void sub_conn_call_begun(struct sub_conn *sc);
 void sub_conn_call_ended(struct sub_conn *sc);
@@ -302,7 +307,8 @@ struct neo_client_call {
     struct neo_timer retry; /* the next attempt */
     unsigned backoffs;      /* waited since the last pushback */
 
-    bool starting; /* inside neo_channel_start() */
+    const char *needs_attested; /* on the call's arena; NULL: it may go over any connection */
+    bool starting;              /* inside neo_channel_start() */
     bool over;
     struct neo_status status;
     struct h2_header *response; /* metadata, copied when the attempt's stream goes */
@@ -364,6 +370,8 @@ void client_retry_expired(struct neo_timer *timer);
 
 /* Queues an encoded message. */
 enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire);
+/* From now on only over attested connections; false when that ended it, for it runs on another. */
+bool client_call_guard(struct neo_client_call *call, const char *why);
 /* Hands the running attempts' streams what they have not had yet. */
 enum neo_flow client_call_flush(struct neo_client_call *call);
 /* Lets go of what was kept for other attempts. */

@@ -87,6 +87,24 @@ enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_byt
     return call->sent.len > SEND_MARK ? NEO_FLOW_FULL : NEO_FLOW_MORE;
 }
 
+bool client_call_guard(struct neo_client_call *call, const char *why)
+{
+    if (call->needs_attested == NULL) {
+        call->needs_attested = neo_arena_string(&call->arena, neo_text(why));
+        if (call->needs_attested == NULL)
+            call->needs_attested = "the call needs an attested peer";
+    }
+    for (unsigned i = 0; i < call->n_running; i++) {
+        if (sub_conn_is_attested(call->running[i]->sc))
+            continue;
+        struct neo_status status = neo_status_of(NEO_FAILED_PRECONDITION, call->needs_attested);
+        status.reason = NEO_LIT("ATTESTATION_REQUIRED");
+        client_call_end(call, &status);
+        return false;
+    }
+    return true;
+}
+
 enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
@@ -96,6 +114,9 @@ enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *req
         client_call_fail(call, NEO_INTERNAL, err.message);
         return NEO_FLOW_GONE;
     }
+    if (!call->over && neo_proto_check_open(call->method->request, request, &err) != NEO_OK &&
+        !client_call_guard(call, err.message))
+        return NEO_FLOW_GONE;
     return client_call_send_wire(call, neo_buffer_bytes(&wire));
 }
 

@@ -236,14 +236,30 @@ static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
         list_push_back(&channel->waiting, &call->waiting);
 }
 
+/* Before a byte of it has left, headers included. */
+static void end_unattested(struct neo_client_call *call, struct sub_conn *sc,
+                           struct neo_breaker_permit permit)
+{
+    struct neo_status status = neo_status_of(NEO_FAILED_PRECONDITION, call->needs_attested);
+
+    status.reason = NEO_LIT("ATTESTATION_REQUIRED");
+    neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN,
+                      neo_loop_now(call->channel->loop));
+    client_call_end(call, &status);
+}
+
 static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
                           struct neo_breaker_permit permit)
 {
     struct neo_channel *channel = call->channel;
-    struct call_attempt *a = new_attempt(call);
     struct neo_error err = {.code = NEO_RESOURCE_EXHAUSTED};
     struct scratch s;
 
+    if (call->needs_attested != NULL && !sub_conn_is_attested(sc)) {
+        end_unattested(call, sc, permit);
+        return;
+    }
+    struct call_attempt *a = new_attempt(call);
     call->attempts++;
     make_headers(call, &s);
     if (a == NULL ||
@@ -336,6 +352,8 @@ static enum neo_code prepare(struct neo_client_call *call, const struct neo_call
     call->wait_for_ready = o->wait_for_ready || channel->wait_for_ready ||
                            (call->config->has_wait_for_ready && call->config->wait_for_ready);
     call->sent.limit = 64u << 20;
+    if (o->needs_attested != NULL)
+        (void)client_call_guard(call, o->needs_attested);
     make_context(call, o);
     return make_metadata(call, o, err);
 }
@@ -383,9 +401,16 @@ enum neo_code neo_channel_start(struct neo_channel *channel, const struct neo_me
                                 struct neo_client_call **ret, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    struct neo_call_options guarded;
+    struct neo_error secret;
 
     if (request != NULL)
         NEO_TRY(neo_proto_encode(method->request, request, &wire, err));
+    if (request != NULL && neo_proto_check_open(method->request, request, &secret) != NEO_OK) {
+        guarded = options == NULL ? (struct neo_call_options){0} : *options;
+        guarded.needs_attested = secret.message;
+        options = &guarded;
+    }
     return client_call_start(channel, method, options, neo_buffer_bytes(&wire), request != NULL,
                              events, NULL, self, ret, err);
 }

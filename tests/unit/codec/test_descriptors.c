@@ -7,6 +7,7 @@
 #include "neo/test/v1/all.neo.h"
 #include "neo/test/v1/bench.neo.h"
 #include "neo/test/v1/old.neo.h"
+#include "neo/test/v1/secret.neo.h"
 
 #include <neo/descriptor.h>
 #include <neo/memory.h>
@@ -58,6 +59,7 @@ static struct neo_descriptors *pool_of_generated(void)
 
     n = collect(&neo_test_v1_bench_file, files, n);
     n = collect(&neo_test_v1_old_file, files, n);
+    n = collect(&neo_test_v1_secret_file, files, n);
     for (size_t i = 0; i < n; i++)
         wires[i] = files[i]->descriptor;
     if (neo_descriptors_new(wires, n, &pool, &err) != NEO_OK)
@@ -111,6 +113,7 @@ TEST(tables_made_at_run_time_equal_the_generated_ones)
     size_t compared = 0;
 
     n = collect(&neo_test_v1_old_file, files, n);
+    n = collect(&neo_test_v1_secret_file, files, n);
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; files[i]->messages[j] != NULL; j++) {
             const struct neo_message_info *made =
