@@ -27,6 +27,7 @@
 
 struct neo_channel;
 struct neo_channel_tuning; /* neo/channel_options.h */
+struct neo_insecure_channel;
 
 /* Where instances come from. */
 struct neo_endpoint {
@@ -64,6 +65,8 @@ struct neo_channel_options {
     size_t max_message;                      /* 0: 4 MiB */
     bool wait_for_ready;                     /* default of calls */
     const struct neo_channel_tuning *tuning; /* copied; NULL: all defaults */
+    /* neo/insecure.h; NULL: mutual TLS 1.3. Borrowed for the call. */
+    const struct neo_insecure_channel *insecure;
 };
 
 /* Starts no connection yet. Gives `*ret`: neo_channel_free(). */

@@ -2,7 +2,8 @@
 /*
  * neo/server.h - serves gRPC methods to proven callers.
  *
- * A server cannot be made without an identity, a trust and a policy. Each of these
+ * A server cannot be made without an identity, a trust and a policy. (For other people's
+ * tests there is neo/insecure.h.) Each of these
  * is an epoch: neo_server_update() swaps them whole, live connections included:
  * what is revoked or no longer allowed ends, everything else goes on.
  *
@@ -31,6 +32,7 @@
 #include <neo/runtime.h>
 
 struct neo_server;
+struct neo_insecure_server;
 
 /* What a server lives by; every member is referenced. NULL in an update: unchanged. */
 struct neo_epoch {
@@ -84,6 +86,9 @@ struct neo_server_options {
        DNS names of our certificate, "localhost" and IP addresses. NULL-terminated, borrowed; "*":
        any. NULL: none. */
     const char *const *authorities;
+
+    /* neo/insecure.h; NULL: mutual TLS 1.3. Borrowed for the call. */
+    const struct neo_insecure_server *insecure;
 };
 
 /* Gives `*ret`: neo_server_free(). */

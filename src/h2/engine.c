@@ -222,6 +222,7 @@ enum neo_code h2_new(const struct h2_options *options, neo_nsec now, struct h2 *
     h2->events = options->events;
     h2->owner = options->owner;
     h2->server = options->server;
+    h2->scheme = options->cleartext ? NEO_LIT("http") : NEO_LIT("https");
     h2->limits = options->limits;
     h2->now = now;
     h2->peer_streams = PEER_STREAMS_BEFORE_SETTINGS;

@@ -10,11 +10,11 @@
  * counts, resets in both directions, control frames, empty and unknown frames. A
  * peer that goes too far gets GOAWAY ENHANCE_YOUR_CALM, once, and h2_feed() fails.
  *
- * Grammar is strict and checked before any callback: :method POST, :scheme https,
- * :path as `^/[A-Za-z_][A-Za-z0-9_.]{0,127}/[A-Za-z_][A-Za-z0-9_]{0,63}$`,
- * an :authority without userinfo, content-type application/grpc[+;...], te:
- * trailers. A request that breaks it is answered by the engine (415, 405, 400 or
- * grpc-status 12, as gRPC asks) and never reported.
+ * Grammar is strict and checked before any callback: :method POST, :scheme https (http in
+ * cleartext), :path as `^/[A-Za-z_][A-Za-z0-9_.]{0,127}/[A-Za-z_][A-Za-z0-9_]{0,63}$`, an
+ * :authority without userinfo, content-type application/grpc[+;...], te: trailers. A request that
+ * breaks it is answered by the engine (415, 405, 400 or grpc-status 12, as gRPC asks) and never
+ * reported.
  *
  * Streams belong to the engine; the user hangs its own state on `user`. A stream
  * is valid until its `closed` callback returns.
@@ -145,6 +145,7 @@ struct h2_options {
     void *owner;                    /* h2_owner() */
     struct h2_pool *pool;           /* borrowed; NULL: the engine has its own */
     struct h2_limits limits;
+    bool cleartext; /* no TLS below: :scheme is http, and https no more */
 };
 
 /* Gives `*ret`: h2_free(). */

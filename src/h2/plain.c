@@ -11,7 +11,7 @@ bool h2_is_plain(struct h2 *h2, struct stream *s)
     const struct block *b = &h2->block;
 
     s->plain =
-        neo_bytes_is(s->pub.path, "/") && b->is_https && (b->is_post || b->is_get || b->is_head);
+        neo_bytes_is(s->pub.path, "/") && b->has_scheme && (b->is_post || b->is_get || b->is_head);
     s->head = b->is_head;
     return s->plain;
 }

@@ -173,7 +173,7 @@ static bool request_pseudo(struct h2 *h2, struct stream *s, const struct h2_head
         b->is_head = h2->limits.plain_page != NULL && neo_bytes_is(field->value, "HEAD");
         return true;
     case 's':
-        b->is_https = neo_bytes_equal(field->value, NEO_LIT("https"));
+        b->has_scheme = neo_bytes_equal(field->value, h2->scheme);
         return true;
     case 'p':
         s->pub.path = keep(h2, s, field->value);
@@ -313,7 +313,7 @@ static bool is_grpc_request(struct h2 *h2, struct stream *s, int *ret_result)
         *ret_result = refuse_method(h2, s);
     else if (!b->is_grpc)
         *ret_result = refuse_type(h2, s);
-    else if (!b->is_https ||
+    else if (!b->has_scheme ||
              !is_known_or_valid(s->pub.path, h2_path_is_valid, h2->known_path, &h2->known_path_len))
         *ret_result = refuse_path(h2, s);
     else if (b->is_bad || !b->has_te ||

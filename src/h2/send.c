@@ -434,7 +434,7 @@ static int submit_request(struct h2 *h2, struct stream *s, struct neo_bytes path
     if (all == NULL)
         return NGHTTP2_ERR_NOMEM;
     all[0] = nv_static(NEO_LIT(":method"), NEO_LIT("POST"));
-    all[1] = nv_static(NEO_LIT(":scheme"), NEO_LIT("https"));
+    all[1] = nv_static(NEO_LIT(":scheme"), h2->scheme);
     all[2] = nv_of(NEO_LIT(":path"), path);
     all[3] = nv_of(NEO_LIT(":authority"), authority);
     nv_fill(all + 4, headers, n);

@@ -73,7 +73,7 @@ struct block {
 
     /* Requests: what was found. */
     bool is_post;
-    bool is_https;
+    bool has_scheme;
     bool has_type;
     bool is_grpc;
     bool has_te;
@@ -91,6 +91,7 @@ struct h2 {
     struct h2_guard guard;
     neo_nsec now;
     bool server;
+    struct neo_bytes scheme; /* of every request */
     bool ready;
     bool settled;     /* the peer knows our SETTINGS */
     bool peer_leaves; /* its GOAWAY came */

@@ -214,6 +214,10 @@ static enum neo_code open_session(struct attest_exchange *x, struct neo_error *e
     const struct peer *p = x->call->peer;
     const struct epoch *e = p->worker->epoch;
     const struct tls_peer *facts = tls_peer(conn_tls(p->conn));
+
+    if (e->is.identity == NULL)
+        return neo_fail(err, NEO_FAILED_PRECONDITION, "an insecure server proves nothing");
+
     struct attest_channel channel = {
         .is_server = true,
         .own_uri = neo_cert_facts(neo_identity_leaf(e->is.identity))->uri,

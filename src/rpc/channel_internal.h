@@ -106,10 +106,11 @@ struct neo_channel {
     char *service; /* NULL while joining */
     char *trust_domain;
     char *authority;
-    char *expect;  /* spiffe id of the peer; "" while joining */
+    char *expect;  /* spiffe id of the peer; "" while joining; insecure: its DNS name, or "" */
     char *joining; /* the service it must be all the same; NULL: any, or not joining */
     struct neo_epoch epoch;
     struct tls_context *tls;
+    enum tls_mode mode; /* other than TLS_MUTUAL: neo/insecure.h */
     struct neo_resolver *resolver;
     void *watch;
     struct neo_resolver_sink sink;

@@ -8,6 +8,7 @@
 #include "rpc/channel_internal.h"
 
 #include <neo/digest.h>
+#include <neo/insecure.h>
 #include <neo/memory.h>
 
 #include <pthread.h>
@@ -131,6 +132,11 @@ static void update_run(struct visit *v)
 
     if (channel->closing)
         return;
+    if (channel->mode != TLS_MUTUAL) {
+        neo_log_error(channel->log, "channel.epoch_refused",
+                      NEO_STR("why", "an insecure channel proves nothing and asks for no proof"));
+        return;
+    }
     adopt(channel, change);
     if (make_tls(channel, &err) != NEO_OK)
         neo_log_error(channel->log, "channel.epoch_refused", NEO_STR("why", err.message));
@@ -176,6 +182,45 @@ static enum neo_code name_peer(struct neo_channel *channel,
     if (channel->expect == NULL || channel->authority == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     return NEO_OK;
+}
+
+static enum neo_code check_insecure(const struct neo_channel *channel,
+                                    const struct neo_channel_options *o, struct neo_error *err)
+{
+    const struct neo_epoch *e = &o->epoch;
+    enum neo_insecure_mode mode = o->insecure->mode;
+
+    if (mode != NEO_INSECURE_CLEARTEXT && mode != NEO_INSECURE_ANONYMOUS_CALLERS)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "channel to %s: neo/insecure.h has no mode %d",
+                        channel->target, (int)mode);
+    if (o->service != NULL || o->join_service != NULL || o->attester != NULL ||
+        e->identity != NULL || e->trust != NULL || e->attest_policies != NULL ||
+        e->attest_trust != NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "channel to %s: insecure, it can have no service, identity, trust or "
+                        "attestation: nobody would prove them",
+                        channel->target);
+    if (o->insecure->server_name == NULL || o->insecure->server_name[0] == '\0')
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "channel to %s: `server_name` is missing",
+                        channel->target);
+    return NEO_OK;
+}
+
+static enum neo_code fill_insecure(struct neo_channel *channel, const struct neo_channel_options *o,
+                                   struct neo_error *err)
+{
+    bool clear = o->insecure->mode == NEO_INSECURE_CLEARTEXT;
+
+    NEO_TRY(check_insecure(channel, o, err));
+    channel->mode = clear ? TLS_CLEARTEXT : TLS_SERVER_PROVEN;
+    channel->authority = neo_string_dup(o->insecure->server_name);
+    channel->expect = neo_string_dup(clear ? "" : o->insecure->server_name);
+    if (channel->authority == NULL || channel->expect == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
+    return tls_context_new(&(struct tls_options){.role = TLS_CLIENT,
+                                                 .mode = channel->mode,
+                                                 .pem_roots = o->insecure->root_pem},
+                           &channel->tls, err);
 }
 
 static void make_metrics(struct neo_channel *channel, struct neo_metrics *metrics)
@@ -273,6 +318,9 @@ static enum neo_code fill(struct neo_channel *channel, const char *target,
                               .percent = 10,
                               .per_second = 3,
                           });
+    make_metrics(channel, options->metrics);
+    if (options->insecure != NULL)
+        return fill_insecure(channel, options, err);
     if (options->epoch.trust == NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "a channel needs a trust");
     if (options->epoch.identity == NULL && options->service != NULL)
@@ -281,7 +329,6 @@ static enum neo_code fill(struct neo_channel *channel, const char *target,
                         options->service);
     NEO_TRY(name_peer(channel, options, err));
     hold(&channel->epoch, &options->epoch);
-    make_metrics(channel, options->metrics);
     return make_tls(channel, err);
 }
 

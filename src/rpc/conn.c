@@ -13,7 +13,7 @@
  * Everything happens in a turn: turn_begin(), some work, turn_end(). Whatever the
  * work queued leaves in turn_end(), once, and only there can the connection end.
  */
-#include "rpc/conn.h"
+#include "rpc/conn_internal.h"
 
 #include "rpc/scratch.h"
 
@@ -32,43 +32,6 @@ enum {
     PULL_SIZE = 64 * 1024,
     PULLS_PER_TURN = 8,
     BACKLOG_MAX = 256 * 1024, /* beyond it nothing is read */
-};
-
-enum conn_state {
-    CONN_CONNECTING,
-    CONN_HANDSHAKE,
-    CONN_SETTLING,
-    CONN_OPEN,
-    CONN_CLOSING,
-    CONN_FLUSHING,
-    CONN_LINGERING,
-    CONN_GONE,
-};
-
-struct conn {
-    enum conn_state state;
-    bool server;
-    bool in_turn;
-    bool read_ended; /* the peer's close_notify or FIN was seen */
-    unsigned want;   /* what the socket is watched for */
-    struct neo_loop *loop;
-    struct net_watch watch;
-    struct tls *tls;
-    struct h2 *h2; /* from TLS' opening until GONE */
-    const struct conn_hooks *hooks;
-    void *owner;
-    struct neo_timer flush;    /* the turn that conn_kick() asked for */
-    struct neo_timer deadline; /* of the state, or of a backlog that does not move */
-    neo_nsec armed_for;
-    neo_nsec state_ends; /* 0: the state has no end */
-    neo_nsec last_read;
-    neo_nsec last_write;
-    struct neo_buffer backlog; /* ciphertext the socket did not take */
-    struct neo_error why;
-    struct h2_events events; /* the owner's, with `ready` seen here first */
-    void (*owner_ready)(struct h2 *h2);
-    struct h2_limits limits;
-    struct net_address peer;
 };
 
 /* --- states ------------------------------------------------------------------------------ */
@@ -222,6 +185,7 @@ static enum neo_code begin_h2(struct conn *c, struct neo_error *err)
         .owner = c,
         .pool = scratch->pool,
         .limits = c->limits,
+        .cleartext = tls_mode(c->tls) == TLS_CLEARTEXT,
     };
     neo_nsec ends = c->state_ends;
 
@@ -276,6 +240,11 @@ static void take_cipher(struct conn *c, struct neo_bytes in)
 /* A FIN. Without close_notify the peer died, which only an idle connection may shrug off. */
 static void take_fin(struct conn *c)
 {
+    if (tls_mode(c->tls) == TLS_CLEARTEXT && c->state < CONN_FLUSHING && !c->read_ended) {
+        note_read_end(c); /* here it is all there is of a goodbye */
+        return;
+    }
+
     bool idle = c->state >= CONN_OPEN && (c->h2 == NULL || h2_open_streams(c->h2) == 0);
 
     give_up(c, idle ? NEO_OK : NEO_UNAVAILABLE, "the peer closed the connection");
@@ -535,31 +504,6 @@ void conn_free(struct conn *c)
     scratch_leave();
 }
 
-void *conn_owner(const struct conn *c)
-{
-    return c->owner;
-}
-
-struct neo_loop *conn_loop(const struct conn *c)
-{
-    return c->loop;
-}
-
-struct h2 *conn_h2(const struct conn *c)
-{
-    return c->h2;
-}
-
-struct tls *conn_tls(const struct conn *c)
-{
-    return c->tls;
-}
-
-const char *conn_peer_address(const struct conn *c)
-{
-    return c->peer.text;
-}
-
 void conn_kick(struct conn *c)
 {
     if (!c->in_turn && c->watch.fd >= 0 && !neo_timer_is_armed(&c->flush))
@@ -585,14 +529,4 @@ void conn_close(struct conn *c, uint32_t h2_error, const char *debug, neo_nsec g
         change_state(c, CONN_CLOSING, 0);
     if (c->state_ends == 0 || ends < c->state_ends)
         c->state_ends = ends;
-}
-
-bool conn_is_closing(const struct conn *c)
-{
-    return c->state >= CONN_CLOSING;
-}
-
-neo_nsec conn_last_read(const struct conn *c)
-{
-    return c->last_read;
 }

@@ -42,24 +42,34 @@ static bool changes_attestation(const struct epoch *base, const struct neo_epoch
 }
 
 /* A context is made anew only when what it is made of has changed. */
-static enum neo_code take_tls(struct epoch *e, const struct epoch *base, bool allow_anonymous,
-                              struct neo_error *err)
+static enum neo_code take_tls(struct epoch *e, const struct epoch *base,
+                              const struct tls_options *how, struct neo_error *err)
 {
-    const struct tls_options options = {
-        .role = TLS_SERVER,
-        .identity = e->is.identity,
-        .trust = e->is.trust,
-        .allow_anonymous = allow_anonymous,
-    };
+    struct tls_options options = *how;
 
+    options.identity = e->is.identity;
+    options.trust = e->is.trust;
     if (base == NULL || base->is.identity != e->is.identity || base->is.trust != e->is.trust)
         return tls_context_new(&options, &e->tls, err);
     e->tls = tls_context_ref(base->tls);
     return NEO_OK;
 }
 
+/* Mutual TLS cannot be without them; an insecure server would not use them. */
+static enum neo_code check(const struct neo_epoch *is, enum tls_mode mode, struct neo_error *err)
+{
+    if (mode == TLS_MUTUAL)
+        return NEO_OK;
+    if (is->identity != NULL || is->trust != NULL || is->attest_policies != NULL ||
+        is->attest_trust != NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "an insecure server takes no identity, trust or rules of attestation: "
+                        "nobody proves anything to it");
+    return NEO_OK;
+}
+
 enum neo_code epoch_new(const struct epoch *base, const struct neo_epoch *change,
-                        bool allow_anonymous, struct epoch **ret, struct neo_error *err)
+                        const struct tls_options *how, struct epoch **ret, struct neo_error *err)
 {
     struct epoch *e = neo_alloc(sizeof(*e));
 
@@ -70,12 +80,16 @@ enum neo_code epoch_new(const struct epoch *base, const struct neo_epoch *change
     e->is = merge(base, change);
     e->attest_number = base == NULL ? 1 : base->attest_number + changes_attestation(base, &e->is);
 
-    enum neo_code code = take_tls(e, base, allow_anonymous, err);
+    enum neo_code code = check(&e->is, how->mode, err);
+    if (code == NEO_OK)
+        code = take_tls(e, base, how, err);
     if (code != NEO_OK) {
         epoch_unref(e);
         return code;
     }
-    e->own_not_after = neo_cert_facts(neo_identity_leaf(e->is.identity))->not_after;
+    e->own_not_after = e->is.identity == NULL
+                           ? INT64_MAX
+                           : neo_cert_facts(neo_identity_leaf(e->is.identity))->not_after;
     *ret = e;
     return NEO_OK;
 }

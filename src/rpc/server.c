@@ -9,6 +9,7 @@
 #include "rpc/builtin.h"
 #include "rpc/record.h"
 
+#include <neo/insecure.h>
 #include <neo/memory.h>
 
 #include <assert.h>
@@ -72,12 +73,34 @@ void server_identity_leave(struct neo_server *server, struct neo_bytes identity)
 
 /* --- making ------------------------------------------------------------------------------ */
 
+static enum neo_code check_insecure(const struct neo_server_options *o, struct neo_error *err)
+{
+    enum neo_insecure_mode mode = o->insecure->mode;
+
+    if (mode != NEO_INSECURE_CLEARTEXT && mode != NEO_INSECURE_ANONYMOUS_CALLERS)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "server '%s': neo/insecure.h has no mode %d; without `insecure` it speaks "
+                        "mutual TLS",
+                        o->name, (int)mode);
+    if (o->attester != NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "server '%s': evidence needs mutual TLS; an insecure server has no "
+                        "attester",
+                        o->name);
+    if (o->epoch.policy == NULL)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "server '%s' cannot be without a policy, insecure or not", o->name);
+    return NEO_OK;
+}
+
 static enum neo_code check(const struct neo_server_options *o, struct neo_error *err)
 {
     if (o->name == NULL || !neo_is_service_name(neo_text(o->name)))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "a server needs a service name of [a-z0-9-]");
     if (o->runtime == NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "server '%s' has no runtime", o->name);
+    if (o->insecure != NULL)
+        return check_insecure(o, err);
     if (o->epoch.identity == NULL || o->epoch.trust == NULL || o->epoch.policy == NULL)
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "server '%s' cannot be without an identity, a trust and a policy: %s is "
@@ -122,6 +145,33 @@ static struct h2_limits limits_of(const struct neo_server_options *o)
     };
 }
 
+/* How each epoch's TLS context is made. */
+static struct tls_options tls_of(const struct neo_server_options *o)
+{
+    struct tls_options tls = {.role = TLS_SERVER, .allow_anonymous = o->allow_anonymous};
+
+    if (o->insecure == NULL)
+        return tls;
+    tls.allow_anonymous = true;
+    tls.mode = o->insecure->mode == NEO_INSECURE_CLEARTEXT ? TLS_CLEARTEXT : TLS_SERVER_PROVEN;
+    tls.pem_chain = o->insecure->certificate_pem;
+    tls.pem_key = o->insecure->key_pem;
+    return tls;
+}
+
+/* The first epoch. What was borrowed for it is not kept. */
+static enum neo_code make_epoch(struct neo_server *server, struct neo_error *err)
+{
+    struct neo_server_options *o = &server->options;
+
+    server->tls = tls_of(o);
+    o->allow_anonymous = server->tls.allow_anonymous;
+    enum neo_code code = epoch_new(NULL, &o->epoch, &server->tls, &server->shared.epoch, err);
+    server->tls.pem_chain = server->tls.pem_key = (struct neo_bytes){0};
+    o->insecure = NULL;
+    return code;
+}
+
 static enum neo_code make_workers(struct neo_server *server, struct neo_error *err)
 {
     unsigned n = neo_runtime_workers(server->options.runtime);
@@ -147,7 +197,7 @@ static enum neo_code make(struct neo_server *server, struct neo_error *err)
     server->options.name = server->name;
     server->target = neo_text(server->name);
     NEO_TRY(neo_loop_new(&server->waiting, err));
-    NEO_TRY(epoch_new(NULL, &o->epoch, o->allow_anonymous, &server->shared.epoch, err));
+    NEO_TRY(make_epoch(server, err));
     NEO_TRY(make_workers(server, err));
     return builtin_add(server, err);
 }
@@ -339,8 +389,7 @@ void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch)
     struct epoch *next;
 
     (void)pthread_mutex_lock(&server->shared.lock);
-    enum neo_code code =
-        epoch_new(server->shared.epoch, epoch, server->options.allow_anonymous, &next, &err);
+    enum neo_code code = epoch_new(server->shared.epoch, epoch, &server->tls, &next, &err);
     if (code == NEO_OK) {
         epoch_unref(server->shared.epoch);
         server->shared.epoch = next;

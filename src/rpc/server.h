@@ -52,9 +52,12 @@ struct epoch {
     int64_t own_not_after; /* of our certificate */
 };
 
-/* `base` (may be NULL) with what `change` has. Gives `*ret`: epoch_unref(). */
+/*
+ * `base` (may be NULL) with what `change` has. `how` is what a TLS context is made with besides its
+ * identity and trust. Gives `*ret`: epoch_unref().
+ */
 NEO_MUST_CHECK enum neo_code epoch_new(const struct epoch *base, const struct neo_epoch *change,
-                                       bool allow_anonymous, struct epoch **ret,
+                                       const struct tls_options *how, struct epoch **ret,
                                        struct neo_error *err);
 struct epoch *epoch_ref(struct epoch *e);
 void epoch_unref(struct epoch *e);
@@ -118,6 +121,7 @@ struct neo_server {
     struct neo_server_options options; /* without zeros where those mean a default */
     char *name;
     struct neo_bytes target; /* the name, as policy asks for it */
+    struct tls_options tls;  /* without identity and trust, which are the epoch's */
     struct map methods;      /* path -> struct method; constant once listening */
     struct list services;
     unsigned n_methods;

@@ -262,6 +262,8 @@ static enum neo_code proven(struct conn *c, struct neo_error *err)
     const struct neo_channel *channel = sc->sub->channel;
     const struct tls_peer *peer = tls_peer(conn_tls(c));
 
+    if (channel->mode != TLS_MUTUAL)
+        return NEO_OK;
     /* The handshake may have begun under a trust that has been replaced since. */
     if (peer->leaf == NULL || !neo_trust_stands(channel->epoch.trust, peer->leaf))
         return neo_fail(err, NEO_UNAUTHENTICATED, "the peer's certificate is no longer trusted");

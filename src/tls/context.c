@@ -80,7 +80,7 @@ static int on_server_name(SSL *ssl, int *alert, void *unused __attribute__((unus
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     struct tls *tls = tls_of_ssl(ssl);
 
-    if (name == NULL || is_our_name(tls->context, name))
+    if (name == NULL || tls->context->mode == TLS_SERVER_PROVEN || is_our_name(tls->context, name))
         return SSL_TLSEXT_ERR_OK;
     neo_fail(&tls->verdict, NEO_UNAVAILABLE,
              "tls: the client asked for \"%.100s\", which is not us", name);
@@ -175,7 +175,11 @@ static enum neo_code check_options(const struct tls_options *options, struct neo
 {
     const char *why = NULL;
 
-    if (options->trust == NULL)
+    if (options->mode != TLS_MUTUAL)
+        return insecure_check_options(options, err);
+    if (options->pem_chain.len + options->pem_key.len + options->pem_roots.len > 0)
+        why = "certificates in PEM are for the insecure modes";
+    else if (options->trust == NULL)
         why = "a context needs someone to trust";
     else if (options->role == TLS_SERVER && options->identity == NULL)
         why = "a server needs an identity";
@@ -192,13 +196,33 @@ static void take_references(struct tls_context *context, const struct tls_option
 {
     context->refs = 1;
     context->role = options->role;
+    context->mode = options->mode;
     context->allow_anonymous = options->allow_anonymous;
-    context->trust = neo_trust_ref(options->trust);
+    if (options->trust != NULL)
+        context->trust = neo_trust_ref(options->trust);
     if (options->identity == NULL)
         return;
     context->identity = neo_identity_ref(options->identity);
     neo_sha256(neo_cert_facts(neo_identity_leaf(context->identity))->spki,
                context->own_spki_sha256);
+}
+
+static enum neo_code make_ssl(struct tls_context *context, const struct tls_options *options,
+                              struct neo_error *err)
+{
+    context->ssl =
+        SSL_CTX_new(options->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
+    if (context->ssl == NULL)
+        return openssl_fail(err, NEO_INTERNAL, "tls: cannot make a context");
+    set_options(context->ssl);
+    if (!set_algorithms(context->ssl) || !forbid_resumption(context->ssl) ||
+        !set_role(context->ssl, options))
+        return openssl_fail(err, NEO_INTERNAL, "tls: cannot set up a context");
+    if (options->mode != TLS_MUTUAL)
+        return insecure_set_up(context->ssl, options, err);
+    if (!set_identity(context->ssl, options->identity))
+        return openssl_fail(err, NEO_INVALID_ARGUMENT, "tls: the identity cannot be used");
+    return NEO_OK;
 }
 
 enum neo_code tls_context_new(const struct tls_options *options, struct tls_context **ret,
@@ -210,16 +234,8 @@ enum neo_code tls_context_new(const struct tls_options *options, struct tls_cont
     if (context == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "tls: out of memory");
     take_references(context, options);
-    context->ssl =
-        SSL_CTX_new(options->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
-    if (context->ssl == NULL)
-        return openssl_fail(err, NEO_INTERNAL, "tls: cannot make a context");
-    set_options(context->ssl);
-    if (!set_algorithms(context->ssl) || !forbid_resumption(context->ssl) ||
-        !set_role(context->ssl, options))
-        return openssl_fail(err, NEO_INTERNAL, "tls: cannot set up a context");
-    if (!set_identity(context->ssl, options->identity))
-        return openssl_fail(err, NEO_INVALID_ARGUMENT, "tls: the identity cannot be used");
+    if (options->mode != TLS_CLEARTEXT)
+        NEO_TRY(make_ssl(context, options, err));
     *ret = context;
     context = NULL;
     return NEO_OK;

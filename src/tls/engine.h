@@ -25,8 +25,9 @@ enum {
 struct tls_context {
     _Atomic unsigned refs;
     enum tls_role role;
+    enum tls_mode mode;
     bool allow_anonymous;
-    SSL_CTX *ssl;
+    SSL_CTX *ssl; /* NULL: cleartext */
     struct neo_identity *identity;
     struct neo_trust *trust;
     uint8_t own_spki_sha256[NEO_SHA256_LEN];
@@ -50,6 +51,7 @@ struct tls {
     uint64_t post_handshake;
 
     struct neo_cert *leaf;    /* judged; NULL: anonymous or not yet */
+    bool judged_by_name;      /* TLS_SERVER_PROVEN, client: the server has that name */
     struct neo_error verdict; /* why we ended it; OK: we did not */
     struct tls_peer peer;
 };
@@ -61,5 +63,23 @@ BIO *bio_new(struct tls *tls);
 int verify_peer(X509_STORE_CTX *store, void *unused);
 
 struct tls *tls_of_ssl(const SSL *ssl);
+/* The handshake is over: what is known of the peer. */
+void tls_fill_peer(struct tls *tls);
+
+/* --- insecure.c: the modes that give something up ----------------------------------------------
+ */
+
+NEO_MUST_CHECK enum neo_code insecure_check_options(const struct tls_options *options,
+                                                    struct neo_error *err);
+NEO_MUST_CHECK enum neo_code insecure_check_name(const struct tls_context *context,
+                                                 struct neo_bytes expect, const char *server_name,
+                                                 struct neo_error *err);
+/* After the settings that all modes share. */
+NEO_MUST_CHECK enum neo_code insecure_set_up(SSL_CTX *ssl, const struct tls_options *options,
+                                             struct neo_error *err);
+/* The server's DNS name, for SNI and judgement. */
+bool insecure_expect(struct tls *tls);
+NEO_MUST_CHECK enum neo_code clear_feed(struct tls *tls, struct neo_bytes in,
+                                        struct neo_buffer *plain, struct neo_error *err);
 
 #endif

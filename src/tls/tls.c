@@ -33,6 +33,8 @@ static enum neo_code check_expectation(const struct tls_context *context, struct
     struct neo_spiffe_id id;
     bool is_client = context->role == TLS_CLIENT;
 
+    if (context->mode != TLS_MUTUAL)
+        return insecure_check_name(context, expect, server_name, err);
     if (!is_client && (expect.len > 0 || server_name != NULL))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "tls: only a client expects a server");
     if (is_client && expect.len == 0 && !trust_is_pinned(context->trust))
@@ -48,8 +50,12 @@ static enum neo_code check_expectation(const struct tls_context *context, struct
 
 static bool set_up(struct tls *tls, struct neo_bytes expect, const char *server_name)
 {
-    BIO *bio = bio_new(tls);
+    if (expect.len > 0 && (tls->expect = neo_string_from(expect)) == NULL)
+        return false;
+    if (tls->context->mode == TLS_CLEARTEXT)
+        return true;
 
+    BIO *bio = bio_new(tls);
     tls->ssl = SSL_new(tls->context->ssl);
     if (bio == NULL || tls->ssl == NULL) {
         BIO_free(bio);
@@ -58,13 +64,13 @@ static bool set_up(struct tls *tls, struct neo_bytes expect, const char *server_
     SSL_set_bio(tls->ssl, bio, bio); /* takes it over */
     if (SSL_set_app_data(tls->ssl, tls) != 1)
         return false;
-    if (expect.len > 0 && (tls->expect = neo_string_from(expect)) == NULL)
-        return false;
     if (tls->context->role == TLS_SERVER) {
         SSL_set_accept_state(tls->ssl);
         return true;
     }
     SSL_set_connect_state(tls->ssl);
+    if (tls->context->mode == TLS_SERVER_PROVEN)
+        return insecure_expect(tls);
     return server_name == NULL ||
            SSL_set_tlsext_host_name(tls->ssl, OPENSSL_TEXT(server_name)) == 1;
 }
@@ -148,7 +154,7 @@ static enum neo_code explain(struct tls *tls, struct neo_error *err)
 
 /* --- the handshake ------------------------------------------------------------------------- */
 
-static void fill_peer(struct tls *tls)
+void tls_fill_peer(struct tls *tls)
 {
     if (tls->leaf == NULL) {
         tls->peer = (struct tls_peer){.service = NEO_LIT("anonymous"), .not_after = INT64_MAX};
@@ -175,7 +181,7 @@ static enum neo_code check_result(const struct tls *tls, struct neo_error *err)
     if (SSL_version(tls->ssl) != TLS1_3_VERSION || SSL_session_reused(tls->ssl) != 0 ||
         !neo_bytes_is(neo_bytes(protocol, len), "h2"))
         return neo_fail(err, NEO_INTERNAL, "tls: the handshake made something else than asked for");
-    if (tls->leaf == NULL && !may_be_anonymous)
+    if (tls->leaf == NULL && !may_be_anonymous && !tls->judged_by_name)
         return neo_fail(err, NEO_UNAUTHENTICATED, "tls: the peer was not judged");
     return NEO_OK;
 }
@@ -186,7 +192,7 @@ static enum neo_code handshake(struct tls *tls, struct neo_error *err)
 
     if (done == 1) {
         NEO_TRY(check_result(tls, err));
-        fill_peer(tls);
+        tls_fill_peer(tls);
         tls->state = TLS_OPEN;
         return NEO_OK;
     }
@@ -257,7 +263,7 @@ enum neo_code tls_feed(struct tls *tls, struct neo_bytes in, int64_t wall, struc
     tls->in = in;
     tls->out = out;
     tls->wall = wall;
-    enum neo_code code = feed(tls, plain, err);
+    enum neo_code code = tls->ssl == NULL ? clear_feed(tls, in, plain, err) : feed(tls, plain, err);
     tls->in = (struct neo_bytes){0};
     tls->out = NULL;
     tls->failed = code != NEO_OK;
@@ -277,6 +283,10 @@ enum neo_code tls_write(struct tls *tls, struct neo_bytes plain, struct neo_buff
         return neo_fail(err, NEO_FAILED_PRECONDITION, "tls: the connection is not open");
     if (plain.len == 0)
         return NEO_OK;
+    if (tls->ssl == NULL)
+        return neo_buffer_append(out, plain)
+                   ? NEO_OK
+                   : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "no room for what must be sent");
     /* Once for all records, so that the buffer grows at most once. */
     if (neo_buffer_reserve(out, plain.len + records * RECORD_OVERHEAD) == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "tls: no room for what must be sent");
@@ -292,7 +302,7 @@ enum neo_code tls_write(struct tls *tls, struct neo_bytes plain, struct neo_buff
 
 void tls_close(struct tls *tls, struct neo_buffer *out)
 {
-    if (tls->failed || tls->state == TLS_HANDSHAKE)
+    if (tls->failed || tls->state == TLS_HANDSHAKE || tls->ssl == NULL)
         return;
     tls->out = out;
     (void)SSL_shutdown(tls->ssl); /* a second time it sends nothing */
@@ -305,6 +315,11 @@ void tls_close(struct tls *tls, struct neo_buffer *out)
 enum tls_state tls_state(const struct tls *tls)
 {
     return tls->state;
+}
+
+enum tls_mode tls_mode(const struct tls *tls)
+{
+    return tls->context->mode;
 }
 
 static bool has_been_open(const struct tls *tls)
@@ -331,6 +346,8 @@ enum neo_code tls_exporter(struct tls *tls, uint8_t ret[static TLS_EXPORTER_LEN]
     if (!has_been_open(tls))
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "tls: there is no exporter before the handshake is finished");
+    if (tls->ssl == NULL)
+        return neo_fail(err, NEO_FAILED_PRECONDITION, "cleartext has no exporter");
     if (SSL_export_keying_material(tls->ssl, ret, TLS_EXPORTER_LEN, label, sizeof(label) - 1, NULL,
                                    0, 0) != 1)
         return openssl_fail(err, NEO_INTERNAL, "tls: cannot export");
@@ -339,12 +356,14 @@ enum neo_code tls_exporter(struct tls *tls, uint8_t ret[static TLS_EXPORTER_LEN]
 
 const char *tls_cipher_name(const struct tls *tls)
 {
-    return SSL_get_cipher_name(tls->ssl);
+    return tls->ssl == NULL ? "none" : SSL_get_cipher_name(tls->ssl);
 }
 
 const char *tls_group_name(const struct tls *tls)
 {
-    const char *name = SSL_group_to_name(tls->ssl, (int)SSL_get_negotiated_group(tls->ssl));
+    const char *name = tls->ssl == NULL
+                           ? NULL
+                           : SSL_group_to_name(tls->ssl, (int)SSL_get_negotiated_group(tls->ssl));
 
     return name == NULL ? "none" : name;
 }

@@ -5,7 +5,8 @@
  * Ciphertext and `now` go in; plaintext, ciphertext to send, and a verdict on the
  * peer come out. No socket, no clock. What cannot be switched on: TLS below 1.3,
  * tickets, resumption, early data, renegotiation, compression, an ALPN other
- * than h2.
+ * than h2. Two insecure modes give up the mutual proof, or TLS as a whole; see
+ * src/tls/insecure.c.
  *
  * A context is an epoch: one identity, one trust snapshot, one role. A change of
  * either makes a new context; connections keep the one they were made with.
@@ -28,11 +29,23 @@ enum tls_role {
     TLS_CLIENT,
 };
 
+/* What the peers prove to each other; all but the first are for neo/insecure.h alone. */
+enum tls_mode {
+    TLS_MUTUAL,
+    TLS_SERVER_PROVEN, /* only the server shows a certificate, and it carries a DNS name */
+    TLS_CLEARTEXT,     /* nobody proves anything: bytes pass as they are */
+};
+
 struct tls_options {
     enum tls_role role;
+    enum tls_mode mode;
     struct neo_identity *identity; /* referenced; a client that joins the mesh has none yet: NULL */
     struct neo_trust *trust;       /* referenced */
     bool allow_anonymous;          /* server: a client may come without a certificate */
+    /* TLS_SERVER_PROVEN, in place of identity and trust; borrowed for the call. */
+    struct neo_bytes pem_chain; /* server: its certificate and those between it and the root */
+    struct neo_bytes pem_key;   /* server */
+    struct neo_bytes pem_roots; /* client */
 };
 
 /* Gives `*ret`: tls_context_unref(). */
@@ -45,8 +58,9 @@ struct neo_identity *tls_context_identity(const struct tls_context *context);
 
 /*
  * References `context`. Client: `expect` is the SPIFFE id the server must prove, byte for byte
- * (copied); empty only together with a trust made from a root fingerprint. `server_name` is the
- * SNI, or NULL. Gives `*ret`: tls_free().
+ * (copied); empty only together with a trust made from a root fingerprint. With TLS_SERVER_PROVEN
+ * it is the DNS name of the server, which is its SNI, too. `server_name` is the SNI, or NULL. Gives
+ * `*ret`: tls_free().
  */
 NEO_MUST_CHECK enum neo_code tls_new(struct tls_context *context, struct neo_bytes expect,
                                      const char *server_name, struct tls **ret,
@@ -75,6 +89,7 @@ NEO_MUST_CHECK enum neo_code tls_write(struct tls *tls, struct neo_bytes plain,
 void tls_close(struct tls *tls, struct neo_buffer *out);
 
 enum tls_state tls_state(const struct tls *tls);
+enum tls_mode tls_mode(const struct tls *tls);
 
 /* Valid from TLS_OPEN until tls_free(). */
 struct tls_peer {

@@ -215,8 +215,6 @@ struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_
                                   const char *address)
 {
     struct neo_server_options o = options == NULL ? (struct neo_server_options){0} : *options;
-    struct neo_server *server;
-    struct neo_error err;
 
     o.name = "echo-service";
     o.runtime = w->runtime;
@@ -226,7 +224,16 @@ struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_
         o.epoch.trust = w->epoch.trust;
     if (o.epoch.policy == NULL)
         o.epoch.policy = w->epoch.policy;
-    check(neo_server_new(&o, &server, &err), &err);
+    return echo_server_with(w, &o, address);
+}
+
+struct neo_server *echo_server_with(struct echo_world *w, const struct neo_server_options *options,
+                                    const char *address)
+{
+    struct neo_server *server;
+    struct neo_error err;
+
+    check(neo_server_new(options, &server, &err), &err);
     check(neo_test_v1_Speech_add(server, &handlers, w, &err), &err);
     check(neo_server_listen(server, address, &err), &err);
     return server;

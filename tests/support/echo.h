@@ -28,6 +28,9 @@ void echo_world_fini(struct echo_world *w);
 struct neo_server *echo_server(struct echo_world *w, const struct neo_server_options *options);
 struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_options *options,
                                   const char *address);
+/* With these options and nothing filled in. */
+struct neo_server *echo_server_with(struct echo_world *w, const struct neo_server_options *options,
+                                    const char *address);
 /* As `caller` to the servers' addresses; `config` may be NULL. */
 struct neo_channel *echo_channel(struct echo_world *w, const char *caller, const char *target,
                                  const char *config);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/pki.h"
 
+#include <neo/encoding.h>
 #include <neo/memory.h>
 
 #include <openssl/core_names.h>
@@ -334,4 +335,42 @@ struct neo_trust *pki_trust_by_fingerprint(const struct pki *pki)
     if (neo_trust_new(&options, &trust, &err) != NEO_OK)
         die(err.message);
     return trust;
+}
+
+/* --- as PEM ------------------------------------------------------------------------------------
+ */
+
+static void put_pem(struct neo_buffer *out, const char *label, struct neo_bytes der)
+{
+    enum { LINE = 64 };
+    struct neo_buffer text = {0};
+    bool fits = neo_base64_encode(&text, der, NEO_BASE64_PADDED) &&
+                neo_buffer_printf(out, "-----BEGIN %s-----\n", label);
+
+    for (size_t at = 0; at < text.len; at += LINE)
+        fits = fits &&
+               neo_buffer_printf(out, "%.*s\n", (int)(text.len - at < LINE ? text.len - at : LINE),
+                                 (const char *)text.at + at);
+    if (!fits || !neo_buffer_printf(out, "-----END %s-----\n", label))
+        abort();
+    neo_buffer_fini_secret(&text);
+}
+
+void pki_pem_chain(const struct pki_cert *cert, struct neo_buffer *out)
+{
+    struct neo_bytes chain[8];
+    size_t n = pki_chain(cert, false, chain);
+
+    for (size_t i = 0; i < n; i++)
+        put_pem(out, "CERTIFICATE", chain[i]);
+}
+
+void pki_pem_key(const struct pki_cert *cert, struct neo_buffer *out)
+{
+    put_pem(out, "PRIVATE KEY", pki_key(cert));
+}
+
+void pki_pem_root(const struct pki *pki, struct neo_buffer *out)
+{
+    put_pem(out, "CERTIFICATE", pki_der(pki_root(pki)));
 }

@@ -69,6 +69,11 @@ struct neo_bytes pki_serial(const struct pki_cert *cert);
 /* `cert` and its issuers, with or without the root; how many. */
 size_t pki_chain(const struct pki_cert *cert, bool with_root, struct neo_bytes ret[static 8]);
 
+/* The same as PEM: the chain without its root, and the key. Appended. */
+void pki_pem_chain(const struct pki_cert *cert, struct neo_buffer *out);
+void pki_pem_key(const struct pki_cert *cert, struct neo_buffer *out);
+void pki_pem_root(const struct pki *pki, struct neo_buffer *out);
+
 /* A leaf by the issuing CA with its chain and key. Gives: neo_identity_unref(). */
 struct neo_identity *pki_identity(struct pki *pki, const char *service,
                                   const struct pki_options *options);

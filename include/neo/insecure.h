@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * neo/insecure.h - modes that give up what Neo is for.
+ *
+ * Everywhere else both ends of a connection prove who they are. Other software does
+ * not always: gRPC's interoperability suite authenticates the server at most, and
+ * test tools speak cleartext. These modes exist to talk with it. They must be asked
+ * for by name, and no service or tool of Neo does: tools/check-layers fails when one
+ * includes this header.
+ *
+ * What stays: HTTP/2 and its guard, deadlines, limits, admission, records, and the
+ * policy. Callers are `anonymous`, so a policy must say what `service: anonymous`
+ * may do; nothing is allowed otherwise. What goes, besides the proof: attestation,
+ * whose evidence is bound to mutual TLS. Identity, trust, attester and attestation
+ * policies are refused together with these modes, at the start and in updates.
+ *
+ * Threads   Plain values, read once: nothing here is kept after the call it is given to.
+ */
+#ifndef NEO_INSECURE_H
+#define NEO_INSECURE_H
+
+#include <neo/bytes.h>
+
+enum neo_insecure_mode {
+    NEO_INSECURE_NOTHING, /* refused: leave the pointer NULL instead */
+    /* HTTP/2 with prior knowledge over TCP. Whoever is on the way reads and writes everything. */
+    NEO_INSECURE_CLEARTEXT,
+    /* TLS 1.3 in which the server alone shows a certificate, for a DNS name; RSA is accepted.
+       Callers prove nothing. */
+    NEO_INSECURE_ANONYMOUS_CALLERS,
+};
+
+/* For neo_server_options.insecure. */
+struct neo_insecure_server {
+    enum neo_insecure_mode mode;
+    /* With ANONYMOUS_CALLERS: the certificate, then those between it and its root; its key. */
+    struct neo_bytes certificate_pem;
+    struct neo_bytes key_pem;
+};
+
+/* For neo_channel_options.insecure, with `service`, `trust_domain` and `epoch` left empty. */
+struct neo_insecure_channel {
+    enum neo_insecure_mode mode;
+    /*
+     * "foo.test.google.fr": sent as :authority and SNI. With ANONYMOUS_CALLERS the server's
+     * certificate must carry it as a DNS name (RFC 6125; a wildcard stands for one label).
+     */
+    const char *server_name;
+    struct neo_bytes root_pem; /* with ANONYMOUS_CALLERS: one or more certificates to trust */
+};
+
+#endif

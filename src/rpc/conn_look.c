@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What others may ask a connection; conn.c is what moves it. */
+#include "rpc/conn_internal.h"
+
+void *conn_owner(const struct conn *c)
+{
+    return c->owner;
+}
+
+struct neo_loop *conn_loop(const struct conn *c)
+{
+    return c->loop;
+}
+
+struct h2 *conn_h2(const struct conn *c)
+{
+    return c->h2;
+}
+
+struct tls *conn_tls(const struct conn *c)
+{
+    return c->tls;
+}
+
+const char *conn_peer_address(const struct conn *c)
+{
+    return c->peer.text;
+}
+
+bool conn_is_closing(const struct conn *c)
+{
+    return c->state >= CONN_CLOSING;
+}
+
+neo_nsec conn_last_read(const struct conn *c)
+{
+    return c->last_read;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flags.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct flag *find(const struct flag *flags, size_t n, const char *name, size_t len)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
+            return &flags[i];
+    return NULL;
+}
+
+static bool is_bool(const char *text)
+{
+    return text != NULL && (strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0 ||
+                            strcmp(text, "1") == 0 || strcmp(text, "0") == 0);
+}
+
+static bool set(const struct flag *flag, const char *value)
+{
+    char *end;
+
+    switch (flag->kind) {
+    case FLAG_TEXT:
+        *(const char **)flag->at = value;
+        return true;
+    case FLAG_NUMBER:
+        errno = 0;
+        *(int64_t *)flag->at = strtoll(value, &end, 10);
+        return errno == 0 && end != value && *end == '\0';
+    case FLAG_BOOL:
+        *(bool *)flag->at = strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
+        return is_bool(value);
+    }
+    return false;
+}
+
+/* One argument, and its value when that is the next. Returns how many were used; 0: wrong. */
+static int read_one(int left, char **argv, const struct flag *flags, size_t n)
+{
+    const char *name = argv[0];
+    const char *next = left > 1 ? argv[1] : NULL;
+
+    if (strncmp(name, "--", 2) != 0)
+        return 0;
+    name += 2;
+    size_t len = strcspn(name, "=");
+    const struct flag *flag = find(flags, n, name, len);
+    if (flag == NULL)
+        return 0;
+    if (name[len] == '=')
+        return set(flag, name + len + 1) ? 1 : 0;
+    if (flag->kind == FLAG_BOOL && !is_bool(next))
+        return set(flag, "true") ? 1 : 0;
+    return next != NULL && set(flag, next) ? 2 : 0;
+}
+
+bool flags_read(int argc, char **argv, const struct flag *flags, size_t n)
+{
+    for (int i = 1; i < argc;) {
+        int used = read_one(argc - i, argv + i, flags, n);
+        if (used == 0) {
+            (void)fprintf(stderr, "%s: \"%s\" is not understood; it takes\n", argv[0], argv[i]);
+            for (size_t f = 0; f < n; f++)
+                (void)fprintf(stderr, "  --%s\n", flags[f].name);
+            return false;
+        }
+        i += used;
+    }
+    return true;
+}
