@@ -7,9 +7,10 @@
  * brought is answered with one SSL_write and one send. Others are measured by how
  * far above this they are.
  *
- *     bench_floor --port N --cert FILE --key FILE      (port 0: the kernel's choice)
+ *     bench_floor --port N --cert FILE --key FILE [--ca FILE]
  *
- * It prints "port N" when it listens.
+ * It prints "port N" when it listens (port 0: the kernel's choice). With --ca the client must
+ * have a certificate.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -220,15 +221,20 @@ static int on_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static SSL_CTX *new_context(const char *cert, const char *key)
+static SSL_CTX *new_context(const char *cert, const char *key, const char *ca)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
     if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_use_certificate_file(context, cert, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_use_certificate_chain_file(context, cert) != 1 ||
         SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_set_num_tickets(context, 0) != 1)
         die("TLS");
+    if (ca != NULL && SSL_CTX_load_verify_file(context, ca) != 1)
+        die("TLS");
+    if (ca != NULL)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1); /* else each record costs two reads */
@@ -294,7 +300,7 @@ static void loop(int listener, SSL_CTX *context)
 
 int main(int argc, char **argv)
 {
-    const char *port = "0", *cert = NULL, *key = NULL;
+    const char *port = "0", *cert = NULL, *key = NULL, *ca = NULL;
 
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--port") == 0)
@@ -303,12 +309,14 @@ int main(int argc, char **argv)
             cert = argv[i + 1];
         else if (strcmp(argv[i], "--key") == 0)
             key = argv[i + 1];
+        else if (strcmp(argv[i], "--ca") == 0)
+            ca = argv[i + 1];
     }
     if (cert == NULL || key == NULL) {
-        (void)fprintf(stderr, "usage: bench_floor --port N --cert FILE --key FILE\n");
+        (void)fprintf(stderr, "usage: bench_floor --port N --cert FILE --key FILE [--ca FILE]\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    loop(listen_on((uint16_t)strtoul(port, NULL, 10)), new_context(cert, key));
+    loop(listen_on((uint16_t)strtoul(port, NULL, 10)), new_context(cert, key, ca));
     return 0;
 }
