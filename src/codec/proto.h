@@ -97,6 +97,14 @@ bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *fiel
 bool proto_unknown_add(struct neo_arena *arena, struct neo_bytes *kept, struct neo_bytes run,
                        const uint8_t *start, const uint8_t *end);
 
+/*
+ * As neo_proto_encode(), but the message stays where it was written, at the end of the room of
+ * `out`, whose length does not change: for whoever copies it onwards at once.
+ */
+NEO_MUST_CHECK enum neo_code proto_encode_at_end(const struct neo_message_info *info,
+                                                 const void *message, struct neo_buffer *out,
+                                                 struct neo_bytes *ret, struct neo_error *err);
+
 /* The first required field that is not there; NULL: none is missing. */
 const struct neo_field_info *proto_missing(const struct neo_message_info *info,
                                            const void *message);

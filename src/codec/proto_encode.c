@@ -471,23 +471,14 @@ __attribute__((noinline)) static uint8_t *run(struct encoder *e, uint8_t *at)
     return NULL;
 }
 
-/* Moves what is written to its place, unless it is more than the limit allows. */
-static bool deliver(struct encoder *e, const uint8_t *at, size_t limit)
+static bool fits(const struct encoder *e, size_t len, size_t limit)
 {
-    size_t len = (size_t)(e->end - at);
-
-    if (e->out->failed || (limit != 0 && (e->out->len > limit || len > limit - e->out->len))) {
-        e->out->failed = true;
-        return false;
-    }
-    if (len > 0)
-        memmove(e->begin, at, len);
-    e->out->len += len;
-    return true;
+    return !e->out->failed && (limit == 0 || (e->out->len <= limit && len <= limit - e->out->len));
 }
 
-enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *message,
-                               struct neo_buffer *out, struct neo_error *err)
+enum neo_code proto_encode_at_end(const struct neo_message_info *info, const void *message,
+                                  struct neo_buffer *out, struct neo_bytes *ret,
+                                  struct neo_error *err)
 {
     struct encoder e;
     size_t limit = out->limit;
@@ -510,8 +501,23 @@ enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *
     out->limit = limit;
     if (at == NULL)
         return e.code;
-    if (!deliver(&e, at, limit))
+    if (!fits(&e, (size_t)(e.end - at), limit)) {
+        out->failed = true;
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "cannot encode %s: the output is full",
                         info->full_name);
+    }
+    *ret = neo_bytes(at, (size_t)(e.end - at));
+    return NEO_OK;
+}
+
+enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *message,
+                               struct neo_buffer *out, struct neo_error *err)
+{
+    struct neo_bytes written;
+
+    NEO_TRY(proto_encode_at_end(info, message, out, &written, err));
+    if (written.len > 0)
+        memmove(out->at + out->len, written.at, written.len);
+    out->len += written.len;
     return NEO_OK;
 }

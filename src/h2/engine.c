@@ -34,6 +34,8 @@ static void set_defaults(struct h2_limits *l)
         .max_streams = 100,
         .stream_window = 64 * 1024,
         .connection_window = 1024 * 1024,
+        .stream_window_most = 1024 * 1024,
+        .connection_window_most = 4 * 1024 * 1024,
         .header_bytes = 16 * 1024,
         .header_count = 100,
         .resets_burst = 100,
@@ -53,6 +55,8 @@ static void set_defaults(struct h2_limits *l)
     DEFAULT(max_streams);
     DEFAULT(stream_window);
     DEFAULT(connection_window);
+    DEFAULT(stream_window_most);
+    DEFAULT(connection_window_most);
     DEFAULT(header_bytes);
     DEFAULT(header_count);
     DEFAULT(resets_burst);
@@ -228,6 +232,7 @@ enum neo_code h2_new(const struct h2_options *options, neo_nsec now, struct h2 *
     h2->peer_streams = PEER_STREAMS_BEFORE_SETTINGS;
     h2->peer_headers = LARGEST_HEADERS;
     set_defaults(&h2->limits);
+    h2->window = h2->limits.connection_window;
     h2_guard_init(&h2->guard, h2->server, &h2->limits, now);
     h2_pool_init(&h2->own, h2->limits.max_streams, OWN_BLOCK_BYTES);
     h2->pool = options->pool == NULL ? &h2->own : options->pool;

@@ -104,12 +104,14 @@ struct h2_events {
 
 /* Zero means the default of docs/design/h2.md. */
 struct h2_limits {
-    uint32_t max_streams;       /* peers' concurrent streams: 100 */
-    uint32_t stream_window;     /* 64 KiB */
-    uint32_t connection_window; /* 1 MiB */
-    uint32_t header_bytes;      /* 16 KiB, as RFC 9113 counts (+32 a field) */
-    uint32_t header_count;      /* 100 */
-    uint32_t resets_burst;      /* by the peer: 100, and per_second 33 */
+    uint32_t max_streams;            /* peers' concurrent streams: 100 */
+    uint32_t stream_window;          /* 64 KiB */
+    uint32_t connection_window;      /* 1 MiB */
+    uint32_t stream_window_most;     /* of a stream that is read quickly: 1 MiB */
+    uint32_t connection_window_most; /* 4 MiB */
+    uint32_t header_bytes;           /* 16 KiB, as RFC 9113 counts (+32 a field) */
+    uint32_t header_count;           /* 100 */
+    uint32_t resets_burst;           /* by the peer: 100, and per_second 33 */
     uint32_t resets_per_second;
     uint32_t our_resets_burst; /* by us because of the peer: 100, and 10 */
     uint32_t our_resets_per_second;
@@ -193,6 +195,11 @@ bool h2_send(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes);
  * when the stream is ending, is being reset, or is reset now because memory is out.
  */
 uint8_t *h2_send_reserve(struct h2 *h2, struct h2_stream *s, size_t len);
+/*
+ * Queues the bytes of `buffer` behind the first `from`; what is large is not copied where an empty
+ * queue allows that, but the buffer exchanged for another. It is empty then. False as NULL above.
+ */
+bool h2_send_exchange(struct h2 *h2, struct h2_stream *s, struct neo_buffer *buffer, size_t from);
 /* Server: the trailers, after all data queued before. INVALID_ARGUMENT as above. */
 NEO_MUST_CHECK enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *s,
                                               const struct h2_header *headers, size_t n,

@@ -19,10 +19,10 @@
 enum {
     FRAME_HEAD = 9,
     TURN = 32 * 1024,
-    SHARE_WHEN_FULL = 512, /* what a stream may queue while all together queue too much */
+    EXCHANGED_LEAST = 4096, /* bytes that are cheaper handed over than copied */
+    SHARE_WHEN_FULL = 512,  /* what a stream may queue while all together queue too much */
     FEW_HEADERS = 32,
     FIELD_OVERHEAD = 32,
-    CREDIT_SHARE = 8, /* credit is told when it is this part of the window */
 };
 
 /* --- the queue of a stream -------------------------------------------------------------------- */
@@ -78,6 +78,28 @@ uint8_t *h2_send_reserve(struct h2 *h2, struct h2_stream *pub, size_t len)
     h2->queued += len;
     resume(h2, s);
     return at;
+}
+
+bool h2_send_exchange(struct h2 *h2, struct h2_stream *pub, struct neo_buffer *buffer, size_t from)
+{
+    struct stream *s = stream_of(pub);
+    struct neo_bytes bytes = neo_bytes_from(neo_buffer_bytes(buffer), from);
+
+    if (bytes.len < EXCHANGED_LEAST || waiting(s) > 0 || s->reset || s->finishing) {
+        uint8_t *at = h2_send_reserve(h2, pub, bytes.len);
+        if (at != NULL)
+            memcpy(at, bytes.at, bytes.len);
+        return at != NULL;
+    }
+    struct neo_buffer old = s->queue;
+    s->queue = *buffer;
+    s->sent = from;
+    *buffer = old;
+    neo_buffer_clear(buffer);
+    s->moved_at = h2->now;
+    h2->queued += bytes.len;
+    resume(h2, s);
+    return true;
 }
 
 bool h2_send(struct h2 *h2, struct h2_stream *pub, struct neo_bytes bytes)
@@ -463,45 +485,6 @@ enum neo_code h2_request(struct h2 *h2, struct neo_bytes path, struct neo_bytes 
     s->reported = true;
     *ret = &s->pub;
     return NEO_OK;
-}
-
-/* --- flow control ----------------------------------------------------------------------------- */
-
-static void flush_stream(struct h2 *h2, struct stream *s)
-{
-    size_t n = s->credit;
-
-    s->credit = 0;
-    h2_check(h2, nghttp2_session_consume_stream(h2->session, s->pub.id, n));
-}
-
-void h2_flush_credit(struct h2 *h2)
-{
-    if (h2->credit < h2->limits.connection_window / CREDIT_SHARE)
-        return;
-
-    size_t n = h2->credit;
-    h2->credit = 0;
-    h2_check(h2, nghttp2_session_consume_connection(h2->session, n));
-}
-
-void h2_discard(struct h2 *h2, size_t n)
-{
-    h2->credit += n;
-}
-
-void h2_consume(struct h2 *h2, struct h2_stream *pub, size_t n)
-{
-    struct stream *s = stream_of(pub);
-
-    if (n > s->unconsumed)
-        n = s->unconsumed;
-    s->unconsumed -= n;
-    s->credit += n;
-    h2->credit += n;
-    if (s->credit >= h2->limits.stream_window / CREDIT_SHARE && !pub->remote_ended &&
-        h2->error.code == NEO_OK)
-        flush_stream(h2, s);
 }
 
 /* --- endings ---------------------------------------------------------------------------------- */

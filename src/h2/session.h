@@ -7,6 +7,7 @@
  *     send.c      what the owner sends, and nghttp2's callbacks for it
  *     plain.c     a page for suites that know no gRPC
  *     stream.c    streams, pooled
+ *     window.c    flow control of what comes in
  *     pool.c      what waits to be used again
  *     guard.c     how much of what a peer may send
  *     grammar.c   what a request must look like
@@ -41,7 +42,10 @@ struct stream {
     size_t header_memory; /* arena blocks taken for received headers */
     size_t unconsumed;    /* bytes given to the owner and not yet consumed */
     size_t credit;        /* bytes consumed and not yet told to nghttp2 */
-    size_t turn_bytes;    /* sent since the stream last gave way to others */
+    uint32_t window;
+    size_t taken; /* bytes consumed since the window last grew, or did not */
+    neo_nsec taken_since;
+    size_t turn_bytes; /* sent since the stream last gave way to others */
     neo_nsec opened_at;
     neo_nsec moved_at; /* when the queue last shrank, or began */
 
@@ -106,6 +110,7 @@ struct h2 {
     struct list yielded;  /* streams that gave way to others */
     size_t queued;        /* bytes of all queues */
     size_t credit;        /* consumed for the connection and not yet told to nghttp2 */
+    uint32_t window;      /* of the connection */
     struct neo_buffer *out;
     size_t out_most; /* `out` should not grow much beyond */
     bool paused;

@@ -32,7 +32,8 @@ struct stream *h2_stream_open(struct h2 *h2, int32_t id)
     s->queue = queue;
     s->pub.id = id;
     s->pub.arena = &s->arena;
-    s->opened_at = h2->now;
+    s->opened_at = s->taken_since = h2->now;
+    s->window = h2->limits.stream_window;
     list_init(&s->turn);
     list_init(&s->wake);
     neo_arena_init_with(&s->arena, s->first_block, sizeof(s->first_block), h2->limits.arena_budget);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/call.h"
 
+#include "codec/proto.h"
 #include "rpc/metadata.h"
 #include "rpc/record.h"
 #include "rpc/wire.h"
@@ -297,16 +298,11 @@ static bool send_headers(struct neo_call *call)
     return call->headers_sent;
 }
 
-/* False when out of memory. */
-static bool send_framed(struct neo_call *call, struct neo_bytes framed)
+/* What lies in `out` behind `from`. False when out of memory. */
+static bool send_framed(struct neo_call *call, struct neo_buffer *out, size_t from)
 {
-    uint8_t *at = NULL;
-
-    if (send_headers(call))
-        at = h2_send_reserve(conn_h2(call->peer->conn), call->stream, framed.len);
-    if (at != NULL)
-        memcpy(at, framed.at, framed.len);
-    return at != NULL;
+    return send_headers(call) &&
+           h2_send_exchange(conn_h2(call->peer->conn), call->stream, out, from);
 }
 
 /* The worker's buffer, with room for a prefix; not for ever as large as the largest message. */
@@ -321,13 +317,18 @@ static struct neo_buffer *message_buffer(struct worker *w)
     return &w->encoded;
 }
 
-static enum neo_reason encode(struct neo_call *call, const void *message, struct neo_buffer *out)
+/* The encoder leaves it at the end of the room; there was space for the prefix in front of that. */
+static enum neo_reason encode(struct neo_call *call, const void *message, struct neo_buffer *out,
+                              size_t *ret_from)
 {
+    struct neo_bytes wire;
     struct neo_error err = {0};
 
-    switch ((int)neo_proto_encode(call->method->info->response, message, out, &err)) {
+    switch ((int)proto_encode_at_end(call->method->info->response, message, out, &wire, &err)) {
     case NEO_OK:
-        frame_prefix(out->at, out->len - FRAME_PREFIX_LEN);
+        *ret_from = wire.len == 0 ? 0 : (size_t)(wire.at - out->at) - FRAME_PREFIX_LEN;
+        out->len = *ret_from + FRAME_PREFIX_LEN + wire.len;
+        frame_prefix(out->at + *ret_from, wire.len);
         return NEO_REASON_NONE;
     case NEO_RESOURCE_EXHAUSTED:
         return NEO_REASON_OUT_OF_MEMORY;
@@ -365,9 +366,12 @@ static bool send_message(struct neo_call *call, const void *message)
         call_withholds(call, neo_text(secret.message)))
         return false;
     struct neo_buffer *out = message_buffer(call->worker);
-    enum neo_reason reason = out == NULL ? NEO_REASON_OUT_OF_MEMORY : encode(call, message, out);
+    enum neo_reason reason = NEO_REASON_OUT_OF_MEMORY;
+    size_t from = 0;
 
-    if (reason == NEO_REASON_NONE && !send_framed(call, neo_buffer_bytes(out)))
+    if (out != NULL)
+        reason = encode(call, message, out, &from);
+    if (reason == NEO_REASON_NONE && !send_framed(call, out, from))
         reason = NEO_REASON_OUT_OF_MEMORY;
     if (reason != NEO_REASON_NONE)
         call_end(call, reason);
@@ -418,7 +422,7 @@ enum neo_flow call_send_raw(struct neo_call *call, struct neo_bytes message)
     if (out == NULL || !neo_buffer_append(out, message))
         return NEO_FLOW_GONE;
     frame_prefix(out->at, message.len);
-    return send_framed(call, neo_buffer_bytes(out)) ? flow_of(call) : NEO_FLOW_GONE;
+    return send_framed(call, out, 0) ? flow_of(call) : NEO_FLOW_GONE;
 }
 
 void neo_call_finish(struct neo_call *call, const struct neo_status *status)
