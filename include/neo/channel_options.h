@@ -35,7 +35,8 @@ struct neo_keepalive {
 /*
  * Between the starts of attempts to connect to one instance: `initial`, times `multiplier_percent`
  * after each failure, at most `max`; each wait is chosen within ± `jitter_percent`. It begins anew
- * once a connection was ready. Standard: gRPC connection backoff.
+ * once a connection was of use: it answered a call, or was ready for a second. Standard: gRPC
+ * connection backoff.
  */
 struct neo_connection_backoff {
     neo_nsec initial;            /* 1 s */

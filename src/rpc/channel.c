@@ -266,6 +266,12 @@ void channel_changed(struct neo_channel *channel)
     channel->in_line = false;
 }
 
+void channel_has_room(struct neo_channel *channel)
+{
+    if (!list_is_empty(&channel->waiting))
+        neo_loop_arm(channel->loop, &channel->look_again, neo_loop_now(channel->loop));
+}
+
 /* --- the calls that ended --------------------------------------------------------------------- */
 
 static void later_expired(struct neo_timer *timer)

@@ -167,6 +167,8 @@ struct neo_channel {
 struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_permit *ret_permit);
 /* Something became ready, or failed: looks at the waiting calls again. */
 void channel_changed(struct neo_channel *channel);
+/* A stream is about to be gone: the waiting calls are looked at in the next turn. */
+void channel_has_room(struct neo_channel *channel);
 /* Why nothing is ready: fills `status` for a call that does not wait. False: something may still
  * come. */
 bool channel_is_failing(const struct neo_channel *channel, struct neo_status *status);

@@ -53,7 +53,6 @@ void subchannel_set_state(struct subchannel *sub, enum subchannel_state state)
         /* What failed on a connection that is gone says nothing about this one. */
         if (sub->state != SUB_UNHEALTHY)
             neo_breaker_init(&sub->breaker, &breaker_config);
-        sub->failures = 0;
         sub->attestation_refused = false;
         sub->last_error[0] = '\0';
         sub->host.ready_since = neo_loop_now(channel->loop);

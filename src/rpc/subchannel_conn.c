@@ -57,7 +57,9 @@ static bool step_down(struct sub_conn *sc, const char *why)
     list_push_back(&sub->draining, &sc->link);
     subchannel_set_state(sub, SUB_IDLE);
     /* A server that sends everybody away at once must not be asked again at once. */
-    if (!served && sub->listed)
+    if (served)
+        sub->failures = 0;
+    else if (sub->listed)
         subchannel_enter_backoff(sub, why);
     return true;
 }
@@ -165,8 +167,6 @@ void sub_conn_call_ended(struct sub_conn *sc)
 {
     sc->calls--;
     sc->sub->host.active--;
-    if (!sc->draining)
-        channel_changed(sc->sub->channel); /* there is room for one more */
 }
 
 /* A gRPC server says so to who pings too often; the next connections are more patient. */
@@ -380,6 +380,7 @@ static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
         health_client_closed(sc, &status);
     }
     channel->in_events--;
+    channel_has_room(channel);
 }
 
 /* Calls above `last_id` hear `closed` with REFUSED_STREAM; the others may end in peace. */

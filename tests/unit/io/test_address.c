@@ -29,6 +29,7 @@ TEST(reads_and_writes_each_kind)
     assert_round_trip("[fd00::1:2]:443", ADDRESS_IP6, 443);
     assert_round_trip("unix:/run/neo/x.sock", ADDRESS_UNIX, 0);
     assert_round_trip("unix:/a:b", ADDRESS_UNIX, 0);
+    assert_round_trip("unix-abstract:neo/x y", ADDRESS_UNIX, 0);
 }
 
 TEST(refuses_whatever_else_and_says_so)
@@ -40,6 +41,7 @@ TEST(refuses_whatever_else_and_says_so)
         "2130706433:80", "256.0.0.1:80", "localhost:80", "::1:80", "[::1]", "[::1]80",
         "[::1]:", "[]:80", "[::1:80", "::1]:80", "[127.0.0.1]:80", "[fe80::1%lo]:80", "[::g]:80",
         "[[::1]]:80", "unix:", "unix:x.sock", "unix:/", "unix://x", "unix:///run/x", "UNIX:/x",
+        "unix-abstract:", "unix-abstract",
         "dns:///x:1", "127.0.0.1:80:80", "127.0.0.1:8a", "127.0.0.1:/0", "127.0.0.1::", "[:80",
         "]:80",
         /* as long as the longest number with its terminator, and one more */

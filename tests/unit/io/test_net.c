@@ -3,6 +3,7 @@
 #include "end.h"
 
 static char unix_address[64];
+static char abstract_address[64];
 static struct end client, server;
 static struct door door;
 
@@ -10,6 +11,8 @@ static int begin(void **state)
 {
     client = server = (struct end){0};
     door = (struct door){.ends = &server, .n_ends = 1};
+    (void)snprintf(abstract_address, sizeof(abstract_address), "unix-abstract:neo-test-%d",
+                   getpid());
     (void)snprintf(unix_address, sizeof(unix_address), "unix:/tmp/neo-test-%d.sock", getpid());
     return begin_test(state);
 }
@@ -367,6 +370,11 @@ TEST(both_ends_know_both_addresses)
     assert_int_equal(net_peer_address(loop, server.watch.fd, &peer, NULL), NEO_OK);
     assert_string_equal(peer.text, "unix:");
     part();
+    door = (struct door){.ends = &server, .n_ends = 1};
+    meet(abstract_address);
+    assert_int_equal(net_peer_address(loop, client.watch.fd, &peer, NULL), NEO_OK);
+    assert_string_equal(peer.text, abstract_address);
+    part();
 }
 
 TEST(an_address_has_one_listener_unless_all_share_it)
@@ -387,6 +395,12 @@ TEST(an_address_has_one_listener_unless_all_share_it)
     assert_int_equal(net_listen(loop, unix_address, true, &second, NULL), NEO_ALREADY_EXISTS);
     net_close(loop, first);
     assert_int_equal(net_listen(loop, unix_address, false, &first, NULL), NEO_OK);
+    net_close(loop, first);
+
+    assert_int_equal(net_listen(loop, abstract_address, false, &first, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, abstract_address, false, &second, NULL), NEO_ALREADY_EXISTS);
+    net_close(loop, first);
+    assert_int_equal(net_listen(loop, abstract_address, false, &first, NULL), NEO_OK);
     net_close(loop, first);
 }
 

@@ -294,6 +294,26 @@ TEST(calls_go_round_all_instances)
     echo_world_fini(&world);
 }
 
+TEST(a_call_goes_through_a_socket_without_a_file)
+{
+    struct neo_server *server;
+    struct neo_channel *channel;
+    struct echo_world world;
+    struct neo_arena arena;
+    char address[64];
+
+    (void)snprintf(address, sizeof(address), "unix-abstract:neo-channel-%d", getpid());
+    echo_world_init(&world);
+    server = echo_server_at(&world, NULL, address);
+    channel = echo_channel(&world, "caller-service", address, NULL);
+    neo_arena_init(&arena, 1 << 20);
+    assert_int_equal(say(channel, NULL, (struct neo_test_v1_Words){0}, NULL, &arena), NEO_OK);
+    neo_arena_fini(&arena);
+    neo_channel_free(channel);
+    neo_server_free(server);
+    echo_world_fini(&world);
+}
+
 TEST(nobody_there_is_unavailable_and_says_who)
 {
     struct neo_status status;
@@ -412,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_client_stream_is_counted_and_answered),
         cmocka_unit_test(a_chat_goes_back_and_forth),
         cmocka_unit_test(calls_go_round_all_instances),
+        cmocka_unit_test(a_call_goes_through_a_socket_without_a_file),
         cmocka_unit_test(nobody_there_is_unavailable_and_says_who),
         cmocka_unit_test(a_server_of_another_name_is_never_spoken_to),
         cmocka_unit_test(joining_tells_nothing_to_another_service_of_the_same_root),
