@@ -65,6 +65,7 @@ struct neo_channel_options {
     size_t max_message;                      /* 0: 4 MiB */
     bool wait_for_ready;                     /* default of calls */
     const struct neo_channel_tuning *tuning; /* copied; NULL: all defaults */
+    bool accept_gzip;                        /* neo/compression.h: responses may come compressed */
     /* neo/insecure.h; NULL: mutual TLS 1.3. Borrowed for the call. */
     const struct neo_insecure_channel *insecure;
 };
@@ -92,6 +93,7 @@ struct neo_call_options {
     /* Copied. Not NULL: the call goes over attested connections only, and otherwise ends with
        FAILED_PRECONDITION and this text. Set anyway for requests with TEE_ONLY fields. */
     const char *needs_attested;
+    bool gzip; /* neo/compression.h: send messages compressed */
 };
 
 /*

@@ -34,7 +34,8 @@
     X(REQUEST_MALFORMED,     INVALID_ARGUMENT,    "the request is malformed")                      \
     X(MESSAGE_COUNT,         UNIMPLEMENTED,       "the request has the wrong number of messages")  \
     X(MESSAGE_TOO_LARGE,     RESOURCE_EXHAUSTED,  "a message is too large")                        \
-    X(COMPRESSION_UNKNOWN,   UNIMPLEMENTED,       "compressed messages are not taken here")        \
+    X(MESSAGE_BROKEN,        INTERNAL,            "a message has bad flags, or ends too early")    \
+    X(COMPRESSION_UNKNOWN,   UNIMPLEMENTED,       "this compression is not taken here")            \
     /* how it ended */                                                                             \
     X(DEADLINE_PASSED,       DEADLINE_EXCEEDED,   "the deadline has passed")                       \
     X(CALL_CANCELLED,        CANCELLED,           "the call was cancelled")                        \

@@ -87,6 +87,7 @@ struct neo_server_options {
        any. NULL: none. */
     const char *const *authorities;
 
+    bool accept_gzip; /* neo/compression.h: requests may come compressed */
     /* neo/insecure.h; NULL: mutual TLS 1.3. Borrowed for the call. */
     const struct neo_insecure_server *insecure;
 };

@@ -329,6 +329,8 @@ static enum neo_reason encode(struct neo_call *call, const void *message, struct
         *ret_from = wire.len == 0 ? 0 : (size_t)(wire.at - out->at) - FRAME_PREFIX_LEN;
         out->len = *ret_from + FRAME_PREFIX_LEN + wire.len;
         frame_prefix(out->at + *ret_from, wire.len);
+        if (call->compressing && frame_compress(out, *ret_from, &err) != NEO_OK)
+            return NEO_REASON_OUT_OF_MEMORY;
         return NEO_REASON_NONE;
     case NEO_RESOURCE_EXHAUSTED:
         return NEO_REASON_OUT_OF_MEMORY;

@@ -51,6 +51,8 @@ struct neo_call {
     bool headers_sent;
     bool has_request;
     bool half_closed;
+    bool compressing; /* the next message; the headers have said, or will say, that this may be */
+    bool may_compress;
     bool needs_attestation; /* the policy allows it to an attested caller only */
 
     struct neo_decision_id decision; /* empty: none was needed */

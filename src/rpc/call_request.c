@@ -23,6 +23,12 @@ static void keep_request(struct neo_call *call, struct neo_bytes message)
         return;
     }
     call->has_request = true;
+    if (call->reader.compressed) {
+        call->body = call->reader.inflated;
+        call->reader.inflated = (struct neo_buffer){0};
+        call->request = message;
+        return;
+    }
     if (gathered) {
         call->body = *partial;
         call->reader.partial = (struct neo_buffer){0};
@@ -82,7 +88,7 @@ static enum neo_reason reason_of_frame(enum neo_code code)
     case NEO_UNIMPLEMENTED:
         return NEO_REASON_COMPRESSION_UNKNOWN;
     default:
-        return NEO_REASON_REQUEST_MALFORMED;
+        return NEO_REASON_MESSAGE_BROKEN;
     }
 }
 
@@ -145,7 +151,7 @@ void call_take(struct neo_call *call, struct neo_bytes bytes)
 static void tell_half_closed(struct neo_call *call)
 {
     if (frame_is_partial(&call->reader))
-        call_end(call, NEO_REASON_REQUEST_MALFORMED);
+        call_end(call, NEO_REASON_MESSAGE_BROKEN);
     else if (call->state == CALL_RUNNING && call->events != NULL &&
              call->events->half_closed != NULL)
         call->events->half_closed(call, call->events_state);
@@ -193,7 +199,7 @@ void call_take_end(struct neo_call *call)
     if (call_is_streaming_in(call))
         tell_half_closed(call);
     else if (frame_is_partial(&call->reader))
-        call_end(call, NEO_REASON_REQUEST_MALFORMED);
+        call_end(call, NEO_REASON_MESSAGE_BROKEN);
     else if (!call->has_request)
         call_end(call, NEO_REASON_MESSAGE_COUNT);
     else

@@ -110,6 +110,7 @@ struct neo_channel {
     char *joining; /* the service it must be all the same; NULL: any, or not joining */
     struct neo_epoch epoch;
     struct tls_context *tls;
+    bool accept_gzip;
     enum tls_mode mode; /* other than TLS_MUTUAL: neo/insecure.h */
     struct neo_resolver *resolver;
     void *watch;
@@ -295,6 +296,8 @@ struct neo_client_call {
     struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
     size_t counted;         /* of `sent`, what is in neo_channel.buffered */
     bool send_closed;
+    bool gzip;        /* said in the headers */
+    bool compressing; /* the next message */
     size_t max_request;
     size_t max_response;
 

@@ -358,6 +358,7 @@ enum neo_code neo_channel_open(const char *target, const struct neo_channel_opti
     channel->log = options->log;
     channel->max_message = options->max_message == 0 ? DEFAULT_MAX_MESSAGE : options->max_message;
     channel->wait_for_ready = options->wait_for_ready;
+    channel->accept_gzip = options->accept_gzip;
     list_init(&channel->subchannels);
     list_init(&channel->calls);
     list_init(&channel->waiting);

@@ -10,6 +10,7 @@
  * we are inside an event of the connection, else from the channel's `later` timer.
  */
 #include "rpc/channel_internal.h"
+#include "rpc/compression.h"
 #include "rpc/wire.h"
 
 #include <neo/encoding.h>
@@ -260,6 +261,7 @@ void client_call_headers(struct call_attempt *a, struct h2_stream *s, bool end_s
         client_call_end(call, &status);
         return;
     }
+    a->reader.encoding = compression_read(s->headers, call->channel->accept_gzip);
     if (call->send_closed)
         client_call_forget_sent(call);
     if (call->events->headers != NULL)

@@ -65,19 +65,27 @@ enum neo_flow client_call_flush(struct neo_client_call *call)
     return room ? NEO_FLOW_MORE : NEO_FLOW_FULL;
 }
 
-enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire)
+/* False when out of memory: then `sent` is of no use any more. */
+static bool append_framed(struct neo_client_call *call, struct neo_bytes wire)
 {
     uint8_t prefix[FRAME_PREFIX_LEN];
+    size_t at = call->sent.len;
 
+    frame_prefix(prefix, wire.len);
+    return neo_buffer_append(&call->sent, neo_bytes(prefix, sizeof(prefix))) &&
+           neo_buffer_append(&call->sent, wire) &&
+           (!call->compressing || frame_compress(&call->sent, at, NULL) == NEO_OK);
+}
+
+enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire)
+{
     if (call->over || call->send_closed)
         return NEO_FLOW_GONE;
     if (wire.len > call->max_request) {
         client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "the request is larger than the limit");
         return NEO_FLOW_GONE;
     }
-    frame_prefix(prefix, wire.len);
-    if (!neo_buffer_append(&call->sent, neo_bytes(prefix, sizeof(prefix))) ||
-        !neo_buffer_append(&call->sent, wire)) {
+    if (!append_framed(call, wire)) {
         client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "out of memory queueing a request");
         return NEO_FLOW_GONE;
     }

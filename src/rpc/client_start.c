@@ -6,6 +6,7 @@
  * deadline that is left and the number of attempts are written for each.
  */
 #include "rpc/channel_internal.h"
+#include "rpc/compression.h"
 #include "rpc/wire.h"
 
 #include <neo/encoding.h>
@@ -17,7 +18,7 @@
 enum {
     CALL_ARENA_BUDGET = 16 << 20,
     MESSAGE_ARENA_BUDGET = 32 << 20,
-    FIXED_HEADERS = 10,
+    FIXED_HEADERS = 12,
     MAX_CUSTOM = 64,
     DEADLINE_MARGIN_NSEC = 5000000, /* a child call leaves its parent time to answer */
 };
@@ -190,6 +191,10 @@ static void make_headers(const struct neo_client_call *call, struct scratch *s)
     put(s, HEADER("user-agent", NEO_LIT("neo-c/0.1")));
     put(s, HEADER("traceparent", neo_bytes(call->traceparent, NEO_TRACEPARENT_LEN)));
     put(s, HEADER("x-trace-id", neo_bytes(call->traceparent + 3, 32)));
+    if (call->gzip)
+        put(s, compression_encoding);
+    if (call->channel->accept_gzip)
+        put(s, *compression_accept(true));
     if (c->tracestate.len > 0)
         put(s, HEADER("tracestate", c->tracestate));
     if (c->criticality != NEO_CRITICAL)
@@ -347,6 +352,7 @@ static enum neo_code prepare(struct neo_client_call *call, const struct neo_call
     struct neo_channel *channel = call->channel;
 
     call->config = service_config_find(&channel->config, call->method);
+    call->gzip = call->compressing = o->gzip;
     call->max_request = limit_of(call->config->max_request, channel->max_message);
     call->max_response = limit_of(call->config->max_response, channel->max_message);
     call->wait_for_ready = o->wait_for_ready || channel->wait_for_ready ||

@@ -7,6 +7,8 @@
  */
 #include "rpc/frame.h"
 
+#include "codec/gzip.h"
+
 enum { FLAG_COMPRESSED = 1, KEPT_CAPACITY = 16 * 1024 };
 
 static size_t message_len(const uint8_t *prefix)
@@ -18,9 +20,11 @@ static size_t message_len(const uint8_t *prefix)
 static enum neo_code check_prefix(const struct frame_reader *r, const uint8_t *prefix,
                                   struct neo_error *err)
 {
-    if (prefix[0] == FLAG_COMPRESSED)
-        return neo_fail(err, NEO_UNIMPLEMENTED, "compressed messages are not taken");
-    if (prefix[0] != 0)
+    if (prefix[0] == FLAG_COMPRESSED && r->encoding == FRAME_IDENTITY)
+        return neo_fail(err, NEO_INTERNAL, "a compressed message, and no grpc-encoding");
+    if (prefix[0] == FLAG_COMPRESSED && r->encoding == FRAME_UNKNOWN)
+        return neo_fail(err, NEO_UNIMPLEMENTED, "a message is compressed in a way not taken here");
+    if (prefix[0] > FLAG_COMPRESSED)
         return neo_fail(err, NEO_INTERNAL, "a message with the unknown flags 0x%02x", prefix[0]);
     if (message_len(prefix) > r->max)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
@@ -40,12 +44,26 @@ static size_t missing(const struct frame_reader *r)
     return FRAME_PREFIX_LEN + message_len(r->partial.at) - have;
 }
 
-static void forget(struct frame_reader *r)
+static void forget(struct neo_buffer *buffer)
 {
-    if (r->partial.cap > KEPT_CAPACITY)
-        neo_buffer_fini(&r->partial);
+    if (buffer->cap > KEPT_CAPACITY)
+        neo_buffer_fini(buffer);
     else
-        neo_buffer_clear(&r->partial);
+        neo_buffer_clear(buffer);
+}
+
+/* The message is whole: what it stands for. */
+static enum frame_result hand_out(struct frame_reader *r, uint8_t flags, struct neo_bytes message,
+                                  struct neo_bytes *ret_message, struct neo_error *err)
+{
+    r->compressed = flags == FLAG_COMPRESSED;
+    if (r->compressed) {
+        if (gzip_inflate(message, r->max, &r->inflated, err) != NEO_OK)
+            return FRAME_BAD;
+        message = neo_buffer_bytes(&r->inflated);
+    }
+    *ret_message = message;
+    return FRAME_MESSAGE;
 }
 
 static enum neo_code gather(struct frame_reader *r, struct neo_bytes *chunk, struct neo_error *err)
@@ -73,15 +91,18 @@ static enum frame_result read_split(struct frame_reader *r, struct neo_bytes *ch
         return FRAME_BAD;
     if (missing(r) > 0)
         return FRAME_MORE;
-    *ret_message = neo_bytes_from(neo_buffer_bytes(&r->partial), FRAME_PREFIX_LEN);
-    return FRAME_MESSAGE;
+    return hand_out(r, r->partial.at[0],
+                    neo_bytes_from(neo_buffer_bytes(&r->partial), FRAME_PREFIX_LEN), ret_message,
+                    err);
 }
 
 enum frame_result frame_read(struct frame_reader *r, struct neo_bytes *chunk,
                              struct neo_bytes *ret_message, struct neo_error *err)
 {
     if (r->partial.len > 0 && !frame_is_partial(r))
-        forget(r);
+        forget(&r->partial);
+    if (r->inflated.len > 0)
+        forget(&r->inflated);
     if (chunk->len == 0)
         return FRAME_MORE;
     if (r->partial.len > 0 || chunk->len < FRAME_PREFIX_LEN)
@@ -92,9 +113,9 @@ enum frame_result frame_read(struct frame_reader *r, struct neo_bytes *chunk,
     size_t len = message_len(chunk->at);
     if (chunk->len - FRAME_PREFIX_LEN < len)
         return read_split(r, chunk, ret_message, err);
-    *ret_message = neo_bytes(chunk->at + FRAME_PREFIX_LEN, len);
+    const uint8_t *at = chunk->at;
     *chunk = neo_bytes_from(*chunk, FRAME_PREFIX_LEN + len);
-    return FRAME_MESSAGE;
+    return hand_out(r, at[0], neo_bytes(at + FRAME_PREFIX_LEN, len), ret_message, err);
 }
 
 bool frame_is_partial(const struct frame_reader *r)
@@ -105,6 +126,7 @@ bool frame_is_partial(const struct frame_reader *r)
 void frame_reader_fini(struct frame_reader *r)
 {
     neo_buffer_fini(&r->partial);
+    neo_buffer_fini(&r->inflated);
 }
 
 void frame_prefix(uint8_t at[static FRAME_PREFIX_LEN], size_t len)
@@ -114,4 +136,19 @@ void frame_prefix(uint8_t at[static FRAME_PREFIX_LEN], size_t len)
     at[2] = (uint8_t)(len >> 16);
     at[3] = (uint8_t)(len >> 8);
     at[4] = (uint8_t)len;
+}
+
+enum neo_code frame_compress(struct neo_buffer *out, size_t prefix_at, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer small = {0};
+    struct neo_bytes plain = neo_bytes_from(neo_buffer_bytes(out), prefix_at + FRAME_PREFIX_LEN);
+
+    NEO_TRY(gzip_deflate(plain, &small, err));
+    if (small.len > plain.len && neo_buffer_reserve(out, small.len - plain.len) == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a message");
+    memcpy(out->at + prefix_at + FRAME_PREFIX_LEN, small.at, small.len);
+    out->len = prefix_at + FRAME_PREFIX_LEN + small.len;
+    frame_prefix(out->at + prefix_at, small.len);
+    out->at[prefix_at] = FLAG_COMPRESSED;
+    return NEO_OK;
 }

@@ -3,7 +3,8 @@
  * rpc/frame.h - gRPC messages in a stream of DATA: one byte of flags, four of length, the message.
  *
  * Never allocates by the length a peer claims, only by what has come. A message that
- * lies whole in one chunk is handed out without a copy.
+ * lies whole in one chunk is handed out without a copy. One that is compressed is
+ * handed out inflated, and inflating stops at the limit.
  */
 #ifndef NEO_RPC_FRAME_H
 #define NEO_RPC_FRAME_H
@@ -13,18 +14,28 @@
 
 enum { FRAME_PREFIX_LEN = 5 };
 
+/* What the peer said its messages may be compressed with. */
+enum frame_encoding {
+    FRAME_IDENTITY,
+    FRAME_GZIP,
+    FRAME_UNKNOWN, /* something that is not taken here */
+};
+
 /* {.max = n} is ready to use. */
 struct frame_reader {
-    size_t max; /* bytes of one message */
+    size_t max; /* bytes of one message, compressed and not */
+    enum frame_encoding encoding;
+    bool compressed; /* the message handed out last came so */
     /* private */
     struct neo_buffer partial;
+    struct neo_buffer inflated;
 };
 
 enum frame_result {
     FRAME_MORE,    /* the chunk is used up */
     FRAME_MESSAGE, /* *ret_message is whole, valid until the next call or until the chunk goes */
-    FRAME_BAD,     /* err: INTERNAL for a bad flag, RESOURCE_EXHAUSTED for too large, UNIMPLEMENTED
-                      compressed */
+    FRAME_BAD, /* err: RESOURCE_EXHAUSTED: too large. UNIMPLEMENTED: compressed in a way not taken
+                  here. INTERNAL: a bad flag, compressed without an encoding, or no gzip */
 };
 
 /* Takes from the front of `*chunk`. Call until FRAME_MORE. */
@@ -36,5 +47,11 @@ void frame_reader_fini(struct frame_reader *r);
 
 /* Writes the prefix of an uncompressed message. */
 void frame_prefix(uint8_t at[static FRAME_PREFIX_LEN], size_t message_len);
+/*
+ * Compresses the message that lies behind a prefix at the end of `out`, from `prefix_at` on, and
+ * writes the prefix. RESOURCE_EXHAUSTED: out of memory; `out` is as it was.
+ */
+NEO_MUST_CHECK enum neo_code frame_compress(struct neo_buffer *out, size_t prefix_at,
+                                            struct neo_error *err);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "rpc/metadata.h"
 
+#include "rpc/compression.h"
 #include "rpc/wire.h"
 
 #include <neo/encoding.h>
@@ -111,11 +112,24 @@ bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_by
     return call->state != CALL_ENDED && add(call, &call->trailers, name, value);
 }
 
+static size_t put_compression(const struct neo_call *call, struct h2_header *ret)
+{
+    bool accepts = call->worker->server->options.accept_gzip;
+    size_t n = 0;
+
+    if (call->may_compress)
+        ret[n++] = compression_encoding;
+    if (accepts || call->reader.encoding == FRAME_UNKNOWN)
+        ret[n++] = *compression_accept(accepts);
+    return n;
+}
+
 size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_t max)
 {
     size_t n = 0;
 
     ret[n++] = h2_type_grpc;
+    n += put_compression(call, ret + n);
     for (size_t i = 0; i < call->headers.n && n < max; i++)
         ret[n++] = call->headers.at[i];
     return n;

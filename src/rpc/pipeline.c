@@ -9,6 +9,7 @@
  */
 #include "rpc/authority.h"
 #include "rpc/call.h"
+#include "rpc/compression.h"
 #include "rpc/record.h"
 #include "rpc/wire.h"
 
@@ -61,6 +62,10 @@ static enum neo_reason read_grammar(struct neo_call *call)
     record_started(call);
     if (call->method == NULL)
         return NEO_REASON_METHOD_UNKNOWN;
+    call->reader.encoding =
+        compression_read(call->request_headers, call->worker->server->options.accept_gzip);
+    if (call->reader.encoding == FRAME_UNKNOWN)
+        return NEO_REASON_COMPRESSION_UNKNOWN;
     if (!authority_is_ours(p, call->stream->authority))
         return NEO_REASON_AUTHORITY_UNKNOWN;
     if (wire_context_read(call->request_headers, call->arrived, call->arena, &call->context,

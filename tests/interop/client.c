@@ -88,6 +88,10 @@ static const struct {
     {"cancel_after_begin", case_cancel_after_begin, NULL},
     {"cancel_after_first_response", case_cancel_after_first_response, NULL},
     {"timeout_on_sleeping_server", case_timeout_on_sleeping_server, NULL},
+    {"client_compressed_unary", case_client_compressed_unary, NULL},
+    {"server_compressed_unary", case_server_compressed_unary, NULL},
+    {"client_compressed_streaming", case_client_compressed_streaming, NULL},
+    {"server_compressed_streaming", case_server_compressed_streaming, NULL},
     {"concurrent_large_unary", case_concurrent_large_unary, NULL},
     {"pick_first_unary", case_pick_first_unary,
      "{\"loadBalancingConfig\": [{\"pick_first\": {}}]}"},
@@ -131,7 +135,7 @@ static struct neo_channel *open_channel(struct client *c, const char *service_co
         .server_name =
             flag.server_host_override != NULL ? flag.server_host_override : flag.server_host,
     };
-    struct neo_channel_options o = {.loop = c->loop, .max_message = 16u << 20};
+    struct neo_channel_options o = {.loop = c->loop, .max_message = 16u << 20, .accept_gzip = true};
     struct neo_buffer roots = {0};
     struct neo_channel *channel;
     struct neo_error err;

@@ -128,7 +128,8 @@ static void on_message(struct neo_client_call *call, const void *response, void 
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct rpc *rpc = self;
 
-    (void)call;
+    if (rpc->n_messages < RPC_MESSAGES_MAX)
+        rpc->compressed[rpc->n_messages] = neo_client_call_was_compressed(call);
     if (rpc->n_messages < RPC_MESSAGES_MAX &&
         neo_proto_encode(rpc->method->response, response, &wire, NULL) == NEO_OK)
         rpc->messages[rpc->n_messages++] = neo_arena_copy(&rpc->arena, neo_buffer_bytes(&wire));

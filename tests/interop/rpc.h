@@ -10,6 +10,7 @@
 #define NEO_TESTS_INTEROP_RPC_H
 
 #include <grpc/testing/test.neo.h>
+#include <neo/compression.h>
 
 enum { RPC_MESSAGES_MAX = 128 };
 
@@ -32,6 +33,7 @@ struct rpc {
     const struct neo_method *method;
     struct neo_arena arena;
     struct neo_bytes messages[RPC_MESSAGES_MAX];
+    bool compressed[RPC_MESSAGES_MAX]; /* it came so */
     size_t n_messages;
     bool got_headers;
     bool done;
@@ -98,6 +100,8 @@ case_fn case_client_streaming, case_server_streaming, case_ping_pong, case_empty
 case_fn case_status_code_and_message, case_special_status_message, case_unimplemented_method,
     case_unimplemented_service, case_cancel_after_begin, case_cancel_after_first_response,
     case_timeout_on_sleeping_server;
+case_fn case_client_compressed_unary, case_server_compressed_unary,
+    case_client_compressed_streaming, case_server_compressed_streaming;
 case_fn case_orca_per_rpc, case_orca_oob;
 case_fn case_rpc_soak, case_channel_soak, case_long_lived_channel;
 

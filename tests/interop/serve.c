@@ -8,6 +8,7 @@
  */
 #include "serve.h"
 
+#include <neo/compression.h>
 #include <neo/memory.h>
 
 #include <stdio.h>
@@ -34,14 +35,22 @@ static void echo_metadata(struct neo_call *call)
         (void)neo_call_add_trailer(call, trailing, value);
 }
 
-/* True when the call has ended for it: nothing that comes here was compressed. */
-static bool refuse_uncompressed(struct neo_call *call,
-                                const struct grpc_testing_BoolValue *expect_compressed)
+/* True when the call has ended for it. */
+static bool refuse_other(struct neo_call *call, const struct grpc_testing_BoolValue *expect)
 {
-    if (expect_compressed == NULL || !expect_compressed->value)
+    bool compressed = neo_call_was_compressed(call);
+
+    if (expect == NULL || expect->value == compressed)
         return false;
-    neo_call_fail(call, NEO_INVALID_ARGUMENT, "expected a compressed message, got another");
+    neo_call_fail(call, NEO_INVALID_ARGUMENT, "expected the message %s, got it %s",
+                  expect->value ? "compressed" : "uncompressed",
+                  compressed ? "compressed" : "uncompressed");
     return true;
+}
+
+static bool wants_compressed(const struct grpc_testing_BoolValue *compressed)
+{
+    return compressed != NULL && compressed->value;
 }
 
 static bool is_size(int32_t size)
@@ -79,7 +88,7 @@ static void unary_call(struct neo_call *call, const struct grpc_testing_SimpleRe
 
     (void)self;
     echo_metadata(call);
-    if (refuse_uncompressed(call, request->expect_compressed))
+    if (refuse_other(call, request->expect_compressed))
         return;
     if (request->orca_per_query_report != NULL)
         orca_report_call(call, request->orca_per_query_report);
@@ -97,6 +106,7 @@ static void unary_call(struct neo_call *call, const struct grpc_testing_SimpleRe
         reply.server_id = neo_text(server_id);
     if (request->fill_username)
         reply.username = neo_call_context(call)->caller;
+    (void)neo_call_compress(call, wants_compressed(request->response_compressed));
     grpc_testing_TestService_UnaryCall_reply(call, &reply);
 }
 
@@ -109,7 +119,7 @@ static void sum_one(struct neo_call *call, const void *message, void *state)
     const struct grpc_testing_StreamingInputCallRequest *request = message;
     struct summing *s = state;
 
-    if (!refuse_uncompressed(call, request->expect_compressed) && request->payload != NULL)
+    if (!refuse_other(call, request->expect_compressed) && request->payload != NULL)
         s->sum += (int64_t)request->payload->body.len;
 }
 
@@ -151,6 +161,7 @@ struct item {
     struct item *next;
     size_t size;
     neo_nsec interval;
+    bool compressed;
     bool is_end;
     struct neo_status status;
     char message[];
@@ -194,6 +205,7 @@ static bool send_first(struct output *o)
         neo_call_finish(o->call, &item->status); /* `done` empties the line */
         return false;
     }
+    (void)neo_call_compress(o->call, item->compressed);
     drop_first(o);
     o->full = neo_call_send(o->call, &response) != NEO_FLOW_MORE;
     return !o->full;
@@ -256,6 +268,7 @@ static void put_responses(struct output *o,
         if (item == NULL)
             return;
         item->size = (size_t)p->size;
+        item->compressed = wants_compressed(p->compressed);
         item->interval = (neo_nsec)p->interval_us * 1000;
     }
 }
@@ -322,6 +335,7 @@ static struct output *begin(struct neo_call *call)
     o->end = &o->first;
     neo_call_on_stream(call, &events, o);
     echo_metadata(call);
+    (void)neo_call_compress(call, true); /* the headers go before we know whether any will be */
     return o;
 }
 

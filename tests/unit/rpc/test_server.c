@@ -436,17 +436,15 @@ TEST(a_request_must_be_exactly_one_whole_message)
     assert_body(&client, "Say", NEO_LIT(""), NEO_UNIMPLEMENTED, "MESSAGE_COUNT");
     assert_body(&client, "Say", NEO_LIT("\0\0\0\0\0\0\0\0\0\0"), NEO_UNIMPLEMENTED,
                 "MESSAGE_COUNT");
-    assert_body(&client, "Say", NEO_LIT("\0\0\0\0\5abcd"), NEO_INVALID_ARGUMENT,
-                "REQUEST_MALFORMED");
-    assert_body(&client, "Say", NEO_LIT("\0\0"), NEO_INVALID_ARGUMENT, "REQUEST_MALFORMED");
-    assert_body(&client, "Say", NEO_LIT("\1\0\0\0\0"), NEO_UNIMPLEMENTED, "COMPRESSION_UNKNOWN");
-    assert_body(&client, "Say", NEO_LIT("\2\0\0\0\0"), NEO_INVALID_ARGUMENT, "REQUEST_MALFORMED");
+    assert_body(&client, "Say", NEO_LIT("\0\0\0\0\5abcd"), NEO_INTERNAL, "MESSAGE_BROKEN");
+    assert_body(&client, "Say", NEO_LIT("\0\0"), NEO_INTERNAL, "MESSAGE_BROKEN");
+    assert_body(&client, "Say", NEO_LIT("\1\0\0\0\0"), NEO_INTERNAL, "MESSAGE_BROKEN");
+    assert_body(&client, "Say", NEO_LIT("\2\0\0\0\0"), NEO_INTERNAL, "MESSAGE_BROKEN");
     assert_body(&client, "Say", NEO_LIT("\0\xff\xff\xff\xff"), NEO_RESOURCE_EXHAUSTED,
                 "MESSAGE_TOO_LARGE");
     assert_body(&client, "Say", NEO_LIT("\0\0\0\0\2\x0a\x09"), NEO_INVALID_ARGUMENT,
                 "REQUEST_MALFORMED");
-    assert_body(&client, "Sum", NEO_LIT("\0\0\0\0\5abcd"), NEO_INVALID_ARGUMENT,
-                "REQUEST_MALFORMED");
+    assert_body(&client, "Sum", NEO_LIT("\0\0\0\0\5abcd"), NEO_INTERNAL, "MESSAGE_BROKEN");
     assert_body(&client, "Sum", NEO_LIT("\0\0\0\0\2\x0a\x09"), NEO_INVALID_ARGUMENT,
                 "REQUEST_MALFORMED");
     assert_int_equal(said, 0);
