@@ -296,6 +296,8 @@ enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nsec now, struct n
         h2_check(h2, (int)n);
     else if (!h2_guard_settle(&h2->guard, now))
         h2_stop(h2);
+    if (h2->error.code == NEO_OK && h2->events->unfinished != NULL && h2_block_since(h2) != 0)
+        h2->events->unfinished(h2);
     return report(h2, err);
 }
 
@@ -370,6 +372,11 @@ struct h2_stream *h2_stalled(const struct h2 *h2, neo_nsec since)
             return &s->pub;
     }
     return NULL;
+}
+
+neo_nsec h2_block_since(const struct h2 *h2)
+{
+    return h2_guard_block_since(&h2->guard);
 }
 
 size_t h2_memory(const struct h2 *h2)

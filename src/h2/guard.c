@@ -111,8 +111,9 @@ static bool count_settings(struct h2_guard *g, uint8_t flags, neo_nsec now)
     return h2_guard_glitch(g, H2_ATTACK_SETTINGS, SETTINGS_COST, now);
 }
 
-static bool count_continuation(struct h2_guard *g, uint32_t len, neo_nsec now)
+static bool count_continuation(struct h2_guard *g, uint8_t flags, uint32_t len, neo_nsec now)
 {
+    g->scan.block = (flags & NGHTTP2_FLAG_END_HEADERS) == 0;
     if (++g->scan.continuations > MOST_CONTINUATIONS) {
         g->scan.continuations = 0;
         return condemn(g, H2_ATTACK_CONTINUATION);
@@ -147,13 +148,15 @@ static void note_end(struct h2_guard *g, uint32_t id)
 }
 
 /* Even ids, and 0, are nghttp2's to refuse. */
-static bool count_headers(struct h2_guard *g, uint8_t flags)
+static bool count_headers(struct h2_guard *g, uint8_t flags, neo_nsec now)
 {
     uint32_t id = g->scan.stream;
     struct h2_recent *r = recent_of(g, id);
 
     g->seen.headers++;
     g->scan.continuations = 0;
+    g->scan.block = (flags & NGHTTP2_FLAG_END_HEADERS) == 0;
+    g->scan.block_since = now;
     if (id % 2 == 0)
         return true;
     if (r->id == id && r->ended)
@@ -216,7 +219,7 @@ static bool count_frame(struct h2_guard *g, uint8_t type, uint8_t flags, uint32_
     case NGHTTP2_DATA:
         return count_data(g, flags);
     case NGHTTP2_HEADERS:
-        return count_headers(g, flags);
+        return count_headers(g, flags, now);
     case NGHTTP2_RST_STREAM:
         note_end(g, g->scan.stream);
         return true;
@@ -232,7 +235,7 @@ static bool count_frame(struct h2_guard *g, uint8_t type, uint8_t flags, uint32_
     case NGHTTP2_WINDOW_UPDATE:
         return count_window_update(g, now);
     case NGHTTP2_CONTINUATION:
-        return count_continuation(g, len, now);
+        return count_continuation(g, flags, len, now);
     default:
         g->counters.unknown_frames++;
         return h2_guard_glitch(g, H2_ATTACK_UNKNOWN, 1, now);
@@ -263,6 +266,13 @@ static const uint8_t *next_head(struct h2_guard *g, struct neo_bytes *in)
         return NULL;
     g->scan.have = 0;
     return g->scan.head;
+}
+
+neo_nsec h2_guard_block_since(const struct h2_guard *g)
+{
+    bool is_block = g->scan.type == NGHTTP2_HEADERS || g->scan.type == NGHTTP2_CONTINUATION;
+
+    return g->scan.block || (is_block && g->scan.left > 0) ? g->scan.block_since : 0;
 }
 
 static struct neo_bytes skip(struct neo_bytes in, size_t n)

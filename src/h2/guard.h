@@ -78,6 +78,8 @@ struct h2_guard {
         uint8_t type;
         uint8_t preface; /* bytes of it still to come */
         uint8_t continuations;
+        bool block;           /* its END_HEADERS is still to come */
+        neo_nsec block_since; /* when the last header block began */
         bool settings;
         uint32_t left; /* of the payload of this frame */
         uint32_t stream;
@@ -122,6 +124,9 @@ void h2_guard_init(struct h2_guard *g, bool server, const struct h2_limits *limi
 /* Before nghttp2 gets `in`, and after. */
 bool h2_guard_scan(struct h2_guard *g, struct neo_bytes in, neo_nsec now);
 bool h2_guard_settle(struct h2_guard *g, neo_nsec now);
+
+/* When the header block began that is not complete; 0: there is none. */
+neo_nsec h2_guard_block_since(const struct h2_guard *g);
 
 /* One thing of the kind `attack` that costs `cost` drops of the glitch bucket. */
 bool h2_guard_glitch(struct h2_guard *g, enum h2_attack attack, uint32_t cost, neo_nsec now);

@@ -98,6 +98,8 @@ struct h2_events {
     void (*goaway)(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct neo_bytes debug);
     /* The peer's SETTINGS were received for the first time. */
     void (*ready)(struct h2 *h2);
+    /* A feed ended within a header block; see h2_block_since(). May be NULL. */
+    void (*unfinished)(struct h2 *h2);
     /* An answer to h2_ping(). */
     void (*pong)(struct h2 *h2, const uint8_t opaque[static 8]);
 };
@@ -221,11 +223,17 @@ void h2_goaway(struct h2 *h2, uint32_t h2_error, const char *debug);
 void h2_ping(struct h2 *h2, const uint8_t opaque[static 8]);
 
 /*
- * A stream that has bytes to send and whose peer has let none out since `since`; NULL when there is
- * none. The connection resets it: while ((s = h2_stalled(h2, now - patience)) != NULL)
- * h2_reset(...).
+ * A stream that has bytes to send and whose peer has let out less than 1 KiB of them since `since`;
+ * NULL when there is none. The connection resets it: while ((s = h2_stalled(h2, now - patience)) !=
+ * NULL) h2_reset(...).
  */
 struct h2_stream *h2_stalled(const struct h2 *h2, neo_nsec since);
+
+/*
+ * When the header block began that the peer has not finished; 0: it owes none. Nothing else may
+ * come before its end, so whoever waits for it waits for everything.
+ */
+neo_nsec h2_block_since(const struct h2 *h2);
 
 /*
  * From inside `closed`: the arena of `s`, and all that lives in it, stays until h2_kept_free(),

@@ -18,6 +18,7 @@
 
 enum {
     FRAME_HEAD = 9,
+    DRIBBLE = 1024, /* bytes that are no progress by themselves */
     TURN = 32 * 1024,
     EXCHANGED_LEAST = 4096, /* bytes that are cheaper handed over than copied */
     SHARE_WHEN_FULL = 512,  /* what a stream may queue while all together queue too much */
@@ -72,8 +73,10 @@ uint8_t *h2_send_reserve(struct h2 *h2, struct h2_stream *pub, size_t len)
         h2_reset(h2, pub, H2_INTERNAL_ERROR, false);
         return NULL;
     }
-    if (waiting(s) == 0)
+    if (waiting(s) == 0) {
+        s->moved = 0;
         s->moved_at = h2->now;
+    }
     s->queue.len += len;
     h2->queued += len;
     resume(h2, s);
@@ -180,7 +183,11 @@ static void pop(struct h2 *h2, struct stream *s, size_t n)
     s->sent += n;
     s->turn_bytes += n;
     h2->queued -= n;
-    s->moved_at = h2->now;
+    s->moved += n;
+    if (s->moved >= DRIBBLE || s->sent == s->queue.len) {
+        s->moved = 0;
+        s->moved_at = h2->now;
+    }
     if (s->sent == s->queue.len) {
         s->sent = 0;
         neo_buffer_clear(&s->queue);

@@ -46,8 +46,9 @@ struct stream {
     size_t taken; /* bytes consumed since the window last grew, or did not */
     neo_nsec taken_since;
     size_t turn_bytes; /* sent since the stream last gave way to others */
+    size_t moved;      /* since `moved_at` */
     neo_nsec opened_at;
-    neo_nsec moved_at; /* when the queue last shrank, or began */
+    neo_nsec moved_at; /* when the queue last shrank by more than a dribble, or began */
 
     bool reported;      /* the owner knows it: `closed` is owed */
     bool final;         /* client: the response is there, not just 1xx */

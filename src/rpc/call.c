@@ -4,6 +4,7 @@
 #include "codec/proto.h"
 #include "rpc/metadata.h"
 #include "rpc/record.h"
+#include "rpc/share.h"
 #include "rpc/wire.h"
 
 #include <neo/memory.h>
@@ -81,6 +82,7 @@ void call_enter(struct neo_call *call)
 {
     call->entered = true;
     call->peer->n_running++;
+    call->peer->share->running++;
 }
 
 /* Nobody holds it: whatever ran for it has ended. */
@@ -94,6 +96,7 @@ static void rest(struct neo_call *call)
     if (entered) {
         call->entered = false;
         call->peer->n_running--;
+        call->peer->share->running--;
         neo_admission_leave(&w->admission);
     }
     if (call->stream == NULL)
@@ -256,12 +259,17 @@ void call_judge_attestation(struct neo_call *call)
         deny(call, NEO_REASON_ATTESTATION_EXPIRED);
 }
 
-/* A stream of requests may pause between messages, but not within one. */
+/*
+ * A stream of requests may pause between messages, but not within one. And who takes so little of
+ * what it asked for that a call cannot begin is not waited for either.
+ */
 void call_check_stalled(struct neo_call *call, neo_nsec now)
 {
     bool expects = call->state == CALL_REQUEST || frame_is_partial(&call->reader);
+    bool is_held = !list_is_empty(&call->held);
+    neo_nsec patience = is_held ? 2 * REQUEST_PATIENCE : REQUEST_PATIENCE;
 
-    if (call->state != CALL_ENDED && expects && now - call->heard_at >= REQUEST_PATIENCE) {
+    if (call->state != CALL_ENDED && (expects || is_held) && now - call->heard_at >= patience) {
         record_stalled(call->peer);
         call_end(call, NEO_REASON_CALL_STALLED);
     }

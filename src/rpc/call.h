@@ -61,6 +61,7 @@ struct neo_call {
 
     neo_nsec arrived;
     neo_nsec heard_at; /* when the request last moved */
+    size_t trickled;   /* bytes of a message since then */
     struct neo_timer deadline;
     struct neo_admission_ticket ticket;
 

@@ -8,7 +8,7 @@
 
 #include "rpc/record.h"
 
-enum { GATHERING_MESSAGES = 4 };
+enum { GATHERING_MESSAGES = 4, TRICKLE = 1024 /* bytes that are no progress */ };
 
 /* --- messages ---------------------------------------------------------------------------- */
 
@@ -134,11 +134,20 @@ static void credit(struct neo_call *call, size_t n)
         h2_consume(conn_h2(call->peer->conn), call->stream, n);
 }
 
+/* A message that comes a few bytes at a time is one that stands still. */
+static void note_heard(struct neo_call *call, size_t n)
+{
+    call->trickled += n;
+    if (call->trickled < TRICKLE && frame_is_partial(&call->reader))
+        return;
+    call->trickled = 0;
+    call->heard_at = neo_loop_now(call->worker->loop);
+}
+
 /* A stream that waits for admission has nobody to hear it: its bytes wait too, without credit for
  * more. */
 void call_take(struct neo_call *call, struct neo_bytes bytes)
 {
-    call->heard_at = neo_loop_now(call->worker->loop);
     if (call->state == CALL_WAITING) {
         if (!neo_buffer_append(&call->body, bytes))
             call_end(call, NEO_REASON_OUT_OF_MEMORY);
@@ -146,6 +155,7 @@ void call_take(struct neo_call *call, struct neo_bytes bytes)
     }
     read_messages(call, bytes);
     credit(call, bytes.len);
+    note_heard(call, bytes.len);
 }
 
 static void tell_half_closed(struct neo_call *call)

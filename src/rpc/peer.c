@@ -9,6 +9,7 @@
 #include "rpc/authority.h"
 #include "rpc/call.h"
 #include "rpc/record.h"
+#include "rpc/share.h"
 #include "rpc/wire.h"
 
 #include <neo/memory.h>
@@ -17,6 +18,7 @@
 
 #define BUSY_TICK    (5 * NEO_NSEC_PER_SEC)
 #define STALL_LIMIT  (30 * NEO_NSEC_PER_SEC)
+#define BLOCK_LIMIT  (5 * NEO_NSEC_PER_SEC)
 #define NOTICE_TIME  (1 * NEO_NSEC_PER_SEC)
 #define CLOSE_TIME   (1 * NEO_NSEC_PER_SEC)
 #define REATTEST     (10 * NEO_NSEC_PER_SEC) /* for a peer whose appraisal was by other rules */
@@ -69,6 +71,7 @@ static void arm(struct peer *p)
     consider(&first, p->expires_at == 0 ? 0 : p->expires_at + STREAM_GRACE);
     consider(&first, p->end_at);
     consider(&first, p->attested_until);
+    consider(&first, p->block_at);
     if (p->state == PEER_OPEN) {
         consider(&first, p->drain_at);
         consider(&first, p->age_at);
@@ -182,6 +185,28 @@ static bool check_alive(struct peer *p)
     return true;
 }
 
+/* Nothing else can come before its end, neither for new calls nor for those that run. */
+void peer_note_block(struct peer *p)
+{
+    if (p->block_at != 0)
+        return;
+    p->block_at = h2_block_since(conn_h2(p->conn)) + BLOCK_LIMIT;
+    if (p->tick_at == 0 || p->tick_at > p->block_at)
+        arm(p);
+}
+
+static void check_block(struct peer *p)
+{
+    neo_nsec since = h2_block_since(conn_h2(p->conn));
+
+    p->block_at = since == 0 ? 0 : since + BLOCK_LIMIT;
+    if (p->block_at == 0 || now_of(p) < p->block_at)
+        return;
+    p->block_at = 0;
+    record_stalled(p);
+    peer_end(p, NEO_REASON_CALL_STALLED);
+}
+
 static void on_tick(struct neo_timer *timer)
 {
     struct peer *p = neo_owner(timer, struct peer, tick);
@@ -191,6 +216,8 @@ static void on_tick(struct neo_timer *timer)
         return;
     if (p->attested_until != 0 && now >= p->attested_until)
         peer_set_attested(p, 0);
+    if (p->block_at != 0 && now >= p->block_at && has_open_h2(p))
+        check_block(p);
     if (p->expires_at != 0 && now >= p->expires_at + STREAM_GRACE)
         peer_end(p, p->own_expires ? NEO_REASON_DRAINING : NEO_REASON_CERTIFICATE_EXPIRED);
     else if (p->end_at != 0 && now >= p->end_at)
@@ -388,6 +415,9 @@ static enum neo_code copy_identity(struct peer *p, struct neo_error *err)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "too many connections of '%.*s'",
                         NEO_FMT(name));
     p->counted_as = neo_bytes(memcpy(at, name.at, name.len), name.len);
+    p->share = share_enter(p->worker, name);
+    if (p->share == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a peer's share");
     return NEO_OK;
 }
 
@@ -500,6 +530,7 @@ void peer_unref(struct peer *p)
 {
     if (--p->refs > 0)
         return;
+    share_leave(p->worker, p->share);
     neo_free(p->methods);
     neo_free(p->strings);
     authority_forget(p);

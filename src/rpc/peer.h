@@ -47,6 +47,7 @@ struct peer {
     struct neo_bytes caller;
     struct neo_bytes caller_uri;
     struct neo_bytes serial;
+    struct caller_share *share;  /* of all connections of this caller */
     struct neo_bytes counted_as; /* under which its connections are counted; empty: not yet */
     const struct neo_cert *leaf; /* of the connection; NULL: anonymous */
 
@@ -67,6 +68,7 @@ struct peer {
     neo_nsec drain_at;          /* its certificate or ours ends soon */
     neo_nsec expires_at;        /* the earlier of the two ends */
     bool own_expires;           /* it is ours */
+    neo_nsec block_at;          /* its header block must be complete */
     neo_nsec age_at;            /* it has lived long enough */
     neo_nsec pinged_at;         /* our keepalive PING, unanswered */
     neo_nsec leave_at;          /* NOTICED: the second GOAWAY */
@@ -96,6 +98,8 @@ void peer_judge(struct peer *p);
 enum neo_reason peer_objection(struct peer *p, neo_nsec now);
 /* Lets calls end within `grace`; `debug` is for people and static. Only shortens. */
 void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reason reason);
+/* A header block was left unfinished. */
+void peer_note_block(struct peer *p);
 /* An answer to a PING of ours. */
 void peer_note_pong(struct peer *p, const uint8_t opaque[static 8]);
 /* Ends all calls with `reason` and closes. */

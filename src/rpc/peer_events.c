@@ -82,6 +82,11 @@ static void on_ready(struct h2 *h2)
     (void)h2;
 }
 
+static void on_unfinished(struct h2 *h2)
+{
+    peer_note_block(peer_of(h2));
+}
+
 static void on_pong(struct h2 *h2, const uint8_t opaque[static 8])
 {
     peer_note_pong(peer_of(h2), opaque);
@@ -96,5 +101,6 @@ const struct h2_events peer_events = {
     .closed = on_closed,
     .goaway = on_goaway,
     .ready = on_ready,
+    .unfinished = on_unfinished,
     .pong = on_pong,
 };

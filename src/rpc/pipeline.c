@@ -11,6 +11,7 @@
 #include "rpc/call.h"
 #include "rpc/compression.h"
 #include "rpc/record.h"
+#include "rpc/share.h"
 #include "rpc/wire.h"
 
 #include <neo/trace.h>
@@ -194,7 +195,8 @@ static enum neo_reason ask_admission(struct neo_call *call)
     call->ticket.criticality =
         call->method->builtin ? NEO_CRITICAL_PLUS : call->context.criticality;
     call->ticket.deadline = call->context.deadline;
-    if (call->peer->n_running >= RUNNING_PER_PEER)
+    if (call->peer->n_running >= RUNNING_PER_PEER ||
+        share_is_spent(call->worker, call->peer->share))
         return NEO_REASON_OVERLOADED;
     switch (neo_admission_enter(&call->worker->admission, &call->ticket,
                                 neo_loop_now(call->worker->loop))) {

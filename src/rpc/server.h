@@ -11,6 +11,7 @@
  *   call.c           one call: its life and its answers
  *   call_request.c   what comes in for it
  *   call_blocking.c  handlers that block
+ *   share.c          how much of a worker one caller may have
  *   record.c         audit and metrics
  *   metadata.c       headers as handlers see and set them
  *   authority.c      whether a call is addressed to us
@@ -174,6 +175,7 @@ struct worker {
     struct neo_timer resume; /* accepting, after the gate was shut */
     bool paused;
 
+    struct map shares; /* caller -> struct caller_share */
     struct neo_admission admission;
     struct neo_timer admission_wake;
     bool admitting;

@@ -251,6 +251,7 @@ void worker_free(struct worker *w)
     while ((link = list_pop_front(&w->idle_calls)) != NULL)
         neo_free(neo_owner(link, struct neo_call, link));
     neo_loop_disarm(w->loop, &w->admission_wake);
+    map_fini(&w->shares);
     neo_arena_fini(&w->scratch);
     neo_buffer_fini(&w->encoded);
     epoch_unref(w->shared.next);
