@@ -59,6 +59,7 @@ struct seen {
 static struct {
     struct pki *pki;
     struct neo_identity *server_identity, *caller, *attacker, *foreigner;
+    const struct pki_cert *attacker_cert; /* another one, for attackers with their own TLS */
     struct pki *other_pki;
     struct neo_trust *trust;
     struct neo_loop *loop;
@@ -169,9 +170,11 @@ static inline struct neo_policy *open_policy(void)
 static inline void revoke_attacker(struct neo_server *server)
 {
     const struct neo_cert_facts *facts = neo_cert_facts(neo_identity_leaf(world.attacker));
-    const struct neo_revocation revoked = {.issuer_key_id = facts->issuer_key_id,
-                                           .serial = facts->serial};
-    struct neo_trust *trust = pki_trust_revoking(world.pki, &revoked, 1);
+    const struct neo_revocation revoked[] = {
+        {.issuer_key_id = facts->issuer_key_id, .serial = facts->serial},
+        {.issuer_key_id = facts->issuer_key_id, .serial = pki_serial(world.attacker_cert)},
+    };
+    struct neo_trust *trust = pki_trust_revoking(world.pki, revoked, NEO_COUNT(revoked));
 
     neo_server_update(server, &(struct neo_epoch){.trust = trust});
     neo_trust_unref(trust);
@@ -305,6 +308,7 @@ static inline int begin_with(const struct h2_limits *limits, rlim_t files)
     world.server_identity = pki_identity(world.pki, "echo-service", NULL);
     world.caller = pki_identity(world.pki, "caller-service", NULL);
     world.attacker = pki_identity(world.pki, "attacker-service", NULL);
+    world.attacker_cert = pki_make(world.pki, pki_issuer(world.pki), "attacker-service", NULL);
     world.foreigner = pki_identity(world.other_pki, "attacker-service", NULL);
     world.trust = pki_trust(world.pki);
     start_server();

@@ -45,6 +45,7 @@ static void read_block(struct link *l, struct neo_bytes block)
         else if (neo_bytes_is(neo_bytes(nv.name, nv.namelen), "grpc-status"))
             l->grpc = atoi((const char *)nv.value);
     }
+    l->failures += l->http >= 0 && l->grpc > 0;
     nghttp2_hd_inflate_end_headers(l->inflater);
 }
 
@@ -241,6 +242,8 @@ bool link_send_raw(struct link *l, struct neo_bytes bytes)
 
 void link_read(struct link *l, int msec)
 {
+    while (move(l, 0) && msec == 0)
+        continue;
     WAIT(l, msec, false);
 }
 

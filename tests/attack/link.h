@@ -29,9 +29,10 @@ struct link {
     size_t ping_acks;
     int64_t goaway; /* the last one's error; -1: none */
     char debug[64];
-    int64_t reset; /* the last RST_STREAM's error; -1: none */
-    int http;      /* the last :status, */
-    int grpc;      /* and grpc-status; -1: none */
+    int64_t reset;   /* the last RST_STREAM's error; -1: none */
+    int http;        /* the last :status, */
+    int grpc;        /* and grpc-status; -1: none */
+    size_t failures; /* blocks with a grpc-status that is not 0 */
 };
 
 /* TCP alone. False when it is refused. */

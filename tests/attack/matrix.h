@@ -44,8 +44,9 @@ struct row {
     unsigned handlers;                 /* that may start, beside the innocent's */
     size_t memory;                     /* for each connection; 0: 1 MiB */
     size_t explodes;                   /* the control got through when it took so much memory */
-    unsigned files;                    /* RLIMIT_NOFILE of the server; 0: ours */
-    unsigned slow;                     /* seconds that it takes: plays beside the others */
+    unsigned share; /* percent of a core, instead of ten times the attacker's time */
+    unsigned files; /* RLIMIT_NOFILE of the server; 0: ours */
+    unsigned slow;  /* seconds that it takes: plays beside the others */
     const char *not_applicable;
 };
 
@@ -64,6 +65,8 @@ const struct pki_cert *stage_cert(void);
 struct raw_options stage_tls(void);
 /* What the server has seen so far. */
 unsigned stage_handlers(void);
+/* Waits for so many, a few seconds at most. */
+bool stage_wait_handlers(unsigned n);
 unsigned stage_cancelled(void);
 unsigned stage_messages(void);
 unsigned stage_spoofed(void);

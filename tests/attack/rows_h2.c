@@ -36,7 +36,8 @@ static void reset_then_look(struct report *r)
             rapid_reset(&out, i++);
         (void)attack_send(&l, &out);
     }
-    stage_sleep(50);
+    for (int n = 0; n < 3000 && stage_cancelled() < stage_handlers(); n++)
+        stage_sleep(1);
     r->through = stage_cancelled() < stage_handlers() || (r->control && stage_handlers() > 1000);
     attack_say(r, "%u handlers, %u of them cancelled", stage_handlers(), stage_cancelled());
     neo_buffer_fini(&out);
@@ -199,7 +200,10 @@ static void desync(struct report *r)
     frames_headers(&out, 3, 0, neo_buffer_bytes(&block));
     put_message(&out, 3, NEO_LIT("\x12\x00"), FLAG_END_STREAM);
     (void)attack_send(&l, &out);
-    link_read(&l, 100);
+    if (r->control)
+        (void)link_wait_closed(&l, 3000);
+    else
+        (void)stage_wait_handlers(1);
     r->through = stage_late() != 1 || stage_handlers() != 1;
     attack_say(r, "%s", stage_late() == 1 ? "refused; the next request is exact" : "no request");
     neo_buffer_fini(&out);
@@ -440,7 +444,7 @@ static void late_metadata(struct report *r)
     put_message(&out, 1, NEO_LIT("\x12\x00"), 0);
     frames_headers(&out, 1, FLAG_END_STREAM, NEO_LIT("\x00\x06x-late\x03yes"));
     (void)attack_send(&l, &out);
-    link_read(&l, 100);
+    (void)stage_wait_handlers(1);
     r->through = stage_late() > 0;
     attack_say(r, "%u handlers, %u saw the field", stage_handlers(), stage_late());
     neo_buffer_fini(&out);
@@ -484,7 +488,7 @@ static void say_in_the_clear(struct report *r, struct neo_bytes bytes)
     neo_buffer_append(&out, bytes);
     put_call(&out, 1, "Never");
     (void)attack_send(&l, &out);
-    bool closed = link_wait_closed(&l, 300);
+    bool closed = r->control ? !stage_wait_handlers(1) : link_wait_closed(&l, 3000);
     r->through = stage_handlers() > 0;
     attack_say(r, "%s, %u handlers", closed ? "closed" : "open", stage_handlers());
     neo_buffer_fini(&out);
@@ -522,7 +526,7 @@ static void with_alpn(struct report *r, const char *alpn)
     frames_preface(&out);
     put_call(&out, 1, "Never");
     (void)attack_send(&l, &out);
-    link_read(&l, 200);
+    (void)(r->control ? stage_wait_handlers(1) : link_wait_closed(&l, 3000));
     r->through = stage_handlers() > 0;
     attack_say(r, "alert %d, %u handlers", l.raw->alert, stage_handlers());
     neo_buffer_fini(&out);
@@ -553,7 +557,7 @@ static void say_first(struct report *r, struct neo_bytes bytes, bool preface)
         neo_buffer_append(&out, bytes);
     put_call(&out, 1, "Never");
     (void)attack_send(&l, &out);
-    link_read(&l, 200);
+    (void)(r->control ? stage_wait_handlers(1) : link_wait_closed(&l, 3000));
     r->through = stage_handlers() > 0;
     attack_say(r, "%s, GOAWAY %d, %u handlers", l.closed ? "closed" : "open", (int)l.goaway,
                stage_handlers());
@@ -600,7 +604,7 @@ static void call_with(struct report *r, const char *authority, const char *host)
     frames_request(&out, 1, 0, &request);
     put_message(&out, 1, NEO_LIT("\x12\x00"), FLAG_END_STREAM);
     (void)attack_send(&l, &out);
-    (void)link_wait_answer(&l, 200);
+    (void)(r->control ? stage_wait_handlers(1) : link_wait_answer(&l, 3000));
     r->through = stage_handlers() > 0;
     attack_say(r, ":status %d, grpc-status %d, %u handlers", l.http, l.grpc, stage_handlers());
     neo_buffer_fini(&out);
@@ -634,8 +638,7 @@ static void beyond_the_end(struct report *r)
         frames_put(&out, FRAME_CONTINUATION, FLAG_END_HEADERS, id_of(2 * i + 1), NEO_LIT("\x87"));
     }
     (void)attack_send(&l, &out);
-    link_read(&l, 100);
-    r->through = !l.closed;
+    r->through = !link_wait_closed(&l, 3000);
     attack_say_end(r, &l, 400);
     neo_buffer_fini(&out);
     link_close(&l);

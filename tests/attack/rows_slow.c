@@ -1,4 +1,241 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * H04, H12, G11: peers that are slow, and peers that hold on to what they have. Through is who is
+ * still there when its time is over. The control does the same without being slow, and is served.
+ */
 #include "matrix.h"
-const struct row rows_slow[1] = {{.id = "X"}};
-const size_t n_rows_slow = 0;
+
+#include <neo/loop.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static unsigned msec_since(neo_nsec begun)
+{
+    return (unsigned)((neo_mono_nsec() - begun) / NEO_NSEC_PER_MSEC);
+}
+
+/* When the last of them was closed, ms; at most `most`. `drip` is sent to every second, once a
+ * second. */
+static unsigned wait_for_ends(struct link *links, unsigned n, struct neo_bytes drip, unsigned most)
+{
+    neo_nsec begun = neo_mono_nsec();
+    unsigned open = n, dripped = 0;
+
+    while (open > 0 && msec_since(begun) < most) {
+        open = 0;
+        for (unsigned i = 0; i < n; i++) {
+            link_read(&links[i], 0);
+            open += !links[i].closed;
+        }
+        if (dripped < msec_since(begun) / 1000 && dripped < drip.len) {
+            for (unsigned i = 0; i < n; i += 2)
+                (void)link_send(&links[i], neo_bytes(drip.at + dripped, 1));
+            dripped++;
+        }
+        stage_sleep(50);
+    }
+    return msec_since(begun);
+}
+
+static void good_call(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_open(&l);
+    put_call(&out, 1, "Later");
+    (void)attack_send(&l, &out);
+    (void)link_wait_answer(&l, 2000);
+    (void)link_wait(&l, FRAME_DATA, 1, 3000);
+    r->through = l.data > 0 && !l.closed;
+    attack_say(r, "who is not slow is answered");
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+/* --- H12: slowloris ------------------------------------------------------------------------------
+ */
+
+/* Half of them say nothing at all, the others a byte each second. */
+static void slow_hello(struct report *r)
+{
+    enum { LINKS = 200 }; /* fewer than handshakes may be under way */
+    static struct link links[LINKS];
+    unsigned n = 0;
+
+    while (n < LINKS && link_connect(&links[n], stage_address()))
+        n++;
+    unsigned took =
+        wait_for_ends(links, n, NEO_LIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03"), 8000);
+    r->connections = n;
+    r->through = took < 4000 || took >= 8000;
+    attack_say(r, "%u closed after %u.%u s", n, took / 1000, took % 1000 / 100);
+    for (unsigned i = 0; i < n; i++)
+        link_close(&links[i]);
+}
+
+static void slow_preface(struct report *r)
+{
+    enum { LINKS = 32 };
+    static struct link links[LINKS];
+    const struct raw_options tls = stage_tls();
+
+    for (unsigned i = 0; i < LINKS; i++)
+        (void)link_open(&links[i], stage_address(), &tls);
+    unsigned took = wait_for_ends(links, LINKS, NEO_LIT("PRI * HTTP/2.0\r\n"), 8000);
+    r->connections = LINKS;
+    r->through = took < 4000 || took >= 8000;
+    attack_say(r, "%u closed after %u.%u s", LINKS, took / 1000, took % 1000 / 100);
+    for (unsigned i = 0; i < LINKS; i++)
+        link_close(&links[i]);
+}
+
+static void slow_headers(struct report *r)
+{
+    enum { LINKS = 32 };
+    static struct link links[LINKS];
+    struct neo_buffer out = {0};
+
+    for (unsigned i = 0; i < LINKS; i++) {
+        attack_open(&links[i]);
+        frames_put(&out, FRAME_HEADERS, 0, 1, NEO_LIT("\x83\x87"));
+        (void)attack_send(&links[i], &out);
+    }
+    /* The beginning of a CONTINUATION of 100 bytes, a byte a second. */
+    unsigned took =
+        wait_for_ends(links, LINKS, NEO_LIT("\0\0\x64\x09\0\0\0\0\1\x00\x10xxxxxx"), 14000);
+    r->connections = LINKS;
+    r->through = took >= 14000;
+    attack_say(r, "%u closed after %u.%u s", LINKS, took / 1000, took % 1000 / 100);
+    for (unsigned i = 0; i < LINKS; i++)
+        link_close(&links[i]);
+    neo_buffer_fini(&out);
+}
+
+static void slow_body(struct report *r)
+{
+    struct neo_buffer out = {0};
+    neo_nsec begun = neo_mono_nsec();
+    struct link l;
+
+    attack_open(&l);
+    put_head(&out, 1, "/neo.test.v1.Echoes/Never", 0);
+    frames_put(&out, FRAME_DATA, 0, 1, NEO_LIT("\0\0\0\0\x64"));
+    (void)attack_send(&l, &out);
+    while (l.http < 0 && l.reset < 0 && !l.closed && msec_since(begun) < 28000) {
+        (void)link_wait_answer(&l, 10000);
+        frames_put(&out, FRAME_DATA, 0, 1, NEO_LIT("x"));
+        (void)attack_send(&l, &out);
+    }
+    unsigned took = msec_since(begun);
+    r->through = took >= 28000;
+    attack_say(r, "ended after %u s, grpc-status %d", took / 1000, l.grpc);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+/* TCP's window shut, HTTP/2's open. */
+static void never_reads(struct report *r)
+{
+    enum { LINKS = 4 };
+    static struct link links[LINKS];
+    struct neo_buffer out = {0};
+    neo_nsec begun = neo_mono_nsec();
+    unsigned others = stage_connections();
+
+    for (unsigned n = 0; n < LINKS; n++) {
+        attack_open(&links[n]);
+        links[n].deaf = true;
+        frames_setting(&out, SETTING_INITIAL_WINDOW_SIZE, 0x7fffffff);
+        frames_window_update(&out, 0, 0x7fff0000 - 65535);
+        for (uint32_t i = 0; i < 100; i++)
+            put_call(&out, id_of(i), "Later");
+        (void)attack_send(&links[n], &out);
+    }
+    stage_sleep(200);
+    while (stage_connections() > others && msec_since(begun) < 45000)
+        stage_sleep(100);
+    unsigned took = msec_since(begun);
+    r->connections = LINKS;
+    r->through = took >= 45000 || took < 1000;
+    attack_say(r, "cut after %u s", took / 1000);
+    for (unsigned n = 0; n < LINKS; n++)
+        link_close(&links[n]);
+    neo_buffer_fini(&out);
+}
+
+/* Streams that were reset, or answered with a status alone. */
+static size_t ended(const struct link *l)
+{
+    return l->frames[FRAME_RST_STREAM] + l->failures;
+}
+
+/* HTTP/2's window shut but for a byte each ten seconds. */
+static void tiny_window(struct report *r)
+{
+    struct neo_buffer out = {0};
+    neo_nsec begun = neo_mono_nsec();
+    struct link l;
+
+    attack_open(&l);
+    frames_setting(&out, SETTING_INITIAL_WINDOW_SIZE, 0);
+    for (uint32_t i = 0; i < 100; i++)
+        put_call(&out, id_of(i), "Later");
+    (void)attack_send(&l, &out);
+    for (unsigned n = 1; !l.closed && ended(&l) < 100 && n < 45; n++) {
+        if (n % 10 == 0) {
+            frames_window_update(&out, 1, 1);
+            (void)attack_send(&l, &out);
+        }
+        link_read(&l, 1000);
+    }
+    unsigned took = msec_since(begun);
+    r->through = took >= 44000;
+    attack_say(r, "%zu of 100 streams ended after %u s", ended(&l), took / 1000);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+/* --- G11: hoarding -------------------------------------------------------------------------------
+ */
+
+/* As many connections as there may be, each full of calls that go on for ever. */
+static void hoard(struct report *r)
+{
+    enum { LINKS = 64 };
+    static struct link links[LINKS];
+    struct neo_buffer out = {0};
+    unsigned n = 0;
+
+    for (; n < (r->control ? 1 : LINKS); n++) {
+        attack_open(&links[n]);
+        for (uint32_t i = 0; i < 100; i++)
+            put_call(&out, id_of(i), "Never");
+        (void)attack_send(&links[n], &out);
+    }
+    if (r->control)
+        (void)stage_wait_handlers(100);
+    else
+        stage_sleep(5000);
+    r->connections = n;
+    r->through = r->control ? stage_handlers() == 100 : stage_handlers() > 1000;
+    attack_say(r, "%u calls on %u connections: %u handlers", n * 100, n, stage_handlers());
+    for (unsigned i = 0; i < n; i++)
+        link_close(&links[i]);
+    neo_buffer_fini(&out);
+}
+
+#define CALL .share = 5, .same_server = true, .control = good_call
+
+const struct row rows_slow[] = {
+    {"G11", "6,400 calls that never end", .run = hoard, .same_server = true, .handlers = 1000,
+     .slow = 8},
+    {"H12", "ClientHello, a byte a second", .run = slow_hello, CALL, .memory = 64 * KIB, .slow = 9},
+    {"H12", "preface, a byte a second", .run = slow_preface, CALL, .memory = 64 * KIB, .slow = 9},
+    {"H12", "HEADERS without end", .run = slow_headers, CALL, .memory = 64 * KIB, .slow = 15},
+    {"H12", "a body, a byte each 10 s", .run = slow_body, CALL, .slow = 30},
+    {"H12", "who reads nothing", .run = never_reads, CALL, .handlers = 400, .slow = 45},
+    {"H04", "a window of a byte each 10 s", .run = tiny_window, CALL, .handlers = 100, .slow = 45},
+};
+const size_t n_rows_slow = NEO_COUNT(rows_slow);

@@ -1,4 +1,402 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * T01 - T09: what can be done to a running server with TLS. What a stranger may not get is a call
+ * that is handled; the control is the same client without its fault, and its call is.
+ */
 #include "matrix.h"
-const struct row rows_tls[1] = {{.id = "X"}};
-const size_t n_rows_tls = 0;
+
+#include <neo/loop.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ALERT_RECORD = 21, DATA_RECORD = 23 };
+
+/* Connects so, and makes a good call. Appends the alert that came to `said`. */
+static void call_as(const struct raw_options *tls, char *said, size_t room)
+{
+    struct neo_buffer out = {0};
+    struct link l;
+    size_t used = strlen(said);
+
+    (void)link_open(&l, stage_address(), tls);
+    frames_preface(&out);
+    put_call(&out, 1, "Never");
+    unsigned before = stage_handlers();
+    (void)attack_send(&l, &out);
+    for (int i = 0; i < 60 && l.raw->alert < 0 && !l.closed && stage_handlers() == before; i++)
+        link_read(&l, 50);
+    if (l.raw->alert >= 0)
+        (void)snprintf(said + used, room - used, "%d ", l.raw->alert);
+    else
+        (void)snprintf(said + used, room - used, l.closed ? "closed " : "- ");
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+static void judge_calls(struct report *r, const char *said)
+{
+    r->through = stage_handlers() > 0;
+    attack_say(r, "%u handlers; alerts %s", stage_handlers(), said);
+}
+
+/* Each in its turn; the control is one without any fault. */
+static void call_as_each(struct report *r, const struct raw_options *tls, size_t n)
+{
+    const struct raw_options good = stage_tls();
+    char said[128] = "";
+
+    if (r->control)
+        call_as(&good, said, sizeof(said));
+    for (size_t i = 0; i < n && !r->control; i++)
+        call_as(&tls[i], said, sizeof(said));
+    judge_calls(r, said);
+}
+
+/* --- T01: downgrade ------------------------------------------------------------------------------
+ */
+
+static void downgrade(struct report *r)
+{
+    struct raw_options tls[5];
+
+    for (size_t i = 0; i < NEO_COUNT(tls); i++)
+        tls[i] = stage_tls();
+    tls[0].min_version = tls[0].max_version = TLS1_2_VERSION;
+    tls[1].min_version = tls[1].max_version = TLS1_1_VERSION;
+    tls[2].min_version = tls[2].max_version = TLS1_VERSION;
+    tls[3].groups = "P-521";
+    tls[4].signatures = "ECDSA+SHA1:RSA+SHA1";
+    call_as_each(r, tls, NEO_COUNT(tls));
+}
+
+/* --- T02, T03: resumption and early data ---------------------------------------------------------
+ */
+
+/* After the revocation nothing of the first connection may be of use. */
+static void resume(struct report *r)
+{
+    struct raw_options tls = stage_tls();
+    struct neo_buffer out = {0};
+    char said[128] = "";
+    struct link l;
+
+    attack_open(&l);
+    put_call(&out, 1, "Never");
+    (void)attack_send(&l, &out);
+    (void)stage_wait_handlers(1);
+    link_read(&l, 50);
+    bool ticket = l.raw->session != NULL;
+    tls.resume = l.raw->session;
+    l.raw->session = NULL;
+    if (!r->control) {
+        stage_revoke();
+        (void)link_wait_closed(&l, 2000);
+    }
+    call_as(&tls, said, sizeof(said));
+    r->through = stage_handlers() != 1;
+    attack_say(r, "%s; again: alert %s", ticket ? "a ticket" : "no ticket", said);
+    SSL_SESSION_free(tls.resume);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+/* A session with early data, from a server that gives them. */
+static SSL_SESSION *generous_session(void)
+{
+    const struct raw_options giving = {.is_server = true, .cert = stage_cert(), .tickets = true};
+    const struct raw_options taking = stage_tls();
+    struct raw *from = raw_new(&giving), *to = raw_new(&taking);
+    struct neo_buffer there = {0}, back = {0};
+
+    for (int i = 0; i < 4; i++) {
+        neo_buffer_clear(&there);
+        raw_run(to, neo_buffer_bytes(&back), &there);
+        neo_buffer_clear(&back);
+        raw_run(from, neo_buffer_bytes(&there), &back);
+    }
+    SSL_SESSION *session = to->session;
+    to->session = NULL;
+    neo_buffer_fini(&there);
+    neo_buffer_fini(&back);
+    raw_free(from);
+    raw_free(to);
+    return session;
+}
+
+/* The same early data a hundred times. */
+static void early_data(struct report *r)
+{
+    struct raw_options tls = stage_tls();
+    struct neo_buffer call = {0}, captured = {0};
+    size_t n = 0, refused = 0;
+
+    tls.resume = generous_session();
+    struct raw *raw = raw_new(&tls);
+    frames_preface(&call);
+    put_call(&call, 1, "Never");
+    if (SSL_write_early_data(raw->ssl, call.at, call.len, &n) != 1)
+        exit(2);
+    raw_run(raw, (struct neo_bytes){0}, &captured);
+    for (int i = 0; i < 100; i++) {
+        struct link l;
+        (void)link_connect(&l, stage_address());
+        (void)link_send_raw(&l, neo_buffer_bytes(&captured));
+        refused += link_wait_closed(&l, 500);
+        link_close(&l);
+    }
+    r->through = stage_handlers() > 0;
+    attack_say(r, "%zu of 100 refused, %u handlers", refused, stage_handlers());
+    raw_free(raw);
+    SSL_SESSION_free(tls.resume);
+    neo_buffer_fini(&call);
+    neo_buffer_fini(&captured);
+}
+
+static void good_call(struct report *r)
+{
+    const struct raw_options tls = stage_tls();
+    char said[64] = "";
+
+    call_as(&tls, said, sizeof(said));
+    r->through = stage_handlers() == 1;
+    attack_say(r, "a good one is handled");
+}
+
+/* --- T04: floods of handshakes -------------------------------------------------------------------
+ */
+
+/* The first flight of a client, over and over, without listening to the answer. */
+static void hellos(struct report *r)
+{
+    const struct raw_options tls = stage_tls();
+    struct raw *raw = raw_new(&tls);
+    struct neo_buffer hello = {0};
+    unsigned n = 0;
+
+    raw_run(raw, (struct neo_bytes){0}, &hello);
+    for (neo_nsec until = neo_mono_nsec() + NEO_NSEC_PER_SEC; neo_mono_nsec() < until; n++) {
+        struct link l;
+        if (link_connect(&l, stage_address()))
+            (void)link_send_raw(&l, neo_buffer_bytes(&hello));
+        link_close(&l);
+        stage_sleep(0);
+    }
+    r->connections = 256; /* of them the server keeps at once */
+    attack_say(r, "%u ClientHellos in a second", n);
+    neo_buffer_fini(&hello);
+    raw_free(raw);
+}
+
+static void handshakes(struct report *r)
+{
+    struct raw_options tls = stage_tls();
+    unsigned n = 0, refused = 0;
+
+    for (neo_nsec until = neo_mono_nsec() + NEO_NSEC_PER_SEC; neo_mono_nsec() < until; n++) {
+        struct link l;
+        refused += !link_open(&l, stage_address(), &tls);
+        link_close(&l);
+    }
+    attack_say(r, "%u handshakes in a second, %u refused", n, refused);
+}
+
+static void half_open(struct report *r)
+{
+    enum { LINKS = 2000 };
+    static struct link links[LINKS];
+    struct link late;
+    const struct raw_options tls = stage_tls();
+    unsigned n = 0;
+
+    while (n < LINKS && link_connect(&links[n], stage_address()))
+        n++;
+    neo_nsec begun = neo_mono_nsec();
+    bool served = link_open(&late, stage_address(), &tls);
+    unsigned took = (unsigned)((neo_mono_nsec() - begun) / NEO_NSEC_PER_MSEC);
+    r->connections = n;
+    r->through = !served;
+    attack_say(r, "%u open; one more is served after %u ms", n, took);
+    link_close(&late);
+    for (unsigned i = 0; i < n; i++)
+        link_close(&links[i]);
+}
+
+/* --- T05: bombs ----------------------------------------------------------------------------------
+ */
+
+static void bombs(struct report *r)
+{
+    static char names[10000 * 16];
+    struct pki *pki = stage_pki();
+    const struct pki_options many = {.san = names}, rsa = {.key = "RSA-4096"},
+                             curve = {.key = "P-256 explicit"};
+    size_t used = (size_t)snprintf(names, sizeof(names), "URI:spiffe://neo.test/attacker-service");
+    struct raw_options tls[5];
+
+    for (int i = 0; i < 10000 && used < sizeof(names) - 16; i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, ",DNS:n%d", i);
+    for (size_t i = 0; i < NEO_COUNT(tls); i++)
+        tls[i] = stage_tls();
+    tls[0].copies = 100;
+    tls[1].copies = 5;
+    tls[2].cert = pki_make(pki, pki_issuer(pki), "attacker-service", &many);
+    tls[3].cert = pki_make(pki, pki_issuer(pki), "attacker-service", &rsa);
+    tls[4].cert = pki_make(pki, pki_issuer(pki), "attacker-service", &curve);
+    call_as_each(r, tls, NEO_COUNT(tls));
+}
+
+/* --- T06: floods after the handshake -------------------------------------------------------------
+ */
+
+static void key_updates(struct report *r)
+{
+    const struct raw_options tls = stage_tls();
+    unsigned most = r->control ? 5 : 100000, n = 0;
+    struct neo_buffer out = {0};
+    struct link l;
+
+    (void)link_open(&l, stage_address(), &tls);
+    frames_preface(&out);
+    (void)attack_send(&l, &out);
+    for (; n < most && !l.closed; n++) {
+        if (SSL_key_update(l.raw->ssl, SSL_KEY_UPDATE_REQUESTED) != 1 ||
+            SSL_do_handshake(l.raw->ssl) != 1)
+            break;
+        raw_run(l.raw, (struct neo_bytes){0}, &l.cipher);
+        if (n % 64 == 63 || n + 1 == most)
+            (void)link_send_raw(&l, (struct neo_bytes){0});
+    }
+    r->through = !l.closed && link_is_alive(&l);
+    attack_say(r, "%s after %u", l.closed ? "closed" : "alive", n);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+/* The control shows that what is forged is heard: a call. */
+static void forge(struct report *r, uint8_t type, struct neo_bytes content)
+{
+    const struct raw_options tls = stage_tls();
+    struct neo_buffer records = {0}, call = {0};
+    unsigned n = 0;
+    struct link l;
+
+    (void)link_open(&l, stage_address(), &tls);
+    link_read(&l, 50);
+    frames_preface(&call);
+    put_call(&call, 1, "Never");
+    if (r->control)
+        raw_forge(l.raw, DATA_RECORD, neo_buffer_bytes(&call), &records);
+    for (; n < 100000 && !l.closed && !r->control; n++) {
+        raw_forge(l.raw, type, content, &records);
+        if (records.len < 8192)
+            continue;
+        (void)link_send_raw(&l, neo_buffer_bytes(&records));
+        neo_buffer_clear(&records);
+    }
+    (void)link_send_raw(&l, neo_buffer_bytes(&records));
+    if (!r->control)
+        (void)link_wait_closed(&l, 3000);
+    r->through = r->control ? stage_wait_handlers(1) : !l.closed;
+    attack_say(r, "%s after %u, %u handlers", l.closed ? "closed" : "open", n, stage_handlers());
+    neo_buffer_fini(&records);
+    neo_buffer_fini(&call);
+    link_close(&l);
+}
+
+static void empty_records(struct report *r)
+{
+    forge(r, DATA_RECORD, NEO_LIT(""));
+}
+
+static void alerts(struct report *r)
+{
+    forge(r, ALERT_RECORD, NEO_LIT("\x01\x5a")); /* user_canceled, a warning */
+}
+
+/* --- T07: truncation -----------------------------------------------------------------------------
+ */
+
+static void truncation(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_open(&l);
+    put_head(&out, 1, "/neo.test.v1.Echoes/Never", 0);
+    frames_put(&out, FRAME_DATA, 0, 1,
+               r->control ? NEO_LIT("\0\0\0\0\4\x12\2ab") : NEO_LIT("\0\0\0\0\4\x12"));
+    if (r->control)
+        frames_data(&out, 1, FLAG_END_STREAM, 0);
+    (void)attack_send(&l, &out);
+    if (r->control)
+        (void)stage_wait_handlers(1);
+    else
+        stage_sleep(100);
+    link_close(&l); /* a FIN and no close_notify */
+    stage_sleep(100);
+    r->through = stage_handlers() > 0;
+    attack_say(r, "%u handlers", stage_handlers());
+    neo_buffer_fini(&out);
+}
+
+/* --- T08, T09: names and certificates ------------------------------------------------------------
+ */
+
+static void server_names(struct report *r)
+{
+    struct raw_options tls[3];
+
+    for (size_t i = 0; i < NEO_COUNT(tls); i++)
+        tls[i] = stage_tls();
+    tls[0].server_name = "other-service";
+    tls[1].server_name = "127.0.0.1";
+    tls[2].alpn = "\4smtp";
+    call_as_each(r, tls, NEO_COUNT(tls));
+}
+
+static void certificates(struct report *r)
+{
+    struct pki *pki = stage_pki(), *other = pki_new("other.test"), *same = pki_new("neo.test");
+    const struct pki_options server_only = {.extended_key_usage = "serverAuth"},
+                             no_name = {.san = "DNS:attacker-service"},
+                             two = {.san = "URI:spiffe://neo.test/attacker-service,"
+                                           "URI:spiffe://neo.test/caller-service"},
+                             over = {.not_after = PKI_FROM + 86400}, ca = {.is_ca = true};
+    const char *name = "attacker-service";
+    struct raw_options tls[] = {
+        {.cert = NULL},
+        {.cert = pki_make(pki, NULL, name, NULL)},
+        {.cert = pki_make(pki, pki_issuer(pki), name, &server_only)},
+        {.cert = pki_make(other, pki_issuer(other), name, NULL)},
+        {.cert = pki_make(same, pki_issuer(same), name, NULL)},
+        {.cert = pki_make(pki, pki_issuer(pki), name, &no_name)},
+        {.cert = pki_make(pki, pki_issuer(pki), name, &two)},
+        {.cert = pki_make(pki, pki_issuer(pki), name, &over)},
+        {.cert = pki_make(pki, pki_issuer(pki), name, &ca)},
+    };
+
+    call_as_each(r, tls, NEO_COUNT(tls));
+    pki_free(other);
+    pki_free(same);
+}
+
+#define TWIN .same_server = true
+#define CALL .same_server = true, .control = good_call
+
+const struct row rows_tls[] = {
+    {"T01", "TLS 1.2, 1.1, 1.0, P-521, SHA-1", .run = downgrade, TWIN},
+    {"T02", "a ticket after the revocation", .run = resume, TWIN, .handlers = 1},
+    {"T03", "early data, 100 times", .run = early_data, CALL},
+    {"T04", "ClientHellos for a second", .run = hellos, CALL, .share = 50},
+    {"T04", "handshakes for a second", .run = handshakes, CALL, .share = 50},
+    {"T04", "2,000 half-open", .run = half_open, CALL},
+    {"T05", "chains of 100 and 5, 10,000 names, RSA", .run = bombs, TWIN},
+    {"T06", "KeyUpdate", .run = key_updates, TWIN},
+    {"T06", "empty records", .run = empty_records, TWIN},
+    {"T06", "warning alerts", .run = alerts, TWIN},
+    {"T07", "FIN within a message", .run = truncation, TWIN},
+    {"T08", "SNI of others, ALPN of another", .run = server_names, TWIN},
+    {"T09", "9 wrong certificates", .run = certificates, TWIN},
+};
+const size_t n_rows_tls = NEO_COUNT(rows_tls);
