@@ -2,6 +2,7 @@
 #include "crypto/openssl.h"
 
 #include <openssl/err.h>
+#include <openssl/sslerr.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,12 @@ enum neo_code openssl_error_set(struct neo_error *err, enum neo_code code, const
                                 const char *format, ...)
 {
     unsigned long last = ERR_peek_last_error();
+
+#ifdef SSL_R_RECORD_LAYER_FAILURE
+    /* From 3.2 on, what was wrong with a record stands before the news that one was wrong. */
+    if (ERR_GET_LIB(last) == ERR_LIB_SSL && ERR_GET_REASON(last) == SSL_R_RECORD_LAYER_FAILURE)
+        last = ERR_peek_error();
+#endif
     const char *reason = ERR_reason_error_string(last);
 
     if (last != 0 && ERR_GET_REASON(last) == ERR_R_MALLOC_FAILURE)

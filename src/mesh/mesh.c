@@ -157,7 +157,16 @@ static bool is_ready(const struct neo_mesh *mesh)
            (e->identity != NULL && e->trust != NULL && (e->policy != NULL || mesh->own_policy));
 }
 
-static enum neo_code wait_until_ready(struct neo_mesh *mesh, struct neo_error *err)
+bool mesh_is_settled(struct neo_mesh *mesh)
+{
+    (void)pthread_mutex_lock(&mesh->shared.lock);
+    bool settled = is_ready(mesh);
+    (void)pthread_mutex_unlock(&mesh->shared.lock);
+    return settled;
+}
+
+/* Returns when it is settled, or patience has ended. */
+static void wait_until_settled(struct neo_mesh *mesh)
 {
     int64_t until = neo_wall_nsec() + (int64_t)START_PATIENCE;
     struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
@@ -166,6 +175,12 @@ static enum neo_code wait_until_ready(struct neo_mesh *mesh, struct neo_error *e
     (void)pthread_mutex_lock(&mesh->shared.lock);
     while (!is_ready(mesh) && waited == 0)
         waited = pthread_cond_timedwait(&mesh->shared.changed, &mesh->shared.lock, &at);
+    (void)pthread_mutex_unlock(&mesh->shared.lock);
+}
+
+static enum neo_code judge_start(struct neo_mesh *mesh, struct neo_error *err)
+{
+    (void)pthread_mutex_lock(&mesh->shared.lock);
     bool ready = is_ready(mesh);
     bool failed = mesh->shared.failed;
     bool has_identity = mesh->shared.epoch.identity != NULL;
@@ -279,8 +294,8 @@ static void close_joining(void *self)
     mesh->joining = NULL;
 }
 
-enum neo_code neo_mesh_join(const struct neo_mesh_options *options, struct neo_mesh **ret,
-                            struct neo_error *err)
+enum neo_code mesh_begin(const struct neo_mesh_options *options, struct neo_mesh **ret,
+                         struct neo_error *err)
 {
     struct neo_mesh *mesh = neo_alloc(sizeof(*mesh));
 
@@ -292,16 +307,34 @@ enum neo_code neo_mesh_join(const struct neo_mesh_options *options, struct neo_m
     list_init(&mesh->users.channels);
     resolver_init(mesh);
     enum neo_code code = set_up(mesh, options, err);
-    if (code == NEO_OK) {
-        mesh->begin.run = begin;
-        neo_loop_post(mesh->loop, &mesh->begin);
-        code = wait_until_ready(mesh, err);
-        neo_runtime_call(mesh->control, 0, close_joining, mesh);
-    }
     if (code != NEO_OK) {
         neo_mesh_free(mesh);
         return code;
     }
+    mesh->begin.run = begin;
+    neo_loop_post(mesh->loop, &mesh->begin);
+    *ret = mesh;
+    return NEO_OK;
+}
+
+enum neo_code mesh_finish(struct neo_mesh *mesh, struct neo_error *err)
+{
+    enum neo_code code = judge_start(mesh, err);
+
+    neo_runtime_call(mesh->control, 0, close_joining, mesh);
+    if (code != NEO_OK)
+        neo_mesh_free(mesh);
+    return code;
+}
+
+enum neo_code neo_mesh_join(const struct neo_mesh_options *options, struct neo_mesh **ret,
+                            struct neo_error *err)
+{
+    struct neo_mesh *mesh;
+
+    NEO_TRY(mesh_begin(options, &mesh, err));
+    wait_until_settled(mesh);
+    NEO_TRY(mesh_finish(mesh, err));
     *ret = mesh;
     return NEO_OK;
 }

@@ -149,6 +149,15 @@ struct mesh_channel {
     struct neo_channel *channel;
 };
 
+/*
+ * neo_mesh_join() in its steps: begin, wait until it is settled, finish, which frees `mesh` when it
+ * fails. Simulated time is waited for by whoever runs it.
+ */
+NEO_MUST_CHECK enum neo_code mesh_begin(const struct neo_mesh_options *options,
+                                        struct neo_mesh **ret, struct neo_error *err);
+bool mesh_is_settled(struct neo_mesh *mesh);
+NEO_MUST_CHECK enum neo_code mesh_finish(struct neo_mesh *mesh, struct neo_error *err);
+
 /* Merges what is not NULL, tells servers and channels. Takes over the references in `change`. */
 void mesh_publish(struct neo_mesh *mesh, struct neo_epoch *change);
 /* References of the present epoch; release with mesh_epoch_release(). Any thread. */

@@ -9,6 +9,8 @@
  */
 #include "attack.h"
 
+#include <openssl/opensslv.h>
+
 enum { ATTACKERS = 4 };
 
 static const uint8_t small_message[] = {0, 0, 0, 0, 2, 0x12, 0};
@@ -390,6 +392,13 @@ TEST(a_peer_revoked_in_mid_stream_is_cut_within_a_second)
 
 /* --- the price of a connection ----------------------------------------------------------- */
 
+/* Both ends of it. OpenSSL 3.5 takes more for its own: 74 KiB in all. */
+#if OPENSSL_VERSION_NUMBER >= 0x30500000L
+#define IDLE_MAX (88u * 1024)
+#else
+#define IDLE_MAX (64u * 1024)
+#endif
+
 TEST(an_idle_connection_costs_little)
 {
     enum { IDLE = 200 };
@@ -405,7 +414,7 @@ TEST(an_idle_connection_costs_little)
     size_t each = (memory_line("VmRSS:") - before) / IDLE;
     print_message("an idle connection: %zu KiB\n", each / 1024);
     if (!MEMORY_MEANS_NOTHING)
-        assert_true(each <= 64 * 1024);
+        assert_true(each <= IDLE_MAX);
     for (size_t i = 0; i < IDLE; i++)
         rpc_client_close(&clients[i]);
 }

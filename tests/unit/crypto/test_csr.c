@@ -17,7 +17,6 @@ struct wish {
     bool many_names;
     const char *san;
     bool ca;
-    long version;
 };
 
 static void add_wish(STACK_OF(X509_EXTENSION) * extensions, int nid, const char *value)
@@ -60,7 +59,6 @@ static struct neo_buffer request_of(EVP_PKEY *key, EVP_PKEY *signer, const EVP_M
     struct neo_buffer der = {0};
     uint8_t *at = NULL;
 
-    assert_int_equal(X509_REQ_set_version(request, wish->version), 1);
     add_name(request, wish->common_name == NULL ? "someone" : wish->common_name);
     if (wish->many_names)
         add_name(request, "key-service");
@@ -282,10 +280,14 @@ TEST(a_point_off_the_curve_is_refused)
 
 TEST(another_version_is_refused)
 {
-    const struct wish wish = {.version = 1};
+    static const uint8_t first[] = {0x02, 0x01, 0x00}; /* INTEGER 0; it stands at the beginning */
+    struct neo_buffer der = own_request(EVP_EC_gen("P-256"), EVP_sha256(), &(struct wish){0});
+    uint8_t *version = memmem(der.at, 16, first, sizeof(first));
 
-    assert_request_refused(own_request(EVP_EC_gen("P-256"), EVP_sha256(), &wish),
-                           NEO_INVALID_ARGUMENT, "not a PKCS#10 request");
+    /* OpenSSL makes no other. The version is read before the signature, which no longer fits. */
+    assert_non_null(version);
+    version[2] = 1;
+    assert_request_refused(der, NEO_INVALID_ARGUMENT, "not a PKCS#10 request");
 }
 
 static double milliseconds_to_refuse(struct neo_bytes der)

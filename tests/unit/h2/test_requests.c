@@ -17,6 +17,9 @@ enum outcome {
     NOTHING,
 };
 
+/* Between 1.52 and 1.64 nghttp2 began to refuse it itself. */
+#define USERINFO (NGHTTP2_VERSION_NUM > 0x013400 ? RESET : HEADERS)
+
 static const char *const names[] = {"HANDLED", "RESET", "PATH",   "HEADERS",
                                     "METHOD",  "TYPE",  "BREACH", "NOTHING"};
 
@@ -219,7 +222,7 @@ TEST(each_part_of_a_request_must_be_right)
         ROW(RESET, .authority = NULL),
         ROW(HEADERS, .authority = NULL, .more = {"host", "h:1"}),
         ROW(RESET, .authority = ""),
-        ROW(HEADERS, .authority = "user@h:1"),
+        ROW(USERINFO, .authority = "user@h:1"),
         ROW(HEADERS, .authority = "h:1:2"),
         ROW(HEADERS, .authority = "h:"),
         ROW(HEADERS, .more = {"host", "other"}),

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control plane and those who live by it, in simulated time: what a service holds on to
+ * when answers are lost, files are older than others, tokens are somebody else's, keys are
+ * stolen, and the CA's own certificate comes to its end.
+ */
+#include "unit/scratch.h"
+
+#include "support/plane.h"
+#include "support/sim.h"
+
+#include <neo/encoding.h>
+#include <neo/memory.h>
+#include <neo/store.h>
+
+#include <stdio.h>
+
+#define SEC  NEO_NSEC_PER_SEC
+#define MIN  (60 * SEC)
+#define HOUR (60 * MIN)
+#define DAY  (24 * HOUR)
+
+static const char policy[] = "service: \"a-service\"\n"
+                             "allowed_calls:\n"
+                             "  - {target_service: \"b-service\", operations: [\"*\"]}\n";
+
+static struct plane plane;
+
+static int begin(void **state)
+{
+    if (scratch_setup(state) != 0)
+        return -1;
+    sim_new(5);
+    sim_group("service", "10.0.0.9");
+    sim_group("ca", PLANE_CA);
+    plane_start(&plane, scratch_folder, 24 * 3600);
+    return 0;
+}
+
+static int end(void **state)
+{
+    plane_stop(&plane);
+    sim_free();
+    return scratch_teardown(state);
+}
+
+/* --- the operator ----------------------------------------------------------------------------- */
+
+struct revoking {
+    struct neo_mesh *operator;
+    struct neo_ca_v1_RevokeRequest request;
+    bool over;
+    enum neo_code code;
+    uint32_t certificates;
+    char message[300];
+};
+
+static void revoke_heard(struct neo_client_call *call, const void *response, void *self)
+{
+    struct revoking *r = self;
+
+    (void)call;
+    r->certificates = ((const struct neo_ca_v1_RevokeResponse *)response)->certificates;
+}
+
+static void revoke_over(struct neo_client_call *call, const struct neo_status *status, void *self)
+{
+    struct revoking *r = self;
+
+    (void)call;
+    r->over = true;
+    r->code = status->code;
+    (void)snprintf(r->message, sizeof(r->message), "%.*s", NEO_FMT(status->message));
+}
+
+static void revoke_begin(void *self)
+{
+    static const struct neo_client_events events = {.message = revoke_heard, .done = revoke_over};
+    struct revoking *r = self;
+    struct neo_call_options options = {.timeout = 10 * SEC, .wait_for_ready = true};
+    struct neo_client_call *call;
+
+    assert_int_equal(neo_ca_v1_Administration_Revoke_start(r->operator->ca, &options, &r->request,
+                                                           &events, r, &call, NULL),
+                     NEO_OK);
+}
+
+static bool revoke_is_over(void *self)
+{
+    return ((struct revoking *)self)->over;
+}
+
+static struct revoking do_revoke(struct neo_mesh *operator, const char * serial,
+                                 const char *service)
+{
+    struct revoking r = {.operator= operator, .request = {.what_case = serial != NULL ? 1 : 2} };
+
+    r.request.serial = neo_text(serial == NULL ? "" : serial);
+    r.request.service = neo_text(service == NULL ? "" : service);
+    neo_runtime_call(operator->control, 0, revoke_begin, &r);
+    assert_true(sim_wait(revoke_is_over, &r, 20 * SEC));
+    return r;
+}
+
+/* Something to revoke, revoked: the next number of the trust. */
+static void revoke_another(struct neo_mesh *operator)
+{
+    static unsigned n;
+    char name[32];
+
+    (void)snprintf(name, sizeof(name), "victim-%u", n++);
+    neo_mesh_free(plane_service(&plane, "10.0.0.7", name));
+    struct revoking r = do_revoke(operator, NULL, name);
+    if (r.code != NEO_OK)
+        fail_msg("%s", r.message);
+    sim_run_for(SEC);
+}
+
+/* --- looking at a mesh ------------------------------------------------------------------------ */
+
+static void serial_of(struct neo_mesh *mesh, char hex[static 64])
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    struct neo_epoch e = mesh_epoch(mesh);
+
+    assert_true(neo_hex_encode(&text, neo_cert_facts(neo_identity_leaf(e.identity))->serial));
+    (void)snprintf(hex, 64, "%.*s", NEO_FMT(neo_buffer_bytes(&text)));
+    mesh_epoch_release(&e);
+}
+
+/* Whether the mesh would accept a peer that shows its own present certificate. */
+static bool is_trusted_by(struct neo_mesh *judge, struct neo_mesh *mesh)
+{
+    struct neo_epoch theirs = mesh_epoch(mesh), ours = mesh_epoch(judge);
+    struct neo_bytes chain[4];
+    struct neo_cert *leaf = NULL;
+    size_t n = neo_identity_chain_length(theirs.identity);
+
+    for (size_t i = 0; i < n; i++)
+        chain[i] = neo_cert_facts(neo_identity_chain(theirs.identity, i))->der;
+    bool trusted = neo_trust_verify(ours.trust, chain, n, neo_wall_nsec() / (int64_t)SEC, &leaf,
+                                    NULL) == NEO_OK;
+    neo_cert_unref(leaf);
+    mesh_epoch_release(&theirs);
+    mesh_epoch_release(&ours);
+    return trusted;
+}
+
+static uint64_t trust_epoch(struct neo_mesh *mesh)
+{
+    struct neo_epoch e = mesh_epoch(mesh);
+    uint64_t number = neo_trust_epoch(e.trust);
+
+    mesh_epoch_release(&e);
+    return number;
+}
+
+struct renewal {
+    struct neo_mesh *mesh;
+    char before[64];
+};
+
+static bool has_renewed(void *self)
+{
+    struct renewal *r = self;
+    char serial[64];
+
+    serial_of(r->mesh, serial);
+    return strcmp(serial, r->before) != 0;
+}
+
+static bool wait_renewed(struct neo_mesh *mesh, neo_nsec within)
+{
+    struct renewal r = {.mesh = mesh};
+
+    serial_of(mesh, r.before);
+    return sim_wait(has_renewed, &r, within);
+}
+
+/* --- promises: renewal ------------------------------------------------------------------------ */
+
+static bool is_asking(void *self)
+{
+    return ((struct neo_mesh *)self)->identity.call != NULL;
+}
+
+static void cancel_renewal(void *self)
+{
+    neo_client_call_cancel(((struct neo_mesh *)self)->identity.call);
+}
+
+TEST(a_renewal_that_ends_as_cancelled_is_asked_again)
+{
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.9", "neo-registry");
+    struct renewal r = {.mesh = mesh};
+
+    serial_of(mesh, r.before);
+    sim_slow("service", "ca", 50 * NEO_NSEC_PER_MSEC); /* so that it is under way for a while */
+    assert_true(sim_wait(is_asking, mesh, 13 * HOUR));
+    neo_runtime_call(mesh->control, 0, cancel_renewal, mesh);
+    assert_false(has_renewed(&r));
+    assert_true(sim_wait(has_renewed, &r, 10 * MIN));
+    neo_mesh_free(mesh);
+}
+
+TEST(without_a_ca_a_renewal_is_tried_until_there_is_one)
+{
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.9", "neo-registry");
+
+    sim_run_for(8 * HOUR);
+    sim_partition("service", "ca");
+    assert_false(wait_renewed(mesh, 12 * HOUR));
+    sim_heal(NULL, NULL);
+    assert_true(wait_renewed(mesh, HOUR));
+    neo_mesh_free(mesh);
+}
+
+/* --- promises: trust -------------------------------------------------------------------------- */
+
+static void read_state(const char *name, struct neo_buffer *out)
+{
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "%s/neo-registry/%s", scratch_folder, name);
+    assert_int_equal(neo_file_read(path, 1 << 20, out, NULL), NEO_OK);
+}
+
+static void write_state(const char *name, const struct neo_buffer *bytes)
+{
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "%s/neo-registry/%s", scratch_folder, name);
+    assert_int_equal(neo_file_replace(path, neo_buffer_bytes(bytes), 0600, NULL), NEO_OK);
+}
+
+/* Comes back with no CA to ask; the number of its trust. */
+static uint64_t come_back_alone(void)
+{
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    if (plane_join(&plane, "10.0.0.9", "neo-registry", NULL, &mesh, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    uint64_t epoch = trust_epoch(mesh);
+    neo_mesh_free(mesh);
+    return epoch;
+}
+
+TEST(comes_back_with_the_newer_of_the_two_trusts_on_disk)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer old_stream = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer new_stream = {0};
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.9", "neo-registry");
+
+    revoke_another(operator);
+    read_state("trust.bin", &old_stream);
+    uint64_t first = trust_epoch(mesh);
+    revoke_another(operator);
+    read_state("trust.bin", &new_stream);
+    assert_int_equal(trust_epoch(mesh), first + 1);
+    assert_true(wait_renewed(mesh, 13 * HOUR)); /* joined.bin is of now */
+    neo_mesh_free(mesh);
+    neo_mesh_free(operator);
+    plane_stop_ca(&plane);
+
+    write_state("trust.bin", &old_stream); /* as when the stream had been away */
+    assert_int_equal(come_back_alone(), first + 1);
+    write_state("trust.bin", &new_stream);
+    assert_int_equal(come_back_alone(), first + 1);
+}
+
+TEST(a_trust_of_the_stream_that_is_newer_than_the_answer_counts)
+{
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.9", "neo-registry");
+    uint64_t first = trust_epoch(mesh);
+
+    revoke_another(operator);
+    neo_mesh_free(operator);
+    neo_mesh_free(mesh);
+    plane_stop_ca(&plane);
+    assert_int_equal(come_back_alone(), first + 1);
+}
+
+TEST(a_revocation_that_nobody_could_be_told_is_no_success)
+{
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.9", "neo-registry");
+    char signer[160], away[160];
+
+    (void)snprintf(signer, sizeof(signer), "%s/ca/signer", scratch_folder);
+    (void)snprintf(away, sizeof(away), "%s/ca/away", scratch_folder);
+    assert_int_equal(rename(signer, away), 0); /* it cannot keep what it signs: it signs nothing */
+    struct revoking r = do_revoke(operator, NULL, "neo-registry");
+    assert_int_equal(r.code, NEO_UNAVAILABLE);
+    assert_non_null(strstr(r.message, "nobody could be told"));
+    assert_true(is_trusted_by(operator, mesh));
+    assert_int_equal(rename(away, signer), 0);
+    r = do_revoke(operator, NULL,
+                  "neo-registry"); /* nothing valid is known any more: it is recorded */
+    assert_int_equal(r.code, NEO_NOT_FOUND);
+    plane_stop_ca(&plane);
+    plane_start_ca(&plane);
+    sim_run_for(MIN);
+    assert_false(is_trusted_by(operator, mesh)); /* as was said: a restart tells */
+    neo_mesh_free(operator);
+    neo_mesh_free(mesh);
+}
+
+TEST(revoking_a_serial_reaches_what_a_thief_renewed_to)
+{
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    plane_start_registry(&plane, policy);
+    struct neo_mesh *thief = plane_service(&plane, "10.0.0.3", "a-service");
+    struct neo_mesh *other = plane_service(&plane, "10.0.0.4", "b-service");
+    char stolen[64];
+
+    serial_of(thief, stolen);
+    plane_stop_registry(&plane); /* its timers would make these hours long */
+    assert_true(wait_renewed(thief, 13 * HOUR));
+    assert_true(wait_renewed(thief, 13 * HOUR));
+    assert_true(is_trusted_by(other, thief));
+    struct revoking r = do_revoke(operator, stolen, NULL);
+    assert_int_equal(r.code, NEO_OK);
+    assert_true(r.certificates >= 1);
+    sim_run_for(SEC);
+    assert_false(is_trusted_by(other, thief));
+    assert_false(is_trusted_by(operator, thief));
+    assert_true(is_trusted_by(operator, other));
+    assert_false(wait_renewed(thief, 13 * HOUR));
+    neo_mesh_free(thief);
+    neo_mesh_free(other);
+    neo_mesh_free(operator);
+}
+
+/* --- promises: joining ------------------------------------------------------------------------ */
+
+TEST(a_token_shown_by_another_service_than_its_own_stays_good)
+{
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer join = {0};
+    struct neo_mesh *mesh;
+    struct neo_error err;
+    int64_t expires;
+
+    assert_int_equal(ca_join_string(plane.ca, "neo-registry", 0, &join, &expires, &err), NEO_OK);
+    assert_true(neo_buffer_append_byte(&join, '\0'));
+    assert_int_not_equal(
+        plane_join(&plane, "10.0.0.9", "a-service", (const char *)join.at, &mesh, &err), NEO_OK);
+    assert_non_null(strstr(err.message, "neo token create a-service"));
+    if (plane_join(&plane, "10.0.0.9", "neo-registry", (const char *)join.at, &mesh, &err) !=
+        NEO_OK)
+        fail_msg("%s", err.message);
+    neo_mesh_free(mesh);
+    assert_int_not_equal(
+        plane_join(&plane, "10.0.0.7", "neo-operator", (const char *)join.at, &mesh, &err), NEO_OK);
+}
+
+/* --- promises: the CA's own life -------------------------------------------------------------- */
+
+static int64_t issuer_ends(struct neo_mesh *mesh)
+{
+    struct neo_epoch e = mesh_epoch(mesh);
+    int64_t ends = neo_cert_facts(neo_identity_chain(e.identity, 1))->not_after;
+
+    mesh_epoch_release(&e);
+    return ends;
+}
+
+static void stop_stream(void *self)
+{
+    follow_stop(&((struct neo_mesh *)self)->trust.follow);
+}
+
+static void start_stream(void *self)
+{
+    trust_follow(self);
+}
+
+/* Renewals alone bring what there is to know; a stream is looked after every few seconds. */
+TEST(in_two_hundred_days_a_service_outlives_three_issuers)
+{
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.9", "neo-registry");
+    int64_t last = issuer_ends(mesh);
+    unsigned issuers = 1;
+
+    neo_runtime_call(mesh->control, 0, stop_stream, mesh);
+    for (unsigned day = 0; day < 200; day++) {
+        if (day == 59 || day == 119) /* away while the issuers change */
+            sim_partition("service", "ca");
+        sim_run_for(10 * HOUR);
+        sim_heal(NULL, NULL);
+        sim_run_for(14 * HOUR);
+        struct neo_epoch e = mesh_epoch(mesh);
+        int64_t ends = neo_cert_facts(neo_identity_leaf(e.identity))->not_after;
+        mesh_epoch_release(&e);
+        if (ends <= neo_wall_nsec() / (int64_t)SEC)
+            fail_msg("on day %u its certificate has ended", day);
+        issuers += issuer_ends(mesh) != last;
+        last = issuer_ends(mesh);
+        if (day == 130) { /* a restart of the CA, on its third issuer */
+            plane_stop_ca(&plane);
+            plane_start_ca(&plane);
+        }
+    }
+    assert_int_equal(issuers, 4);
+
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    uint64_t before = trust_epoch(mesh);
+    neo_runtime_call(mesh->control, 0, start_stream, mesh);
+    revoke_another(operator);
+    sim_run_for(2 * SEC); /* a trust by the fourth issuer is believed, as one by the first was */
+    assert_int_equal(trust_epoch(mesh), before + 1);
+    neo_mesh_free(operator);
+    neo_mesh_free(mesh);
+}
+
+#define PROMISE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISE(a_renewal_that_ends_as_cancelled_is_asked_again),
+        PROMISE(without_a_ca_a_renewal_is_tried_until_there_is_one),
+        PROMISE(comes_back_with_the_newer_of_the_two_trusts_on_disk),
+        PROMISE(a_trust_of_the_stream_that_is_newer_than_the_answer_counts),
+        PROMISE(a_revocation_that_nobody_could_be_told_is_no_success),
+        PROMISE(revoking_a_serial_reaches_what_a_thief_renewed_to),
+        PROMISE(a_token_shown_by_another_service_than_its_own_stays_good),
+        PROMISE(in_two_hundred_days_a_service_outlives_three_issuers),
+    };
+    return cmocka_run_group_tests_name("scenario/plane", tests, NULL, NULL);
+}
