@@ -34,9 +34,9 @@ static int64_t wall(void)
 /* A certificate of 24 hours from now. */
 static struct neo_identity *fresh(struct scene *s, const char *service)
 {
-    return pki_identity(
-        s->world.pki, service,
-        &(struct pki_options){.not_before = wall() - 60, .not_after = wall() + 24 * 3600});
+    return pki_identity(s->world.pki, service,
+                        &(struct pki_options){.not_before = wall() - 60,
+                                              .not_after = wall() + 24 * 3600});
 }
 
 static void rotate(struct scene *s)
@@ -117,9 +117,9 @@ static void start_call(struct scene *s, neo_nsec timeout)
 
     s->calls++;
     s->pending++;
-    assert_int_equal(
-        neo_test_v1_Speech_Say_start(s->channel, &options, &request, &events, s, &call, &err),
-        NEO_OK);
+    assert_int_equal(neo_test_v1_Speech_Say_start(s->channel, &options, &request, &events, s, &call,
+                                                  &err),
+                     NEO_OK);
 }
 
 static bool is_over(void *self)
