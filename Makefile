@@ -5,9 +5,6 @@ JOBS ?= $(shell nproc)
 CTEST = ctest --output-on-failure --no-tests=error
 
 .PHONY: all setup test demo h2spec attack bench asan tsan lint fuzz check install clean help
-=======
-.PHONY: all setup test demo h2spec bench asan tsan lint fuzz check install clean help test-debian13 portability
->>>>>>> 2cac681 (Play the control plane in simulated time; build and test on Debian 13)
 
 all: setup
 	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
@@ -71,6 +68,7 @@ help:
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
 	@echo "make bench    CPU per call against the floor and gRPC C++, memory at rest"
-<<<<<<< HEAD
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
+	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"
+	@echo "make portability    gcc and clang, -O0, -O2, LTO: builds and unit tests"
 	@echo "make install  into PREFIX (/usr/local)"
