@@ -54,6 +54,7 @@ static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
     neo_random(options.nonce, sizeof(options.nonce));
     attest_session_free(sc->attest);
     sc->attest = NULL;
+    sc->attested_by = channel->attest_number;
     return attest_session_new(&options, &sc->attest, err);
 }
 
@@ -136,6 +137,12 @@ static void accept_peer(struct sub_conn *sc)
 
 static void finish(struct sub_conn *sc)
 {
+    if (sc->attested_by != sc->sub->channel->attest_number) {
+        /* The rules changed while it proved itself by those before. */
+        h2_send_end(conn_h2(sc->conn), sc->attest_stream);
+        begin(sc);
+        return;
+    }
     if (channel_wants_attestation(sc->sub->channel)) {
         const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest);
         if (appraisal == NULL || !appraisal->accepted) {

@@ -76,6 +76,7 @@ struct sub_conn {
     struct neo_buffer quote_body, quote_certificates;
     bool quoting;
     bool attested;
+    uint64_t attested_by; /* the channel's attest_number when its exchange began */
     bool simulated;
     neo_nsec attested_until;
     bool dead; /* freed once the attester's thread has come back */
@@ -109,6 +110,7 @@ struct neo_channel {
     char *expect;  /* spiffe id of the peer; "" while joining; insecure: its DNS name, or "" */
     char *joining; /* the service it must be all the same; NULL: any, or not joining */
     struct neo_epoch epoch;
+    uint64_t attest_number; /* grows when reference values or their trust do change */
     struct tls_context *tls;
     bool accept_gzip;
     enum tls_mode mode; /* other than TLS_MUTUAL: neo/insecure.h */

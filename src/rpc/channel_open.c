@@ -108,6 +108,9 @@ static void adopt(struct neo_channel *channel, const struct neo_epoch *change)
         next.identity = change->identity;
     if (change->trust != NULL)
         next.trust = change->trust;
+    if ((change->attest_policies != NULL && change->attest_policies != next.attest_policies) ||
+        (change->attest_trust != NULL && change->attest_trust != next.attest_trust))
+        channel->attest_number++;
     if (change->attest_policies != NULL)
         next.attest_policies = change->attest_policies;
     if (change->attest_trust != NULL)

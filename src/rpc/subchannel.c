@@ -206,6 +206,9 @@ void subchannel_rest(struct subchannel *sub, const char *why)
     subchannel_set_state(sub, SUB_IDLE);
 }
 
+/* What still runs on a connection that has not proven itself by the present rules ends then. */
+#define REATTEST (10 * NEO_NSEC_PER_SEC)
+
 /* --- another epoch ---------------------------------------------------------------------------- */
 
 static void rejudge_conn(struct sub_conn *sc)
@@ -220,16 +223,31 @@ static void rejudge_conn(struct sub_conn *sc)
     }
 }
 
+/* It proved nothing, or to other rules: the policy may ask for more now. */
+static bool is_unproven(const struct sub_conn *sc)
+{
+    const struct neo_channel *channel = sc->sub->channel;
+
+    return channel_wants_attestation(channel) &&
+           (!sc->attested || sc->attested_by != channel->attest_number);
+}
+
 void subchannel_rejudge(struct subchannel *sub, bool identity_changed)
 {
-    list_each (node, &sub->draining)
-        rejudge_conn(neo_owner(node, struct sub_conn, link));
+    static const char why[] = "the policy asks for attestation anew";
+
+    list_each (node, &sub->draining) {
+        struct sub_conn *sc = neo_owner(node, struct sub_conn, link);
+        rejudge_conn(sc);
+        if (is_unproven(sc))
+            conn_close(sc->conn, 0, why, REATTEST, NEO_UNAVAILABLE, why);
+    }
     if (sub->current == NULL)
         return;
     rejudge_conn(sub->current);
-    if (sub->state == SUB_READY && !sub->current->attested &&
-        channel_wants_attestation(sub->channel)) {
-        sub_conn_retire(sub->current, 0, NEO_OK, "the policy asks for attestation now");
+    /* One that is proving itself now does so again: attest_client.c. */
+    if (sub->state > SUB_ATTESTING && sub->state < SUB_BACKOFF && is_unproven(sub->current)) {
+        sub_conn_retire(sub->current, REATTEST, NEO_UNAVAILABLE, why);
         subchannel_connect(sub);
     }
     /* A handshake that has not begun to prove anything may as well use the new identity; one

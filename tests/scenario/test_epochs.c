@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a channel makes of a new trust or new rules of attestation at every moment at which
+ * they can come, and how it ends. Real TLS and evidence of the simulator, in simulated time.
+ */
+#include "../unit/unit.h"
+
+#include "support/echo.h"
+#include "support/sim.h"
+
+#include <neo/attest.h>
+#include <neo/memory.h>
+
+#include <stdio.h>
+
+#define MSEC NEO_NSEC_PER_MSEC
+#define SEC  NEO_NSEC_PER_SEC
+
+enum { CALLS = 8 };
+
+static struct neo_buffer bundle, root;
+static struct neo_attest_trust *attest_trust;
+static struct neo_attest_policies *brief, *same, *strict; /* 60 s; again; another measurement */
+
+/* Says how often it was asked to prove itself. */
+static struct counting_attester {
+    struct neo_attester face;
+    struct neo_attester *real;
+    unsigned proofs;
+} attester;
+
+static struct scene {
+    struct echo_world world;
+    struct neo_server *server;
+    struct neo_channel *channel;
+    char target[200];
+    struct call {
+        struct neo_client_call *call;
+        bool over;
+        enum neo_code code;
+        unsigned messages;
+        neo_nsec ended;
+        struct call *cancels;
+    } calls[CALLS];
+    unsigned n;
+} s;
+
+/* --- the simulated machine -------------------------------------------------------------------- */
+
+static enum neo_code attest(struct neo_attester *self, const uint8_t binder[static NEO_BINDER_LEN],
+                            struct neo_buffer *out_body, struct neo_buffer *out_certificates,
+                            struct neo_error *err)
+{
+    struct counting_attester *a = neo_owner(self, struct counting_attester, face);
+
+    a->proofs++;
+    return a->real->attest(a->real, binder, out_body, out_certificates, err);
+}
+
+static struct neo_attest_policies *policies_of(const char *measures)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    struct neo_attest_policies *policies;
+    struct neo_error err;
+
+    (void)neo_buffer_printf(&text, "attestation_policies:\n  echo-service:\n"
+                                   "    require: simulator\n    max_evidence_age: \"60s\"\n"
+                                   "    any_of:\n      - tee: sev-snp\n        measurement: [\"");
+    for (int i = 0; i < 48; i++)
+        (void)neo_buffer_append_text(&text, measures);
+    (void)neo_buffer_append_text(&text, "\"]\n");
+    const struct neo_document document = {NEO_LIT("attest.yaml"), neo_buffer_bytes(&text)};
+    if (neo_attest_policies_compile(&document, 1, true, &policies, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return policies;
+}
+
+static int make_machine(void **state)
+{
+    uint8_t measurement[48];
+
+    (void)state;
+    if (neo_sim_snp_init(&bundle, &root, 1767225600, NULL) != NEO_OK)
+        return -1;
+    const struct neo_attest_trust_options options = {.simulated_root = neo_buffer_bytes(&root),
+                                                     .development = true};
+    memset(measurement, 0x5e, sizeof(measurement));
+    if (neo_attest_trust_new(&options, &attest_trust, NULL) != NEO_OK ||
+        neo_sim_snp_attester(neo_buffer_bytes(&bundle), measurement, true, &attester.real, NULL) !=
+            NEO_OK)
+        return -1;
+    attester.face = (struct neo_attester){
+        .kind = attester.real->kind, .attest = attest, .is_fast = attester.real->is_fast};
+    brief = policies_of("5e");
+    same = policies_of("5e");
+    strict = policies_of("77");
+    return 0;
+}
+
+static int break_machine(void **state)
+{
+    (void)state;
+    attester.real->free(attester.real);
+    neo_attest_policies_unref(brief);
+    neo_attest_policies_unref(same);
+    neo_attest_policies_unref(strict);
+    neo_attest_trust_unref(attest_trust);
+    neo_buffer_fini_secret(&bundle);
+    neo_buffer_fini(&root);
+    return 0;
+}
+
+/* --- the scene -------------------------------------------------------------------------------- */
+
+static void open_channel(struct neo_attest_policies *policies)
+{
+    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
+    const struct neo_channel_options options = {
+        .loop = neo_runtime_loop(s.world.client, 0),
+        .epoch = {.identity = identity,
+                  .trust = s.world.epoch.trust,
+                  .attest_policies = policies,
+                  .attest_trust = attest_trust},
+        .service = "echo-service",
+        .trust_domain = "neo.test",
+    };
+
+    assert_int_equal(neo_channel_open(s.target, &options, &s.channel, NULL), NEO_OK);
+    neo_identity_unref(identity);
+}
+
+static int begin(void **state)
+{
+    const struct neo_server_options options = {.attester = &attester.face,
+                                               .epoch.attest_trust = attest_trust};
+
+    (void)state;
+    memset(&s, 0, sizeof(s));
+    attester.proofs = 0;
+    sim_new(3);
+    sim_host("10.0.0.1");
+    echo_world_init(&s.world);
+    s.server = echo_server_at(&s.world, &options, "10.0.0.1:7000");
+    echo_target(s.target, sizeof(s.target), &s.server, 1);
+    sim_host("10.0.0.2");
+    return neo_runtime_new(1, &s.world.client, NULL) == NEO_OK ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    neo_channel_free(s.channel);
+    neo_server_free(s.server);
+    neo_runtime_free(s.world.client);
+    echo_world_fini(&s.world);
+    sim_free();
+    return 0;
+}
+
+/* --- calls ------------------------------------------------------------------------------------ */
+
+static void heard(struct neo_client_call *call, const void *response, void *self)
+{
+    (void)call;
+    (void)response;
+    ((struct call *)self)->messages++;
+}
+
+static void over(struct neo_client_call *call, const struct neo_status *status, void *self)
+{
+    struct call *c = self;
+
+    (void)call;
+    c->over = true;
+    c->call = NULL;
+    c->code = status->code;
+    c->ended = neo_mono_nsec();
+    if (c->cancels != NULL && !c->cancels->over)
+        neo_client_call_cancel(c->cancels->call);
+}
+
+static const struct neo_client_events events = {.message = heard, .done = over};
+
+static struct call *say(bool wait_for_ready)
+{
+    struct neo_call_options options = {.timeout = 100 * SEC, .wait_for_ready = wait_for_ready};
+    struct neo_test_v1_Words request = {.count = 1};
+    struct call *c = &s.calls[s.n++];
+
+    assert_int_equal(neo_test_v1_Speech_Do_start(s.channel, &options, &request, &events, c, &c->call,
+                                                 NULL),
+                     NEO_OK);
+    return c;
+}
+
+static struct call *listen(void)
+{
+    struct neo_call_options options = {.wait_for_ready = true};
+    struct neo_test_v1_Words request = {.count = 1, .size = 1, .delay_ms = 1};
+    struct call *c = &s.calls[s.n++];
+
+    assert_int_equal(neo_test_v1_Speech_Repeat_start(s.channel, &options, &request, &events, c,
+                                                     &c->call, NULL),
+                     NEO_OK);
+    return c;
+}
+
+static bool is_over(void *self)
+{
+    return ((struct call *)self)->over;
+}
+
+static bool has_message(void *self)
+{
+    return ((struct call *)self)->messages > 0;
+}
+
+static enum neo_code wait_over(struct call *c)
+{
+    assert_true(sim_wait(is_over, c, 120 * SEC));
+    return c->code;
+}
+
+/* --- promises: trust -------------------------------------------------------------------------- */
+
+/* One step of the handshake takes 5 ms here; the revocation comes at each moment of it. */
+TEST(a_revocation_that_comes_during_a_handshake_counts_for_its_connection)
+{
+    const struct neo_identity *identity = s.world.epoch.identity;
+    const struct neo_cert_facts *f = neo_cert_facts(neo_identity_leaf(identity));
+    const struct neo_revocation revoked = {.issuer_key_id = f->issuer_key_id, .serial = f->serial};
+    struct neo_trust *without = pki_trust_revoking(s.world.pki, &revoked, 1);
+    struct sim_network network = sim_network_default();
+    unsigned during = 0;
+
+    network.latency_min = network.latency_max = 5 * MSEC;
+    sim_network(&network);
+    for (neo_nsec at = MSEC; at < 60 * MSEC; at += MSEC) {
+        unsigned before = s.world.handled;
+        s.n = 0;
+        memset(s.calls, 0, sizeof(s.calls));
+        open_channel(NULL);
+        struct call *c = say(false);
+        sim_run_for(at);
+        if (s.world.handled == before) {
+            during++;
+            neo_channel_update(s.channel, &(struct neo_epoch){.trust = without});
+            assert_int_not_equal(wait_over(c), NEO_OK);
+            assert_int_equal(s.world.handled, before); /* nothing of it was sent there */
+        }
+        neo_channel_free(s.channel);
+        s.channel = NULL;
+        sim_run_for(SEC);
+    }
+    assert_true(during > 15);
+    neo_trust_unref(without);
+}
+
+/* --- promises: attestation -------------------------------------------------------------------- */
+
+TEST(a_connection_that_proved_nothing_takes_no_call_once_the_policy_asks)
+{
+    open_channel(NULL);
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+    sim_run_for(2 * SEC);
+    assert_int_equal(attester.proofs, 0);
+    neo_channel_update(s.channel, &(struct neo_epoch){.attest_policies = brief});
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+    assert_int_equal(attester.proofs, 1); /* on the connection that took it */
+}
+
+TEST(new_rules_reach_a_connection_that_is_proven_already)
+{
+    open_channel(brief);
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+    assert_int_equal(attester.proofs, 1);
+    sim_run_for(2 * SEC);
+    unsigned handled = s.world.handled;
+    neo_channel_update(s.channel, &(struct neo_epoch){.attest_policies = strict});
+    assert_int_not_equal(wait_over(say(false)), NEO_OK);
+    assert_int_equal(s.world.handled, handled); /* at once: not a call more */
+    neo_channel_update(s.channel, &(struct neo_epoch){.attest_policies = same});
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+}
+
+TEST(a_stream_outlives_rules_that_its_peer_does_not_meet_by_seconds_only)
+{
+    open_channel(brief);
+    struct call *stream = listen();
+    assert_true(sim_wait(has_message, stream, 5 * SEC));
+    sim_run_for(2 * SEC);
+    neo_nsec changed = neo_mono_nsec();
+    neo_channel_update(s.channel, &(struct neo_epoch){.attest_policies = strict});
+    assert_int_not_equal(wait_over(stream), NEO_OK);
+    assert_in_range((stream->ended - changed) / SEC, 0, 11);
+}
+
+TEST(rules_that_change_during_a_proof_are_the_ones_that_count)
+{
+    struct sim_network network = sim_network_default();
+    unsigned during = 0;
+
+    network.latency_min = network.latency_max = 5 * MSEC;
+    sim_network(&network);
+    for (neo_nsec at = 20 * MSEC; at < 80 * MSEC; at += 2 * MSEC) {
+        unsigned before = s.world.handled;
+        s.n = 0;
+        memset(s.calls, 0, sizeof(s.calls));
+        open_channel(brief);
+        struct call *c = say(false);
+        sim_run_for(at);
+        if (neo_channel_wire(s.channel).request_bytes == 0) {
+            during++;
+            neo_channel_update(s.channel, &(struct neo_epoch){.attest_policies = strict});
+            assert_int_not_equal(wait_over(c), NEO_OK);
+            assert_int_equal(s.world.handled, before);
+        }
+        neo_channel_free(s.channel);
+        s.channel = NULL;
+        sim_run_for(2 * SEC);
+    }
+    assert_true(during > 5);
+}
+
+/* It holds the connection, answers PINGs even, but lets the second exchange hang. */
+TEST(a_peer_that_does_not_prove_itself_anew_is_not_used_beyond_its_appraisal)
+{
+    open_channel(brief);
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+    neo_nsec proven = neo_mono_nsec();
+    sim_run_until(proven + 39 * SEC);
+    assert_int_equal(attester.proofs, 1);
+    for (unsigned i = 0; i < neo_runtime_workers(s.world.runtime); i++)
+        sim_hang(neo_runtime_loop(s.world.runtime, i), 25 * SEC); /* asked at 40 s; ends at 60 s */
+    sim_run_until(proven + 62 * SEC);
+    struct neo_channel_peer peer;
+    assert_int_equal(neo_channel_peers(s.channel, &peer, 1), 1);
+    assert_string_not_equal(peer.state, "ready");
+    assert_false(peer.attested);
+    assert_int_equal(wait_over(say(true)), NEO_OK); /* a proof later */
+    assert_true(attester.proofs >= 2);
+}
+
+/* --- promises: the end ------------------------------------------------------------------------ */
+
+TEST(a_channel_closes_also_when_calls_cancel_each_other)
+{
+    open_channel(NULL);
+    for (unsigned i = 0; i < CALLS; i++)
+        assert_true(sim_wait(has_message, listen(), 5 * SEC));
+    for (unsigned i = 0; i < CALLS; i++)
+        s.calls[i].cancels = &s.calls[(i + 1) % CALLS];
+    neo_channel_free(s.channel);
+    s.channel = NULL;
+    for (unsigned i = 0; i < CALLS; i++) {
+        assert_true(s.calls[i].over);
+        assert_int_equal(s.calls[i].code, NEO_CANCELLED);
+    }
+}
+
+#define PROMISE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISE(a_revocation_that_comes_during_a_handshake_counts_for_its_connection),
+        PROMISE(a_connection_that_proved_nothing_takes_no_call_once_the_policy_asks),
+        PROMISE(new_rules_reach_a_connection_that_is_proven_already),
+        PROMISE(a_stream_outlives_rules_that_its_peer_does_not_meet_by_seconds_only),
+        PROMISE(rules_that_change_during_a_proof_are_the_ones_that_count),
+        PROMISE(a_peer_that_does_not_prove_itself_anew_is_not_used_beyond_its_appraisal),
+        PROMISE(a_channel_closes_also_when_calls_cancel_each_other),
+    };
+    return cmocka_run_group_tests_name("scenario/epochs", tests, make_machine, break_machine);
+}
