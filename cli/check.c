@@ -19,6 +19,7 @@
 enum outcome { GOOD, WARNING, BAD, SKIPPED };
 
 struct checker {
+    uint64_t policy_number; /* that the registry hands out */
     struct neo_json_writer json;
     struct neo_buffer out;
     unsigned bad;
@@ -119,6 +120,22 @@ static bool check_process(struct checker *c, const char *what, const char *name)
 
 /* --- over the wire ---------------------------------------------------------------------------- */
 
+/* Its successor is made at two thirds of its life; when that fails there is a third to find out. */
+static void check_issuer(struct checker *c, const struct neo_ca_v1_GetStatusResponse *r)
+{
+    int64_t now = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    bool late = now > r->issuer_successor_at + 86400;
+    char ends[64], next[64];
+
+    if (!r->signer_alive)
+        return;
+    format_when(r->issuer_not_after, ends, sizeof(ends));
+    format_when(r->issuer_successor_at, next, sizeof(next));
+    sayf(c, late ? WARNING : GOOD, "the issuing certificate lives, and gets its successor in time",
+         late ? "see the CA's log for why none could be made" : "", "ends %s; successor %s", ends,
+         next);
+}
+
 static void check_ca(struct checker *c)
 {
     struct neo_ca_v1_GetStatusRequest request = {0};
@@ -126,7 +143,6 @@ static void check_ca(struct checker *c)
     struct neo_status status = {0};
     struct neo_channel *channel;
     struct neo_error err;
-    char when[64];
 
     if (client_channel(c->mesh, "neo-ca", &channel, &err) != NEO_OK) {
         say(c, BAD, "the CA answers", err.message, "neo down && neo up --detach");
@@ -144,10 +160,7 @@ static void check_ca(struct checker *c)
          r.issued, r.revoked);
     say(c, r.signer_alive ? GOOD : BAD, "its signer is alive in a process of its own", "",
         r.signer_alive ? "" : "neo down && neo up --detach: nothing signed is lost");
-    format_when(r.issuer_not_after, when, sizeof(when));
-    int64_t left = r.issuer_not_after - neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
-    sayf(c, left > 14 * 86400 ? GOOD : WARNING, "the issuing certificate lives",
-         left > 14 * 86400 ? "" : "make a new issuer before it ends", "ends %s", when);
+    check_issuer(c, &r);
 }
 
 static void check_policy(struct checker *c, struct neo_channel *channel)
@@ -163,7 +176,9 @@ static void check_policy(struct checker *c, struct neo_channel *channel)
              neo_code_name(code), NEO_FMT(status.message));
         return;
     }
-    sayf(c, GOOD, "policy is in force", "", "version %.*s", NEO_FMT(r.version));
+    sayf(c, GOOD, "policy is in force", "", "number %" PRIu64 ", hash %.*s", r.number,
+         NEO_FMT(r.hash));
+    c->policy_number = r.number;
     if (r.last_error.len > 0)
         sayf(c, WARNING, "the files on disk are what is in force", "mend it; then: neo check",
              "they do not load, the last good ones stay: %.*s", NEO_FMT(r.last_error));
@@ -176,7 +191,7 @@ static void check_instances(struct checker *c, struct neo_channel *channel)
     struct neo_registry_v1_ListRequest request = {0};
     struct neo_registry_v1_ListResponse r;
     struct neo_status status = {0};
-    unsigned sick = 0;
+    unsigned sick = 0, behind = 0;
 
     enum neo_code code =
         neo_registry_v1_Registry_List(channel, &patience, &request, &r, &c->arena, &status);
@@ -185,11 +200,18 @@ static void check_instances(struct checker *c, struct neo_channel *channel)
              NEO_FMT(status.message));
         return;
     }
-    for (size_t i = 0; i < r.instances.len; i++)
+    for (size_t i = 0; i < r.instances.len; i++) {
         sick += r.instances.at[i]->health != neo_registry_v1_HEALTH_SERVING;
+        behind += r.instances.at[i]->policy_number != c->policy_number;
+    }
     sayf(c, sick == 0 ? GOOD : WARNING, "registered instances are healthy",
          sick == 0 ? "" : "neo registry list", "%zu instances, %u not serving", r.instances.len,
          sick);
+    if (r.instances.len > 0)
+        sayf(c, behind == 0 ? GOOD : WARNING, "all instances live by this policy",
+             behind == 0 ? "" : "neo check, in a few seconds; then look at their logs",
+             behind == 0 ? "number %" PRIu64 : "number %" PRIu64 "; %u of %zu have another",
+             c->policy_number, behind, r.instances.len);
 }
 
 static void check_registry(struct checker *c)

@@ -2,6 +2,7 @@
 /* `neo registry list` and `neo status`: what is registered, and how it is. */
 #include "cli/cli.h"
 
+#include <neo/policy/v1/policy.neo.h>
 #include <neo/registry/v1/registry.neo.h>
 
 #include <inttypes.h>
@@ -62,19 +63,58 @@ static int print_list(const struct neo_registry_v1_ListResponse *r)
     return EXIT_OK;
 }
 
+static int advance(uint64_t beyond)
+{
+    struct neo_policy_v1_AdvanceRequest request = {.beyond = beyond};
+    struct neo_policy_v1_AdvanceResponse r = {0};
+    struct neo_call_options patience = {.timeout = 10 * NEO_NSEC_PER_SEC};
+    struct neo_status status = {0};
+    struct neo_channel *channel;
+    struct neo_arena arena;
+    struct neo_error err;
+    struct neo_mesh *mesh;
+
+    if (client_join(OPERATOR, &mesh, &err) != NEO_OK)
+        return fail(&err);
+    enum neo_code code = client_channel(mesh, "neo-registry", &channel, &err);
+    if (code != NEO_OK) {
+        neo_mesh_free(mesh);
+        return fail(&err);
+    }
+    neo_arena_init(&arena, 1 << 20);
+    code = neo_policy_v1_PolicyFeed_Advance(channel, &patience, &request, &r, &arena, &status);
+    if (code != NEO_OK)
+        (void)neo_fail(&err, code, "the registry does not go on: %s: %.*s", neo_code_name(code),
+                       NEO_FMT(status.message));
+    client_close(mesh, channel);
+    neo_arena_fini(&arena);
+    if (code != NEO_OK)
+        return fail(&err);
+    (void)printf(cli.json ? "{\"number\": %" PRIu64 "}\n"
+                          : "the policy has number %" PRIu64 " now\n",
+                 r.number);
+    return EXIT_OK;
+}
+
 static int run_registry(int argc, char **argv)
 {
     struct neo_registry_v1_ListResponse r = {0};
+    uint32_t beyond = 0;
+    const struct arg args[] = {
+        {"--beyond", ARG_U32, &beyond, "N", "advance: the highest number that services have"},
+    };
     struct neo_arena arena;
     struct neo_error err;
     const char *rest[1];
     int status;
 
-    int n = args_parse(&command_registry, argc, argv, NULL, 0, rest, 1, &status);
+    int n = args_parse(&command_registry, argc, argv, args, NEO_COUNT(args), rest, 1, &status);
     if (n < 0)
         return status;
+    if (n == 1 && strcmp(rest[0], "advance") == 0)
+        return advance(beyond);
     if (n != 1 || strcmp(rest[0], "list") != 0)
-        return fail_usage("say what: neo registry list");
+        return fail_usage("say what: neo registry list | advance");
     neo_arena_init(&arena, 16 << 20);
     status = fetch(&arena, &r, &err) == NEO_OK ? print_list(&r) : fail(&err);
     neo_arena_fini(&arena);
@@ -84,9 +124,10 @@ static int run_registry(int argc, char **argv)
 const struct command command_registry = {
     .name = "registry",
     .run = run_registry,
-    .summary = "list the instances that are registered",
-    .usage = "registry list",
-    .examples = "  neo registry list\n  neo registry list -o json | jq '.instances[].id'\n",
+    .summary = "list the instances; go on after the registry was restored",
+    .usage = "registry list | advance [--beyond N]",
+    .examples = "  neo registry list\n  neo registry list -o json | jq '.instances[].id'\n"
+                "  neo registry advance --beyond 17    services refuse what is older than 17\n",
 };
 
 /* --- status ----------------------------------------------------------------------------------- */

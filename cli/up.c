@@ -258,6 +258,15 @@ static void stop_all(void)
     }
 }
 
+/* The operator needs it once, or not at all when there is an identity from before. */
+static void forget_join(void)
+{
+    char path[PATH_LEN];
+
+    dir_path(path, "join/" OPERATOR);
+    (void)unlink(path);
+}
+
 static enum neo_code bring_up(const struct up *up, struct neo_error *err)
 {
     char ca[128], registry[128];
@@ -278,6 +287,7 @@ static enum neo_code bring_up(const struct up *up, struct neo_error *err)
         return code;
     }
     neo_mesh_free(mesh);
+    forget_join();
     print_up(up, ca, ca_pid, registry, registry_pid, neo_mono_nsec() - start);
     return NEO_OK;
 }

@@ -9,6 +9,7 @@
 #include <neo/store.h>
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { AUDIT_MAX = 256 << 20 };
@@ -91,6 +92,36 @@ static struct neo_bytes search_folder(const char *folder, const char *id, struct
     return line;
 }
 
+/* The number under which the registry of this folder handed it out; 0: it knows none. */
+static uint64_t number_of(struct neo_bytes hash)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    char path[PATH_LEN], known[80];
+    uint64_t number = 0, found = 0;
+    int64_t at = 0;
+    int used = 0;
+
+    dir_path(path, "registry/policy-numbers.txt");
+    if (neo_file_read(path, 1 << 20, &text, NULL) != NEO_OK || !neo_buffer_append_byte(&text, '\0'))
+        return 0;
+    for (const char *line = (const char *)text.at;
+         sscanf(line, "%" SCNu64 " %79s %" SCNd64 "\n%n", &number, known, &at, &used) == 3;
+         line += used)
+        if (neo_bytes_is(hash, known))
+            found = number;
+    return found;
+}
+
+static void print_policy(const struct record *r)
+{
+    uint64_t number = number_of(r->policy);
+
+    (void)printf("  policy   %.*s", NEO_FMT(r->policy));
+    if (number > 0)
+        (void)printf(" (number %" PRIu64 ")", number);
+    (void)printf("\n");
+}
+
 static void print_fix(const struct record *r)
 {
     const uint8_t *slash = r->caller.len == 0 ? NULL : memrchr(r->caller.at, '/', r->caller.len);
@@ -125,7 +156,8 @@ static void print_record(const char *id, const struct record *r, const char *fil
         (void)printf("  nearest  %.*s\n", NEO_FMT(r->nearest));
     if (r->trace.len > 0)
         (void)printf("  trace    %.*s\n", NEO_FMT(r->trace));
-    (void)printf("  policy   %.*s\n  record   %s\n", NEO_FMT(r->policy), file);
+    print_policy(r);
+    (void)printf("  record   %s\n", file);
     if (!allowed)
         print_fix(r);
 }

@@ -21,6 +21,9 @@ void neo_runtime_free(struct neo_runtime *runtime);
 unsigned neo_runtime_workers(const struct neo_runtime *runtime);
 struct neo_loop *neo_runtime_loop(const struct neo_runtime *runtime, unsigned worker);
 
+/* Whether this thread is one of its workers. */
+bool neo_runtime_is_worker(const struct neo_runtime *runtime);
+
 /* Runs `fn` on that worker's loop and waits for it. Not from a worker. */
 typedef void neo_runtime_fn(void *self);
 void neo_runtime_call(struct neo_runtime *runtime, unsigned worker, neo_runtime_fn *fn, void *self);

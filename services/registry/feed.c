@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/feed.h"
 
+#include "registry/table.h"
+
 #include <neo/encoding.h>
 #include <neo/loop.h>
 #include <neo/memory.h>
 #include <neo/store.h>
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,6 +18,7 @@ enum {
     DOCUMENTS_MAX = 512,
     DOCUMENT_SIZE_MAX = 1 << 20,
     SET_BUDGET = 64 << 20,
+    NUMBERS_MAX = 40 << 10,
     OWN_DOCUMENTS = 1, /* the first is the registry's own, and nobody else's business */
 };
 
@@ -28,7 +32,8 @@ static const char system_policy[] =
     "service: \"neo-operator\"\n"
     "allowed_calls:\n"
     "  - target_service: \"neo-registry\"\n"
-    "    operations: [\"neo.policy.v1.PolicyFeed/GetStatus\"]\n";
+    "    operations: [\"neo.policy.v1.PolicyFeed/GetStatus\","
+    " \"neo.policy.v1.PolicyFeed/Advance\"]\n";
 
 struct set {
     struct neo_arena arena;
@@ -117,13 +122,14 @@ static enum neo_code digest_set(const struct set *set, const struct policy_feed 
 /* --- publishing ------------------------------------------------------------------------------- */
 
 static enum neo_code make_snapshot(const struct policy_feed *f, struct set *set,
-                                   const char *version, struct neo_buffer *out,
+                                   const char *version, uint64_t number, struct neo_buffer *out,
                                    struct neo_error *err)
 {
     struct neo_policy_v1_Document **list = neo_arena_calloc(&set->arena, set->n, sizeof(*list));
     struct neo_policy_v1_Document *each = neo_arena_calloc(&set->arena, set->n, sizeof(*each));
     struct neo_policy_v1_Snapshot snapshot = {
         .version = neo_text(version),
+        .number = number,
         .simulated_root = neo_buffer_bytes(&f->simulated_root),
     };
 
@@ -138,33 +144,81 @@ static enum neo_code make_snapshot(const struct policy_feed *f, struct set *set,
     return neo_policy_v1_Snapshot_encode(&snapshot, out, err);
 }
 
-static enum neo_code publish(struct policy_feed *f, struct set *set,
-                             const uint8_t digest[static 32], struct neo_error *err)
+/* As whoever follows will compile and name it. */
+static enum neo_code hash_set(const struct set *set, char hash[static 80], struct neo_error *err)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
-    struct neo_buffer snapshot = {0};
-    char version[80];
+    struct neo_policy *policy;
 
-    if (!neo_hex_encode(&hex, neo_bytes(digest, 8)))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory publishing the policy");
-    (void)snprintf(version, sizeof(version), "%.*s", NEO_FMT(neo_buffer_bytes(&hex)));
-    enum neo_code code = make_snapshot(f, set, version, &snapshot, err);
-    if (code == NEO_OK)
-        code = neo_mesh_set_documents(f->mesh, set->documents, set->n,
-                                      neo_buffer_bytes(&f->simulated_root), err);
-    if (code != NEO_OK) {
-        neo_buffer_fini(&snapshot);
-        return code;
+    NEO_TRY(
+        neo_policy_compile(set->documents + OWN_DOCUMENTS, set->n - OWN_DOCUMENTS, &policy, err));
+    (void)snprintf(hash, 80, "%s", neo_policy_version(policy));
+    neo_policy_unref(policy);
+    return NEO_OK;
+}
+
+/* "12 e3b0c44298fc1c14 2026-..." each; the last thousand. For people: that it fails is said. */
+static void note_number(const struct policy_feed *f, uint64_t number, const char *hash)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    struct neo_error err;
+
+    (void)neo_file_read(f->numbers, 1 << 20, &text, NULL);
+    struct neo_bytes kept = neo_buffer_bytes(&text);
+    while (kept.len > NUMBERS_MAX) {
+        const uint8_t *end = memchr(kept.at, '\n', kept.len);
+        if (end == NULL)
+            break;
+        kept = neo_bytes_from(kept, (size_t)(end - kept.at) + 1);
     }
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer next = {0};
+    (void)neo_buffer_append(&next, kept);
+    (void)neo_buffer_printf(&next, "%" PRIu64 " %s %" PRId64 "\n", number, hash,
+                            neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC);
+    if (next.failed || neo_file_replace(f->numbers, neo_buffer_bytes(&next), 0600, &err) != NEO_OK)
+        neo_log_error(neo_mesh_log(f->mesh), "registry.numbers_not_written",
+                      NEO_STR("file", f->numbers));
+}
+
+/* Takes the contents of `snapshot`. */
+static void hand_out(struct policy_feed *f, struct neo_buffer *snapshot, const char *version,
+                     const char *hash, uint64_t number)
+{
     (void)pthread_mutex_lock(&f->shared.lock);
     struct neo_buffer old = f->shared.snapshot;
-    f->shared.snapshot = snapshot;
+    f->shared.snapshot = *snapshot;
     (void)snprintf(f->shared.version, sizeof(f->shared.version), "%s", version);
+    (void)snprintf(f->shared.hash, sizeof(f->shared.hash), "%s", hash);
+    f->shared.number = number;
     f->shared.error[0] = '\0';
     f->shared.loaded_at = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
     (void)pthread_mutex_unlock(&f->shared.lock);
     neo_buffer_fini(&old);
     watchers_tell(&f->watchers);
+}
+
+static enum neo_code publish(struct policy_feed *f, struct set *set,
+                             const uint8_t digest[static 32], uint64_t beyond,
+                             struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+    struct neo_buffer snapshot = {0};
+    char version[80], hash[80];
+    uint64_t number;
+
+    if (!neo_hex_encode(&hex, neo_bytes(digest, 8)))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory publishing the policy");
+    (void)snprintf(version, sizeof(version), "%.*s", NEO_FMT(neo_buffer_bytes(&hex)));
+    NEO_TRY(hash_set(set, hash, err));
+    NEO_TRY(neo_mesh_set_documents(f->mesh, set->documents, set->n,
+                                   neo_buffer_bytes(&f->simulated_root), err));
+    NEO_TRY(table_policy_number(f->table, digest, beyond, &number, err));
+    enum neo_code code = make_snapshot(f, set, version, number, &snapshot, err);
+    if (code != NEO_OK) {
+        neo_buffer_fini(&snapshot);
+        return code;
+    }
+    hand_out(f, &snapshot, version, hash, number);
+    note_number(f, number, hash);
     return NEO_OK;
 }
 
@@ -176,26 +230,33 @@ static void remember_failure(struct policy_feed *f, const struct neo_error *err)
     (void)pthread_mutex_unlock(&f->shared.lock);
 }
 
-static enum neo_code poll_set(struct policy_feed *f, struct set *set, struct neo_error *err)
+static enum neo_code poll_set(struct policy_feed *f, struct set *set, bool again, uint64_t beyond,
+                              struct neo_error *err)
 {
     uint8_t digest[NEO_SHA256_LEN];
 
     NEO_TRY(read_set(f, set, err));
     NEO_TRY(digest_set(set, f, digest, err));
-    if (memcmp(digest, f->seen, sizeof(digest)) == 0)
+    if (!again && memcmp(digest, f->seen, sizeof(digest)) == 0)
         return NEO_OK;
     memcpy(f->seen, digest, sizeof(digest)); /* tried once, well or not */
-    return publish(f, set, digest, err);
+    enum neo_code code = publish(f, set, digest, beyond, err);
+    if (code == NEO_INTERNAL || code == NEO_RESOURCE_EXHAUSTED || code == NEO_DATA_LOSS)
+        memset(f->seen, 0, sizeof(f->seen)); /* not the documents' fault: try again */
+    return code;
 }
 
-enum neo_code policy_feed_poll(struct policy_feed *f, struct neo_error *err)
+static enum neo_code poll_files(struct policy_feed *f, bool again, uint64_t beyond,
+                                struct neo_error *err)
 {
     struct set *set = neo_alloc(sizeof(*set));
     struct neo_error why;
 
     if (set == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading the policy");
-    enum neo_code code = poll_set(f, set, &why);
+    (void)pthread_mutex_lock(&f->polling);
+    enum neo_code code = poll_set(f, set, again, beyond, &why);
+    (void)pthread_mutex_unlock(&f->polling);
     neo_arena_fini(&set->arena);
     neo_free(set);
     if (code == NEO_OK)
@@ -203,6 +264,24 @@ enum neo_code policy_feed_poll(struct policy_feed *f, struct neo_error *err)
     remember_failure(f, &why);
     *err = why;
     return code;
+}
+
+enum neo_code policy_feed_poll(struct policy_feed *f, struct neo_error *err)
+{
+    return poll_files(f, false, 0, err);
+}
+
+enum neo_code policy_feed_advance(struct policy_feed *f, uint64_t beyond, uint64_t *ret_number,
+                                  struct neo_error *err)
+{
+    (void)pthread_mutex_lock(&f->shared.lock);
+    uint64_t own = f->shared.number;
+    (void)pthread_mutex_unlock(&f->shared.lock);
+    NEO_TRY(poll_files(f, true, beyond > own ? beyond : own, err));
+    (void)pthread_mutex_lock(&f->shared.lock);
+    *ret_number = f->shared.number;
+    (void)pthread_mutex_unlock(&f->shared.lock);
+    return NEO_OK;
 }
 
 /* --- handing out ------------------------------------------------------------------------------ */
@@ -228,9 +307,12 @@ static enum neo_flow send_newest(struct neo_call *call, const char *key, void *s
     return flow;
 }
 
-void policy_feed_init(struct policy_feed *f, struct neo_mesh *mesh, const char *const *paths)
+void policy_feed_init(struct policy_feed *f, struct neo_mesh *mesh, struct table *table,
+                      const char *dir, const char *const *paths)
 {
-    *f = (struct policy_feed){.mesh = mesh, .paths = paths};
+    *f = (struct policy_feed){.mesh = mesh, .table = table, .paths = paths};
+    (void)snprintf(f->numbers, sizeof(f->numbers), "%s/policy-numbers.txt", dir);
+    (void)pthread_mutex_init(&f->polling, NULL);
     (void)pthread_mutex_init(&f->shared.lock, NULL);
     watchers_init(&f->watchers, send_newest, f);
 }
@@ -240,6 +322,7 @@ void policy_feed_fini(struct policy_feed *f)
     neo_buffer_fini(&f->shared.snapshot);
     neo_buffer_fini(&f->simulated_root);
     watchers_fini(&f->watchers);
+    (void)pthread_mutex_destroy(&f->polling);
     (void)pthread_mutex_destroy(&f->shared.lock);
 }
 
@@ -256,5 +339,7 @@ void policy_feed_status(struct policy_feed *f, struct neo_arena *arena,
     ret->last_error = neo_arena_copy(arena, neo_text(f->shared.error));
     ret->loaded_at = f->shared.loaded_at;
     ret->failed_at = f->shared.failed_at;
+    ret->number = f->shared.number;
+    ret->hash = neo_arena_copy(arena, neo_text(f->shared.hash));
     (void)pthread_mutex_unlock(&f->shared.lock);
 }

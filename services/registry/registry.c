@@ -9,6 +9,8 @@
 #include "registry/feed.h"
 #include "registry/table.h"
 
+#include "common/gate.h"
+
 #include <neo/memory.h>
 #include <neo/store.h>
 
@@ -27,6 +29,10 @@ struct registry {
     struct neo_error poll_error;
     enum neo_code poll_code;
     size_t expired;
+    size_t held;
+    size_t held_before;
+    struct gate gate; /* what of ours is on the pool */
+    bool ending;      /* the loop of the timers only */
 };
 
 #define EXPIRY_PERIOD (500 * NEO_NSEC_PER_MSEC)
@@ -43,6 +49,15 @@ static void finish(struct neo_call *call, enum neo_code code, const struct neo_e
         neo_call_fail(call, code, "%s", err->message);
 }
 
+/* For handlers that block: the end of the registry waits for them. */
+static bool enter(struct registry *r, struct neo_call *call)
+{
+    if (gate_enter(&r->gate))
+        return true;
+    neo_call_fail(call, NEO_UNAVAILABLE, "the registry is going down");
+    return false;
+}
+
 static void register_instance(struct neo_call *call,
                               const struct neo_registry_v1_RegisterRequest *request, void *self)
 {
@@ -50,6 +65,8 @@ static void register_instance(struct neo_call *call,
     struct neo_registry_v1_RegisterResponse response = {0};
     struct neo_error err = {0};
 
+    if (!enter(r, call))
+        return;
     enum neo_code code = table_register(&r->table, neo_call_context(call)->caller, request,
                                         neo_mono_nsec(), neo_call_arena(call), &response, &err);
     if (request->instance != NULL)
@@ -60,6 +77,7 @@ static void register_instance(struct neo_call *call,
     finish(call, code, &err, &response);
     if (code == NEO_OK)
         watchers_tell(&r->watchers);
+    gate_leave(&r->gate);
 }
 
 static void beat(struct neo_call *call, const void *message, void *state)
@@ -69,8 +87,8 @@ static void beat(struct neo_call *call, const void *message, void *state)
     struct neo_registry_v1_HeartbeatResponse response = {0};
     bool changed;
 
-    response.known = table_heartbeat(&r->table, neo_call_context(call)->caller, request->lease_id,
-                                     request->health, neo_loop_now(neo_call_loop(call)), &changed);
+    response.known = table_heartbeat(&r->table, neo_call_context(call)->caller, request,
+                                     neo_loop_now(neo_call_loop(call)), &changed);
     (void)neo_registry_v1_Registry_Heartbeat_send(call, &response);
     if (changed)
         watchers_tell(&r->watchers);
@@ -100,11 +118,14 @@ static void deregister(struct neo_call *call,
     struct neo_registry_v1_DeregisterResponse response = {0};
     struct neo_error err = {0};
 
+    if (!enter(r, call))
+        return;
     enum neo_code code =
         table_deregister(&r->table, neo_call_context(call)->caller, request->lease_id, &err);
     finish(call, code, &err, &response);
     if (code == NEO_OK)
         watchers_tell(&r->watchers);
+    gate_leave(&r->gate);
 }
 
 static void discover(struct neo_call *call, const struct neo_registry_v1_DiscoverRequest *request,
@@ -192,26 +213,52 @@ static void watch_policy(struct neo_call *call, const struct neo_policy_v1_Watch
     policy_feed_follow(&r->feed, call);
 }
 
+/* Of the files as they are now, not as they were a second ago. */
 static void get_status(struct neo_call *call, const struct neo_policy_v1_GetStatusRequest *request,
                        void *self)
 {
     struct registry *r = self;
     struct neo_policy_v1_GetStatusResponse response = {0};
+    struct neo_error err;
 
     (void)request;
+    if (!enter(r, call))
+        return;
+    (void)policy_feed_poll(&r->feed, &err); /* the status says what came of it */
     policy_feed_status(&r->feed, neo_call_arena(call), &response);
     neo_call_reply(call, &response);
+    gate_leave(&r->gate);
+}
+
+static void advance(struct neo_call *call, const struct neo_policy_v1_AdvanceRequest *request,
+                    void *self)
+{
+    struct registry *r = self;
+    struct neo_policy_v1_AdvanceResponse response = {0};
+    struct neo_error err = {0};
+
+    if (!enter(r, call))
+        return;
+    enum neo_code code = policy_feed_advance(&r->feed, request->beyond, &response.number, &err);
+    neo_log_warn(neo_mesh_log(r->mesh), "registry.policy_advanced",
+                 NEO_U64("beyond", request->beyond), NEO_U64("number", response.number),
+                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
+    finish(call, code, &err, &response);
+    gate_leave(&r->gate);
 }
 
 static const struct neo_policy_v1_PolicyFeed_handlers feed_handlers = {
     .Watch = watch_policy,
     .GetStatus = get_status,
+    .Advance = advance,
 };
 
 /* --- the two timers; their work waits for the disk -------------------------------------------- */
 
 static void arm(struct registry *r, struct neo_timer *timer, neo_nsec period)
 {
+    if (r->ending)
+        return;
     neo_loop_arm(r->loop, timer, neo_loop_now(r->loop) + period);
 }
 
@@ -231,12 +278,15 @@ static void poll_done(struct neo_job *job)
                       NEO_STR("why", r->poll_error.message),
                       NEO_STR("in_force", r->feed.shared.version));
     arm(r, &r->poll, POLL_PERIOD);
+    gate_leave(&r->gate);
 }
 
 static void poll_due(struct neo_timer *timer)
 {
     struct registry *r = neo_owner(timer, struct registry, poll);
 
+    if (!gate_enter(&r->gate))
+        return;
     r->polling = (struct neo_task){.work = poll_work, .done = poll_done};
     neo_loop_offload(r->loop, &r->polling);
 }
@@ -245,7 +295,7 @@ static void expire_work(struct neo_job *job)
 {
     struct registry *r = neo_owner(neo_owner(job, struct neo_task, job), struct registry, expiring);
 
-    r->expired = table_expire(&r->table, neo_mono_nsec());
+    r->expired = table_expire(&r->table, neo_mono_nsec(), &r->held);
 }
 
 static void expire_done(struct neo_job *job)
@@ -256,13 +306,20 @@ static void expire_done(struct neo_job *job)
         neo_log_warn(neo_mesh_log(r->mesh), "registry.expired", NEO_U64("instances", r->expired));
         watchers_tell(&r->watchers);
     }
+    if (r->held != r->held_before && r->held > 0)
+        neo_log_error(neo_mesh_log(r->mesh), "registry.expiry_braked", NEO_U64("held", r->held),
+                      NEO_STR("why", "very many leases end at once: is the network away?"));
+    r->held_before = r->held;
     arm(r, &r->expiry, EXPIRY_PERIOD);
+    gate_leave(&r->gate);
 }
 
 static void expiry_due(struct neo_timer *timer)
 {
     struct registry *r = neo_owner(timer, struct registry, expiry);
 
+    if (!gate_enter(&r->gate))
+        return;
     r->expiring = (struct neo_task){.work = expire_work, .done = expire_done};
     neo_loop_offload(r->loop, &r->expiring);
 }
@@ -281,6 +338,7 @@ static void end_timers(void *self)
 {
     struct registry *r = self;
 
+    r->ending = true;
     neo_loop_disarm(r->loop, &r->poll);
     neo_loop_disarm(r->loop, &r->expiry);
 }
@@ -302,6 +360,8 @@ static enum neo_code fill(struct registry *r, const struct registry_options *o,
     struct neo_server *server = neo_mesh_server(r->mesh);
     NEO_TRY(neo_server_set_blocking(server, "/neo.registry.v1.Registry/Register", err));
     NEO_TRY(neo_server_set_blocking(server, "/neo.registry.v1.Registry/Deregister", err));
+    NEO_TRY(neo_server_set_blocking(server, "/neo.policy.v1.PolicyFeed/GetStatus", err));
+    NEO_TRY(neo_server_set_blocking(server, "/neo.policy.v1.PolicyFeed/Advance", err));
     NEO_TRY(neo_mesh_listen(r->mesh, err));
     neo_runtime_call(neo_mesh_runtime(r->mesh), 0, begin_timers, r);
     return NEO_OK;
@@ -317,7 +377,8 @@ enum neo_code registry_start(const struct registry_options *options, struct regi
     r->mesh = options->mesh;
     r->loop = neo_runtime_loop(neo_mesh_runtime(r->mesh), 0);
     watchers_init(&r->watchers, send_instances, r);
-    policy_feed_init(&r->feed, r->mesh, options->documents);
+    policy_feed_init(&r->feed, r->mesh, &r->table, options->dir, options->documents);
+    gate_init(&r->gate);
     enum neo_code code = fill(r, options, err);
     if (code != NEO_OK) {
         registry_stop(r);
@@ -332,11 +393,13 @@ void registry_stop(struct registry *r)
     if (r == NULL)
         return;
     neo_runtime_call(neo_mesh_runtime(r->mesh), 0, end_timers, r);
+    gate_close(&r->gate); /* what the pool has of ours is done */
     if (neo_mesh_server(r->mesh) != NULL)
         neo_server_drain(neo_mesh_server(r->mesh), 0);
     if (r->table.store != NULL)
         table_close(&r->table);
     policy_feed_fini(&r->feed);
     watchers_fini(&r->watchers);
+    gate_fini(&r->gate);
     neo_free(r);
 }

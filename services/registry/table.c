@@ -19,6 +19,7 @@ struct entry {
     neo_nsec expires;
     neo_nsec ttl;
     int32_t health;
+    uint64_t policy_number;
     struct neo_buffer wire; /* the Instance as kept */
 };
 
@@ -27,6 +28,9 @@ static const char *const migrations[] = {
     "  ttl INTEGER NOT NULL, wire BLOB NOT NULL, PRIMARY KEY (service, id)) WITHOUT ROWID;"
     "CREATE TABLE revision (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);"
     "INSERT INTO revision VALUES (1, 1);",
+    "CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL,"
+    "  digest BLOB NOT NULL);"
+    "INSERT INTO policy VALUES (1, 0, x'');",
     NULL,
 };
 
@@ -299,17 +303,20 @@ static struct entry **find_lease(struct table *t, struct neo_bytes caller, struc
     return at;
 }
 
-bool table_heartbeat(struct table *t, struct neo_bytes caller, struct neo_bytes lease,
-                     int32_t health, neo_nsec now, bool *ret_changed)
+bool table_heartbeat(struct table *t, struct neo_bytes caller,
+                     const struct neo_registry_v1_HeartbeatRequest *beat, neo_nsec now,
+                     bool *ret_changed)
 {
+    int32_t health = beat->health;
     bool known;
 
     *ret_changed = false;
     (void)pthread_mutex_lock(&t->lock);
-    struct entry *e = *find_lease(t, caller, lease);
+    struct entry *e = *find_lease(t, caller, beat->lease_id);
     known = e != NULL;
     if (known) {
         e->expires = now + e->ttl;
+        e->policy_number = beat->policy_number;
         if (health != neo_registry_v1_HEALTH_UNSPECIFIED && health != e->health) {
             e->health = health;
             t->revision++;
@@ -350,23 +357,76 @@ enum neo_code table_deregister(struct table *t, struct neo_bytes caller, struct 
     return code;
 }
 
-size_t table_expire(struct table *t, neo_nsec now)
+static bool may_end_another(struct table *t, neo_nsec now)
+{
+    if (t->brake.began == 0 || now - t->brake.began >= TABLE_BRAKE_WINDOW) {
+        t->brake.began = now;
+        t->brake.n = t->n;
+        t->brake.ended = 0;
+    }
+    size_t part = t->brake.n / TABLE_BRAKE_PART;
+    return t->brake.ended < (part < TABLE_BRAKE_LEAST ? TABLE_BRAKE_LEAST : part);
+}
+
+size_t table_expire(struct table *t, neo_nsec now, size_t *ret_held)
 {
     struct neo_error err;
     size_t expired = 0;
 
+    *ret_held = 0;
     (void)pthread_mutex_lock(&t->lock);
     for (struct entry **at = &t->first; *at != NULL;) {
-        if ((*at)->expires > now) {
-            at = &(*at)->next;
+        bool over = (*at)->expires <= now;
+        if (over && may_end_another(t, now)) {
+            if (remove_locked(t, at, &err) != NEO_OK)
+                break; /* the disk is full: try again at the next turn */
+            t->brake.ended++;
+            expired++;
             continue;
         }
-        if (remove_locked(t, at, &err) != NEO_OK)
-            break; /* the disk is full: try again at the next turn */
-        expired++;
+        *ret_held += over;
+        at = &(*at)->next;
     }
     (void)pthread_mutex_unlock(&t->lock);
     return expired;
+}
+
+/* --- the number of the policy ----------------------------------------------------------------- */
+
+static enum neo_code next_number(struct table *t, struct neo_bytes digest, uint64_t beyond,
+                                 uint64_t *ret, struct neo_error *err)
+{
+    bool is_same = false;
+    uint64_t number = 0;
+    struct neo_row *row;
+
+    NEO_TRY(neo_store_query(t->store, "SELECT number, digest FROM policy", NULL, 0, &row, err));
+    if (neo_row_next(row)) {
+        number = (uint64_t)neo_row_i64(row, 0);
+        is_same = neo_bytes_equal(neo_row_bytes(row, 1), digest);
+    }
+    NEO_TRY(neo_row_done(row, err));
+    if (is_same && number > beyond) {
+        *ret = number;
+        return NEO_OK;
+    }
+    number = (number > beyond ? number : beyond) + 1;
+    NEO_TRY(neo_store_run(t->store, "UPDATE policy SET number = ?1, digest = ?2",
+                          VALUES(neo_value_i64((int64_t)number), neo_value_bytes(digest)), NULL,
+                          err));
+    *ret = number;
+    return NEO_OK;
+}
+
+enum neo_code table_policy_number(struct table *t, const uint8_t digest[static 32], uint64_t beyond,
+                                  uint64_t *ret, struct neo_error *err)
+{
+    if (beyond > INT64_MAX / 2)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "no policy has a number that high");
+    (void)pthread_mutex_lock(&t->lock);
+    enum neo_code code = next_number(t, neo_bytes(digest, 32), beyond, ret, err);
+    (void)pthread_mutex_unlock(&t->lock);
+    return code;
 }
 
 /* --- finding ---------------------------------------------------------------------------------- */
@@ -400,6 +460,7 @@ static struct neo_registry_v1_Instance *open_entry(const struct entry *e, struct
     if (i == NULL || neo_registry_v1_Instance_decode(wire, i, arena, NULL) != NEO_OK)
         return NULL;
     i->health = e->health;
+    i->policy_number = e->policy_number;
     return i;
 }
 

@@ -139,6 +139,11 @@ void neo_runtime_free(struct neo_runtime *runtime)
     neo_free(runtime);
 }
 
+bool neo_runtime_is_worker(const struct neo_runtime *runtime)
+{
+    return works_for == runtime;
+}
+
 unsigned neo_runtime_workers(const struct neo_runtime *runtime)
 {
     return runtime->n;

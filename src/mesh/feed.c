@@ -2,7 +2,9 @@
 /*
  * Policy, limits and reference values come as the documents people wrote. All of a
  * snapshot compiles or none of it counts: the last good one stays in force, in
- * memory and on disk.
+ * memory and on disk. Its number grows: one with a lower number, or another one under
+ * the same, comes from a registry that was set back, and is refused until an operator
+ * says otherwise (neo registry advance).
  */
 #include "mesh/mesh.h"
 
@@ -68,6 +70,21 @@ enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh, const struct neo_doc
     return code;
 }
 
+/* A registry without numbers is an old one, and has none for anybody. */
+static bool is_set_back(const struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
+{
+    if (snapshot->number != mesh->feed.number)
+        return snapshot->number < mesh->feed.number;
+    return snapshot->number != 0 && !neo_bytes_is(snapshot->version, mesh->feed.number_version);
+}
+
+static void note_number(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
+{
+    mesh->feed.number = snapshot->number;
+    (void)snprintf(mesh->feed.number_version, sizeof(mesh->feed.number_version), "%.*s",
+                   NEO_FMT(snapshot->version));
+}
+
 static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
 {
     struct neo_epoch change = {0};
@@ -81,11 +98,14 @@ static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *sn
         return false;
     }
     mesh->feed.have = true;
+    note_number(mesh, snapshot);
     (void)snprintf(mesh->feed.version, sizeof(mesh->feed.version), "%.*s",
                    NEO_FMT(snapshot->version));
-    neo_log_info(&mesh->log, "mesh.policy", NEO_BYTES("version", snapshot->version),
+    neo_log_info(&mesh->log, "mesh.policy", NEO_U64("number", snapshot->number),
+                 NEO_BYTES("version", snapshot->version),
                  NEO_U64("documents", snapshot->documents.len));
     mesh_publish(mesh, &change);
+    lease_tell(mesh);
     return true;
 }
 
@@ -102,9 +122,25 @@ static void heard(struct follow *f, const void *response)
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer copy = {0};
     struct neo_error err;
 
+    if (is_set_back(f->mesh, snapshot)) { /* patience goes on: the last one on disk will do */
+        neo_log_error(&f->mesh->log, "mesh.policy_set_back", NEO_U64("number", snapshot->number),
+                      NEO_U64("have", f->mesh->feed.number),
+                      NEO_STR("why",
+                              "the registry hands out an older policy than it did; if it was "
+                              "restored from a copy: neo registry advance --beyond <have>"));
+        return;
+    }
     neo_loop_disarm(f->mesh->loop, &f->mesh->feed.patience);
     if (adopt(f->mesh, snapshot) && neo_policy_v1_Snapshot_encode(snapshot, &copy, &err) == NEO_OK)
         state_save(f->mesh, "policy.bin", neo_buffer_bytes(&copy), 0600);
+}
+
+/* What was last adopted. False when there is none. */
+static bool load_last(struct neo_mesh *mesh, struct neo_buffer *file, struct neo_arena *arena,
+                      struct neo_policy_v1_Snapshot *ret)
+{
+    return state_load(mesh, "policy.bin", file, NULL) == NEO_OK &&
+           neo_policy_v1_Snapshot_decode(neo_buffer_bytes(file), ret, arena, NULL) == NEO_OK;
 }
 
 /* The registry does not answer: what it last said must do. */
@@ -114,19 +150,30 @@ static void patience_ended(struct neo_timer *timer)
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer file = {0};
     struct neo_policy_v1_Snapshot snapshot = {0};
     struct neo_arena arena;
-    struct neo_error err;
 
-    if (mesh->feed.have || state_load(mesh, "policy.bin", &file, &err) != NEO_OK)
+    if (mesh->feed.have)
         return;
     neo_arena_init(&arena, 16 << 20);
-    if (neo_policy_v1_Snapshot_decode(neo_buffer_bytes(&file), &snapshot, &arena, &err) == NEO_OK &&
-        adopt(mesh, &snapshot))
+    if (load_last(mesh, &file, &arena, &snapshot) && adopt(mesh, &snapshot))
         neo_log_warn(&mesh->log, "mesh.policy_from_disk", NEO_STR("version", mesh->feed.version));
+    neo_arena_fini(&arena);
+}
+
+static void remember_number(struct neo_mesh *mesh)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer file = {0};
+    struct neo_policy_v1_Snapshot snapshot = {0};
+    struct neo_arena arena;
+
+    neo_arena_init(&arena, 16 << 20);
+    if (load_last(mesh, &file, &arena, &snapshot))
+        note_number(mesh, &snapshot);
     neo_arena_fini(&arena);
 }
 
 void feed_follow(struct neo_mesh *mesh)
 {
+    remember_number(mesh);
     mesh->feed.follow = (struct follow){
         .mesh = mesh,
         .name = "policy",

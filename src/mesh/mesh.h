@@ -129,6 +129,8 @@ struct neo_mesh {
     struct {
         struct follow follow;
         char version[80];
+        uint64_t number; /* the highest ever adopted, in this process or before */
+        char number_version[80];
         struct neo_timer patience; /* then the last snapshot on disk must do */
         bool have;
     } feed;
@@ -198,6 +200,8 @@ void resolver_fini(struct neo_mesh *mesh);
 /* --- register.c ------------------------------------------------------------------------------- */
 
 void lease_begin(struct neo_mesh *mesh);
+/* Tells the registry which policy is in force, now and not with the next heartbeat. */
+void lease_tell(struct neo_mesh *mesh);
 void lease_stop(struct neo_mesh *mesh);
 
 /* --- admin.c ---------------------------------------------------------------------------------- */

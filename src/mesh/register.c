@@ -65,6 +65,7 @@ static void beat(struct neo_mesh *mesh)
     struct neo_registry_v1_HeartbeatRequest request = {
         .lease_id = neo_text(mesh->lease.lease),
         .health = neo_registry_v1_HEALTH_SERVING,
+        .policy_number = mesh->feed.number,
     };
     struct neo_call_options options = {.wait_for_ready = true};
 
@@ -77,6 +78,12 @@ static void beat(struct neo_mesh *mesh)
     }
     (void)neo_registry_v1_Registry_Heartbeat_client_send(mesh->lease.beat, &request);
     arm(mesh, mesh->lease.interval);
+}
+
+void lease_tell(struct neo_mesh *mesh)
+{
+    if (mesh->lease.wanted && mesh->lease.lease[0] != '\0' && mesh->lease.call == NULL)
+        beat(mesh);
 }
 
 /* --- registering ------------------------------------------------------------------------------ */

@@ -90,12 +90,24 @@ enum neo_code neo_mesh_run(struct neo_mesh *mesh, struct neo_error *err)
     return NEO_OK;
 }
 
+/* A worker that waited here for itself, or for the thread that tells of a new epoch, would wait for
+   ever. */
+static bool is_worker(const struct neo_mesh *mesh)
+{
+    return neo_runtime_is_worker(mesh->runtime) || neo_runtime_is_worker(mesh->control);
+}
+
 enum neo_code neo_mesh_channel(struct neo_mesh *mesh, const char *service, unsigned worker,
                                struct neo_channel **ret, struct neo_error *err)
 {
-    struct mesh_channel *entry = neo_alloc(sizeof(*entry));
+    struct mesh_channel *entry;
     char target[160];
 
+    if (is_worker(mesh))
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "neo_mesh_channel() waits for workers and was called on one: open channels "
+                        "before neo_mesh_run(), or on a thread of your own");
+    entry = neo_alloc(sizeof(*entry));
     if (entry == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     /* The control plane is not in its own registry: its addresses came with the certificate. */

@@ -355,6 +355,14 @@ void neo_runtime_free(struct neo_runtime *runtime)
     neo_free(runtime);
 }
 
+bool neo_runtime_is_worker(const struct neo_runtime *runtime)
+{
+    for (unsigned i = 0; i < runtime->n; i++)
+        if (world->running == runtime->loops[i])
+            return true;
+    return false;
+}
+
 unsigned neo_runtime_workers(const struct neo_runtime *runtime)
 {
     return runtime->n;
