@@ -162,7 +162,8 @@ static void note_number(const struct policy_feed *f, uint64_t number, const char
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
     struct neo_error err;
 
-    (void)neo_file_read(f->numbers, 1 << 20, &text, NULL);
+    if (neo_file_read(f->numbers, 1 << 20, &text, NULL) != NEO_OK)
+        neo_buffer_clear(&text); /* the first, or begun anew */
     struct neo_bytes kept = neo_buffer_bytes(&text);
     while (kept.len > NUMBERS_MAX) {
         const uint8_t *end = memchr(kept.at, '\n', kept.len);

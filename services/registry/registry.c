@@ -224,7 +224,9 @@ static void get_status(struct neo_call *call, const struct neo_policy_v1_GetStat
     (void)request;
     if (!enter(r, call))
         return;
-    (void)policy_feed_poll(&r->feed, &err); /* the status says what came of it */
+    if (policy_feed_poll(&r->feed, &err) != NEO_OK)
+        neo_log_debug(neo_mesh_log(r->mesh), "registry.policy_refused",
+                      NEO_STR("why", err.message)); /* as the status says, too */
     policy_feed_status(&r->feed, neo_call_arena(call), &response);
     neo_call_reply(call, &response);
     gate_leave(&r->gate);
