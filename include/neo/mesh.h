@@ -85,9 +85,9 @@ NEO_MUST_CHECK enum neo_code neo_mesh_run(struct neo_mesh *mesh, struct neo_erro
 
 /*
  * A channel to another service, on the given worker's loop (0 is fine). The mesh keeps its
- * identity, trust and reference values fresh. FAILED_PRECONDITION on a worker (in a handler that does
- * not block, in a callback): it would wait for itself. Gives `*ret`: neo_mesh_channel_free(), which is
- * not for workers either.
+ * identity, trust and reference values fresh. FAILED_PRECONDITION on a worker (in a handler that
+ * does not block, in a callback): it would wait for itself. Gives `*ret`: neo_mesh_channel_free(),
+ * which is not for workers either.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_channel(struct neo_mesh *mesh, const char *service,
                                               unsigned worker, struct neo_channel **ret,
