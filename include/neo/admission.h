@@ -32,6 +32,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { NEO_CRITICALITIES = NEO_SHEDDABLE + 1 };
 
 enum neo_admission_verdict {
@@ -92,5 +96,9 @@ struct neo_median {
     neo_nsec value;
 };
 void neo_median_add(struct neo_median *m, neo_nsec sample);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 
 #include <neo/bytes.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_arena {
     /* private */
     uint8_t *at;
@@ -58,5 +62,9 @@ static inline bool neo_arena_failed(const struct neo_arena *arena)
 {
     return arena->failed;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

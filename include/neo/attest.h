@@ -20,6 +20,10 @@
 #include <neo/policy.h>
 #include <neo/time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { NEO_BINDER_LEN = 64 };
 
 /* What a piece of evidence is, on the wire and in policy. One row per kind: name, wire text. */
@@ -145,7 +149,7 @@ NEO_MUST_CHECK enum neo_code neo_attest_appraise(const struct neo_attest_trust *
                                                  const struct neo_attest_policies *policies,
                                                  struct neo_bytes service,
                                                  const struct neo_evidence *evidence,
-                                                 const uint8_t binder[static NEO_BINDER_LEN],
+                                                 const uint8_t binder[NEO_AT_LEAST(NEO_BINDER_LEN)],
                                                  int64_t now, struct neo_arena *arena,
                                                  struct neo_appraisal *ret, struct neo_error *err);
 
@@ -158,7 +162,8 @@ bool neo_appraisal_json(const struct neo_appraisal *appraisal, struct neo_buffer
 struct neo_attester {
     enum neo_evidence_kind kind;
     bool is_fast;
-    enum neo_code (*attest)(struct neo_attester *self, const uint8_t binder[static NEO_BINDER_LEN],
+    enum neo_code (*attest)(struct neo_attester *self,
+                            const uint8_t binder[NEO_AT_LEAST(NEO_BINDER_LEN)],
                             struct neo_buffer *out_body, struct neo_buffer *out_certificates,
                             struct neo_error *err);
     void (*free)(struct neo_attester *self);
@@ -173,8 +178,12 @@ NEO_MUST_CHECK enum neo_code neo_sim_snp_init(struct neo_buffer *out_bundle_pem,
                                               struct neo_buffer *out_root_der, int64_t now,
                                               struct neo_error *err);
 NEO_MUST_CHECK enum neo_code neo_sim_snp_attester(struct neo_bytes bundle_pem,
-                                                  const uint8_t measurement[static 48],
+                                                  const uint8_t measurement[NEO_AT_LEAST(48)],
                                                   bool development, struct neo_attester **ret,
                                                   struct neo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 #include <neo/error.h>
 #include <neo/key.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* "d-" + 16 hex digits: names one decision; given to the peer, found again by `neo why`. */
 struct neo_decision_id {
     char text[20];
@@ -77,5 +81,9 @@ NEO_MUST_CHECK enum neo_code neo_audit_verify(struct neo_bytes text, struct neo_
 
 /* The line of a decision; empty when there is none. */
 struct neo_bytes neo_audit_find(struct neo_bytes text, const char *decision_id);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

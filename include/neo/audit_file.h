@@ -24,6 +24,10 @@
 #include <neo/metrics.h>
 #include <neo/server.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_audit_file;
 
 struct neo_audit_file_options {
@@ -76,5 +80,9 @@ struct neo_audit_file_stats {
     enum neo_code state; /* OK, RESOURCE_EXHAUSTED: the disk is full, INTERNAL: it failed */
 };
 struct neo_audit_file_stats neo_audit_file_stats(struct neo_audit_file *file);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -13,6 +13,10 @@
 
 #include <neo/bytes.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_buffer {
     uint8_t *at;
     size_t len;
@@ -45,7 +49,11 @@ static inline void neo_buffer_clear(struct neo_buffer *buffer)
 
 static inline struct neo_bytes neo_buffer_bytes(const struct neo_buffer *buffer)
 {
-    return (struct neo_bytes){buffer->at, buffer->len};
+    return neo_bytes(buffer->at, buffer->len);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

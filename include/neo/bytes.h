@@ -14,23 +14,38 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_bytes {
     const uint8_t *at;
     size_t len;
 };
 
-/* The bytes of a string literal or other char array, without its terminator. */
-#define NEO_LIT(text) ((struct neo_bytes){(const uint8_t *)(text), sizeof(text) - 1})
-
 static inline struct neo_bytes neo_bytes(const void *at, size_t len)
 {
-    return (struct neo_bytes){(const uint8_t *)at, len};
+    struct neo_bytes bytes = {(const uint8_t *)at, len};
+
+    return bytes;
 }
+
+/*
+ * NEO_LIT: the bytes of a string literal or other char array, without its terminator.
+ * NEO_AT_LEAST: of an array parameter, how many elements there are at least.
+ */
+#ifdef __cplusplus
+#define NEO_LIT(text)   neo_bytes((text), sizeof(text) - 1)
+#define NEO_AT_LEAST(n) (n)
+#else
+#define NEO_LIT(text)   ((struct neo_bytes){(const uint8_t *)(text), sizeof(text) - 1})
+#define NEO_AT_LEAST(n) static(n)
+#endif
 
 /* Borrows a C string; NULL is the empty run. */
 static inline struct neo_bytes neo_text(const char *text)
 {
-    return (struct neo_bytes){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
+    return neo_bytes(text, text == NULL ? 0 : strlen(text));
 }
 
 /* Not constant in time: for secrets there is neo_secret_equal() in neo/digest.h. */
@@ -51,8 +66,7 @@ static inline bool neo_bytes_starts(struct neo_bytes a, struct neo_bytes prefix)
 
 static inline struct neo_bytes neo_bytes_from(struct neo_bytes a, size_t start)
 {
-    return start >= a.len ? (struct neo_bytes){a.at, 0}
-                          : (struct neo_bytes){a.at + start, a.len - start};
+    return start >= a.len ? neo_bytes(a.at, 0) : neo_bytes(a.at + start, a.len - start);
 }
 
 /* For printf: "%.*s", NEO_FMT(bytes). Shows at most 200 bytes. */
@@ -63,5 +77,9 @@ static inline struct neo_bytes neo_bytes_from(struct neo_bytes a, size_t start)
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define NEO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

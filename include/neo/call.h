@@ -30,6 +30,10 @@
 #include <neo/proto.h>
 #include <neo/status.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_call;
 
 const struct neo_context *neo_call_context(const struct neo_call *call);
@@ -84,5 +88,9 @@ struct neo_call *neo_call_ref(struct neo_call *call);
 void neo_call_unref(struct neo_call *call);
 /* Any thread that holds a reference: runs job->run on the call's worker. */
 void neo_call_run(struct neo_call *call, struct neo_job *job);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

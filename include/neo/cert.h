@@ -19,6 +19,10 @@
 #include <neo/key.h>
 #include <neo/spiffe.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_cert;
 
 /* Gives `*ret`: neo_cert_unref(). `what` names the source in messages. */
@@ -186,5 +190,9 @@ bool neo_trust_stands(const struct neo_trust *trust, const struct neo_cert *leaf
 NEO_MUST_CHECK enum neo_code neo_trust_recheck(const struct neo_trust *trust,
                                                const struct neo_cert *leaf, int64_t now,
                                                struct neo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -25,6 +25,10 @@
 #include <neo/server.h> /* struct neo_epoch */
 #include <neo/status.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_channel;
 struct neo_channel_tuning; /* neo/channel_options.h */
 struct neo_insecure_channel;
@@ -184,5 +188,9 @@ struct neo_channel_wire {
     neo_nsec first_request_at;
 };
 struct neo_channel_wire neo_channel_wire(struct neo_channel *channel);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -18,6 +18,10 @@
 #include <neo/time.h>
 #include <neo/trace.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Lower is more important. */
 enum neo_criticality {
     NEO_CRITICAL_PLUS,
@@ -44,5 +48,9 @@ struct neo_context {
     size_t n_business;
     bool caller_attested;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 
 #include <neo/proto.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     NEO_LABEL_OPTIONAL = 1,
     NEO_LABEL_REQUIRED = 2,
@@ -232,5 +236,9 @@ struct neo_descriptor_features neo_descriptor_inherit(struct neo_descriptor_feat
 unsigned neo_descriptor_flags(const struct neo_descriptor_message *message,
                               struct neo_descriptor_features scope,
                               const struct neo_descriptor_field *field);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 #include <neo/buffer.h>
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Appends lower-case hex. */
 bool neo_hex_encode(struct neo_buffer *out, struct neo_bytes data);
 /* Both cases; an odd length or a foreign character is INVALID_ARGUMENT. */
@@ -26,5 +30,9 @@ NEO_MUST_CHECK enum neo_code neo_base64_decode(struct neo_bytes text, struct neo
 
 /* Shortest form only, no surrogates, up to U+10FFFF. */
 bool neo_is_utf8(struct neo_bytes text);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One row per code: name, number on the wire, HTTP status at the gateway. */
 #define NEO_CODES(X)                                                                               \
     X(OK, 0, 200)                                                                                  \
@@ -94,5 +98,9 @@ int neo_code_http_status(enum neo_code code);
 #define NEO_HERE          __FILE_NAME__ ":" NEO_STRING(__LINE__)
 #define NEO_STRING(x)     NEO_STRING_RAW(x)
 #define NEO_STRING_RAW(x) #x
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -21,6 +21,10 @@
 #include <neo/buffer.h>
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { NEO_JSON_DEPTH_MAX = 64 };
 
 enum neo_json_type {
@@ -100,5 +104,9 @@ void neo_json_put_bool(struct neo_json_writer *w, bool value);
 void neo_json_put_null(struct neo_json_writer *w);
 /* Text that already is JSON. */
 void neo_json_put_raw(struct neo_json_writer *w, struct neo_bytes json);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

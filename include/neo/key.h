@@ -14,6 +14,10 @@
 #include <neo/buffer.h>
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_key;
 
 enum neo_key_kind {
@@ -49,5 +53,9 @@ NEO_MUST_CHECK enum neo_code neo_key_sign(const struct neo_key *key, struct neo_
 /* UNAUTHENTICATED when the signature does not fit. */
 NEO_MUST_CHECK enum neo_code neo_spki_verify(struct neo_bytes spki, struct neo_bytes message,
                                              struct neo_bytes signature, struct neo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

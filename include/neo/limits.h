@@ -16,6 +16,10 @@
 #include <neo/policy.h>
 #include <neo/time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_limits;
 
 /* Compiles the documents that hold `rate_limits`; none: no limits. Gives `*ret`: _unref(). */
@@ -38,5 +42,9 @@ struct neo_limit_answer {
 };
 struct neo_limit_answer neo_limits_take(struct neo_limits *limits, struct neo_limit_keys keys,
                                         neo_nsec now);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -22,6 +22,10 @@
 
 #include <neo/bytes.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum neo_log_level {
     NEO_LOG_DEBUG,
     NEO_LOG_INFO,
@@ -88,5 +92,9 @@ void neo_log_emit(const struct neo_log *log, enum neo_log_level level, const cha
 
 /* debug, info, warn, error, off; false when `text` is none of them. */
 bool neo_log_level_parse(const char *text, enum neo_log_level *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -23,6 +23,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_loop;
 struct neo_timer;
 struct neo_job;
@@ -102,5 +106,9 @@ struct neo_task {
     struct neo_loop *loop;
 };
 void neo_loop_offload(struct neo_loop *loop, struct neo_task *task);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

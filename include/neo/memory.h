@@ -10,6 +10,10 @@
 
 #include <neo/bytes.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Cleared memory, or NULL. Release with neo_free(). */
 void *neo_alloc(size_t size);
 void *neo_alloc_array(size_t count, size_t size);
@@ -29,5 +33,9 @@ void neo_freep(void *pointer_to_pointer);
 
 /* Tests only: the n-th allocation from now (1 is the next) and all later ones fail; 0 ends it. */
 void neo_memory_fail_at(unsigned long n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

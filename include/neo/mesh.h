@@ -32,6 +32,10 @@
 #include <neo/channel.h>
 #include <neo/server.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_mesh;
 
 struct neo_mesh_options {
@@ -127,5 +131,9 @@ struct neo_join {
 NEO_MUST_CHECK enum neo_code neo_join_parse(const char *text, struct neo_join *ret,
                                             struct neo_error *err);
 bool neo_join_format(const struct neo_join *join, struct neo_buffer *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -24,6 +24,10 @@
 #include <neo/call.h>
 #include <neo/channel.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* {0} is the beginning. */
 struct neo_metadata_cursor {
     /* private */
@@ -41,5 +45,9 @@ bool neo_client_call_header_next(struct neo_client_call *call, struct neo_metada
                                  struct neo_pair *ret);
 bool neo_client_call_trailer_next(struct neo_client_call *call, struct neo_metadata_cursor *cursor,
                                   struct neo_pair *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 #include <neo/buffer.h>
 #include <neo/time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_metrics;
 struct neo_family;
 struct neo_counter;
@@ -49,5 +53,9 @@ void neo_histogram_observe(struct neo_histogram *histogram, neo_nsec duration);
 
 /* Text format 0.0.4. */
 bool neo_metrics_print(struct neo_metrics *metrics, struct neo_buffer *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 #include <neo/buffer.h>
 #include <neo/yaml.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_policy;
 
 /* A file as it came: its name for messages, and its bytes. */
@@ -75,5 +79,9 @@ bool neo_policy_wants_attestation(const struct neo_policy *policy, struct neo_by
 
 /* Warnings ("*" used, rule never reachable, ...), one line each with file:line:column. */
 void neo_policy_lint(const struct neo_policy *policy, struct neo_buffer *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

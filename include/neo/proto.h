@@ -32,6 +32,10 @@
 #include <neo/buffer.h>
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { NEO_PROTO_DEPTH_MAX = 100 };
 
 /* Numbers of FieldDescriptorProto.Type. */
@@ -233,5 +237,9 @@ const struct neo_service_info *neo_descriptors_service(const struct neo_descript
                                                        struct neo_bytes full_name);
 const struct neo_message_info *neo_descriptors_message(const struct neo_descriptors *pool,
                                                        struct neo_bytes full_name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* clang-format off */
 #define NEO_REASONS(X)                                                                             \
     /* who is calling */                                                                           \
@@ -61,5 +65,9 @@ enum neo_reason {
 const char *neo_reason_name(enum neo_reason reason);
 const char *neo_reason_text(enum neo_reason reason);
 enum neo_code neo_reason_code(enum neo_reason reason);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

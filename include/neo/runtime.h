@@ -10,6 +10,10 @@
 
 #include <neo/loop.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_runtime;
 
 /* `workers` 0: one per core the process may use. Starts them. Gives `*ret`: neo_runtime_free(). */
@@ -31,5 +35,9 @@ void neo_runtime_call(struct neo_runtime *runtime, unsigned worker, neo_runtime_
 /* Blocks until SIGINT or SIGTERM (or neo_runtime_quit()). Main thread. */
 void neo_runtime_wait(struct neo_runtime *runtime);
 void neo_runtime_quit(struct neo_runtime *runtime);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

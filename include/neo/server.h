@@ -31,6 +31,10 @@
 #include <neo/policy.h>
 #include <neo/runtime.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_server;
 struct neo_insecure_server;
 
@@ -138,5 +142,9 @@ struct neo_server_stats {
     uint64_t denied;
 };
 struct neo_server_stats neo_server_stats(const struct neo_server *server);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

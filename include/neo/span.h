@@ -14,6 +14,10 @@
 #include <neo/time.h>
 #include <neo/trace.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_span {
     struct neo_trace trace;
     uint8_t parent[8]; /* zeros: none */
@@ -33,5 +37,9 @@ void neo_spans_free(struct neo_spans *spans);
 void neo_spans_add(struct neo_spans *spans, const struct neo_span *span);
 /* Copies up to `n`, the latest first, and returns how many. */
 size_t neo_spans_last(struct neo_spans *spans, struct neo_span *ret, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include <neo/bytes.h>
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Both parts borrow the parsed text. `service` is empty for a trust domain's own id. */
 struct neo_spiffe_id {
     struct neo_bytes trust_domain;
@@ -24,5 +28,9 @@ NEO_MUST_CHECK enum neo_code neo_spiffe_parse(struct neo_bytes uri, struct neo_s
                                               struct neo_error *err);
 bool neo_is_service_name(struct neo_bytes name);
 bool neo_is_trust_domain(struct neo_bytes name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -17,6 +17,10 @@
 #include <neo/error.h>
 #include <neo/time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_pair {
     struct neo_bytes key;
     struct neo_bytes value;
@@ -44,7 +48,13 @@ struct neo_status {
 /* A status without details. */
 static inline struct neo_status neo_status_of(enum neo_code code, const char *message)
 {
-    return (struct neo_status){.code = code, .message = neo_text(message), .processed = true};
+    struct neo_status status;
+
+    (void)memset(&status, 0, sizeof(status));
+    status.code = code;
+    status.message = neo_text(message);
+    status.processed = true;
+    return status;
 }
 
 /* Serialized google.rpc.Status and back. */
@@ -53,5 +63,9 @@ NEO_MUST_CHECK enum neo_code neo_status_decode(struct neo_bytes wire, struct neo
                                                struct neo_status *ret, struct neo_error *err);
 /* The seed's JSON shape: {"error": {"code": ..., "message": ..., "details": [...]}} */
 bool neo_status_json(const struct neo_status *status, bool pretty, struct neo_buffer *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,9 +10,17 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef uint64_t neo_nsec;
 
 #define NEO_NSEC_PER_MSEC UINT64_C(1000000)
 #define NEO_NSEC_PER_SEC  UINT64_C(1000000000)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 
 #include <neo/bytes.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_trace {
     uint8_t trace_id[16];
     uint8_t span_id[8];
@@ -28,6 +32,11 @@ struct neo_trace neo_trace_new(void);
 /* The same trace, a new span. */
 struct neo_trace neo_trace_child(const struct neo_trace *parent);
 /* "00-<32 hex>-<16 hex>-<2 hex>", terminated. */
-void neo_trace_format(const struct neo_trace *trace, char ret[static NEO_TRACEPARENT_LEN + 1]);
+void neo_trace_format(const struct neo_trace *trace,
+                      char ret[NEO_AT_LEAST(NEO_TRACEPARENT_LEN + 1)]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 #include <neo/arena.h>
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Where something stood, for messages that come later than reading. */
 struct neo_place {
     const char *file;
@@ -82,5 +86,9 @@ NEO_MUST_CHECK enum neo_code neo_yaml_keys(struct neo_bytes text, const char *fi
 NEO_PRINTF(5, 6)
 enum neo_code neo_error_set_at(struct neo_error *err, enum neo_code code, const char *where,
                                struct neo_place place, const char *format, ...);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,9 +20,9 @@ enum { FIRST_ROOM = 128, SCALAR_MAX = WIRE_TAG_MAX + WIRE_VARINT_MAX };
 struct frame {
     const struct neo_message_info *info;
     const uint8_t *message;
-    uint32_t fields_left;  /* those below are not yet written */
-    size_t elements_left;  /* of the repeated messages of field `fields_left` */
-    size_t written_before; /* bytes that stood behind this message when it began */
+    const struct neo_field_info *field; /* those from here on are written, or being written */
+    size_t elements_left;               /* of the repeated messages of `field` */
+    size_t written_before;              /* bytes that stood behind this message when it began */
 };
 
 struct encoder {
@@ -101,17 +101,8 @@ static inline uint8_t *make_room(struct encoder *e, const struct neo_field_info 
 
 /* --- the pieces; room is there ---------------------------------------------------------------- */
 
-static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
+static inline uint8_t *put_long_varint(uint8_t *at, uint64_t value)
 {
-    if (value < 0x80) {
-        *--at = (uint8_t)value;
-        return at;
-    }
-    if (value < 1 << 14) {
-        *--at = (uint8_t)(value >> 7);
-        *--at = (uint8_t)(value | 0x80);
-        return at;
-    }
     at -= wire_varint_size(value);
     uint8_t *byte = at;
     for (; value >= 0x80; value >>= 7)
@@ -120,9 +111,61 @@ static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
     return at;
 }
 
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+    if (value < 0x80) {
+        at -= 1;
+        at[0] = (uint8_t)value;
+        return at;
+    }
+    if (value < 1 << 14) {
+        at -= 2;
+        at[0] = (uint8_t)(value | 0x80);
+        at[1] = (uint8_t)(value >> 7);
+        return at;
+    }
+    if (value < 1 << 21) {
+        at -= 3;
+        at[0] = (uint8_t)(value | 0x80);
+        at[1] = (uint8_t)(value >> 7 | 0x80);
+        at[2] = (uint8_t)(value >> 14);
+        return at;
+    }
+    return put_long_varint(at, value);
+}
+
 static inline uint8_t *put_tag(uint8_t *at, const struct neo_field_info *field, uint32_t wire)
 {
     return put_varint(at, (uint64_t)field->number << 3 | wire);
+}
+
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+/* Fewer than 16 bytes, as two words that overlap; of fewer than four each byte, some twice. */
+static inline uint64_t copy_short(uint8_t *to, struct neo_bytes run)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t half = run.len >= 8 ? 8 : 4;
+
+    if (run.len >= 8) {
+        memcpy(&first, run.at, 8);
+        memcpy(&last, run.at + run.len - half, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + run.len - half, &last, 8);
+    } else if (run.len >= 4) {
+        memcpy(&first, run.at, 4);
+        memcpy(&last, run.at + run.len - half, 4);
+        memcpy(to, &first, 4);
+        memcpy(to + run.len - half, &last, 4);
+    } else if (run.len > 0) {
+        first = (uint64_t)run.at[0] | (uint64_t)run.at[run.len / 2] << 8;
+        last = run.at[run.len - 1];
+        to[0] = run.at[0];
+        to[run.len / 2] = run.at[run.len / 2];
+        to[run.len - 1] = (uint8_t)last;
+    }
+    return first | last;
 }
 
 /*
@@ -131,24 +174,23 @@ static inline uint8_t *put_tag(uint8_t *at, const struct neo_field_info *field, 
  */
 static inline uint8_t *put_copy(uint8_t *at, struct neo_bytes run, uint64_t *ret_bits)
 {
-    uint64_t bits = 0;
-    uint64_t word;
+    pair bits = {0, 0};
+    pair words;
 
     at -= run.len;
-    if (run.len < 8) {
-        for (size_t i = 0; i < run.len; i++)
-            bits |= at[i] = run.at[i];
-        *ret_bits = bits;
+    if (run.len < 16) {
+        *ret_bits = copy_short(at, run);
         return at;
     }
-    for (size_t i = 0; i < run.len - 8; i += 8) {
-        memcpy(&word, run.at + i, 8);
-        memcpy(at + i, &word, 8);
-        bits |= word;
+    for (size_t i = 0; i < run.len - 16; i += 16) {
+        memcpy(&words, run.at + i, 16);
+        memcpy(at + i, &words, 16);
+        bits |= words;
     }
-    memcpy(&word, run.at + run.len - 8, 8); /* the last eight, some of them again */
-    memcpy(at + run.len - 8, &word, 8);
-    *ret_bits = bits | word;
+    memcpy(&words, run.at + run.len - 16, 16); /* the last, some of them again */
+    memcpy(at + run.len - 16, &words, 16);
+    bits |= words;
+    *ret_bits = bits[0] | bits[1];
     return at;
 }
 
@@ -229,32 +271,93 @@ static bool is_run(const struct neo_field_info *field)
 
 /* --- fields --- */
 
-/* What has no presence is written when it is not zero. */
-static inline uint8_t *put_singular(struct encoder *e, const struct neo_field_info *field,
-                                    const uint8_t *message, uint8_t *at)
+static inline uint8_t *put_singular_run(struct encoder *e, const struct neo_field_info *field,
+                                        const uint8_t *slot, bool is_optional, uint8_t *at)
 {
-    const uint8_t *slot = message + field->offset;
-    bool is_optional = proto_has_presence(field);
+    struct neo_bytes run;
 
-    if (is_optional && !proto_has(field, message))
+    memcpy(&run, slot, sizeof(run));
+    if (run.len == 0 && !is_optional)
         return at;
-    if (is_run(field)) {
-        struct neo_bytes run;
+    at = put_run(e, field, run, at);
+    return at == NULL ? NULL : put_tag(at, field, WIRE_LEN);
+}
 
-        memcpy(&run, slot, sizeof(run));
-        if (run.len == 0 && !is_optional)
-            return at;
-        at = put_run(e, field, run, at);
-        return at == NULL ? NULL : put_tag(at, field, WIRE_LEN);
-    }
+/* A number, zero or not. */
+static uint8_t *put_any_number(struct encoder *e, const struct neo_field_info *field,
+                               const uint8_t *slot, uint8_t *at)
+{
     size_t fixed;
     uint64_t value = load_number(field->kind, slot, &fixed);
-    if (value == 0 && !is_optional)
-        return at;
+
     at = make_room(e, field, at, SCALAR_MAX);
     if (at == NULL)
         return NULL;
     return put_tag(put_number(at, value, fixed), field, wire_kinds[field->kind].wire);
+}
+
+/* With presence: written when it is there. */
+static uint8_t *put_present(struct encoder *e, const struct neo_field_info *field,
+                            const uint8_t *message, uint8_t *at)
+{
+    const uint8_t *slot = message + field->offset;
+
+    if (!proto_has(field, message))
+        return at;
+    return is_run(field) ? put_singular_run(e, field, slot, true, at)
+                         : put_any_number(e, field, slot, at);
+}
+
+/* Without: written when it is not zero. */
+static uint8_t *put_other(struct encoder *e, const struct neo_field_info *field,
+                          const uint8_t *slot, uint8_t *at)
+{
+    size_t fixed;
+
+    return load_number(field->kind, slot, &fixed) == 0 ? at : put_any_number(e, field, slot, at);
+}
+
+/* The commonest: singular, without presence. As put_singular(), with each kind's own few steps. */
+static inline uint8_t *put_plain(struct encoder *e, const struct neo_field_info *field,
+                                 const uint8_t *slot, uint8_t *at)
+{
+    uint64_t value;
+    int32_t narrow;
+
+    switch (field->kind) {
+    case NEO_KIND_STRING:
+    case NEO_KIND_BYTES:
+        return put_singular_run(e, field, slot, false, at);
+    case NEO_KIND_BOOL:
+        value = *slot;
+        break;
+    case NEO_KIND_INT32:
+    case NEO_KIND_ENUM:
+        memcpy(&narrow, slot, 4);
+        value = (uint64_t)(int64_t)narrow;
+        break;
+    case NEO_KIND_INT64:
+    case NEO_KIND_UINT64:
+        memcpy(&value, slot, 8);
+        break;
+    case NEO_KIND_DOUBLE:
+    case NEO_KIND_FIXED64:
+    case NEO_KIND_SFIXED64:
+        memcpy(&value, slot, 8);
+        if (value == 0)
+            return at;
+        at = make_room(e, field, at, SCALAR_MAX);
+        if (at == NULL)
+            return NULL;
+        memcpy(at - 8, &value, 8);
+        return put_tag(at - 8, field, WIRE_64);
+    default:
+        return put_other(e, field, slot, at);
+    }
+    if (value == 0)
+        return at;
+    at = make_room(e, field, at, SCALAR_MAX);
+    return at == NULL ? NULL : put_tag(put_varint(at, value), field, WIRE_VARINT);
 }
 
 /* `kind` is the field's, told apart so that the compiler makes a loop of its own for a constant. */
@@ -344,6 +447,11 @@ static uint8_t *put_repeated(struct encoder *e, const struct neo_field_info *fie
 
 /* --- messages --------------------------------------------------------------------------------- */
 
+static inline const struct neo_field_info *end_of_fields(const struct neo_message_info *info)
+{
+    return info->n_fields == 0 ? info->fields : info->fields + info->n_fields; /* never NULL + 0 */
+}
+
 /* What is no field: it was read from the wire, and goes back as it came, behind the fields. */
 static uint8_t *put_unknown(struct encoder *e, const struct neo_message_info *info,
                             const uint8_t *message, uint8_t *at)
@@ -352,8 +460,6 @@ static uint8_t *put_unknown(struct encoder *e, const struct neo_message_info *in
     struct neo_bytes run;
 
     memcpy(&run, message + info->unknown, sizeof(run));
-    if (run.len == 0)
-        return at;
     if (run.len > SIZE_MAX / 16)
         return full(e, &unknown);
     at = make_room(e, &unknown, at, run.len);
@@ -372,7 +478,11 @@ static inline uint8_t *begin_message(struct encoder *e, const struct neo_message
         if (missing != NULL)
             return refuse(e, missing, NEO_INVALID_ARGUMENT, "the field is required, and missing");
     }
-    return info->traits & NEO_MESSAGE_UNKNOWN ? put_unknown(e, info, message, at) : at;
+    if (!(info->traits & NEO_MESSAGE_UNKNOWN))
+        return at;
+    size_t len;
+    memcpy(&len, message + info->unknown + offsetof(struct neo_bytes, len), sizeof(len));
+    return len == 0 ? at : put_unknown(e, info, message, at);
 }
 
 static uint8_t *open_message(struct encoder *e, const struct neo_field_info *field,
@@ -386,12 +496,12 @@ static uint8_t *open_message(struct encoder *e, const struct neo_field_info *fie
             return NULL;
         at = put_tag(at, field, WIRE_END_GROUP);
     }
-    e->frames[++e->depth] = (struct frame){
-        .info = field->message,
-        .message = message,
-        .fields_left = message != NULL ? field->message->n_fields : 0,
-        .written_before = (size_t)(e->end - at),
-    };
+    struct frame *f = &e->frames[++e->depth];
+    f->info = field->message;
+    f->message = message;
+    f->field = message != NULL ? end_of_fields(field->message) : field->message->fields;
+    f->elements_left = 0;
+    f->written_before = (size_t)(e->end - at);
     if (message != NULL)
         return begin_message(e, field->message, message, at);
     if (field->message->traits & NEO_MESSAGE_REQUIRED)
@@ -399,11 +509,11 @@ static uint8_t *open_message(struct encoder *e, const struct neo_field_info *fie
     return at;
 }
 
-static uint8_t *close_message(struct encoder *e, uint8_t *at)
+static inline uint8_t *close_message(struct encoder *e, uint8_t *at)
 {
     size_t len = (size_t)(e->end - at) - e->frames[e->depth].written_before;
     const struct frame *parent = &e->frames[--e->depth];
-    const struct neo_field_info *field = &parent->info->fields[parent->fields_left];
+    const struct neo_field_info *field = parent->field;
 
     at = make_room(e, field, at, SCALAR_MAX);
     if (at == NULL)
@@ -412,8 +522,8 @@ static uint8_t *close_message(struct encoder *e, uint8_t *at)
                                           : put_tag(put_varint(at, len), field, WIRE_LEN);
 }
 
-static uint8_t *put_message_field(struct encoder *e, struct frame *f,
-                                  const struct neo_field_info *field, uint8_t *at)
+static inline uint8_t *put_message_field(struct encoder *e, struct frame *f,
+                                         const struct neo_field_info *field, uint8_t *at)
 {
     if (field->flags & NEO_FIELD_REPEATED) {
         f->elements_left = proto_array(field, f->message).len;
@@ -426,21 +536,25 @@ static uint8_t *put_message_field(struct encoder *e, struct frame *f,
 }
 
 /* The fields of the topmost message, from the last, down to one that is a message. */
-static uint8_t *put_fields(struct encoder *e, struct frame *f, uint8_t *at)
+static inline uint8_t *put_fields(struct encoder *e, struct frame *f, uint8_t *at)
 {
-    const struct neo_field_info *field = f->info->fields + f->fields_left;
+    const struct neo_field_info *first = f->info->fields;
+    const struct neo_field_info *field = f->field;
 
-    while (field > f->info->fields && at != NULL) {
+    while (field > first && at != NULL) {
         field--;
         if (field->kind == NEO_KIND_MESSAGE) {
-            f->fields_left = (uint32_t)(field - f->info->fields);
+            f->field = field;
             return put_message_field(e, f, field, at);
         }
-        at = field->flags & NEO_FIELD_REPEATED
-                 ? put_repeated(e, field, proto_array(field, f->message), at)
-                 : put_singular(e, field, f->message, at);
+        if (field->flags == 0)
+            at = put_plain(e, field, f->message + field->offset, at);
+        else if (field->flags & NEO_FIELD_REPEATED)
+            at = put_repeated(e, field, proto_array(field, f->message), at);
+        else
+            at = put_present(e, field, f->message, at);
     }
-    f->fields_left = 0;
+    f->field = first;
     return at;
 }
 
@@ -454,13 +568,11 @@ __attribute__((noinline)) static uint8_t *run(struct encoder *e, uint8_t *at)
         struct frame *f = &e->frames[e->depth];
 
         if (f->elements_left > 0) {
-            const struct neo_field_info *field = &f->info->fields[f->fields_left];
-
             f->elements_left--;
             at = open_message(
-                e, field, proto_element(field, proto_array(field, f->message), f->elements_left),
-                at);
-        } else if (f->fields_left > 0) {
+                e, f->field,
+                proto_element(f->field, proto_array(f->field, f->message), f->elements_left), at);
+        } else if (f->field > f->info->fields) {
             at = put_fields(e, f, at);
         } else if (e->depth > 0) {
             at = close_message(e, at);
@@ -490,7 +602,7 @@ enum neo_code proto_encode_at_end(const struct neo_message_info *info, const voi
     e.frames[0] = (struct frame){
         .info = info,
         .message = message,
-        .fields_left = info->n_fields,
+        .field = end_of_fields(info),
     };
     /* make_room() asks for the most a value could take; the limit is for what it takes. */
     if (limit != 0)
