@@ -8,7 +8,9 @@
  */
 #include "neo/test/v1/all.neo.h"
 #include "neo/test/v1/bench.neo.h"
+#include "neo/test/v1/more.neo.h"
 #include "neo/test/v1/old.neo.h"
+#include "neo/test/v1/secret.neo.h"
 
 #include <neo/encoding.h>
 #include <neo/memory.h>
@@ -21,7 +23,8 @@ enum { BUDGET = 256 << 20, FIELDS = 4 };
 static const struct neo_message_info *generated(struct neo_bytes name)
 {
     static const struct neo_file_info *const files[] = {
-        &neo_test_v1_all_file, &neo_test_v1_bench_file, &neo_test_v1_old_file};
+        &neo_test_v1_all_file, &neo_test_v1_bench_file, &neo_test_v1_old_file,
+        &neo_test_v1_more_file, &neo_test_v1_secret_file};
 
     for (size_t i = 0; i < NEO_COUNT(files); i++) {
         for (size_t j = 0; files[i]->messages[j] != NULL; j++) {

@@ -24,7 +24,8 @@ except ImportError:
     sys.exit(77)
 
 TYPES = ["Scalars", "Optionals", "Lists", "Maps", "Choice", "Tree", "Sparse", "WellKnown",
-         "Secrets", "Names", "Old", "Legacy", "Medium"]
+         "Secrets", "Names", "Old", "Legacy", "Medium",
+         "Keys", "Importing", "Words2"]
 WORDS = ["", "a", "plain", "ä", "日本語", "😀", "\x00", "\"quoted\"\\/", "line\nbreak\t", "\x7f\u2028",
          "x" * 200]
 
@@ -229,7 +230,8 @@ class Comparison:
         self.count(what)
 
     def has_maps(self, name):
-        return name in ("Maps", "Tree", "WellKnown", "Legacy", "Medium")
+        return name in ("Maps", "Tree", "WellKnown", "Legacy", "Medium",
+                        "Keys", "Words2")
 
     def good(self, name, message):
         wire = self.canonical(message)
@@ -269,7 +271,8 @@ class Comparison:
         return bytes(data)
 
     # We are stricter than Google here, and only here.
-    STRICTER = ("cut off or malformed", "its message lacks required fields", "is not UTF-8",
+    # (Into the values of maps they do not look for required fields.)
+    STRICTER = ("cut off or malformed", "its message lacks required fields", "and missing", "is not UTF-8",
                 "tag is cut off or malformed")
 
     def bad_wire(self, name, message):
@@ -318,6 +321,61 @@ class Comparison:
         else:
             self.count("damaged json: " + ("both refuse" if reason else "only we refuse"))
 
+    # What a value of JSON may be turned into: other forms of the same, and other things.
+    FORMS = [None, True, False, 0, 1, -1, 1.0, 1.5, 1e2, 2**31, 2**32, 2**53 + 1, 2**63, 2**64, 1e40,
+             "", "1", "-1", "1.0", "1e2", "1.5", " 1", "1 ", "+1", "0x1", "01", "NaN", "Infinity",
+             "-Infinity", "nan", "true", "false", "RED", "red", "GOOD", "AA==", "AA", "-_8=", "=",
+             "1s", "-0.5s", "1.0000000001s", "1", "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.5+01:00",
+             "1970-01-01", "a,bC", "a_b", [], [1], ["1", None], {}, {"1": 1}, {"": ""}, {"true": True}]
+
+    def bend(self, value):
+        """Exchanges one value or key somewhere in it."""
+        if isinstance(value, dict) and value and self.rng.random() < 0.9:
+            key = self.rng.choice(list(value))
+            if self.rng.random() < 0.1:
+                value[self.rng.choice([key.upper(), key + "x", "1", "-1", "01", ""])] = value.pop(key)
+            else:
+                value[key] = self.bend(value[key])
+            return value
+        if isinstance(value, list) and value and self.rng.random() < 0.9:
+            at = self.rng.randrange(len(value))
+            value[at] = self.bend(value[at])
+            return value
+        return self.rng.choice(self.FORMS)
+
+    def bent_json(self, name, message):
+        text = json.dumps(self.bend(json_format.MessageToDict(message, descriptor_pool=self.pool)))
+        theirs, reason = self.new(name), None
+        try:
+            json_format.Parse(text, theirs, descriptor_pool=self.pool)
+            self.canonical(theirs)
+            if not theirs.IsInitialized():
+                reason = "not initialized"
+        except Exception as e:  # their parser lets many kinds escape
+            reason = e
+        answer, error = self.ours.ask("parse", "generated", name, text.encode())
+        if not error and reason is None:
+            self.same("bent json: both accept", name, answer, theirs)
+        elif not error:
+            self.count("bent json: only they refuse")
+            self.only_they(name, text.encode(), reason)
+        elif reason is None:
+            self.count("bent json: only we refuse")
+            self.only_we(name, text, error)
+        else:
+            self.count("bent json: both refuse")
+
+    # Reasons of ours that are not theirs: see docs/design/codec.md.
+    OURS = ("is not a number", "is out of range", "is not a whole number", "is not base64",
+            "is not a value of the enum", "where a number should be", "where a string should be",
+            "where true or false should be", "where an array should be", "where an object should be",
+            "is not a duration", "is not a time", "path in lower camel case", "are the same number",
+            "is neither true nor false", "too sensitive to be quoted", "another field of the same oneof", "under both of its names")
+
+    def only_we(self, name, text, error):
+        if not any(s in error for s in self.OURS):
+            self.fail("bent json", name, f"only we refuse: {text!r}: {error}")
+
     # Reasons of theirs that are not ours.
     THEIRS = ("is not in range", "Enum value", "surrogate", "out of range", "Failed to parse")
 
@@ -344,6 +402,7 @@ def main():
         for _ in range(4):
             comparison.bad_wire(name, message)
             comparison.bad_json(name, message)
+            comparison.bent_json(name, message)
     for what, n in sorted(comparison.counts.items()):
         print(f"{n:8} {what}")
 

@@ -6,7 +6,10 @@
 #include "unit/unit.h"
 
 #include "neo/test/v1/all.neo.h"
+#include "neo/test/v1/bench.neo.h"
+#include "neo/test/v1/more.neo.h"
 #include "neo/test/v1/old.neo.h"
+#include "neo/test/v1/secret.neo.h"
 
 #include <neo/descriptor.h>
 #include <neo/memory.h>
@@ -58,6 +61,84 @@ TEST(names_that_c_has_for_itself_get_an_underscore)
 
     assert_int_equal(m.int_ + m.linux_, 3);
     assert_string_equal(neo_test_v1_Names_info.fields[0].name, "int");
+}
+
+TEST(names_that_cpp_has_for_itself_get_one_too)
+{
+    struct neo_test_v1_Words2 m = {
+        .class_ = 1,
+        .has_namespace = true,
+        .operator_case = neo_test_v1_Words2_new_FIELD,
+        .new_ = NEO_LIT("n"),
+        .this_ = true,
+    };
+
+    assert_true(MEMBER_IS(Words2, template_.at, int32_t *));
+    assert_true(MEMBER_IS(Words2, delete_, struct neo_test_v1_Words2 *));
+    assert_true(MEMBER_IS(Words2, private_.at, struct neo_test_v1_Words2_PrivateEntry *));
+    assert_true(m.class_ == 1 && m.this_ && m.namespace_.len == 0);
+    assert_string_equal(neo_test_v1_Words2_info.fields[0].name, "class");
+}
+
+TEST(maps_have_entries_of_every_kind_of_key)
+{
+    static const uint8_t kinds[] = {NEO_KIND_INT32,    NEO_KIND_INT64,   NEO_KIND_UINT32,
+                                    NEO_KIND_UINT64,   NEO_KIND_SINT32,  NEO_KIND_SINT64,
+                                    NEO_KIND_FIXED32,  NEO_KIND_FIXED64, NEO_KIND_SFIXED32,
+                                    NEO_KIND_SFIXED64, NEO_KIND_BOOL,    NEO_KIND_STRING};
+    const struct neo_message_info *info = &neo_test_v1_Keys_info;
+
+    assert_true(MEMBER_IS(Keys_ByInt32Entry, key, int32_t));
+    assert_true(MEMBER_IS(Keys_ByFixed64Entry, key, uint64_t));
+    assert_true(MEMBER_IS(Keys_BySfixed64Entry, key, int64_t));
+    assert_true(MEMBER_IS(Keys_ByBoolEntry, key, bool));
+    assert_true(MEMBER_IS(Keys_ByStringEntry, key, struct neo_bytes));
+    assert_true(MEMBER_IS(Keys_FloatsEntry, value, float));
+    assert_true(MEMBER_IS(Keys_BasesEntry, value, struct neo_test_v1_deep_base_Base *));
+    assert_true(MEMBER_IS(Keys_KindsEntry, value, int32_t));
+    for (size_t i = 0; i < NEO_COUNT(kinds); i++) {
+        assert_int_equal(info->fields[i].flags, NEO_FIELD_REPEATED | NEO_FIELD_MAP);
+        assert_int_equal(info->fields[i].message->fields[0].kind, kinds[i]);
+    }
+}
+
+TEST(imports_bring_what_they_pass_on)
+{
+    const struct neo_message_info *info = &neo_test_v1_Importing_info;
+
+    assert_true(MEMBER_IS(Importing, base, struct neo_test_v1_deep_base_Base *));
+    assert_ptr_equal(info->fields[0].message, &neo_test_v1_deep_Passing_info);
+    assert_ptr_equal(info->fields[1].message, &neo_test_v1_deep_base_Base_info);
+    assert_ptr_equal(info->fields[2].enumeration, &neo_test_v1_deep_base_Base_Kind_info);
+    assert_int_equal(neo_test_v1_deep_base_Base_KIND_GOOD, 1);
+}
+
+TEST(tables_tell_what_proto2_has_and_proto3_has_not)
+{
+    const struct neo_field_info *old = neo_test_v1_Old_info.fields;
+    const struct neo_field_info *legacy = neo_test_v1_Legacy_info.fields;
+
+    assert_int_equal(old[0].flags, NEO_FIELD_PRESENCE | NEO_FIELD_REQUIRED);
+    assert_int_equal(old[2].flags, NEO_FIELD_REPEATED);
+    assert_int_equal(old[3].flags, NEO_FIELD_REPEATED | NEO_FIELD_PACKED);
+    assert_true(neo_test_v1_Old_info.traits & NEO_MESSAGE_REQUIRED);
+    assert_false(neo_test_v1_Legacy_info.traits & NEO_MESSAGE_REQUIRED);
+    assert_true(MEMBER_IS(Legacy, part, struct neo_test_v1_Legacy_Part *));
+    assert_int_equal(legacy[6].flags, NEO_FIELD_GROUP);
+    assert_int_equal(legacy[7].flags, NEO_FIELD_GROUP | NEO_FIELD_REPEATED);
+    assert_int_equal(neo_test_v1_Legacy_Mood_info.n_closed, 3);
+    assert_int_equal(neo_test_v1_Legacy_Mood_info.closed[0], -2);
+    assert_null(neo_test_v1_Color_info.closed);
+}
+
+TEST(every_struct_but_an_entry_ends_with_what_is_unknown)
+{
+    assert_int_equal(offsetof(struct neo_test_v1_Small, neo_unknown) + sizeof(struct neo_bytes),
+                     sizeof(struct neo_test_v1_Small));
+    assert_int_equal(neo_test_v1_Small_info.unknown,
+                     offsetof(struct neo_test_v1_Small, neo_unknown));
+    assert_true(neo_test_v1_Nothing_info.traits & NEO_MESSAGE_UNKNOWN);
+    assert_false(neo_test_v1_Maps_IntsEntry_info.traits & NEO_MESSAGE_UNKNOWN);
 }
 
 TEST(enums_have_their_values_in_their_scope)
@@ -260,6 +341,113 @@ static void assert_refused(const char *proto, const char *message)
         fail_msg("expected: %s\n  got:      %s", message, said);
 }
 
+/* The exit code of a compiler that looks at a file; 127: there is none. */
+static int compile(const char *compiler, const char *language, const char *standard,
+                   const char *file)
+{
+    char flags[][24] = {"-D_GNU_SOURCE", "-Wall",   "-Wextra",      "-Wpedantic",
+                        "-Wconversion",  "-Werror", "-fsyntax-only"};
+    char include[] = "-I" NEO_INCLUDE;
+    char generated[] = "-I" NEO_GEN_DIR;
+    char own[100];
+    char words[4][100];
+    char *arguments[16] = {words[0], words[1], words[2], include, generated, own};
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status;
+
+    (void)snprintf(words[0], sizeof(words[0]), "%s", compiler);
+    (void)snprintf(words[1], sizeof(words[1]), "-x%s", language);
+    (void)snprintf(words[2], sizeof(words[2]), "-std=%s", standard);
+    (void)snprintf(words[3], sizeof(words[3]), "%s", file);
+    (void)snprintf(own, sizeof(own), "-I%s", directory);
+    for (size_t i = 0; i < NEO_COUNT(flags); i++)
+        arguments[6 + i] = flags[i];
+    arguments[6 + NEO_COUNT(flags)] = words[3];
+    (void)posix_spawn_file_actions_init(&actions);
+    (void)posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    status = posix_spawnp(&pid, compiler, getenv("NEO_SHOW") == NULL ? &actions : NULL, NULL,
+                          arguments, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    if (status != 0)
+        return 127;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void assert_compiles(const char *compiler, const char *language, const char *standard)
+{
+    static const char *const stems[] = {"all", "old", "secret", "more", "deep/public", "deep/base"};
+    char probe[100];
+
+    write_file("probe.c", "int probe;\n");
+    (void)snprintf(probe, sizeof(probe), "%s/probe.c", directory);
+    if (compile(compiler, language, standard, probe) != 0) {
+        print_message("skipped: no %s\n", compiler);
+        return;
+    }
+    for (size_t i = 0; i < NEO_COUNT(stems); i++) {
+        char file[400];
+        char text[100];
+
+        (void)snprintf(text, sizeof(text), "#include \"neo/test/v1/%s.neo.h\"\n", stems[i]);
+        write_file("use.h", text);
+        (void)snprintf(file, sizeof(file), "%s/neo/test/v1/%s.neo.c", NEO_GEN_DIR, stems[i]);
+        if (strcmp(language, "c++") == 0) {
+            write_file("use.cc", "#include \"use.h\"\n");
+            (void)snprintf(file, sizeof(file), "%s/use.cc", directory);
+        }
+        if (compile(compiler, language, standard, file) != 0)
+            fail_msg("%s -std=%s complains of %s; NEO_SHOW=1 shows why", compiler, standard,
+                     stems[i]);
+    }
+}
+
+TEST(generated_code_compiles_without_a_warning_as_c_and_as_cpp)
+{
+    write_file("bad.c", "int f(long x);\nint f(long x)\n{\n    return x;\n}\n");
+    char bad[100];
+    (void)snprintf(bad, sizeof(bad), "%s/bad.c", directory);
+    assert_int_not_equal(compile("cc", "c", "c17", bad), 0); /* the check can fail */
+    assert_compiles("gcc", "c", "c17");
+    assert_compiles("clang-14", "c", "c17");
+    assert_compiles("g++", "c++", "c++17");
+    assert_compiles("clang++-14", "c++", "c++17");
+}
+
+TEST(words_of_c_are_no_names_of_types_and_values_either)
+{
+    char file[100];
+    char *header;
+
+    write_file("plain.proto", "syntax = \"proto3\"; message int { int32 x = 1; } message A { int "
+                              "a = 1; } enum E { NULL = 0; EOF = 1; fine = 2; }");
+    assert_int_equal(run_protoc(directory, "plain.proto"), 0);
+    header = read_file(directory, "plain.neo.h");
+    assert_non_null(strstr(header, "struct int_ {"));
+    assert_non_null(strstr(header, "    NULL_ = 0,\n    EOF_ = 1,\n    fine = 2,"));
+    neo_free(header);
+    (void)snprintf(file, sizeof(file), "%s/plain.neo.c", directory);
+    assert_int_equal(compile("cc", "c", "c17", file), 0);
+}
+
+TEST(code_for_other_tables_does_not_compile_or_link)
+{
+    char *header = read_file(NEO_GEN_DIR, "neo/test/v1/bench.neo.h");
+    char *source = read_file(NEO_GEN_DIR, "neo/test/v1/bench.neo.c");
+    char file[100];
+
+    char *number = strstr(header, "#if NEO_PROTO_TABLES != 2");
+    assert_non_null(number);
+    assert_non_null(strstr(source, ".tables = &neo_proto_tables_2,"));
+    number[strlen("#if NEO_PROTO_TABLES != ")] = '1';
+    write_file("other.h", header);
+    (void)snprintf(file, sizeof(file), "%s/other.h", directory);
+    assert_int_not_equal(compile("cc", "c", "c17", file), 0);
+    neo_free(header);
+    neo_free(source);
+}
+
 TEST(names_that_would_collide_in_c_are_refused)
 {
     assert_refused("syntax = \"proto3\"; package p; message A { optional int32 b = 1; bool has_b = "
@@ -398,12 +586,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(members_have_the_types_of_the_contract),
         T(names_that_c_has_for_itself_get_an_underscore),
+        T(names_that_cpp_has_for_itself_get_one_too),
+        T(maps_have_entries_of_every_kind_of_key),
+        T(imports_bring_what_they_pass_on),
+        T(tables_tell_what_proto2_has_and_proto3_has_not),
+        T(every_struct_but_an_entry_ends_with_what_is_unknown),
         T(enums_have_their_values_in_their_scope),
         T(fields_are_sorted_and_the_dense_ones_known),
         T(sensitivity_is_kept),
         T(services_have_their_methods_in_order),
         T(handlers_are_one_pointer_per_method_in_order),
         T(files_list_what_they_hold_and_import),
+        P(generated_code_compiles_without_a_warning_as_c_and_as_cpp),
+        P(words_of_c_are_no_names_of_types_and_values_either),
+        P(code_for_other_tables_does_not_compile_or_link),
         P(names_that_would_collide_in_c_are_refused),
         P(the_same_file_always_gives_the_same_code),
         P(comments_are_carried_over_and_cannot_escape),
