@@ -92,6 +92,9 @@ static void add_type(const struct model *m, struct list *names, const struct mod
         add(arena, names, neo_arena_printf(arena, "%s_decode", type->symbol));
         add(arena, names, neo_arena_printf(arena, "%s_encode", type->symbol));
         for (size_t i = 0; i < type->n_fields; i++) {
+            add(arena, names,
+                neo_arena_printf(arena, "%s_%s_or_default", type->symbol,
+                                 type->fields[i].proto_name));
             if (type->fields[i].oneof != NULL)
                 add(arena, names,
                     neo_arena_printf(arena, "%s_%s_FIELD", type->symbol,

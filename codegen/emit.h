@@ -20,6 +20,9 @@ struct emit {
 void emit_header(const struct emit *e);
 void emit_source(const struct emit *e);
 
+/* For each field of a message with a default of its own: a function that applies it. */
+void emit_defaults(const struct emit *e, const struct model_type *type);
+
 /* The parts of a header that belong to services: stubs and skeletons. */
 void emit_service_header(const struct emit *e, size_t index);
 /* Tables of a service. */

@@ -187,8 +187,10 @@ static void put_types(const struct emit *e)
             put_message(e, &e->file->types[i]);
     }
     for (size_t i = 0; i < e->file->n_types; i++) {
-        if (e->file->types[i].message != NULL && !e->file->types[i].is_entry)
-            put_wrappers(e, &e->file->types[i]);
+        if (e->file->types[i].message == NULL || e->file->types[i].is_entry)
+            continue;
+        put_wrappers(e, &e->file->types[i]);
+        emit_defaults(e, &e->file->types[i]);
     }
 }
 

@@ -131,6 +131,30 @@ TEST(tables_tell_what_proto2_has_and_proto3_has_not)
     assert_null(neo_test_v1_Color_info.closed);
 }
 
+TEST(defaults_are_applied_by_functions)
+{
+    static const struct neo_test_v1_Legacy empty;
+    struct neo_test_v1_Legacy m = {.has_d_int32 = true,
+                                   .either_case = neo_test_v1_Legacy_one_FIELD,
+                                   .one = neo_test_v1_Legacy_SAD,
+                                   .has_d_bool = true};
+
+    assert_int_equal(neo_test_v1_Legacy_d_int32_or_default(&empty), -5);
+    assert_true(neo_test_v1_Legacy_d_int64_or_default(&empty) == INT64_MIN);
+    assert_true(neo_test_v1_Legacy_d_uint64_or_default(&empty) == UINT64_MAX);
+    assert_true(neo_test_v1_Legacy_d_bool_or_default(&empty));
+    assert_true(neo_test_v1_Legacy_d_double_or_default(&empty) > 6.9e22);
+    assert_true(neo_test_v1_Legacy_d_float_or_default(&empty) < -3e38f);
+    assert_true(neo_bytes_is(neo_test_v1_Legacy_d_string_or_default(&empty), "say \"\xc3\xa4\"\n"));
+    assert_true(neo_bytes_equal(neo_test_v1_Legacy_d_bytes_or_default(&empty), NEO_LIT("\0\377x")));
+    assert_int_equal(neo_test_v1_Legacy_d_mood_or_default(&empty), neo_test_v1_Legacy_SAD);
+    assert_int_equal(neo_test_v1_Legacy_mood_or_default(&empty), neo_test_v1_Legacy_GLAD);
+    assert_int_equal(neo_test_v1_Legacy_one_or_default(&empty), neo_test_v1_Legacy_GLAD);
+    assert_int_equal(neo_test_v1_Legacy_d_int32_or_default(&m), 0);
+    assert_int_equal(neo_test_v1_Legacy_one_or_default(&m), neo_test_v1_Legacy_SAD);
+    assert_false(neo_test_v1_Legacy_d_bool_or_default(&m));
+}
+
 TEST(every_struct_but_an_entry_ends_with_what_is_unknown)
 {
     assert_int_equal(offsetof(struct neo_test_v1_Small, neo_unknown) + sizeof(struct neo_bytes),
@@ -590,6 +614,7 @@ int main(void)
         T(maps_have_entries_of_every_kind_of_key),
         T(imports_bring_what_they_pass_on),
         T(tables_tell_what_proto2_has_and_proto3_has_not),
+        T(defaults_are_applied_by_functions),
         T(every_struct_but_an_entry_ends_with_what_is_unknown),
         T(enums_have_their_values_in_their_scope),
         T(fields_are_sorted_and_the_dense_ones_known),
