@@ -4,7 +4,9 @@
  * foretold, and decoding that and encoding it again changes nothing more.
  */
 #include "neo/test/v1/all.neo.h"
+#include "neo/test/v1/more.neo.h"
 #include "neo/test/v1/old.neo.h"
+#include "neo/test/v1/secret.neo.h"
 
 #include <stdlib.h>
 
@@ -16,6 +18,7 @@ static const struct neo_message_info *const infos[] = {
     &neo_test_v1_Scalars_info, &neo_test_v1_Optionals_info, &neo_test_v1_Lists_info,
     &neo_test_v1_Maps_info,    &neo_test_v1_Choice_info,    &neo_test_v1_Tree_info,
     &neo_test_v1_Sparse_info,  &neo_test_v1_WellKnown_info, &neo_test_v1_Old_info,
+    &neo_test_v1_Legacy_info,  &neo_test_v1_Keys_info,      &neo_test_v1_Vault_info,
 };
 
 static void must(bool promise)
@@ -38,6 +41,8 @@ static bool round_trip(const struct neo_message_info *info, struct neo_bytes wir
         must(neo_proto_size(info, message, &size, NULL) == NEO_OK);
         must(neo_proto_encode(info, message, out, NULL) == NEO_OK);
         must(out->len == size);
+        enum neo_code open = neo_proto_check_open(info, message, NULL);
+        must(open == NEO_OK || open == NEO_FAILED_PRECONDITION || open == NEO_INVALID_ARGUMENT);
     }
     neo_arena_fini(&arena);
     return code == NEO_OK;

@@ -4,6 +4,8 @@
  * read, and printing that changes nothing more.
  */
 #include "neo/test/v1/all.neo.h"
+#include "neo/test/v1/more.neo.h"
+#include "neo/test/v1/old.neo.h"
 
 #include <stdlib.h>
 
@@ -14,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct neo_message_info *const infos[] = {
     &neo_test_v1_Scalars_info,   &neo_test_v1_Optionals_info, &neo_test_v1_Lists_info,
     &neo_test_v1_Maps_info,      &neo_test_v1_Choice_info,    &neo_test_v1_Tree_info,
-    &neo_test_v1_WellKnown_info, &neo_test_v1_Names_info,
+    &neo_test_v1_WellKnown_info, &neo_test_v1_Names_info,     &neo_test_v1_Legacy_info,
+    &neo_test_v1_Keys_info,      &neo_test_v1_Old_info,
 };
 
 static void must(bool promise)
