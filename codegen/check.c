@@ -8,6 +8,12 @@
 enum neo_code check_field(const struct model_type *type, const struct neo_descriptor_field *field,
                           struct neo_error *err)
 {
+    if (field->extendee.len > 0 && field->options != NULL &&
+        field->options->sensitivity == NEO_SENSITIVITY_TEE_ONLY)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "%s: extension %.*s is TEE_ONLY, and the table of what it extends does not "
+                        "know; declare it there as a field",
+                        type->file->name, NEO_FMT(field->name));
     if (field->type < NEO_KIND_DOUBLE || field->type > NEO_KIND_SINT64)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: %s.%.*s: type %d is not known",
                         type->file->name, type->full_name, NEO_FMT(field->name), field->type);
@@ -89,6 +95,10 @@ static void add_type(const struct model *m, struct list *names, const struct mod
     add(arena, names, type->symbol);
     add(arena, names, neo_arena_printf(arena, "%s_info", type->symbol));
     if (type->message != NULL) {
+        if (type->extendee.len > 0) {
+            add(arena, names, neo_arena_printf(arena, "%s_get", type->symbol));
+            add(arena, names, neo_arena_printf(arena, "%s_add", type->symbol));
+        }
         add(arena, names, neo_arena_printf(arena, "%s_decode", type->symbol));
         add(arena, names, neo_arena_printf(arena, "%s_encode", type->symbol));
         for (size_t i = 0; i < type->n_fields; i++) {

@@ -109,7 +109,7 @@ static void put_message(const struct emit *e, const struct model_type *type)
                  type->fields[i].presence, type->symbol);
         put_member(e, &type->fields[i]);
     }
-    if (!type->is_entry)
+    if (model_keeps_unknown(type))
         emit(e, "    struct neo_bytes neo_unknown;\n");
     emit(e, "};\nextern const struct neo_message_info %s_info;\n\n", type->symbol);
 }
@@ -137,12 +137,51 @@ static void put_wrappers(const struct emit *e, const struct model_type *type)
          s, s, s);
 }
 
+static void put_extension(const struct emit *e, const struct model_type *type)
+{
+    const struct model_type *extendee = model_extendee(e->model, type);
+    const char *s = type->symbol;
+
+    if (extendee == NULL)
+        return;
+    emit(e,
+         "/* What `message` holds of it, in `arena`; *ret is cleared first. */\n"
+         "NEO_MUST_CHECK static inline enum neo_code\n"
+         "%s_get(const struct %s *message, struct %s *ret, struct neo_arena *arena,\n"
+         "    struct neo_error *err)\n"
+         "{\n"
+         "    (void)memset(ret, 0, sizeof(*ret));\n"
+         "    return neo_proto_decode(&%s_info, message->neo_unknown, ret, arena, err);\n"
+         "}\n\n",
+         s, extendee->symbol, s, s);
+    emit(e,
+         "/* Adds it to `message`, whose unknown fields live in `arena` from then on. */\n"
+         "NEO_MUST_CHECK static inline enum neo_code\n"
+         "%s_add(struct %s *message, const struct %s *value, struct neo_arena *arena,\n"
+         "    struct neo_error *err)\n"
+         "{\n"
+         "    return neo_proto_extend(&%s_info, value, &message->neo_unknown, arena, err);\n"
+         "}\n\n",
+         s, extendee->symbol, s, s);
+}
+
 /* --- the file --------------------------------------------------------------------------------- */
+
+static bool has_extensions(const struct emit *e)
+{
+    for (size_t i = 0; i < e->file->n_types; i++) {
+        if (e->file->types[i].extendee.len > 0)
+            return true;
+    }
+    return false;
+}
 
 static void put_includes(const struct emit *e)
 {
     if (e->file->descriptor->service.len > 0)
         emit(e, "#include <neo/call.h>\n#include <neo/channel.h>\n");
+    if (has_extensions(e))
+        emit(e, "#include <neo/extension.h>\n");
     emit(e, "#include <neo/proto.h>\n");
     if (e->file->descriptor->service.len > 0)
         emit(e, "#include <neo/server.h>\n");
@@ -189,7 +228,10 @@ static void put_types(const struct emit *e)
     for (size_t i = 0; i < e->file->n_types; i++) {
         if (e->file->types[i].message == NULL || e->file->types[i].is_entry)
             continue;
-        put_wrappers(e, &e->file->types[i]);
+        if (e->file->types[i].extendee.len > 0)
+            put_extension(e, &e->file->types[i]);
+        else
+            put_wrappers(e, &e->file->types[i]);
         emit_defaults(e, &e->file->types[i]);
     }
 }

@@ -173,11 +173,13 @@ static void put_traits(const struct emit *e, const struct model_type *type)
 
     for (size_t i = 0; i < type->n_fields; i++)
         required = required || (type->fields[i].flags & NEO_FIELD_REQUIRED);
-    if (!type->is_entry)
+    bool unknown = model_keeps_unknown(type);
+
+    if (unknown)
         emit(e, "    .unknown = offsetof(struct %s, neo_unknown),\n", type->symbol);
-    if (type->is_entry && !required && !type->is_sensitive)
+    if (!unknown && !required && !type->is_sensitive)
         return;
-    emit(e, "    .traits = %s%s%s,\n", type->is_entry ? "0" : "NEO_MESSAGE_UNKNOWN",
+    emit(e, "    .traits = %s%s%s,\n", unknown ? "NEO_MESSAGE_UNKNOWN" : "0",
          required ? " | NEO_MESSAGE_REQUIRED" : "",
          type->is_sensitive ? " | NEO_MESSAGE_SENSITIVE" : "");
 }
@@ -278,7 +280,7 @@ static void put_lists(const struct emit *e)
         emit(e, "    &%s_file,\n", e->file->imports[i]->symbol);
     emit(e, "    NULL,\n};\n\nstatic const struct neo_message_info *const %s_messages[] = {\n", s);
     for (size_t i = 0; i < e->file->n_types; i++) {
-        if (e->file->types[i].message != NULL)
+        if (e->file->types[i].message != NULL && e->file->types[i].extendee.len == 0)
             emit(e, "    &%s_info,\n", e->file->types[i].symbol);
     }
     emit(e, "    NULL,\n};\n\nstatic const struct neo_service_info *const %s_services[] = {\n", s);
@@ -287,21 +289,45 @@ static void put_lists(const struct emit *e)
     emit(e, "    NULL,\n};\n\n");
 }
 
+/* Returns how many there are. */
+static size_t put_extensions(const struct emit *e)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < e->file->n_types; i++) {
+        const struct model_type *type = &e->file->types[i];
+        const struct model_type *extendee = model_extendee(e->model, type);
+
+        if (extendee == NULL)
+            continue;
+        if (n++ == 0)
+            emit(e, "static const struct neo_extension_info %s_extensions[] = {\n",
+                 e->file->symbol);
+        emit(e, "    {&%s_info, &%s_info},\n", extendee->symbol, type->symbol);
+    }
+    if (n > 0)
+        emit(e, "};\n\n");
+    return n;
+}
+
 static void put_file(const struct emit *e)
 {
     const char *s = e->file->symbol;
 
     put_descriptor(e);
     put_lists(e);
+    size_t n_extensions = put_extensions(e);
     emit(e,
          "const struct neo_file_info %s_file = {\n"
          "    .name = \"%s\",\n"
          "    .descriptor = {%s_descriptor, sizeof(%s_descriptor)},\n"
          "    .imports = %s_imports,\n"
          "    .messages = %s_messages,\n"
-         "    .services = %s_services,\n"
-         "    .tables = &neo_proto_tables_2,\n};\n",
+         "    .services = %s_services,\n",
          s, e->file->name, s, s, s, s, s);
+    if (n_extensions > 0)
+        emit(e, "    .extensions = %s_extensions,\n    .n_extensions = %zu,\n", s, n_extensions);
+    emit(e, "    .tables = &neo_proto_tables_2,\n};\n");
 }
 
 void emit_source(const struct emit *e)

@@ -18,6 +18,8 @@ enum {
     MESSAGE_FIELD = 2,
     MESSAGE_NESTED = 3,
     MESSAGE_ENUM = 4,
+    MESSAGE_EXTENSION = 6,
+    FILE_EXTENSION = 7,
 };
 
 static enum neo_code out_of_memory(struct neo_error *err)
@@ -81,6 +83,17 @@ struct model_path model_path(struct neo_arena *arena, struct model_path path, in
     at[path.len] = number;
     at[path.len + 1] = (int32_t)index;
     return (struct model_path){at, path.len + 2};
+}
+
+const struct model_type *model_extendee(const struct model *m, const struct model_type *type)
+{
+    const struct model_type *extendee =
+        type->extendee.len == 0 ? NULL : model_type(m, type->extendee);
+
+    if (extendee == NULL || extendee->message == NULL ||
+        (extendee->message->options != NULL && extendee->message->options->message_set_wire_format))
+        return NULL;
+    return extendee;
 }
 
 const char *model_value(const struct model *m, const struct model_type *type, size_t i)
@@ -149,12 +162,46 @@ static void add_enum(struct model *m, struct model_file *file, struct scope scop
         scope.features, enumeration->options == NULL ? NULL : enumeration->options->features);
 }
 
+static bool ends_with(struct neo_bytes text, const char *end)
+{
+    size_t len = strlen(end);
+
+    return text.len >= len && neo_bytes_is(neo_bytes_from(text, text.len - len), end);
+}
+
+/* What options are extended by stays in the descriptor. */
+static bool is_of_options(struct neo_bytes extendee)
+{
+    return neo_bytes_starts(extendee, NEO_LIT(".google.protobuf.")) &&
+           ends_with(extendee, "Options");
+}
+
+static void add_extension(struct model *m, struct model_file *file, struct scope scope,
+                          struct neo_descriptor_field *field, struct model_path path)
+{
+    struct neo_descriptor_message *message = neo_arena_calloc(m->arena, 1, sizeof(*message));
+    struct neo_descriptor_field **fields = neo_arena_calloc(m->arena, 1, sizeof(*fields));
+
+    if (is_of_options(field->extendee) || message == NULL || fields == NULL)
+        return;
+    fields[0] = field;
+    message->name = field->name;
+    message->field.at = fields;
+    message->field.len = 1;
+    struct model_type *type = add_type(m, file, scope.name, field->name, path);
+    const char *symbol = neo_arena_printf(m->arena, "%s_extension", type->symbol);
+    type->symbol = symbol != NULL ? symbol : "";
+    type->message = message;
+    type->extendee = field->extendee;
+    type->features = scope.features;
+}
+
 /* How many types a file declares: what lies in `messages` and, through a worklist, below them. */
 static size_t count_types(struct neo_arena *arena, const struct neo_descriptor_file *file)
 {
     size_t cap = 16;
     size_t n = 0;
-    size_t total = file->enum_type.len;
+    size_t total = file->enum_type.len + file->extension.len;
     const struct neo_descriptor_message **work = neo_arena_calloc(arena, cap, sizeof(*work));
 
     for (size_t next = 0, top = 0; work != NULL;) {
@@ -164,7 +211,7 @@ static size_t count_types(struct neo_arena *arena, const struct neo_descriptor_f
                                                                : NULL;
         if (from == NULL)
             return total;
-        total += 1 + from->enum_type.len;
+        total += 1 + from->enum_type.len + from->extension.len;
         for (size_t i = 0; i < from->nested_type.len; i++) {
             if (n == cap) {
                 const struct neo_descriptor_message **more =
@@ -194,6 +241,9 @@ static void add_nested(struct model *m, struct model_file *file, const struct mo
     for (size_t i = 0; i < message->enum_type.len; i++)
         add_enum(m, file, scope, message->enum_type.at[i],
                  model_path(m->arena, outer->path, MESSAGE_ENUM, i));
+    for (size_t i = 0; i < message->extension.len; i++)
+        add_extension(m, file, scope, message->extension.at[i],
+                      model_path(m->arena, outer->path, MESSAGE_EXTENSION, i));
 }
 
 static enum neo_code add_types(struct model *m, struct model_file *file, struct neo_error *err)
@@ -215,6 +265,9 @@ static enum neo_code add_types(struct model *m, struct model_file *file, struct 
     for (size_t i = 0; i < d->message_type.len; i++)
         add_message(m, file, scope, d->message_type.at[i],
                     model_path(m->arena, (struct model_path){0}, FILE_MESSAGE, i));
+    for (size_t i = 0; i < d->extension.len; i++)
+        add_extension(m, file, scope, d->extension.at[i],
+                      model_path(m->arena, (struct model_path){0}, FILE_EXTENSION, i));
     for (size_t i = 0; i < file->n_types; i++) {
         if (file->types[i].message != NULL)
             add_nested(m, file, &file->types[i]);

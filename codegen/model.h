@@ -30,7 +30,7 @@ struct model_field {
     struct model_path path;
 };
 
-/* A message or an enum. */
+/* A message, an enum, or the holder of an extension: a message with that field alone. */
 struct model_type {
     const char *full_name; /* "pkg.Outer.Inner" */
     const char *symbol;    /* "pkg_Outer_Inner" */
@@ -41,8 +41,9 @@ struct model_type {
     struct model_path path;
     struct model_field *fields; /* in order of declaration */
     size_t n_fields;
-    bool is_entry;     /* of a map */
-    bool is_sensitive; /* NEO_MESSAGE_SENSITIVE */
+    bool is_entry;             /* of a map */
+    bool is_sensitive;         /* NEO_MESSAGE_SENSITIVE */
+    struct neo_bytes extendee; /* of an extension, whose holder this is: ".pkg.Msg"; else empty */
     struct neo_descriptor_features features;
 };
 
@@ -78,6 +79,17 @@ const struct model_type *model_type(const struct model *m, struct neo_bytes name
 
 /* The C name of value `i` of an enum. */
 const char *model_value(const struct model *m, const struct model_type *type, size_t i);
+
+/* Whether the struct keeps unknown fields: not an entry of a map, nor the holder of an extension.
+ */
+static inline bool model_keeps_unknown(const struct model_type *type)
+{
+    return !type->is_entry && type->extendee.len == 0;
+}
+
+/* What the holder of an extension extends; NULL: nothing that can be read, as message sets cannot.
+ */
+const struct model_type *model_extendee(const struct model *m, const struct model_type *type);
 
 /* Whether field `i` is the first of its oneof. */
 bool model_begins_oneof(const struct model_type *type, size_t i);

@@ -125,6 +125,7 @@ struct neo_enum_info {
     uint32_t n_closed;
 };
 
+struct neo_extension_info; /* neo/extension.h */
 struct neo_method;
 
 struct neo_service_info {
@@ -141,6 +142,8 @@ struct neo_file_info {
     const struct neo_file_info *const *imports;     /* NULL-terminated */
     const struct neo_message_info *const *messages; /* all, nested included; NULL-terminated */
     const struct neo_service_info *const *services; /* NULL-terminated */
+    const struct neo_extension_info *extensions;    /* declared here; not those of options */
+    size_t n_extensions;
     const char *tables; /* neo_proto_tables_2, of the library that the tables were made for */
 };
 

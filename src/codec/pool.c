@@ -8,6 +8,7 @@
  */
 #include "codec/pool.h"
 
+#include <neo/extension.h>
 #include <neo/memory.h>
 
 #include <stdlib.h>
@@ -127,6 +128,44 @@ static enum neo_code add_enum(struct adder *a, struct scope scope,
     return features.enum_type == NEO_ENUM_CLOSED ? close_enum(a, &type->enumeration) : NEO_OK;
 }
 
+/* The holder: a message with that field alone, which nobody finds by name. */
+static enum neo_code add_extension(struct adder *a, struct scope scope,
+                                   struct neo_descriptor_field *field)
+{
+    struct neo_arena *arena = &a->pool->arena;
+    struct pool_type *type = neo_arena_calloc(arena, 1, sizeof(*type));
+    struct neo_descriptor_message *d = neo_arena_calloc(arena, 1, sizeof(*d));
+    struct neo_descriptor_field **fields = neo_arena_calloc(arena, 1, sizeof(*fields));
+    const char *name = neo_arena_printf(arena, "%s%s%.*s", scope.name,
+                                        scope.name[0] == '\0' ? "" : ".", NEO_FMT(field->name));
+
+    if (type == NULL || d == NULL || fields == NULL || name == NULL)
+        return pool_out_of_memory(a->err);
+    fields[0] = field;
+    d->name = field->name;
+    d->field.at = fields;
+    d->field.len = 1;
+    *type = (struct pool_type){
+        .message = {.full_name = name, .file = &a->file->info},
+        .descriptor = d,
+        .file = a->file,
+        .features = scope.features,
+        .extendee = field->extendee,
+        .next = a->file->extensions,
+    };
+    a->file->extensions = type;
+    a->file->n_extensions++;
+    return NEO_OK;
+}
+
+static enum neo_code add_extensions(struct adder *a, struct scope scope,
+                                    struct neo_descriptor_field **at, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        NEO_TRY(add_extension(a, scope, at[i]));
+    return NEO_OK;
+}
+
 static enum neo_code add_nested(struct adder *a, const struct pool_type *outer)
 {
     const struct neo_descriptor_message *d = outer->descriptor;
@@ -136,7 +175,7 @@ static enum neo_code add_nested(struct adder *a, const struct pool_type *outer)
         NEO_TRY(add_message(a, scope, d->nested_type.at[i]));
     for (size_t i = 0; i < d->enum_type.len; i++)
         NEO_TRY(add_enum(a, scope, d->enum_type.at[i]));
-    return NEO_OK;
+    return add_extensions(a, scope, d->extension.at, d->extension.len);
 }
 
 static enum neo_code list_messages(struct adder *a)
@@ -168,6 +207,7 @@ static enum neo_code add_types(struct neo_descriptors *pool, struct pool_file *f
         NEO_TRY(add_enum(&a, scope, d->enum_type.at[i]));
     for (size_t i = 0; i < d->message_type.len; i++)
         NEO_TRY(add_message(&a, scope, d->message_type.at[i]));
+    NEO_TRY(add_extensions(&a, scope, d->extension.at, d->extension.len));
     for (const struct pool_type *t = a.first; t != NULL; t = t->next) {
         if (t->descriptor != NULL)
             NEO_TRY(add_nested(&a, t));
@@ -297,6 +337,33 @@ static enum neo_code link_imports(struct neo_descriptors *pool, struct pool_file
     return NEO_OK;
 }
 
+static bool is_message_set(const struct pool_type *type)
+{
+    return type->descriptor->options != NULL && type->descriptor->options->message_set_wire_format;
+}
+
+/* Those of messages that were not given, as of options, are left out. */
+static enum neo_code link_extensions(struct neo_descriptors *pool, struct pool_file *file,
+                                     struct neo_error *err)
+{
+    struct neo_extension_info *list =
+        neo_arena_calloc(&pool->arena, file->n_extensions, sizeof(*list));
+
+    if (list == NULL)
+        return pool_out_of_memory(err);
+    file->info.extensions = list;
+    for (struct pool_type *t = file->extensions; t != NULL; t = t->next) {
+        const struct pool_type *extendee = pool_find_type(pool, t->extendee);
+
+        if (extendee == NULL || extendee->descriptor == NULL || is_message_set(extendee))
+            continue;
+        NEO_TRY(pool_link_message(pool, t, err));
+        list[file->info.n_extensions++] =
+            (struct neo_extension_info){&extendee->message, &t->message};
+    }
+    return NEO_OK;
+}
+
 static bool looks_sensitive(const struct neo_message_info *info)
 {
     for (uint32_t i = 0; i < info->n_fields; i++) {
@@ -361,6 +428,7 @@ static enum neo_code build(struct neo_descriptors *pool, const struct neo_bytes 
             if (t->descriptor != NULL)
                 NEO_TRY(pool_link_message(pool, t, err));
         }
+        NEO_TRY(link_extensions(pool, files[i], err));
         NEO_TRY(add_services(pool, files[i], err));
     }
     find_sensitive(types, n);

@@ -13,6 +13,8 @@ struct pool_file {
     struct neo_file_info info;
     const struct neo_descriptor_file *descriptor;
     struct neo_descriptor_features features;
+    struct pool_type *extensions; /* their holders, through `next` */
+    size_t n_extensions;
     size_t n_types; /* messages and enums, nested ones included */
 };
 
@@ -23,7 +25,8 @@ struct pool_type {
     const struct neo_descriptor_message *descriptor; /* NULL for an enum */
     const struct pool_file *file;
     struct neo_descriptor_features features;
-    struct pool_type *next; /* of the same file, in order of declaration */
+    struct neo_bytes extendee; /* of an extension, whose holder this is; else empty */
+    struct pool_type *next;    /* of the same file, in order of declaration */
 };
 
 struct neo_descriptors {

@@ -243,7 +243,7 @@ enum neo_code pool_link_message(struct neo_descriptors *pool, struct pool_type *
         NEO_TRY(link_field(&l, d->field.at[i], &fields[n]));
         n++;
     }
-    if (!is_entry(type)) {
+    if (!is_entry(type) && type->extendee.len == 0) {
         if (!place(&l, sizeof(struct neo_bytes), _Alignof(struct neo_bytes),
                    &type->message.unknown))
             return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: %s has too many fields",

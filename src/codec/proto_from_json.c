@@ -7,7 +7,10 @@
  * to find it. What it may run in all is bounded, for Anys within Anys would be run
  * over once per level.
  */
+#include "codec/proto_extension.h"
 #include "codec/proto_json.h"
+
+#include <neo/extension.h>
 
 #include <stdio.h>
 
@@ -26,6 +29,7 @@ struct frame {
     struct neo_bytes url;
     bool is_value; /* within an Any: all of it is the key "value" */
     bool has_value;
+    bool is_extension; /* no object: `message` is the holder of an extension of the frame below */
 };
 
 struct parser {
@@ -372,6 +376,48 @@ static bool read_field(struct parser *p, struct frame *f, const struct neo_field
     return result != PROTO_JSON_FAILED;
 }
 
+/* --- extensions ------------------------------------------------------------------------------- */
+
+/* "[package.name]": the holder of that extension of `info`, or NULL. */
+static const struct neo_message_info *find_extension(const struct parser *p,
+                                                     const struct neo_message_info *info,
+                                                     struct neo_bytes key)
+{
+    if (key.len < 3 || key.at[0] != '[' || key.at[key.len - 1] != ']' ||
+        !(info->traits & NEO_MESSAGE_UNKNOWN))
+        return NULL;
+    return proto_extension_named(p->file, info, neo_bytes(key.at + 1, key.len - 2));
+}
+
+static bool begin_extension(struct parser *p, const struct neo_message_info *holder)
+{
+    uint8_t *message = neo_arena_calloc(p->r.arena, 1, holder->size);
+
+    if (message == NULL)
+        return out_of_memory(p);
+    struct frame *f = push(p, holder, message);
+    if (f == NULL)
+        return false;
+    f->is_extension = true;
+    return read_field(p, f, &holder->fields[0]);
+}
+
+/* It is complete: its bytes join the unknown fields of what it extends. */
+static bool end_extension(struct parser *p, const struct frame *f)
+{
+    const struct frame *extended = f - 1;
+    uint8_t *slot = extended->message + extended->info->unknown;
+    struct neo_bytes unknown;
+    struct neo_error err;
+
+    memcpy(&unknown, slot, sizeof(unknown));
+    enum neo_code code = neo_proto_extend(f->info, f->message, &unknown, p->r.arena, &err);
+    if (code == NEO_INVALID_ARGUMENT)
+        return json_fail(&p->r, "%s", err.message);
+    memcpy(slot, &unknown, sizeof(unknown));
+    return code == NEO_OK || out_of_memory(p);
+}
+
 static bool read_unknown(struct parser *p, struct neo_bytes key)
 {
     if (p->flags & NEO_JSON_IGNORE_UNKNOWN)
@@ -393,7 +439,10 @@ static bool read_key(struct parser *p, struct frame *f, struct neo_bytes key)
         return read_message(p, f->info, f->message);
     }
     const struct neo_field_info *field = find_field(f, key);
-    return field == NULL ? read_unknown(p, key) : read_field(p, f, field);
+    if (field != NULL)
+        return read_field(p, f, field);
+    const struct neo_message_info *holder = find_extension(p, f->info, key);
+    return holder == NULL ? read_unknown(p, key) : begin_extension(p, holder);
 }
 
 static bool has_required(struct parser *p, const struct frame *f)
@@ -418,6 +467,9 @@ static bool step(struct parser *p)
             return false;
         if (!f->transparent)
             return true;
+    } else if (f->is_extension) {
+        if (!end_extension(p, f))
+            return false;
     } else if (neo_json_key(&p->r, &key)) {
         return read_key(p, f, key);
     } else if (p->r.error.code != NEO_OK || !has_required(p, f) ||

@@ -8,6 +8,7 @@
  * arena that lives until the end.
  */
 #include "codec/json_number.h"
+#include "codec/proto_extension.h"
 #include "codec/proto_wkt.h"
 
 #include <neo/encoding.h>
@@ -30,6 +31,8 @@ struct frame {
     const struct neo_field_info *repeated; /* whose elements are being written; or NULL */
     struct wire_array array;
     size_t element;
+    bool is_extension; /* no object: the value of an extension of the frame below */
+    size_t extension;  /* the next of the message to look for */
 };
 
 struct printer {
@@ -399,11 +402,25 @@ static bool is_printed(const struct printer *p, const struct neo_field_info *fie
            (field->kind != NEO_KIND_MESSAGE || (field->flags & NEO_FIELD_REPEATED));
 }
 
+/* Of an extension "[package.name]", which its holder is named. */
+static void put_name(struct printer *p, const struct frame *f, const struct neo_field_info *field)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer name = {0};
+
+    if (!f->is_extension) {
+        neo_json_put_key(&p->w, p->flags & NEO_JSON_PROTO_NAMES ? field->name : field->json_name);
+        return;
+    }
+    if (!neo_buffer_printf(&name, "[%s]", f->info->full_name))
+        p->w.out->failed = true;
+    neo_json_put_key_bytes(&p->w, neo_buffer_bytes(&name));
+}
+
 static bool put_field(struct printer *p, struct frame *f, const struct neo_field_info *field)
 {
     if (!is_printed(p, field, f->message))
         return true;
-    neo_json_put_key(&p->w, p->flags & NEO_JSON_PROTO_NAMES ? field->name : field->json_name);
+    put_name(p, f, field);
     if ((p->flags & NEO_JSON_REDACT) && field->sensitivity == NEO_SENSITIVITY_TEE_ONLY) {
         neo_json_put_text(&p->w, REDACTED);
         return true;
@@ -455,6 +472,64 @@ static bool put_element(struct printer *p, struct frame *f)
     return put_scalar(p, field, slot);
 }
 
+static bool has_unknown(const struct frame *f)
+{
+    struct neo_bytes run = {0};
+
+    if (f->info->traits & NEO_MESSAGE_UNKNOWN)
+        memcpy(&run, f->message + f->info->unknown, sizeof(run));
+    return run.len > 0;
+}
+
+/*
+ * The message's next extension that is known and set is pushed; *ret_more is false when there is
+ * none. One that cannot be read is left out, as all that is unknown is.
+ */
+static bool next_extension(struct printer *p, struct frame *f, bool *ret_more)
+{
+    const struct neo_message_info *holders[PROTO_EXTENSIONS_MAX];
+    struct neo_bytes run;
+
+    *ret_more = false;
+    if (!has_unknown(f))
+        return true;
+    size_t n = proto_extensions_of(p->file, f->info, holders);
+    memcpy(&run, f->message + f->info->unknown, sizeof(run));
+    while (f->extension < n && !*ret_more) {
+        const struct neo_message_info *holder = holders[f->extension++];
+        void *message = neo_arena_calloc(&p->any, 1, holder->size);
+
+        if (message == NULL)
+            return out_of_memory(p, holder);
+        *ret_more = neo_proto_decode(holder, run, message, &p->any, NULL) == NEO_OK &&
+                    proto_is_set(&holder->fields[0], message);
+        if (!*ret_more)
+            continue;
+        struct frame *value = push(p, holder, message);
+        if (value == NULL)
+            return false;
+        value->is_extension = true;
+    }
+    return true;
+}
+
+static bool end_object(struct printer *p, struct frame *f)
+{
+    bool more;
+
+    if (f->is_extension) {
+        p->depth--;
+        return true;
+    }
+    if (!next_extension(p, f, &more))
+        return false;
+    if (more)
+        return true;
+    neo_json_close_object(&p->w);
+    p->depth--;
+    return true;
+}
+
 /* The next thing of what was opened last: an element, a field, or its end. */
 static bool step(struct printer *p)
 {
@@ -478,7 +553,7 @@ static bool step(struct printer *p)
     } else if (f->field < f->info->n_fields) {
         return put_field(p, f, &f->info->fields[f->field++]);
     } else {
-        neo_json_close_object(&p->w);
+        return end_object(p, f);
     }
     p->depth--;
     return true;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/proto_wkt.h"
 
-enum { SHAPE_MAX = 6, FILES_MAX = 256 };
+#include "codec/proto_extension.h"
+
+enum { SHAPE_MAX = 6 };
 
 #define PREFIX "google.protobuf."
 
@@ -97,34 +99,17 @@ static const struct neo_message_info *find_in(const struct neo_file_info *file,
     return NULL;
 }
 
-static bool is_among(const struct neo_file_info *const *files, size_t n,
-                     const struct neo_file_info *file)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (files[i] == file)
-            return true;
-    }
-    return false;
-}
-
-/* Each file once, breadth first. More than 256 files are not looked through. */
+/* More than 256 files are not looked through. */
 static const struct neo_message_info *find_from(const struct neo_file_info *file,
                                                 struct neo_bytes name)
 {
-    const struct neo_file_info *files[FILES_MAX] = {file};
-    size_t n = 1;
+    const struct neo_file_info *files[PROTO_FILES_MAX];
+    size_t n = proto_files(file, files);
+    const struct neo_message_info *found = NULL;
 
-    for (size_t next = 0; next < n; next++) {
-        const struct neo_message_info *found = find_in(files[next], name);
-        if (found != NULL)
-            return found;
-        const struct neo_file_info *const *imports = files[next]->imports;
-        for (size_t i = 0; imports != NULL && imports[i] != NULL; i++) {
-            if (n < FILES_MAX && !is_among(files, n, imports[i]))
-                files[n++] = imports[i];
-        }
-    }
-    return NULL;
+    for (size_t i = 0; i < n && found == NULL; i++)
+        found = find_in(files[i], name);
+    return found;
 }
 
 const struct neo_message_info *proto_wkt_resolve(const struct neo_file_info *file,

@@ -155,6 +155,28 @@ TEST(defaults_are_applied_by_functions)
     assert_false(neo_test_v1_Legacy_d_bool_or_default(&m));
 }
 
+TEST(extensions_are_read_from_and_added_to_what_is_unknown)
+{
+    struct neo_test_v1_Legacy m = {.neo_unknown = NEO_LIT("\xa2\x3f\x01x")};
+    struct neo_test_v1_extra_extension extra = {.has_extra = true, .extra = 3};
+    struct neo_test_v1_Around_inside_extension inside;
+    struct neo_arena arena;
+
+    neo_arena_init(&arena, 1 << 16);
+    assert_int_equal(neo_test_v1_extra_extension_add(&m, &extra, &arena, NULL), NEO_OK);
+    extra.extra = 4;
+    assert_int_equal(neo_test_v1_extra_extension_add(&m, &extra, &arena, NULL), NEO_OK);
+    assert_true(neo_bytes_equal(m.neo_unknown, NEO_LIT("\xa2\x3f\x01x\xa0\x06\x03\xa0\x06\x04")));
+    assert_int_equal(neo_test_v1_extra_extension_get(&m, &extra, &arena, NULL), NEO_OK);
+    assert_true(extra.has_extra && extra.extra == 4);
+    assert_int_equal(neo_test_v1_Around_inside_extension_get(&m, &inside, &arena, NULL), NEO_OK);
+    assert_null(inside.inside);
+    assert_int_equal(neo_test_v1_extra_extension_extra_or_default(&extra), 4);
+    extra.has_extra = false;
+    assert_int_equal(neo_test_v1_extra_extension_extra_or_default(&extra), 7);
+    neo_arena_fini(&arena);
+}
+
 TEST(every_struct_but_an_entry_ends_with_what_is_unknown)
 {
     assert_int_equal(offsetof(struct neo_test_v1_Small, neo_unknown) + sizeof(struct neo_bytes),
@@ -472,6 +494,15 @@ TEST(code_for_other_tables_does_not_compile_or_link)
     neo_free(source);
 }
 
+TEST(an_extension_whose_class_nobody_would_see_is_refused)
+{
+    assert_refused("syntax = \"proto2\"; package p; import \"neo/v1/options.proto\"; message M { "
+                   "extensions 100 to 200; } extend M { optional int32 x = 100 "
+                   "[(neo.v1.sensitivity) = TEE_ONLY]; }",
+                   "t.proto: extension x is TEE_ONLY, and the table of what it extends does not "
+                   "know; declare it there as a field");
+}
+
 TEST(names_that_would_collide_in_c_are_refused)
 {
     assert_refused("syntax = \"proto3\"; package p; message A { optional int32 b = 1; bool has_b = "
@@ -615,6 +646,8 @@ int main(void)
         T(imports_bring_what_they_pass_on),
         T(tables_tell_what_proto2_has_and_proto3_has_not),
         T(defaults_are_applied_by_functions),
+        T(extensions_are_read_from_and_added_to_what_is_unknown),
+        P(an_extension_whose_class_nobody_would_see_is_refused),
         T(every_struct_but_an_entry_ends_with_what_is_unknown),
         T(enums_have_their_values_in_their_scope),
         T(fields_are_sorted_and_the_dense_ones_known),

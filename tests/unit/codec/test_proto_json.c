@@ -2,6 +2,7 @@
 #include "unit/unit.h"
 
 #include "neo/test/v1/all.neo.h"
+#include "neo/test/v1/old.neo.h"
 
 #include <neo/memory.h>
 
@@ -579,6 +580,31 @@ TEST(defaults_are_printed_on_demand)
     assert_string_equal(print(&neo_test_v1_Optionals_info, &optionals, NEO_JSON_DEFAULTS), "{}");
 }
 
+TEST(extensions_have_their_full_name_in_brackets)
+{
+    static const char text[] =
+        "{\"dInt32\":1,\"[neo.test.v1.extra]\":5,\"[neo.test.v1.extra_names]\":[\"a\",\"b\"],"
+        "\"[neo.test.v1.extra_old]\":{\"name\":\"n\"},"
+        "\"[neo.test.v1.Around.inside]\":{\"a\":2}}";
+    const struct neo_message_info *info = &neo_test_v1_Legacy_info;
+    const struct neo_test_v1_Legacy *m = parse(info, text, 0);
+    struct neo_test_v1_extra_names_extension names;
+    struct neo_test_v1_extra_extension extra;
+
+    if (m == NULL)
+        fail_msg("%s", err.message);
+    assert_string_equal(print(info, m, 0), text);
+    assert_int_equal(neo_test_v1_extra_extension_get(m, &extra, &arena, &err), NEO_OK);
+    assert_true(extra.has_extra && extra.extra == 5);
+    assert_int_equal(neo_test_v1_extra_names_extension_get(m, &names, &arena, &err), NEO_OK);
+    assert_true(names.extra_names.len == 2 && neo_bytes_is(names.extra_names.at[1], "b"));
+    assert_null(parse(info, "{\"[neo.test.v1.nobody]\":5}", 0));
+    assert_null(parse(info, "{\"[neo.test.v1.extra]\":\"x\"}", 0));
+    assert_null(parse(info, "{\"[neo.test.v1.extra_old]\":{}}", 0));
+    assert_null(parse(&neo_test_v1_Old_info, "{\"name\":\"\",\"[neo.test.v1.extra]\":5}", 0));
+    assert_non_null(parse(info, "{\"[neo.test.v1.extra]\":null}", 0));
+}
+
 TEST(secrets_are_redacted_on_demand)
 {
     static const char json[] = "{\"name\":\"n\",\"key\":\"k\",\"keys\":[\"AA==\"],\"note\":\"o\","
@@ -789,6 +815,7 @@ int main(void)
         T(anys_say_their_type),
         T(anys_that_cannot_be_shown_are_refused),
         T(defaults_are_printed_on_demand),
+        T(extensions_have_their_full_name_in_brackets),
         T(secrets_are_redacted_on_demand),
         T(refusals_do_not_quote_secrets),
         T(unknown_keys_and_enum_names_are_ignored_on_demand),
