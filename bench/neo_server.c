@@ -31,12 +31,12 @@ static const char policy_text[] = RULE("anonymous") "---\n" RULE("bench-client")
 
 static const char limits_text[] =
     "rate_limits:\n"
-    "  global: {requests_per_second: 100000000, burst: 1000000}\n"
+    "  global: {requests_per_second: 100000000, burst: 1000000000}\n"
     "  per_caller:\n"
-    "    anonymous: {requests_per_second: 100000000, burst: 1000000}\n"
-    "    bench-client: {requests_per_second: 100000000, burst: 1000000}\n"
+    "    anonymous: {requests_per_second: 100000000, burst: 1000000000}\n"
+    "    bench-client: {requests_per_second: 100000000, burst: 1000000000}\n"
     "  per_method:\n"
-    "    Call: {requests_per_second: 100000000, burst: 1000000}\n";
+    "    Call: {requests_per_second: 100000000, burst: 1000000000}\n";
 
 static void check(enum neo_code code, const struct neo_error *err)
 {

@@ -86,7 +86,7 @@ static bool add_block(struct neo_arena *arena, size_t needed)
         return false;
 
     size_t size = next_block_size(arena, needed);
-    struct block *b = neo_alloc(sizeof(*b) + size);
+    struct block *b = neo_realloc(NULL, sizeof(*b) + size); /* not cleared: that is for calloc */
     if (b == NULL)
         return false;
     b->next = arena->blocks;

@@ -15,11 +15,34 @@ static bool is_static(const struct h2_header *h)
     return h->value.at == h2_type_grpc.value.at || h->value.at == h2_status_ok.value.at;
 }
 
+/*
+ * Values that are never the same twice. In the table of HPACK they would only push out what does
+ * come again, and both sides would search among them.
+ */
+static bool is_unique(struct neo_bytes name)
+{
+    switch (name.len) {
+    case 10:
+        return neo_bytes_equal(name, NEO_LIT("x-trace-id"));
+    case 11:
+        return neo_bytes_equal(name, NEO_LIT("traceparent"));
+    case 12:
+        return neo_bytes_equal(name, NEO_LIT("grpc-timeout"));
+    case 13:
+        return neo_bytes_equal(name, NEO_LIT("x-deadline-ms"));
+    default:
+        return false;
+    }
+}
+
 void nv_fill(nghttp2_nv *at, const struct h2_header *headers, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         at[i] = is_static(&headers[i]) ? nv_static(headers[i].name, headers[i].value)
                                        : nv_of(headers[i].name, headers[i].value);
+        if (is_unique(headers[i].name))
+            at[i].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+    }
 }
 
 nghttp2_nv nv_status(int status, char digits[static 3])

@@ -324,6 +324,7 @@ struct neo_client_call {
     size_t n_response_headers; /* the first of them; the rest are trailers */
     char peer[128];
     _Alignas(16) uint8_t first[1536];
+    _Alignas(16) uint8_t message_first[512];
 };
 
 /* --- client_start.c --------------------------------------------------------------------------- */

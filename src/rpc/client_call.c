@@ -114,6 +114,8 @@ static struct neo_status copy_status(struct neo_client_call *call, const struct 
     struct neo_status copy = *s;
     struct neo_pair *pairs = NULL;
 
+    if (s->code == NEO_OK && s->message.len + s->details.len + s->n_metadata == 0)
+        return (struct neo_status){.code = NEO_OK, .processed = s->processed};
     copy.message = neo_arena_copy(&call->arena, s->message);
     copy.reason = neo_arena_copy(&call->arena, s->reason);
     copy.decision_id = neo_arena_copy(&call->arena, s->decision_id);

@@ -12,7 +12,6 @@
 #include <neo/encoding.h>
 #include <neo/memory.h>
 
-#include <inttypes.h>
 #include <stdio.h>
 
 enum {
@@ -182,9 +181,8 @@ static void make_headers(const struct neo_client_call *call, struct scratch *s)
         neo_nsec left = c->deadline > now ? c->deadline - now : 1;
         put(s,
             HEADER("grpc-timeout", neo_bytes(s->timeout, wire_timeout_format(left, s->timeout))));
-        (void)snprintf(s->ms, sizeof(s->ms), "%" PRIu64,
-                       (left + NEO_NSEC_PER_MSEC - 1) / NEO_NSEC_PER_MSEC);
-        put(s, HEADER("x-deadline-ms", neo_text(s->ms)));
+        uint64_t ms = (left + NEO_NSEC_PER_MSEC - 1) / NEO_NSEC_PER_MSEC;
+        put(s, HEADER("x-deadline-ms", neo_bytes(s->ms, wire_decimal(ms, s->ms))));
     }
     put(s, HEADER("content-type", NEO_LIT("application/grpc")));
     put(s, HEADER("te", NEO_LIT("trailers")));
@@ -277,7 +275,7 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
     a->permit = permit;
     call->running[call->n_running++] = a;
     sub_conn_call_begun(sc);
-    (void)snprintf(call->peer, sizeof(call->peer), "%s", sc->sub->address);
+    memcpy(call->peer, sc->sub->address, sizeof(call->peer));
     if (channel->wire.first_request_at < channel->wire.verdict_at ||
         channel->wire.first_request_at == 0)
         channel->wire.first_request_at = neo_mono_nsec();
@@ -333,7 +331,8 @@ static struct neo_client_call *new_call(struct neo_channel *channel)
     }
     call->channel = channel;
     neo_arena_init_with(&call->arena, call->first, sizeof(call->first), CALL_ARENA_BUDGET);
-    neo_arena_init(&call->message_arena, MESSAGE_ARENA_BUDGET);
+    neo_arena_init_with(&call->message_arena, call->message_first, sizeof(call->message_first),
+                        MESSAGE_ARENA_BUDGET);
     call->deadline.expired = deadline_expired;
     call->retry.expired = client_retry_expired;
     list_init(&call->waiting);

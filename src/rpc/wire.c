@@ -3,8 +3,6 @@
 
 #include <neo/encoding.h>
 
-#include <stdio.h>
-
 enum { MESSAGE_SHOWN = 1024, TIMEOUT_DIGITS = 8 };
 
 /* No timeout is longer: 99999999 hours would not fit in 64 bits of nanoseconds. */
@@ -68,16 +66,33 @@ static uint64_t timeout_in(uint64_t unit, neo_nsec timeout)
     return timeout / unit + (timeout % unit != 0);
 }
 
+size_t wire_decimal(uint64_t value, char ret[static WIRE_DECIMAL_LEN])
+{
+    size_t len = 1;
+    uint64_t rest = value;
+
+    while (rest >= 10) {
+        rest /= 10;
+        len++;
+    }
+    for (size_t i = len; i > 0; i--, value /= 10)
+        ret[i - 1] = (char)('0' + value % 10);
+    return len;
+}
+
 size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN])
 {
     size_t i = 0;
     uint64_t digits = timeout_in(units[0].length, timeout);
+    char text[WIRE_DECIMAL_LEN];
 
     while (digits > 99999999 && i + 1 < NEO_COUNT(units))
         digits = timeout_in(units[++i].length, timeout);
-    int len =
-        snprintf(ret, WIRE_TIMEOUT_LEN, "%llu%c", (unsigned long long)digits, units[i].letter);
-    return (size_t)len;
+    size_t len = wire_decimal(digits, text);
+    len = len < WIRE_TIMEOUT_LEN ? len : WIRE_TIMEOUT_LEN - 1;
+    memcpy(ret, text, len);
+    ret[len] = units[i].letter;
+    return len + 1;
 }
 
 /* --- grpc-message ------------------------------------------------------------------------ */

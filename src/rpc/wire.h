@@ -16,6 +16,9 @@
  * refused. */
 NEO_MUST_CHECK enum neo_code wire_timeout_parse(struct neo_bytes text, neo_nsec *ret,
                                                 struct neo_error *err);
+enum { WIRE_DECIMAL_LEN = 20 };
+/* Not terminated. Returns the length. */
+size_t wire_decimal(uint64_t value, char ret[static WIRE_DECIMAL_LEN]);
 enum { WIRE_TIMEOUT_LEN = 12 };
 /* Rounded up to the finest unit that fits eight digits. Returns the length. */
 size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN]);
