@@ -195,6 +195,7 @@ static enum neo_code check_options(const struct tls_options *options, struct neo
 static void take_references(struct tls_context *context, const struct tls_options *options)
 {
     context->refs = 1;
+    known_init(&context->known);
     context->role = options->role;
     context->mode = options->mode;
     context->allow_anonymous = options->allow_anonymous;
@@ -253,6 +254,7 @@ void tls_context_unref(struct tls_context *context)
         return;
     SSL_CTX_free(context->ssl);
     neo_identity_unref(context->identity);
+    known_fini(&context->known);
     neo_trust_unref(context->trust);
     neo_free(context);
 }

@@ -5,6 +5,7 @@
 #ifndef NEO_TLS_ENGINE_H
 #define NEO_TLS_ENGINE_H
 
+#include "tls/known.h"
 #include "tls/tls.h"
 
 #include <crypto/openssl.h>
@@ -30,6 +31,7 @@ struct tls_context {
     SSL_CTX *ssl; /* NULL: cleartext */
     struct neo_identity *identity;
     struct neo_trust *trust;
+    struct known known; /* chains that this trust has accepted */
     uint8_t own_spki_sha256[NEO_SHA256_LEN];
 };
 

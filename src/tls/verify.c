@@ -57,16 +57,50 @@ static enum neo_code check_identity(const struct tls *tls, const struct neo_cert
     return NEO_OK;
 }
 
-static enum neo_code judge(struct tls *tls, STACK_OF(X509) * sent, struct neo_error *err)
+static enum neo_code judge_chain(struct tls *tls, STACK_OF(X509) * sent, struct neo_cert **ret,
+                                 struct neo_error *err)
 {
     NEO_CLEANUP(free_chain) struct chain chain = {0};
 
-    if (tls->context->role == TLS_CLIENT)
-        NEO_TRY(check_protocol(tls, err));
     NEO_TRY(take_chain(sent, &chain, err));
     NEO_TRY(trust_judge(tls->context->trust, chain.at, chain.n, tls->wall, err));
-    NEO_TRY(check_identity(tls, chain.at[0], err));
-    tls->leaf = neo_cert_ref(chain.at[0]);
+    *ret = neo_cert_ref(chain.at[0]);
+    return NEO_OK;
+}
+
+/* A chain that was judged good under this trust; what may have changed since is asked again. */
+static struct neo_cert *recognise(struct tls *tls, const uint8_t key[static NEO_SHA256_LEN])
+{
+    struct neo_cert *leaf = known_find(&tls->context->known, key);
+
+    if (leaf == NULL)
+        return NULL;
+    if (neo_trust_recheck(tls->context->trust, leaf, tls->wall, NULL) == NEO_OK) {
+        atomic_fetch_add_explicit(&tls->context->known.hits, 1, memory_order_relaxed);
+        return leaf;
+    }
+    neo_cert_unref(leaf);
+    return NULL; /* the whole judgement will say why */
+}
+
+static enum neo_code judge(struct tls *tls, STACK_OF(X509) * sent, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = NULL;
+    uint8_t key[NEO_SHA256_LEN];
+    bool has_key = known_key(sent, key);
+
+    if (tls->context->role == TLS_CLIENT)
+        NEO_TRY(check_protocol(tls, err));
+    if (has_key)
+        leaf = recognise(tls, key);
+    if (leaf == NULL) {
+        NEO_TRY(judge_chain(tls, sent, &leaf, err));
+        if (has_key)
+            known_put(&tls->context->known, key, leaf);
+    }
+    NEO_TRY(check_identity(tls, leaf, err));
+    tls->leaf = leaf;
+    leaf = NULL;
     return NEO_OK;
 }
 
