@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <neo/memory.h>
+#include "base/pages.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* 0: never fail. Otherwise the number of allocations until they do. */
 static _Atomic unsigned long fail_countdown;
@@ -39,6 +40,21 @@ void *neo_alloc_array(size_t count, size_t size)
 void *neo_realloc(void *old, size_t size)
 {
     return must_fail() ? NULL : realloc(old, size == 0 ? 1 : size);
+}
+
+void *pages_alloc(size_t size)
+{
+    void *memory = MAP_FAILED;
+
+    if (!must_fail())
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void pages_free(void *memory, size_t size)
+{
+    if (memory != NULL)
+        (void)munmap(memory, size);
 }
 
 void neo_free(void *memory)

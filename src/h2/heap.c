@@ -2,14 +2,15 @@
 /*
  * Blocks up to 512 bytes are rounded up to a multiple of 32 and return to the pool,
  * to a list of their size; larger ones (nghttp2 has a handful for each session) go
- * straight back. A header in front of each block remembers its size, because
+ * straight back. The largest is room for the largest frame, of which most connections touch
+ * little: it is of pages of its own. A header in front of each block remembers its size, because
  * nghttp2_mem's `free` is not told.
  */
 #include "h2/heap.h"
 
-#include <neo/memory.h>
+#include "base/pages.h"
 
-enum { GRAIN = 32 };
+enum { GRAIN = 32, PAGES_LEAST = 8192 };
 
 struct h2_block {
     struct h2_block *next;
@@ -34,13 +35,25 @@ static size_t grains_of(size_t size)
 
 static void *take_new(struct h2_heap *heap, size_t size)
 {
-    struct h2_block *b = size <= SIZE_MAX / 2 ? neo_alloc(sizeof(*b) + size) : NULL;
+    struct h2_block *b = NULL;
 
+    if (size >= PAGES_LEAST && size <= SIZE_MAX / 2)
+        b = pages_alloc(sizeof(*b) + size);
+    else if (size < PAGES_LEAST)
+        b = neo_realloc(NULL, sizeof(*b) + size);
     if (b == NULL)
         return NULL;
     b->size = size;
     heap->held += whole(b);
     return b->data;
+}
+
+static void give_back(struct h2_block *b)
+{
+    if (b->size >= PAGES_LEAST)
+        pages_free(b, whole(b));
+    else
+        neo_free(b);
 }
 
 static void *take(struct h2_heap *heap, size_t wanted)
@@ -67,7 +80,7 @@ static void put(struct h2_heap *heap, void *memory)
     size_t bytes = whole(b);
     heap->held -= bytes;
     if (b->size > H2_POOL_SIZES * GRAIN || pool->block_bytes + bytes > pool->most_block_bytes) {
-        neo_free(b);
+        give_back(b);
         return;
     }
     b->next = pool->blocks[b->size / GRAIN - 1];
