@@ -10,6 +10,8 @@
  */
 #include "mesh/mesh.h"
 
+#include "rpc/target.h"
+
 #include <neo/encoding.h>
 #include <neo/memory.h>
 
@@ -377,7 +379,7 @@ static enum neo_code open_joining(struct neo_mesh *mesh, struct neo_error *err)
         .loop = mesh->loop, .join_service = MESH_CA, .log = &mesh->log};
 
     NEO_TRY(neo_trust_new(&trust, &options.epoch.trust, err));
-    (void)snprintf(target, sizeof(target), "ipv4:%s", mesh->join.address);
+    target_of_address(mesh->join.address, target, sizeof(target));
     enum neo_code code = neo_channel_open(target, &options, &mesh->joining, err);
     neo_trust_unref(options.epoch.trust);
     return code;

@@ -5,6 +5,9 @@
  */
 #include "mesh/mesh.h"
 
+#include "rpc/target.h"
+
+#include <neo/channel_options.h>
 #include <neo/encoding.h>
 #include <neo/memory.h>
 #include <neo/store.h>
@@ -104,9 +107,12 @@ void mesh_give_up(struct neo_mesh *mesh, const struct neo_error *err)
 static enum neo_code open_control(struct neo_mesh *mesh, const char *service, const char *address,
                                   struct neo_channel **ret, struct neo_error *err)
 {
+    /* Feeds are silent for hours: a server of ours may be asked often, and so is missed soon. */
+    static const struct neo_channel_tuning tuning = {.keepalive = {.time = 20 * NEO_NSEC_PER_SEC}};
     struct neo_epoch now = mesh_epoch(mesh);
     struct neo_channel_options options = {
         .loop = mesh->loop,
+        .tuning = &tuning,
         .epoch = {.identity = now.identity, .trust = now.trust},
         .service = service,
         .trust_domain = mesh->trust_domain,
@@ -116,7 +122,7 @@ static enum neo_code open_control(struct neo_mesh *mesh, const char *service, co
     };
     char target[160];
 
-    (void)snprintf(target, sizeof(target), "ipv4:%s", address);
+    target_of_address(address, target, sizeof(target));
     enum neo_code code = neo_channel_open(target, &options, ret, err);
     mesh_epoch_release(&now);
     return code;

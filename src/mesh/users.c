@@ -2,6 +2,8 @@
 /* The server and the channels of a service: they live by the mesh's epoch. */
 #include "mesh/mesh.h"
 
+#include "rpc/target.h"
+
 #include <neo/memory.h>
 
 #include <stdio.h>
@@ -112,9 +114,9 @@ enum neo_code neo_mesh_channel(struct neo_mesh *mesh, const char *service, unsig
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     /* The control plane is not in its own registry: its addresses came with the certificate. */
     if (strcmp(service, MESH_CA) == 0)
-        (void)snprintf(target, sizeof(target), "ipv4:%s", mesh->ca_address);
+        target_of_address(mesh->ca_address, target, sizeof(target));
     else if (strcmp(service, MESH_REGISTRY) == 0)
-        (void)snprintf(target, sizeof(target), "ipv4:%s", mesh->registry_address);
+        target_of_address(mesh->registry_address, target, sizeof(target));
     else
         (void)snprintf(target, sizeof(target), "neo:///%s", service);
     /* Held throughout, so that no epoch can come between reading it and being told of the next. */

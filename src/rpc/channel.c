@@ -131,7 +131,7 @@ static bool can_take(const struct subchannel *sub)
 }
 
 /* Whoever waits in line for a circuit to close is asked again: nothing else would wake them. */
-static void look_again_soon(struct neo_channel *channel)
+void channel_look_again_soon(struct neo_channel *channel)
 {
     if (!neo_timer_is_armed(&channel->look_again))
         neo_loop_arm(channel->loop, &channel->look_again,
@@ -159,7 +159,7 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
             continue;
         if (neo_breaker_enter(&sub->breaker, now, ret_permit))
             return sub->current;
-        look_again_soon(channel);
+        channel_look_again_soon(channel);
     }
     return NULL;
 }

@@ -172,6 +172,8 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
 void channel_changed(struct neo_channel *channel);
 /* A stream is about to be gone: the waiting calls are looked at in the next turn. */
 void channel_has_room(struct neo_channel *channel);
+/* The same a little later, when nothing else would bring them forward. */
+void channel_look_again_soon(struct neo_channel *channel);
 /* Why nothing is ready: fills `status` for a call that does not wait. False: something may still
  * come. */
 bool channel_is_failing(const struct neo_channel *channel, struct neo_status *status);

@@ -233,10 +233,15 @@ static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
 
     neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN, neo_loop_now(channel->loop));
     call->attempts--;
-    if (err->code == NEO_INVALID_ARGUMENT)
+    if (err->code == NEO_INVALID_ARGUMENT) {
         end_too_large(call, err);
-    else /* the connection changed its mind since it was picked; another will be found */
-        list_push_back(&channel->waiting, &call->waiting);
+        return;
+    }
+    /* The connection changed its mind since it was picked, or broke for want of memory: then it ends
+       in the turn that is asked for here. */
+    conn_kick(sc->conn);
+    list_push_back(&channel->waiting, &call->waiting);
+    channel_look_again_soon(channel);
 }
 
 /* Before a byte of it has left, headers included. */

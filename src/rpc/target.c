@@ -134,6 +134,15 @@ static enum neo_code parse(const char *text, struct target *t, struct neo_error 
                     "ipv4:1.2.3.4:port, ipv6:[::1]:port, unix:/path or unix-abstract:name");
 }
 
+void target_of_address(const char *address, char *ret, size_t len)
+{
+    const char *scheme = address[0] == '['                  ? "ipv6:"
+                         : strncmp(address, "unix", 4) == 0 ? ""
+                                                            : "ipv4:";
+
+    (void)snprintf(ret, len, "%s%s", scheme, address);
+}
+
 enum neo_code target_parse(const char *text, struct target *ret, struct neo_error *err)
 {
     struct neo_error why = {0};

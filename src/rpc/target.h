@@ -29,6 +29,9 @@ struct target {
     size_t n;
 };
 
+/* The target that is this one address, in the form of io/net.h. */
+void target_of_address(const char *address, char *ret, size_t len);
+
 NEO_MUST_CHECK enum neo_code target_parse(const char *text, struct target *ret,
                                           struct neo_error *err);
 

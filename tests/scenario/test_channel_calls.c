@@ -54,8 +54,11 @@ static void act(struct script_call *call, void *self)
         script_reply_after(call, a->after);
         return;
     }
-    if (a->headers || a->code == NEO_OK)
+    if (a->headers || a->code == NEO_OK) {
         script_send(call, (struct neo_bytes){0});
+        if (!call->sent)
+            return;
+    }
     script_finish(call, a->code, a->pushback == NULL ? NULL : "grpc-retry-pushback-ms",
                   a->pushback);
 }
@@ -395,7 +398,7 @@ TEST(a_watch_that_breaks_off_is_begun_anew)
     script_finish(c.watch, NEO_INTERNAL, NULL, NULL);
     sim_run_for(100 * MSEC);
     assert_int_equal(call_once(&s, SEC), NEO_UNAVAILABLE);
-    sim_run_for(SEC);
+    sim_run_for(1500 * MSEC);
     assert_int_equal(c.watches, 2);
     script_send(c.watch, NEO_LIT("\x08\x01"));
     sim_run_for(100 * MSEC);
@@ -504,6 +507,50 @@ TEST(calls_follow_the_loads_that_are_reported)
     end_stage(&s);
 }
 
+/* --- without memory --------------------------------------------------------------------------- */
+
+TEST(whatever_fails_for_want_of_memory_ends_cleanly_and_the_next_call_works)
+{
+    static const struct act acts[] = {{.code = NEO_UNAVAILABLE}, {.code = NEO_OK}};
+    static const char *const configs[] = {NULL, RETRY(""), HEDGE("3", "0s")};
+
+    for (size_t c = 0; c < NEO_COUNT(configs); c++) {
+        struct play p = {.acts = acts, .n = NEO_COUNT(acts)};
+        struct neo_test_v1_Words request = {.count = 1};
+        struct neo_call_options options = {.timeout = 20 * SEC};
+        unsigned good = 0;
+        struct heard h;
+        struct stage s;
+
+        begin_stage(&s, 1, act, &p);
+        open_channel(&s, configs[c], NULL);
+        for (unsigned long n = 1; n <= 120; n++) {
+            struct neo_error err;
+            p.n_seen = 1;
+            for (int i = 0; call_once(&s, 10 * SEC) != NEO_OK; i++) {
+                assert_true(i < 30); /* what broke is whole again after its backoff */
+                sim_run_for(10 * SEC);
+            }
+            if (n % 10 == 0) { /* so that connecting fails, too */
+                script_cut(&s.servers[0]);
+                sim_run_for(MSEC);
+            }
+            h = (struct heard){.loop = s.loop};
+            p.n_seen = n % 2; /* fails first, or not */
+            neo_memory_fail_at(n);
+            enum neo_code code = neo_test_v1_Speech_Do_start(s.channel, &options, &request,
+                                                             &call_events, &h, &h.call, &err);
+            if (code == NEO_OK)
+                sim_run_for(n % 3 * MSEC);
+            neo_memory_fail_at(0);
+            if (code == NEO_OK)
+                good += wait_for_end(&h, 25 * SEC) == NEO_OK;
+        }
+        assert_in_range(good, 1, 119);
+        end_stage(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +581,7 @@ int main(void)
         cmocka_unit_test(pick_first_asks_for_no_health),
         cmocka_unit_test(an_instance_that_fails_more_than_the_others_gets_a_rest),
         cmocka_unit_test(calls_follow_the_loads_that_are_reported),
+        cmocka_unit_test(whatever_fails_for_want_of_memory_ends_cleanly_and_the_next_call_works),
     };
     return cmocka_run_group_tests_name("scenario/channel_calls", tests, NULL, NULL);
 }

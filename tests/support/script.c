@@ -94,16 +94,25 @@ static const struct h2_events events = {.headers = on_headers,
                                         .trailers = on_trailers,
                                         .closed = on_closed};
 
-/* --- answers ---------------------------------------------------------------------------------- */
+/* --- answers: without memory the stream is reset
+ * ---------------------------------------------------------------------------------- */
+
+static bool must_give_up(struct script_call *call, enum neo_code code)
+{
+    if (code != NEO_OK)
+        h2_reset(conn_h2(call->conn), call->stream, H2_INTERNAL_ERROR, false);
+    conn_kick(call->conn);
+    return code != NEO_OK;
+}
 
 void script_send(struct script_call *call, struct neo_bytes message)
 {
     const struct h2_header type = {NEO_LIT("content-type"), NEO_LIT("application/grpc")};
     struct h2 *h2 = conn_h2(call->conn);
     uint8_t prefix[FRAME_PREFIX_LEN];
-    struct neo_error err;
 
-    check(h2_respond(h2, call->stream, 200, &type, 1, false, &err), &err);
+    if (must_give_up(call, h2_respond(h2, call->stream, 200, &type, 1, false, NULL)))
+        return;
     frame_prefix(prefix, message.len);
     (void)h2_send(h2, call->stream, neo_bytes(prefix, sizeof(prefix)));
     (void)h2_send(h2, call->stream, message);
@@ -118,25 +127,24 @@ void script_finish(struct script_call *call, enum neo_code code, const char *nam
     struct h2_header fields[3] = {{NEO_LIT("grpc-status"), {0}}};
     size_t n = 1;
     struct h2 *h2 = conn_h2(call->conn);
-    struct neo_error err;
 
     (void)snprintf(number, sizeof(number), "%d", code);
     fields[0].value = neo_text(number);
     if (name != NULL)
         fields[n++] = (struct h2_header){neo_text(name), neo_text(value)};
     if (call->sent) {
-        check(h2_send_trailers(h2, call->stream, fields, n, &err), &err);
-    } else {
-        fields[n++] = (struct h2_header){NEO_LIT("content-type"), NEO_LIT("application/grpc")};
-        check(h2_respond(h2, call->stream, 200, fields, n, true, &err), &err);
+        (void)must_give_up(call, h2_send_trailers(h2, call->stream, fields, n, NULL));
+        return;
     }
-    conn_kick(call->conn);
+    fields[n++] = (struct h2_header){NEO_LIT("content-type"), NEO_LIT("application/grpc")};
+    (void)must_give_up(call, h2_respond(h2, call->stream, 200, fields, n, true, NULL));
 }
 
 void script_reply(struct script_call *call, struct neo_bytes message)
 {
     script_send(call, message);
-    script_finish(call, NEO_OK, NULL, NULL);
+    if (call->sent)
+        script_finish(call, NEO_OK, NULL, NULL);
 }
 
 static void due(struct neo_timer *timer)
@@ -172,25 +180,29 @@ static void on_gone(struct conn *c, const struct neo_error *err)
 
 static const struct conn_hooks hooks = {.gone = on_gone};
 
+/* Without memory the connection is refused. */
 static void serve(struct script *s, int fd)
 {
     struct served *served = calloc(1, sizeof(*served));
-    struct neo_error err;
-    struct tls *tls;
+    struct tls *tls = NULL;
 
     assert(served != NULL);
     served->script = s;
-    check(tls_new(s->tls, (struct neo_bytes){0}, NULL, &tls, &err), &err);
-    check(conn_new(&(struct conn_options){.loop = s->loop,
-                                          .fd = fd,
-                                          .server = true,
-                                          .tls = tls,
-                                          .events = &events,
-                                          .limits = &s->limits,
-                                          .hooks = &hooks,
-                                          .owner = served},
-                   &served->conn, &err),
-          &err);
+    if (tls_new(s->tls, (struct neo_bytes){0}, NULL, &tls, NULL) != NEO_OK ||
+        conn_new(&(struct conn_options){.loop = s->loop,
+                                        .fd = fd,
+                                        .server = true,
+                                        .tls = tls,
+                                        .events = &events,
+                                        .limits = &s->limits,
+                                        .hooks = &hooks,
+                                        .owner = served},
+                 &served->conn, NULL) != NEO_OK) {
+        tls_free(tls);
+        net_close(s->loop, fd);
+        free(served);
+        return;
+    }
     list_push_back(&s->conns, &served->link);
 }
 

@@ -4,6 +4,7 @@
 #include "rpc/service_config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SEC NEO_NSEC_PER_SEC
@@ -215,6 +216,35 @@ TEST(outlier_detection_has_the_defaults_of_grpc)
     service_config_fini(&config);
 }
 
+/* Every JSON block of docs/CHANNEL.md. */
+TEST(the_examples_of_the_documentation_are_taken)
+{
+    struct service_config config;
+    char path[512], line[512], json[4096] = "";
+    bool inside = false;
+    unsigned n = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/docs/CHANNEL.md", getenv("NEO_SOURCE_DIR"));
+    FILE *page = fopen(path, "r");
+    assert_non_null(page);
+    while (fgets(line, sizeof(line), page) != NULL) {
+        if (strcmp(line, "```json\n") == 0) {
+            inside = true;
+            json[0] = '\0';
+        } else if (inside && strcmp(line, "```\n") == 0) {
+            inside = false;
+            n++;
+            take(&config, json);
+            service_config_fini(&config);
+        } else if (inside) {
+            assert_true(strlen(json) + strlen(line) < sizeof(json));
+            strcat(json, line);
+        }
+    }
+    (void)fclose(page);
+    assert_int_equal(n, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +257,7 @@ int main(void)
         cmocka_unit_test(policies_are_read_and_attempts_cut_to_five),
         cmocka_unit_test(the_first_known_balancer_counts_and_what_follows_is_not_read),
         cmocka_unit_test(outlier_detection_has_the_defaults_of_grpc),
+        cmocka_unit_test(the_examples_of_the_documentation_are_taken),
     };
     return cmocka_run_group_tests_name("rpc/service_config", tests, NULL, NULL);
 }

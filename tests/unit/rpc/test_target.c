@@ -90,12 +90,26 @@ TEST(each_kind_is_read)
     assert_string_equal(target.addresses[0].text, "unix-abstract:neo.x");
 }
 
+TEST(an_address_becomes_the_target_that_it_is)
+{
+    static const char *const addresses[] = {"10.0.0.1:80", "[::1]:80", "unix:/run/x.sock",
+                                            "unix-abstract:x"};
+    char text[200];
+
+    for (size_t i = 0; i < NEO_COUNT(addresses); i++) {
+        target_of_address(addresses[i], text, sizeof(text));
+        take(text, TARGET_ADDRESSES, 1);
+        assert_string_equal(target.addresses[0].text, addresses[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_target_is_refused_with_what_to_write),
         cmocka_unit_test(too_many_addresses_are_refused),
         cmocka_unit_test(each_kind_is_read),
+        cmocka_unit_test(an_address_becomes_the_target_that_it_is),
     };
     return cmocka_run_group_tests_name("rpc/target", tests, NULL, NULL);
 }
