@@ -406,6 +406,11 @@ size_t h2_stream_room(const struct h2 *h2)
     return h2->peer_streams > h2->n_live ? h2->peer_streams - h2->n_live : 0;
 }
 
+bool h2_has_begun(const struct h2 *h2, const struct h2_stream *s)
+{
+    return s->id <= h2->begun_upto;
+}
+
 const struct h2_counters *h2_counters(const struct h2 *h2)
 {
     return &h2->guard.counters;

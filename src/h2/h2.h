@@ -251,6 +251,8 @@ void h2_trim(struct h2 *h2);
 size_t h2_open_streams(const struct h2 *h2);
 /* How many more requests may be opened now (client). */
 size_t h2_stream_room(const struct h2 *h2);
+/* Whether h2_pull() has given a part of this request (client); else the peer never saw it. */
+bool h2_has_begun(const struct h2 *h2, const struct h2_stream *s);
 
 /* What the guard saw: for metrics and for the attack tests. */
 #define H2_COUNTERS(X)                                                                             \

@@ -300,6 +300,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
     case NGHTTP2_HEADERS:
         h2_guard_sent_headers(&h2->guard);
+        h2->begun_upto = frame->hd.stream_id; /* requests leave in their order */
         if (h2->early_ends > 0)
             end_early(h2, frame);
         return 0;

@@ -118,6 +118,7 @@ struct h2 {
     uint32_t forgiven;     /* resets of ours that are not charged, not yet sent */
     uint32_t early_ends;   /* responses that end before their request did */
     uint32_t own_goaways;  /* with an error, by the owner's wish, not yet sent */
+    int32_t begun_upto;    /* client: the last request of which HEADERS went out */
     uint32_t pings;        /* ours, unanswered */
     uint32_t peer_streams; /* how many the peer lets us open */
     uint32_t peer_headers; /* bytes of a header list that it takes */

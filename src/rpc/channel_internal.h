@@ -371,8 +371,8 @@ void client_call_closed(struct call_attempt *a, struct h2_stream *s, uint32_t h2
 /* An attempt failed. True: the call goes on without it; false: it ends with this status. */
 bool client_retry_failed(struct call_attempt *a, const struct neo_status *status,
                          struct h2_headers trailers);
-/* The request never reached a handler: again at once. False: not any more. */
-bool client_retry_unseen(struct call_attempt *a);
+/* The request never reached a handler, or never `left`: again at once. False: not any more. */
+bool client_retry_unseen(struct call_attempt *a, bool left);
 /* An attempt was begun: when the next hedge is due. */
 void client_retry_begun(struct neo_client_call *call);
 void client_retry_expired(struct neo_timer *timer);

@@ -16,6 +16,8 @@
 #include <neo/encoding.h>
 #include <neo/memory.h>
 
+#include <assert.h>
+
 /* --- the end of an attempt -----------------------------------------------------------------------
  */
 
@@ -54,6 +56,7 @@ void client_attempt_finish(struct call_attempt *a, enum neo_code code)
     struct neo_channel *channel = a->call->channel;
     struct sub_conn *sc = a->sc;
 
+    assert(sc != NULL); /* it runs */
     neo_breaker_leave(&sc->sub->breaker, a->permit, outcome_of(code), neo_loop_now(channel->loop));
     report_outlier(channel, sc, code);
     if (a->stream != NULL) {
@@ -372,9 +375,10 @@ static struct neo_status status_of_loss(const struct call_attempt *a, uint32_t h
 void client_call_closed(struct call_attempt *a, struct h2_stream *s, uint32_t h2_error)
 {
     struct neo_client_call *call = a->call;
+    bool left = h2_has_begun(conn_h2(a->sc->conn), s);
 
     a->ended = true; /* nothing to reset any more */
-    if (h2_error == H2_REFUSED_STREAM && client_retry_unseen(a))
+    if ((h2_error == H2_REFUSED_STREAM || !left) && client_retry_unseen(a, left))
         return;
     struct neo_status status = status_of_loss(a, h2_error);
     if (!call->over && client_retry_failed(a, &status, (struct h2_headers){0}))

@@ -32,7 +32,7 @@ static struct pushback read_pushback(struct h2_headers trailers)
     uint64_t ms = 0;
 
     p.forbids = p.given && (text.len == 0 || text.len > 10);
-    for (size_t i = 0; i < text.len && !p.forbids; i++) {
+    for (size_t i = 0; p.given && i < text.len && !p.forbids; i++) {
         p.forbids = text.at[i] < '0' || text.at[i] > '9';
         ms = ms * 10 + (uint64_t)(text.at[i] - '0');
     }
@@ -188,13 +188,13 @@ bool client_retry_failed(struct call_attempt *a, const struct neo_status *status
     return retry(a, status, &pushback);
 }
 
-bool client_retry_unseen(struct call_attempt *a)
+bool client_retry_unseen(struct call_attempt *a, bool left)
 {
     struct neo_client_call *call = a->call;
 
-    if (call->committed || call->was_transparent || call->channel->closing)
+    if (call->committed || call->channel->closing || (left && call->was_transparent))
         return false;
-    call->was_transparent = true;
+    call->was_transparent = call->was_transparent || left;
     call->attempts--;
     call->owed = true;
     client_attempt_finish(a, NEO_CANCELLED);

@@ -237,8 +237,8 @@ static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
         end_too_large(call, err);
         return;
     }
-    /* The connection changed its mind since it was picked, or broke for want of memory: then it ends
-       in the turn that is asked for here. */
+    /* The connection changed its mind since it was picked, or broke for want of memory: then it
+       ends in the turn that is asked for here. */
     conn_kick(sc->conn);
     list_push_back(&channel->waiting, &call->waiting);
     channel_look_again_soon(channel);
@@ -411,13 +411,14 @@ enum neo_code neo_channel_start(struct neo_channel *channel, const struct neo_me
                                 struct neo_client_call **ret, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
-    struct neo_call_options guarded;
+    struct neo_call_options guarded = {0};
     struct neo_error secret;
 
     if (request != NULL)
         NEO_TRY(neo_proto_encode(method->request, request, &wire, err));
     if (request != NULL && neo_proto_check_open(method->request, request, &secret) != NEO_OK) {
-        guarded = options == NULL ? (struct neo_call_options){0} : *options;
+        if (options != NULL)
+            guarded = *options;
         guarded.needs_attested = secret.message;
         options = &guarded;
     }

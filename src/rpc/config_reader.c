@@ -191,11 +191,11 @@ static void read_code(struct config_reader *r, void *self)
 {
     uint32_t *mask = self;
     struct neo_bytes name;
-    uint32_t number;
+    uint32_t number = 0;
 
     if (neo_json_peek(&r->json) == NEO_JSON_NUMBER) {
         config_u32(r, NEO_CANCELLED, NEO_UNAUTHENTICATED, &number);
-        if (!has_failed(r))
+        if (number != 0)
             *mask |= 1u << number;
         return;
     }

@@ -201,6 +201,39 @@ TEST(a_refused_stream_is_tried_again_at_once_and_only_once)
     end_stage(&s);
 }
 
+/* The socket is full of what a peer that hangs does not take; behind it wait requests. */
+TEST(what_never_left_is_begun_anew_elsewhere)
+{
+    static uint8_t large[400000];
+    struct neo_test_v1_Words flood = {.text = {large, sizeof(large)}};
+    struct neo_channel_tuning tuning = {.keepalive = {.time = 5 * SEC, .timeout = 5 * SEC}};
+    struct heard first, stuck[20];
+    struct neo_error err;
+    struct stage s;
+
+    begin_stage(&s, 1, answer_at_once, NULL);
+    script_stop(&s.servers[0]);
+    s.servers[0].limits.stream_window = 1 << 20;
+    sim_host("10.0.0.1");
+    script_start(&s.servers[0], s.loops[0], "10.0.0.1:7000", s.server, s.trust);
+    open_channel(&s, NULL, &tuning);
+    assert_int_equal(call_once(&s, SEC), NEO_OK);
+    sim_hang(s.loops[0], 8 * SEC); /* its kernel takes 128 KiB and then no more */
+    first = (struct heard){.loop = s.loop};
+    assert_int_equal(neo_test_v1_Speech_Do_start(s.channel, NULL, &flood, &call_events, &first,
+                                                 &first.call, &err),
+                     NEO_OK);
+    sim_run_for(10 * MSEC);
+    for (size_t i = 0; i < NEO_COUNT(stuck); i++)
+        start(&s, &stuck[i], 60 * SEC);
+    /* The connection is given up; on the next one they are answered, although Do is not to be run
+       twice. */
+    assert_int_equal(wait_for_end(&first, 30 * SEC), NEO_UNAVAILABLE);
+    for (size_t i = 0; i < NEO_COUNT(stuck); i++)
+        assert_int_equal(wait_for_end(&stuck[i], 30 * SEC), NEO_OK);
+    end_stage(&s);
+}
+
 /* --- hedging ---------------------------------------------------------------------------------- */
 
 TEST(a_fatal_code_ends_all_hedges)
@@ -566,6 +599,7 @@ int main(void)
         cmocka_unit_test(retries_wait_longer_each_time_and_say_which_they_are),
         cmocka_unit_test(a_pushback_is_kept_to_the_millisecond_and_the_series_begins_anew),
         cmocka_unit_test(a_refused_stream_is_tried_again_at_once_and_only_once),
+        cmocka_unit_test(what_never_left_is_begun_anew_elsewhere),
         cmocka_unit_test(a_fatal_code_ends_all_hedges),
         cmocka_unit_test(a_negative_pushback_stops_further_hedges_but_not_those_that_run),
         cmocka_unit_test(the_last_hedge_to_fail_gives_the_status),
