@@ -181,8 +181,7 @@ static void *serve(void *self)
 
 struct raw_server *raw_server_new(const struct raw_answer *answer)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct raw_server *server = neo_alloc(sizeof(*server));
     socklen_t len = sizeof(address);
 
