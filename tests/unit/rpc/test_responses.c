@@ -15,6 +15,8 @@
 #include <neo/runtime.h>
 #include <neo/test/v1/words.neo.h>
 
+#include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -258,6 +260,59 @@ TEST(another_content_type_is_no_grpc)
     }
 }
 
+/* --- answers that come early ------------------------------------------------------------------ */
+
+static atomic_uint ended_early;
+
+static void early_message(struct neo_client_call *call, const void *response, void *self)
+{
+    (void)call;
+    (void)response;
+    (void)self;
+}
+
+static void early_done(struct neo_client_call *call, const struct neo_status *status, void *self)
+{
+    (void)call;
+    (void)self;
+    assert(status->code == NEO_NOT_FOUND);
+    atomic_fetch_add(&ended_early, 1);
+}
+
+struct early {
+    struct neo_channel *channel;
+    bool begun;
+};
+
+static void begin_early(void *self)
+{
+    static const struct neo_client_events events = {.message = early_message, .done = early_done};
+    struct early *e = self;
+    struct neo_client_call *call;
+
+    e->begun = neo_test_v1_Speech_Count_start(e->channel, NULL, &events, NULL, &call, NULL) ==
+               NEO_OK;
+}
+
+/* The request never ends; were its stream left open, the server's limit of 100 would be reached. */
+TEST(a_status_before_the_end_of_the_request_frees_the_stream)
+{
+    static const struct h2_header error[] = {GRPC, FIELD("grpc-status", "5")};
+    const struct raw_answer answer = {.headers = error, .n_headers = 2, .headers_only = true};
+    struct raw_server *server = raw_server_new(&answer);
+    struct early e = {.channel = open_channel(server, false)};
+
+    for (unsigned n = 1; n <= 250; n++) {
+        neo_nsec end = neo_mono_nsec() + 10 * NEO_NSEC_PER_SEC;
+        neo_runtime_call(runtime, 0, begin_early, &e);
+        assert_true(e.begun);
+        while (atomic_load(&ended_early) < n)
+            assert_true(neo_mono_nsec() < end);
+    }
+    neo_channel_free(e.channel);
+    raw_server_free(server);
+}
+
 /* --- resets ----------------------------------------------------------------------------------- */
 
 TEST(resets_are_mapped)
@@ -414,6 +469,7 @@ int main(void)
         cmocka_unit_test(a_status_in_headers_that_do_not_end_the_stream_is_not_the_status),
         cmocka_unit_test(http_statuses_are_mapped_where_there_is_no_other),
         cmocka_unit_test(another_content_type_is_no_grpc),
+        cmocka_unit_test(a_status_before_the_end_of_the_request_frees_the_stream),
         cmocka_unit_test(resets_are_mapped),
         cmocka_unit_test(
             a_compressed_response_is_internal_unless_it_was_asked_for_and_is_what_it_says),
