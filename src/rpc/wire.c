@@ -107,12 +107,23 @@ static bool is_plain(struct neo_bytes text, size_t i)
     return text.at[i] > 0x20 && text.at[i] < 0x7f && text.at[i] != '%';
 }
 
+/* Not cut within a character of UTF-8, where there is a whole one. */
+static struct neo_bytes shown(struct neo_bytes text)
+{
+    size_t len = MESSAGE_SHOWN;
+
+    if (text.len <= len)
+        return text;
+    while (len > MESSAGE_SHOWN - 4 && (text.at[len] & 0xc0) == 0x80)
+        len--;
+    return neo_bytes(text.at, (text.at[len] & 0xc0) == 0x80 ? (size_t)MESSAGE_SHOWN : len);
+}
+
 struct neo_bytes wire_message_encode(struct neo_bytes text, struct neo_arena *arena)
 {
     size_t plain = 0;
 
-    if (text.len > MESSAGE_SHOWN)
-        text.len = MESSAGE_SHOWN;
+    text = shown(text);
     while (plain < text.len && is_plain(text, plain))
         plain++;
     if (plain == text.len)

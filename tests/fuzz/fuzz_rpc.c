@@ -31,10 +31,10 @@ struct read {
     uint32_t sum;
 };
 
-/* Reads all of it in pieces of `step` bytes. */
-static struct read read_in_pieces(struct neo_bytes all, size_t step)
+/* Reads all of it in pieces of `step` bytes; inflated or not, no message is too large. */
+static struct read read_in_pieces(struct neo_bytes all, size_t step, enum frame_encoding encoding)
 {
-    struct frame_reader r = {.max = MESSAGE_MAX};
+    struct frame_reader r = {.max = MESSAGE_MAX, .encoding = encoding};
     struct read result = {.end = FRAME_MORE};
     struct neo_bytes message;
     struct neo_error err;
@@ -55,15 +55,22 @@ static struct read read_in_pieces(struct neo_bytes all, size_t step)
     return result;
 }
 
-static void messages(struct neo_bytes all)
+static void messages_of(struct neo_bytes all, enum frame_encoding encoding)
 {
-    struct read whole = read_in_pieces(all, all.len + 1);
+    struct read whole = read_in_pieces(all, all.len + 1, encoding);
 
     for (size_t step = 1; step < 9; step += 3) {
-        struct read pieces = read_in_pieces(all, step);
+        struct read pieces = read_in_pieces(all, step, encoding);
         must(pieces.end == whole.end && pieces.messages == whole.messages &&
              pieces.bytes == whole.bytes && pieces.sum == whole.sum);
     }
+}
+
+static void messages(struct neo_bytes all)
+{
+    messages_of(all, FRAME_IDENTITY);
+    messages_of(all, FRAME_GZIP);
+    messages_of(all, FRAME_UNKNOWN);
 }
 
 /* --- statuses --------------------------------------------------------------------------------- */

@@ -9,12 +9,12 @@
 
 #include <neo/compression.h>
 
-static const struct h2_header gzip[] = {{{(const uint8_t *)"grpc-encoding", 13},
-                                         {(const uint8_t *)"gzip", 4}},
-                                        {{(const uint8_t *)"grpc-accept-encoding", 20},
-                                         {(const uint8_t *)"deflate , gzip", 14}}};
+static const struct h2_header gzip[] = {
+    {{(const uint8_t *)"grpc-encoding", 13}, {(const uint8_t *)"gzip", 4}},
+    {{(const uint8_t *)"grpc-accept-encoding", 20}, {(const uint8_t *)"deflate , gzip", 14}}};
 
-/* --- the server: tells how each message came, and answers as it is asked ----------------------- */
+/* --- the server: tells how each message came, and answers as it is asked -----------------------
+ */
 
 static char came[64]; /* a letter for each message that was heard */
 

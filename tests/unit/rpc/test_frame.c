@@ -39,6 +39,72 @@ TEST(refuses_what_is_no_plain_message)
     }
 }
 
+TEST(refuses_what_is_compressed_in_another_way)
+{
+    struct frame_reader r = new_reader();
+    struct neo_error err = {0};
+
+    r.encoding = FRAME_UNKNOWN;
+    assert_int_equal(read_text(&r, NEO_LIT("\1\0\0\0\1a"), &err), FRAME_BAD);
+    assert_int_equal(err.code, NEO_UNIMPLEMENTED);
+    assert_int_equal(read_text(&r, NEO_LIT("\0\0\0\0\1a"), &err), FRAME_MESSAGE);
+    frame_reader_fini(&r);
+}
+
+TEST(refuses_what_inflates_beyond_the_limit)
+{
+    static const uint8_t zeros[LIMIT + 1];
+    struct neo_error err = {0};
+
+    for (size_t len = LIMIT; len <= LIMIT + 1; len++) {
+        struct frame_reader r = new_reader();
+        struct neo_buffer wire = {0};
+        assert_true(neo_buffer_append(&wire, NEO_LIT("12345")) &&
+                    neo_buffer_append(&wire, neo_bytes(zeros, len)));
+        assert_int_equal(frame_compress(&wire, 0, NULL), NEO_OK);
+        r.encoding = FRAME_GZIP;
+        assert_int_equal(read_text(&r, neo_buffer_bytes(&wire), &err),
+                         len == LIMIT ? FRAME_MESSAGE : FRAME_BAD);
+        if (len > LIMIT)
+            assert_int_equal(err.code, NEO_RESOURCE_EXHAUSTED);
+        frame_reader_fini(&r);
+        neo_buffer_fini(&wire);
+    }
+}
+
+/* Compressed, plain, compressed: cut anywhere they are the same. */
+TEST(inflates_each_message_by_its_own_flag_however_it_is_cut)
+{
+    static const char *const texts[] = {"one one one", "two", "three three three three"};
+    struct neo_buffer wire = {0};
+
+    for (size_t i = 0; i < NEO_COUNT(texts); i++) {
+        size_t at = wire.len, len = strlen(texts[i]);
+        uint8_t prefix[FRAME_PREFIX_LEN];
+        frame_prefix(prefix, len);
+        assert_true(neo_buffer_append(&wire, neo_bytes(prefix, sizeof(prefix))) &&
+                    neo_buffer_append_text(&wire, texts[i]));
+        if (i != 1)
+            assert_int_equal(frame_compress(&wire, at, NULL), NEO_OK);
+    }
+    for (size_t step = 1; step <= wire.len; step++) {
+        struct frame_reader r = {.max = LIMIT, .encoding = FRAME_GZIP};
+        struct neo_bytes message;
+        size_t n = 0;
+        for (size_t at = 0; at < wire.len; at += step) {
+            struct neo_bytes piece = {wire.at + at, step < wire.len - at ? step : wire.len - at};
+            while (frame_read(&r, &piece, &message, NULL) == FRAME_MESSAGE) {
+                assert_true(neo_bytes_is(message, texts[n]));
+                assert_int_equal(r.compressed, n != 1);
+                n++;
+            }
+        }
+        assert_int_equal(n, NEO_COUNT(texts));
+        frame_reader_fini(&r);
+    }
+    neo_buffer_fini(&wire);
+}
+
 TEST(refuses_a_message_over_the_limit_before_it_comes)
 {
     uint8_t prefix[5];
@@ -172,6 +238,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_what_is_no_plain_message),
+        cmocka_unit_test(refuses_what_is_compressed_in_another_way),
+        cmocka_unit_test(refuses_what_inflates_beyond_the_limit),
+        cmocka_unit_test(inflates_each_message_by_its_own_flag_however_it_is_cut),
         cmocka_unit_test(refuses_a_message_over_the_limit_before_it_comes),
         cmocka_unit_test(refuses_a_bad_prefix_however_it_is_cut),
         cmocka_unit_test(takes_no_memory_for_what_has_not_come),

@@ -290,8 +290,8 @@ static void begin_early(void *self)
     struct early *e = self;
     struct neo_client_call *call;
 
-    e->begun = neo_test_v1_Speech_Count_start(e->channel, NULL, &events, NULL, &call, NULL) ==
-               NEO_OK;
+    e->begun =
+        neo_test_v1_Speech_Count_start(e->channel, NULL, &events, NULL, &call, NULL) == NEO_OK;
 }
 
 /* The request never ends; were its stream left open, the server's limit of 100 would be reached. */

@@ -125,6 +125,20 @@ TEST(a_long_message_is_cut)
     assert_int_equal(wire_message_encode(neo_bytes(text, sizeof(text)), &arena).len, 1024);
 }
 
+TEST(a_long_message_is_cut_between_characters)
+{
+    static uint8_t text[5000];
+
+    for (size_t at = 1021; at <= 1024; at++) {
+        memset(text, 'x', sizeof(text));
+        memcpy(text + at, "\xf0\x9f\x98\x88", 4);
+        assert_int_equal(wire_message_encode(neo_bytes(text, sizeof(text)), &arena).len,
+                         at == 1024 ? 1024 : at);
+    }
+    memset(text, 0x80, sizeof(text)); /* no characters at all */
+    assert_int_equal(wire_message_encode(neo_bytes(text, sizeof(text)), &arena).len, 3 * 1024);
+}
+
 /* --- headers ----------------------------------------------------------------------------- */
 
 TEST(a_repeated_header_has_no_value)
@@ -356,6 +370,7 @@ int main(void)
         PROMISE(a_message_is_printable_on_the_wire),
         PROMISE(a_bad_escape_stays_as_it_is),
         PROMISE(a_long_message_is_cut),
+        PROMISE(a_long_message_is_cut_between_characters),
         PROMISE(a_repeated_header_has_no_value),
         PROMISE(a_peer_cannot_say_who_it_is),
         PROMISE(a_good_end_is_one_short_trailer),
