@@ -79,6 +79,7 @@ static struct neo_server *make_server(struct neo_server_options *options)
                                                 .key_pem = neo_buffer_bytes(&key)};
     }
     must(neo_server_new(options, &server, &err), &err);
+    options->insecure = NULL; /* it ends here */
     neo_buffer_fini(&cert);
     neo_buffer_fini_secret(&key);
     return server;
