@@ -24,6 +24,10 @@
 #include <neo/call.h>
 #include <neo/channel.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* --- in a handler: on the call's worker ------------------------------------------------------- */
 
 /* The message that is being handled (unary: the request) came compressed. */
@@ -41,5 +45,9 @@ bool neo_call_compress(struct neo_call *call, bool on);
 bool neo_client_call_was_compressed(const struct neo_client_call *call);
 /* Messages sent from now on are, or are not; of a call that was started with `gzip`. */
 void neo_client_call_compress(struct neo_client_call *call, bool on);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -21,6 +21,10 @@
 
 #include <neo/bytes.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum neo_insecure_mode {
     NEO_INSECURE_NOTHING, /* refused: leave the pointer NULL instead */
     /* HTTP/2 with prior knowledge over TCP. Whoever is on the way reads and writes everything. */
@@ -48,5 +52,9 @@ struct neo_insecure_channel {
     const char *server_name;
     struct neo_bytes root_pem; /* with ANONYMOUS_CALLERS: one or more certificates to trust */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
