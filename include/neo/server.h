@@ -70,8 +70,9 @@ struct neo_server_options {
     size_t max_message;   /* 0: 4 MiB */
     unsigned max_connections_per_identity; /* 0: 64 */
     unsigned max_in_flight;                /* calls in handlers per server; 0: 1000 */
-    neo_nsec max_deadline;                 /* caps what a caller asks for unary calls; 0: 5 min */
-    neo_nsec max_connection_idle;          /* without a call; 0: 5 min */
+    neo_nsec max_deadline; /* caps what a caller asks, or does not, for unary calls; 0: 5 min;
+                              NEO_FOREVER: does not */
+    neo_nsec max_connection_idle; /* without a call; 0: 5 min */
 
     /* How long a connection lives. Each end is announced (GOAWAY, twice), so no call is lost. */
     neo_nsec max_connection_age;       /* +-10 %, so that not all leave at once; 0: 1 h */
@@ -94,6 +95,10 @@ struct neo_server_options {
     bool accept_gzip; /* neo/compression.h: requests may come compressed */
     /* neo/insecure.h; NULL: mutual TLS 1.3. Borrowed for the call. */
     const struct neo_insecure_server *insecure;
+
+    /* Refusals of the library's own carry a code and a text only: no reason, no decision id, no
+       google.rpc.Status. For callers who must not learn more, or cannot bear it. */
+    bool bare_refusals;
 };
 
 /* Gives `*ret`: neo_server_free(). */

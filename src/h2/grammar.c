@@ -104,8 +104,10 @@ bool h2_is_grpc_type(struct neo_bytes content_type)
                 return false;
         }
     }
-    return content_type.len == grpc.len || content_type.at[grpc.len] == '+' ||
-           content_type.at[grpc.len] == ';';
+    struct neo_bytes rest = neo_bytes_from(content_type, grpc.len);
+    if (neo_bytes_starts(rest, NEO_LIT("+proto")))
+        rest = neo_bytes_from(rest, sizeof("+proto") - 1);
+    return rest.len == 0 || rest.at[0] == ';';
 }
 
 bool h2_is_reserved_in_trailers(struct neo_bytes name)

@@ -173,6 +173,16 @@ static void conclude(struct neo_call *call, const struct neo_status *status)
     neo_call_unref(call);
 }
 
+static size_t without_details(struct h2_header *fields, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!neo_bytes_is(fields[i].name, "grpc-status-details-bin"))
+            fields[kept++] = fields[i];
+    return kept;
+}
+
 /* What goes out with the status: trailers, or the one block of an answer without messages. */
 static void send_status(struct neo_call *call, const struct neo_status *status)
 {
@@ -185,6 +195,8 @@ static void send_status(struct neo_call *call, const struct neo_status *status)
         n = metadata_answer(call, fields, ANSWER_FIELDS_MAX);
     n += wire_status_headers(status, call->trailers.at, call->trailers.n, call->arena, fields + n,
                              ANSWER_FIELDS_MAX - n);
+    if (call->worker->server->options.bare_refusals && status->details.len == 0)
+        n = without_details(fields, n);
     code = call->headers_sent ? h2_send_trailers(h2, call->stream, fields, n, NULL)
                               : h2_respond(h2, call->stream, 200, fields, n, true, NULL);
     if (code != NEO_OK)

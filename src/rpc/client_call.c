@@ -247,14 +247,24 @@ static bool is_grpc(struct neo_bytes type)
            (type.len == len || type.at[len] == '+' || type.at[len] == ';');
 }
 
+/* A good status is only as good as what came before it. */
+static struct neo_status check_complete(const struct call_attempt *a)
+{
+    if (frame_is_partial(&a->reader))
+        return neo_status_of(NEO_INTERNAL, "the response ended within a message");
+    if ((a->call->method->kind & NEO_SERVER_STREAM) == 0 && !a->got_message)
+        return neo_status_of(NEO_UNIMPLEMENTED, "the server sent no response");
+    return (struct neo_status){.code = NEO_OK, .processed = true};
+}
+
 void client_call_headers(struct call_attempt *a, struct h2_stream *s, bool end_stream)
 {
     struct neo_client_call *call = a->call;
 
     if (end_stream) {
         struct neo_status status = wire_status_read(s->headers, s->status, s->arena);
-        if (status.code == NEO_OK && (call->method->kind & NEO_SERVER_STREAM) == 0)
-            status = neo_status_of(NEO_INTERNAL, "the response ended before its message");
+        if (status.code == NEO_OK)
+            status = check_complete(a);
         attempt_ended(a, &status, s->headers);
         return;
     }
@@ -329,10 +339,8 @@ void client_call_trailers(struct call_attempt *a, struct h2_stream *s)
 {
     struct neo_status status = wire_status_read(s->trailers, s->status, s->arena);
 
-    if (status.code == NEO_OK &&
-        (frame_is_partial(&a->reader) ||
-         ((a->call->method->kind & NEO_SERVER_STREAM) == 0 && !a->got_message)))
-        status = neo_status_of(NEO_INTERNAL, "the response ended before its message");
+    if (status.code == NEO_OK)
+        status = check_complete(a);
     attempt_ended(a, &status, s->trailers);
 }
 

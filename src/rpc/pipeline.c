@@ -81,11 +81,12 @@ static enum neo_reason read_grammar(struct neo_call *call)
 
 static enum neo_reason check_deadline(struct neo_call *call)
 {
-    neo_nsec latest = call->arrived + call->worker->server->options.max_deadline;
+    neo_nsec longest = call->worker->server->options.max_deadline;
+    neo_nsec latest = call->arrived + longest;
 
     if (call->context.deadline != 0 && call->context.deadline <= call->arrived)
         return NEO_REASON_DEADLINE_PASSED;
-    if (call->method->info->kind == NEO_UNARY &&
+    if (call->method->info->kind == NEO_UNARY && longest != NEO_FOREVER &&
         (call->context.deadline == 0 || call->context.deadline > latest))
         call->context.deadline = latest;
     if (call->context.deadline != 0)

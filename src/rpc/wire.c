@@ -280,7 +280,6 @@ static enum neo_code code_of_http(int http_status)
 {
     switch (http_status) {
     case 400:
-    case 431:
         return NEO_INTERNAL;
     case 401:
         return NEO_UNAUTHENTICATED;

@@ -103,6 +103,10 @@ TEST(grpc_is_a_type_and_not_a_prefix)
     } cases[] = {
         {"application/grpc", true},
         {"application/grpc+proto", true},
+        {"application/grpc+proto;charset=utf-8", true},
+        {"application/grpc+json", false},
+        {"application/grpc+protobuf", false},
+        {"application/grpc+", false},
         {"application/grpc;x=y", true},
         {"APPLICATION/gRPC", true},
         {"application/grpcfoo", false},

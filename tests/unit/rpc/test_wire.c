@@ -308,7 +308,7 @@ TEST(without_a_status_http_decides)
     } cases[] = {
         {200, NEO_UNKNOWN},           {400, NEO_INTERNAL},      {401, NEO_UNAUTHENTICATED},
         {403, NEO_PERMISSION_DENIED}, {404, NEO_UNIMPLEMENTED}, {429, NEO_UNAVAILABLE},
-        {431, NEO_INTERNAL},          {502, NEO_UNAVAILABLE},   {503, NEO_UNAVAILABLE},
+        {431, NEO_UNKNOWN},           {502, NEO_UNAVAILABLE},   {503, NEO_UNAVAILABLE},
         {504, NEO_UNAVAILABLE},       {500, NEO_UNKNOWN},       {0, NEO_UNKNOWN},
     };
 
