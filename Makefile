@@ -26,6 +26,14 @@ attack: all
 h2spec: all
 	@tests/h2spec/run
 
+.PHONY: interop connect-conformance
+interop: all
+	@tools/setup interop
+	@tests/interop/run
+
+connect-conformance: all
+	@tests/connect/run
+
 asan tsan: setup
 	@cmake --preset $@ > build/configure-$@.log 2>&1 || { cat build/configure-$@.log; exit 1; }
 	@ninja -C build/$@ -j $(JOBS)
@@ -64,6 +72,8 @@ help:
 	@echo "make test     build and run all tests"
 	@echo "make attack   each known attack against a running server, its costs, its control"
 	@echo "make h2spec   h2spec's 147 cases against a server of ours; needs Go"
+	@echo "make interop  gRPC's interop cases, both roles, against Go, Java, Python, Rust, Node"
+	@echo "make connect-conformance  ConnectRPC's suite for gRPC on our client and server; needs Go"
 	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"

@@ -81,17 +81,21 @@ static void make_web(const char *folder)
 
 static void make_mutual(const char *folder)
 {
+    /* Other implementations look for a DNS name beside the SPIFFE id. */
+    static const struct pki_options named = {.dns = "foo.test.google.fr"};
     static const struct {
         const char *service, *cert, *key;
+        const struct pki_options *options;
     } parts[] = {
-        {"interop-service", "neo-server.pem", "neo-server.key"},
-        {"interop-client", "neo-client.pem", "neo-client.key"},
+        {"interop-service", "neo-server.pem", "neo-server.key", &named},
+        {"interop-client", "neo-client.pem", "neo-client.key", NULL},
     };
     struct pki *pki = pki_new("interop.test");
 
     write_root(folder, "neo-ca.pem", pki);
     for (size_t i = 0; i < NEO_COUNT(parts); i++) {
-        const struct pki_cert *cert = pki_make(pki, pki_issuer(pki), parts[i].service, NULL);
+        const struct pki_cert *cert =
+            pki_make(pki, pki_issuer(pki), parts[i].service, parts[i].options);
         write_pair(folder, parts[i].cert, parts[i].key, cert);
     }
     pki_free(pki);

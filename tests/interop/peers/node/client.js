@@ -102,7 +102,7 @@ async function soak(iterate) {
   for (let i = 0; i < 10; i++) {
     const start = process.hrtime.bigint();
     await iterate();
-    assert.ok(process.hrtime.bigint() - start < 1000000000n, 'each within 1 s');
+    assert.ok(process.hrtime.bigint() - start < 5000000000n, 'each within 5 s');
   }
 }
 

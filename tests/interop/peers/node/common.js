@@ -6,7 +6,7 @@ const path = require('path');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
 
-const protos = path.join(__dirname, '..', '..', 'proto');
+const protos = path.join(__dirname, '..', '..', '..', '..', 'proto');
 const definition = loader.loadSync('grpc/testing/test.proto', { includeDirs: [protos], keepCase: true, defaults: true });
 
 exports.grpc = grpc;

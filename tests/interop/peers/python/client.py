@@ -234,7 +234,7 @@ def soak(iterate):
         start = time.monotonic()
         iterate()
         worst = max(worst, time.monotonic() - start)
-    expect(f"each within 1 s, not {worst}", worst < 1)
+    expect(f"each within 5 s, not {worst}", worst < 5)
 
 
 def rpc_soak(stub, _):
