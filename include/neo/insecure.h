@@ -29,8 +29,9 @@ enum neo_insecure_mode {
     NEO_INSECURE_NOTHING, /* refused: leave the pointer NULL instead */
     /* HTTP/2 with prior knowledge over TCP. Whoever is on the way reads and writes everything. */
     NEO_INSECURE_CLEARTEXT,
-    /* TLS 1.3 in which the server alone shows a certificate, for a DNS name; RSA is accepted.
-       Callers prove nothing. */
+    /* TLS 1.3 in which the server shows a certificate for a DNS name; RSA is accepted. Callers
+       prove nothing, or hold a certificate under some root: whoever they are, they are `anonymous`.
+     */
     NEO_INSECURE_ANONYMOUS_CALLERS,
 };
 
@@ -40,6 +41,8 @@ struct neo_insecure_server {
     /* With ANONYMOUS_CALLERS: the certificate, then those between it and its root; its key. */
     struct neo_bytes certificate_pem;
     struct neo_bytes key_pem;
+    /* When given, callers must show a certificate that is one of these or leads to one. */
+    struct neo_bytes caller_root_pem;
 };
 
 /* For neo_channel_options.insecure, with `service`, `trust_domain` and `epoch` left empty. */
@@ -51,6 +54,9 @@ struct neo_insecure_channel {
      */
     const char *server_name;
     struct neo_bytes root_pem; /* with ANONYMOUS_CALLERS: one or more certificates to trust */
+    /* What to show to a server that asks; both or none. */
+    struct neo_bytes certificate_pem;
+    struct neo_bytes key_pem;
 };
 
 #ifdef __cplusplus

@@ -222,7 +222,9 @@ static enum neo_code fill_insecure(struct neo_channel *channel, const struct neo
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     return tls_context_new(&(struct tls_options){.role = TLS_CLIENT,
                                                  .mode = channel->mode,
-                                                 .pem_roots = o->insecure->root_pem},
+                                                 .pem_roots = o->insecure->root_pem,
+                                                 .pem_chain = o->insecure->certificate_pem,
+                                                 .pem_key = o->insecure->key_pem},
                            &channel->tls, err);
 }
 

@@ -156,6 +156,7 @@ static struct tls_options tls_of(const struct neo_server_options *o)
     tls.mode = o->insecure->mode == NEO_INSECURE_CLEARTEXT ? TLS_CLEARTEXT : TLS_SERVER_PROVEN;
     tls.pem_chain = o->insecure->certificate_pem;
     tls.pem_key = o->insecure->key_pem;
+    tls.pem_roots = o->insecure->caller_root_pem;
     return tls;
 }
 

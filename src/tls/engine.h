@@ -52,8 +52,9 @@ struct tls {
     uint64_t plain_bytes;
     uint64_t post_handshake;
 
-    struct neo_cert *leaf;    /* judged; NULL: anonymous or not yet */
-    bool judged_by_name;      /* TLS_SERVER_PROVEN, client: the server has that name */
+    struct neo_cert *leaf; /* judged; NULL: anonymous or not yet */
+    bool judged_by_name; /* TLS_SERVER_PROVEN: the server has that name; the caller, a root of ours
+                          */
     struct neo_error verdict; /* why we ended it; OK: we did not */
     struct tls_peer peer;
 };

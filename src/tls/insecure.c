@@ -5,8 +5,9 @@
  * TLS_SERVER_PROVEN is the web's TLS: the server's certificate leads to a root the
  * client has in a file, and carries the DNS name that the client calls (RFC 6125:
  * subject alternative names only, a wildcard for one whole label). Its keys may be
- * RSA. The client shows nothing. What is switched off for all stays off: TLS below
- * 1.3, resumption, other protocols than h2.
+ * RSA. The client shows nothing, or a certificate under a root that the server has
+ * in a file; what it says is not read, the caller stays anonymous. What is switched
+ * off for all stays off: TLS below 1.3, resumption, other protocols than h2.
  *
  * TLS_CLEARTEXT has the shape of an engine so that a connection need not know.
  */
@@ -42,6 +43,8 @@ enum neo_code insecure_check_options(const struct tls_options *options, struct n
         why = "a server needs a certificate and its key";
     else if (!clear && !server && options->pem_roots.len == 0)
         why = "a client needs certificates to trust";
+    else if ((options->pem_chain.len > 0) != (options->pem_key.len > 0))
+        why = "a certificate needs its key, and a key its certificate";
     if (why != NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "tls: %s", why);
     return NEO_OK;
@@ -79,7 +82,7 @@ static enum neo_code use_key(SSL_CTX *ssl, struct neo_bytes text, struct neo_err
     NEO_CLEANUP(pem_close) struct pem_reader pem = {0};
     NEO_CLEANUP(openssl_pkey_freep) EVP_PKEY *key = NULL;
 
-    NEO_TRY(pem_open(&pem, text, "server key", err));
+    NEO_TRY(pem_open(&pem, text, "key", err));
     do {
         NEO_TRY(pem_next(&pem, err));
     } while (strstr(pem.label, "PRIVATE KEY") == NULL);
@@ -96,7 +99,7 @@ static enum neo_code use_chain(SSL_CTX *ssl, struct neo_bytes text, struct neo_e
     NEO_CLEANUP(pem_close) struct pem_reader pem = {0};
     bool first = true;
 
-    NEO_TRY(pem_open(&pem, text, "server certificate", err));
+    NEO_TRY(pem_open(&pem, text, "certificate", err));
     for (;;) {
         NEO_CLEANUP(openssl_x509_freep) X509 *x509 = NULL;
         enum neo_code code = next_certificate(&pem, &x509, err);
@@ -131,7 +134,8 @@ static enum neo_code trust_roots(SSL_CTX *ssl, struct neo_bytes text, struct neo
 
 /* --- the judgement -------------------------------------------------------------------------- */
 
-/* OpenSSL's own, by the name that insecure_expect() has set and at the caller's time. */
+/* OpenSSL's own, by the name that insecure_expect() has set (a server expects none) and at the
+   caller's time. */
 static int verify_by_name(X509_STORE_CTX *store, void *unused __attribute__((unused)))
 {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -140,7 +144,8 @@ static int verify_by_name(X509_STORE_CTX *store, void *unused __attribute__((unu
     X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(store), tls->wall);
     tls->judged_by_name = X509_verify_cert(store) == 1;
     if (!tls->judged_by_name)
-        neo_fail(&tls->verdict, NEO_UNAUTHENTICATED, "peer is not %.200s: %s", tls->expect,
+        neo_fail(&tls->verdict, NEO_UNAUTHENTICATED, "peer is not %.200s: %s",
+                 tls->context->role == TLS_SERVER ? "a caller under our roots" : tls->expect,
                  X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
     return tls->judged_by_name ? 1 : 0;
 }
@@ -148,16 +153,19 @@ static int verify_by_name(X509_STORE_CTX *store, void *unused __attribute__((unu
 enum neo_code insecure_set_up(SSL_CTX *ssl, const struct tls_options *options,
                               struct neo_error *err)
 {
-    bool server = options->role == TLS_SERVER;
-
     SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
-    if (SSL_CTX_set1_sigalgs_list(ssl, OPENSSL_TEXT(SIGNATURES)) != 1)
+    if (SSL_CTX_set1_sigalgs_list(ssl, OPENSSL_TEXT(SIGNATURES)) != 1 ||
+        SSL_CTX_set1_client_sigalgs_list(ssl, OPENSSL_TEXT(SIGNATURES)) != 1)
         return openssl_fail(err, NEO_INTERNAL, "tls: cannot set up a context");
-    SSL_CTX_set_verify(ssl, server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    if (!server) {
+    bool judges = options->pem_roots.len > 0;
+    SSL_CTX_set_verify(
+        ssl, judges ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE, NULL);
+    if (judges) {
         SSL_CTX_set_cert_verify_callback(ssl, verify_by_name, NULL);
-        return trust_roots(ssl, options->pem_roots, err);
+        NEO_TRY(trust_roots(ssl, options->pem_roots, err));
     }
+    if (options->pem_chain.len == 0)
+        return NEO_OK;
     NEO_TRY(use_chain(ssl, options->pem_chain, err));
     return use_key(ssl, options->pem_key, err);
 }

@@ -257,12 +257,17 @@ static enum neo_code open_channel(struct run *r, struct neo_error *err)
         .insecure = &insecure,
         .service_config = "{\"loadBalancingConfig\": [{\"round_robin\": {}}]}",
         .max_message = asked->message_receive_limit,
+        .accept_gzip = asked->compression == CC(COMPRESSION_GZIP),
         .wait_for_ready = true,
     };
 
     if (asked->server_tls_cert.len > 0) {
         insecure.mode = NEO_INSECURE_ANONYMOUS_CALLERS;
         insecure.root_pem = asked->server_tls_cert;
+    }
+    if (asked->client_tls_creds != NULL) {
+        insecure.certificate_pem = asked->client_tls_creds->cert;
+        insecure.key_pem = asked->client_tls_creds->key;
     }
     return neo_channel_open(target, &options, &r->channel, err);
 }
@@ -277,6 +282,7 @@ static enum neo_code start_call(struct run *r, struct neo_error *err)
         .metadata = pairs,
         .n_metadata = make_metadata(r, pairs),
         .wait_for_ready = true,
+        .gzip = asked->compression == CC(COMPRESSION_GZIP),
     };
     bool streams = (r->method->kind & NEO_CLIENT_STREAM) != 0;
     const void *request = NULL;

@@ -6,6 +6,7 @@
  * method or `full_duplex` says so, takes the steps (a pause, a response) that the first
  * request asked for, until none is left; then the end that it asked for.
  */
+#include <neo/compression.h>
 #include <neo/insecure.h>
 #include <neo/server.h>
 
@@ -62,8 +63,11 @@ static struct answer *answer_new(struct neo_call *call)
     return a;
 }
 
+/* Who sends compressed messages gets such. */
 static void keep_request(struct answer *a, const void *request)
 {
+    if (!a->begun && neo_call_was_compressed(a->call))
+        (void)neo_call_compress(a->call, true);
     if (a->n_requests < REQUESTS_MAX)
         a->requests[a->n_requests++] = compat_any(a->request, request, neo_call_arena(a->call));
 }
@@ -385,6 +389,7 @@ static struct neo_server *serve(const struct CC(ServerCompatRequest) * asked,
         .max_connections_per_identity = 1 << 16,
         .max_deadline = NEO_FOREVER,
         .bare_refusals = true,
+        .accept_gzip = true,
     };
     struct neo_server *server;
     struct neo_error err;
@@ -393,6 +398,7 @@ static struct neo_server *serve(const struct CC(ServerCompatRequest) * asked,
         insecure.mode = NEO_INSECURE_ANONYMOUS_CALLERS;
         insecure.certificate_pem = asked->server_creds->cert;
         insecure.key_pem = asked->server_creds->key;
+        insecure.caller_root_pem = asked->client_tls_cert;
     }
     compat_check(neo_policy_compile(&document, 1, &options.epoch.policy, &err), &err);
     compat_check(neo_server_new(&options, &server, &err), &err);

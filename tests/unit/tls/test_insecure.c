@@ -90,6 +90,11 @@ TEST(a_proven_server_needs_certificate_and_key_and_its_client_roots)
     assert_int_not_equal(make(&options, &context), NEO_OK);
     assert_refused(&(struct tls_options){.role = TLS_CLIENT, .mode = TLS_SERVER_PROVEN},
                    "needs certificates to trust");
+    assert_refused(&(struct tls_options){.role = TLS_CLIENT,
+                                         .mode = TLS_SERVER_PROVEN,
+                                         .pem_roots = NEO_LIT("x"),
+                                         .pem_chain = NEO_LIT("x")},
+                   "needs its key");
 }
 
 static struct tls_context *server_with(const struct pki_options *with)
@@ -230,6 +235,70 @@ TEST(a_server_is_judged_at_the_time_the_client_is_told)
     assert_unproven(&wild, pki, HOST, PKI_FROM - 1, "not yet valid");
 }
 
+/* The server wants a certificate under `roots`; the client shows one of these, or none (NULL). */
+static struct neo_error call_with(const struct pki *roots, struct pki *of,
+                                  const struct pki_options *shown, int64_t wall)
+{
+    const struct pki_cert *cert = pki_make(pki, pki_issuer(pki), "server1", &wild);
+    struct neo_buffer chain = {0}, key = {0}, root = {0}, own_root = {0}, own = {0}, own_key = {0};
+    struct tls_context *server, *client;
+    struct tls_link link;
+
+    pki_pem_chain(cert, &chain);
+    pki_pem_key(cert, &key);
+    pki_pem_root(roots, &root);
+    pki_pem_root(pki, &own_root);
+    if (shown != NULL) {
+        const struct pki_cert *mine = pki_make(of, pki_issuer(of), "client1", shown);
+        pki_pem_chain(mine, &own);
+        pki_pem_key(mine, &own_key);
+    }
+    assert_int_equal(make(&(struct tls_options){.role = TLS_SERVER,
+                                                .mode = TLS_SERVER_PROVEN,
+                                                .allow_anonymous = true,
+                                                .pem_chain = neo_buffer_bytes(&chain),
+                                                .pem_key = neo_buffer_bytes(&key),
+                                                .pem_roots = neo_buffer_bytes(&root)},
+                          &server),
+                     NEO_OK);
+    assert_int_equal(make(&(struct tls_options){.role = TLS_CLIENT,
+                                                .mode = TLS_SERVER_PROVEN,
+                                                .pem_roots = neo_buffer_bytes(&own_root),
+                                                .pem_chain = neo_buffer_bytes(&own),
+                                                .pem_key = neo_buffer_bytes(&own_key)},
+                          &client),
+                     NEO_OK);
+    tls_link_init(&link, client, server, HOST);
+    link.wall = wall;
+    tls_end_feed(&link.client, (struct neo_bytes){0}, 0, wall);
+    tls_link_run(&link);
+    struct neo_error err = link.server.err;
+    assert_int_equal(tls_state(link.server.tls) == TLS_OPEN, err.code == NEO_OK);
+    if (err.code == NEO_OK)
+        assert_true(neo_bytes_is(tls_peer(link.server.tls)->service, "anonymous"));
+    tls_link_fini(&link);
+    tls_context_unref(client);
+    tls_context_unref(server);
+    struct neo_buffer *const all[] = {&chain, &key, &root, &own_root, &own, &own_key};
+    for (size_t i = 0; i < NEO_COUNT(all); i++)
+        neo_buffer_fini(all[i]);
+    return err;
+}
+
+TEST(a_caller_must_show_a_certificate_under_the_roots_when_there_are_any)
+{
+    const struct pki_options plain = {.san = ""};
+    const struct pki_options rsa = {.key = "RSA-2048", .san = ""};
+    const struct pki_options for_servers = {.san = "", .extended_key_usage = "serverAuth"};
+
+    assert_int_equal(call_with(other, other, NULL, PKI_NOW).code, NEO_UNAUTHENTICATED);
+    assert_int_equal(call_with(other, pki, &plain, PKI_NOW).code, NEO_UNAUTHENTICATED);
+    assert_int_equal(call_with(other, other, &for_servers, PKI_NOW).code, NEO_UNAUTHENTICATED);
+    assert_int_equal(call_with(other, other, &plain, PKI_UNTIL + 1).code, NEO_UNAUTHENTICATED);
+    assert_int_equal(call_with(other, other, &plain, PKI_NOW).code, NEO_OK);
+    assert_int_equal(call_with(other, other, &rsa, PKI_NOW).code, NEO_OK);
+}
+
 TEST(an_rsa_server_is_accepted_here)
 {
     const struct pki_options rsa = {.key = "RSA-2048", .san = "DNS:" HOST};
@@ -299,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_common_name_proves_nothing),
         cmocka_unit_test(a_server_under_another_root_is_refused),
         cmocka_unit_test(a_server_is_judged_at_the_time_the_client_is_told),
+        cmocka_unit_test(a_caller_must_show_a_certificate_under_the_roots_when_there_are_any),
         cmocka_unit_test(an_rsa_server_is_accepted_here),
         cmocka_unit_test(cleartext_passes_bytes_and_proves_nobody),
     };
