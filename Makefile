@@ -29,7 +29,7 @@ h2spec: all
 .PHONY: interop connect-conformance
 interop: all
 	@tools/setup interop
-	@tests/interop/run
+	@tests/interop/run $(if $(PEERS),--peers $(PEERS))
 
 connect-conformance: all
 	@tests/connect/run
