@@ -270,11 +270,19 @@ struct call_attempt {
     bool got_headers; /* other than those of a response that is only a status */
     bool got_message;
     bool ended; /* a status was seen, or the stream is gone */
+
+    /* Flow control: what came is credited but for what a raw reader holds back. A message is
+       credited as its pieces come, or one beyond the window could never arrive; what was credited
+       too early is made up for with what comes next. */
+    uint64_t received;
+    uint64_t credited;
+    uint64_t held;
+    size_t partial; /* bytes of the message that is not whole yet */
 };
 
 /*
  * How the raw bytes of a message are handed out instead of decoded ones; see blocking.c. False: it
- * holds back the `used` bytes of window that the message took, until client_call_consume().
+ * holds back the `used` bytes that the message took, all its pieces, until client_call_consume().
  */
 typedef bool client_raw_fn(struct neo_client_call *call, struct neo_bytes wire, size_t used,
                            void *self);

@@ -309,17 +309,28 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
     return true;
 }
 
+/* Gives the peer the credit that is due by now. */
+static void give_credit(struct call_attempt *a)
+{
+    if (a->received - a->held <= a->credited)
+        return;
+    size_t due = (size_t)(a->received - a->held - a->credited);
+    a->credited += due;
+    h2_consume(conn_h2(a->sc->conn), a->stream, due);
+}
+
 void client_call_data(struct call_attempt *a, struct h2_stream *s, struct neo_bytes bytes)
 {
     struct h2 *h2 = conn_h2(a->sc->conn);
     struct neo_bytes message;
     struct neo_error err;
     size_t len = bytes.len;
-    size_t held = 0;
 
+    a->received += len;
     while (s->user == a) {
         size_t before = bytes.len;
         enum frame_result result = frame_read(&a->reader, &bytes, &message, &err);
+        a->partial += before - bytes.len;
         if (result == FRAME_MORE)
             break;
         if (result == FRAME_BAD) {
@@ -327,12 +338,15 @@ void client_call_data(struct call_attempt *a, struct h2_stream *s, struct neo_by
                              err.message);
             break;
         }
-        size_t used = before - bytes.len;
-        if (!deliver(a, message, used))
-            held += used;
+        size_t used = a->partial;
+        a->partial = 0;
+        if (!deliver(a, message, used) && s->user == a)
+            a->held += used;
     }
-    /* What a raw reader holds back it credits later: client_call_consume(). */
-    h2_consume(h2, s, s->user == a ? len - held : len);
+    if (s->user == a)
+        give_credit(a);
+    else
+        h2_consume(h2, s, len); /* nobody waits for it any more */
 }
 
 void client_call_trailers(struct call_attempt *a, struct h2_stream *s)
@@ -401,7 +415,8 @@ void client_call_consume(struct neo_client_call *call, size_t n)
     struct call_attempt *a = call->n_running > 0 ? call->running[0] : NULL;
 
     if (a != NULL && a->stream != NULL) {
-        h2_consume(conn_h2(a->sc->conn), a->stream, n);
+        a->held -= n < a->held ? n : a->held;
+        give_credit(a);
         conn_kick(a->sc->conn);
     }
 }
