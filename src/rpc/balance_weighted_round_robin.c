@@ -153,7 +153,7 @@ double balance_read_report(struct neo_bytes wire, uint32_t penalty_milli)
     if (fields[EPS] > 0)
         utilization += fields[EPS] / rps * (penalty_milli / 1000.0);
     double weight = rps / utilization;
-    return weight > 0 ? weight : 0;
+    return weight > 0 && weight < 1e18 ? weight : 0;
 }
 
 void balance_report(struct balance_host *host, double weight, neo_nsec now)

@@ -58,6 +58,11 @@ TEST(reports_that_are_broken_or_absurd_weigh_nothing)
     static const uint8_t good[] = {0x31, 0, 0, 0, 0, 0, 0, 0x59, 0x40,
                                    0x49, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f};
 
+    /* 100 rps at next to no utilization: more than there is */
+    static const uint8_t endless[] = {0x31, 0, 0, 0, 0, 0, 0, 0x59, 0x40,
+                                      0x49, 1, 0, 0, 0, 0, 0, 0,    0};
+
+    assert_true(balance_read_report(neo_bytes(endless, sizeof(endless)), 1000) == 0);
     assert_true(balance_read_report((struct neo_bytes){0}, 1000) == 0);
     assert_true(balance_read_report(neo_bytes(nan, sizeof(nan)), 1000) == 0);
     assert_true(balance_read_report(neo_bytes(negative, sizeof(negative)), 1000) == 0);
