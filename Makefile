@@ -4,7 +4,7 @@
 JOBS ?= $(shell nproc)
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: all setup test demo h2spec attack bench asan tsan lint fuzz check install clean help
+.PHONY: all setup test demo h2spec attack bench bench-build bench-peers asan tsan lint fuzz check install clean help
 
 all: setup
 	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
@@ -43,10 +43,20 @@ lint: setup
 	@tools/setup lint
 	@tools/lint
 
-bench: all
+bench-build: all
 	@tools/setup bench
-	@bench/run
+	@cmake --preset release > build/configure-bench.log 2>&1
+	@ninja -C build/release -j $(JOBS) bench_floor bench_load bench_grpc_cpp bench_grpc_cpp_client
+	@cmake --preset lto > build/configure-lto.log 2>&1
+	@ninja -C build/lto -j $(JOBS) bench_neo_server
+
+bench: bench-build
+	@bench/run --json build/bench.json
 	@bench/at-rest
+
+bench-peers: bench-build
+	@bench/peers/build
+	@bench/run --peers --rounds 3 --requests 40000 --json build/bench-peers.json calls latency stream handshakes idle
 
 .PHONY: conformance
 conformance: all
@@ -77,7 +87,8 @@ help:
 	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
-	@echo "make bench    CPU per call against the floor and gRPC C++, memory at rest"
+	@echo "make bench    CPU, latency, streams, handshakes, connections against the floor and gRPC C++"
+	@echo "make bench-peers  the same against grpc-go, tonic, grpc-java, grpc-js, where they can be built"
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"
 	@echo "make portability    gcc and clang, -O0, -O2, LTO: builds and unit tests"
