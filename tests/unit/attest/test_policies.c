@@ -9,7 +9,15 @@
  */
 #include "machine.h"
 
+#include "attest/snp_rule.h"
+
 #include <neo/memory.h>
+
+static const struct snp_rule *snp_rule_of(const struct attest_policy *policy)
+{
+    assert_ptr_equal(policy->rules[0].family, &attest_snp);
+    return policy->rules[0].is;
+}
 
 /* --- every key decides ------------------------------------------------------------------------ */
 
@@ -492,7 +500,7 @@ TEST(the_age_of_evidence_is_the_policys)
         attest_policies_find(policies, NEO_LIT("function-service"));
     assert_int_equal(policy->max_age, 90 * NEO_NSEC_PER_SEC);
     assert_int_equal(policy->n_rules, 1);
-    assert_int_equal(policy->rules[0].measurements.at[47], 0x4d);
+    assert_int_equal(snp_rule_of(policy)->measurements.at[47], 0x4d);
     neo_attest_policies_unref(policies);
 }
 
@@ -526,9 +534,9 @@ TEST(many_services_are_all_found)
         (void)snprintf(name, sizeof(name), "service-%u", i);
         const struct attest_policy *policy = attest_policies_find(policies, neo_text(name));
         assert_non_null(policy);
-        assert_int_equal(policy->rules[0].measurements.n, 8);
-        assert_int_equal(policy->rules[0].n_csp_ids, 2);
-        assert_true(neo_bytes_is(policy->rules[0].csp_ids[1], "b"));
+        assert_int_equal(snp_rule_of(policy)->measurements.n, 8);
+        assert_int_equal(snp_rule_of(policy)->n_csp_ids, 2);
+        assert_true(neo_bytes_is(snp_rule_of(policy)->csp_ids[1], "b"));
     }
     neo_attest_policies_unref(policies);
 }

@@ -75,7 +75,7 @@ TEST(an_accepted_appraisal_says_who_when_and_how)
     assert_int_equal(a.not_after, NOW + 10 * MACHINE_DAY);
     assert_int_equal(a.max_age, 600 * NEO_NSEC_PER_SEC);
     assert_memory_equal(a.measurement.at, m.report.measurement, SNP_MEASUREMENT_LEN);
-    assert_int_equal(a.n_checks, ATTEST_CHECKS);
+    assert_int_equal(a.n_checks, SNP_CHECKS);
     for (size_t i = 0; i < a.n_checks; i++) {
         assert_int_not_equal(a.checks[i].result, NEO_CHECK_FAIL);
         if (a.checks[i].detail != NULL)
@@ -649,7 +649,7 @@ TEST(a_trust_outside_development_can_never_accept_simulated_evidence)
 
 TEST(what_was_not_asked_for_is_listed_as_such_and_not_as_passed)
 {
-    static const enum attest_check open_by_default[] = {
+    static const enum snp_check open_by_default[] = {
         CHECK_CSP_ID,      CHECK_POLICY_SMT, CHECK_PLATFORM_ECC, CHECK_FIRMWARE,
         CHECK_MITIGATIONS, CHECK_ID_KEY,     CHECK_AUTHOR_KEY,   CHECK_HOST_DATA,
         CHECK_FAMILY_ID,   CHECK_IMAGE_ID,   CHECK_GUEST_SVN,    CHECK_CHIP_ID,
