@@ -25,7 +25,9 @@ enum { NEO_BINDER_LEN = 64 };
 /* What a piece of evidence is, on the wire and in policy. One row per kind: name, wire text. */
 #define NEO_EVIDENCE_KINDS(X)                                                                      \
     X(SNP, "snp-report")                                                                           \
-    X(SIM_SNP, "sim-snp-report")
+    X(SIM_SNP, "sim-snp-report")                                                                   \
+    X(NITRO, "nitro-doc")                                                                          \
+    X(SIM_NITRO, "sim-nitro-doc")
 /* clang-format off */
 enum neo_evidence_kind {
 #define X(name, text) NEO_EVIDENCE_##name,
@@ -90,8 +92,8 @@ bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct 
 struct neo_attest_trust;
 /*
  * AMD's roots are pinned by digest. `collateral` are PEM or DER certificates (ARK, ASK, VCEK, ...)
- * and AMD's revocation lists, known beforehand. `simulated_root` (DER; empty: none) needs
- * `development`. Gives `*ret`: _unref().
+ * and AMD's revocation lists, known beforehand. `simulated_root` (DER, one for each
+ * simulated family, one behind the other; empty: none) needs `development`. Gives `*ret`: _unref().
  */
 struct neo_attest_trust_options {
     const struct neo_bytes *collateral;

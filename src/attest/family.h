@@ -43,6 +43,7 @@ struct attest_family {
 /* In the order in which they are offered; ends with NULL. */
 extern const struct attest_family *const attest_families[];
 extern const struct attest_family attest_snp;
+extern const struct attest_family attest_nitro;
 
 /* NULL: nobody knows it. */
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind);

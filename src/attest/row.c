@@ -13,6 +13,11 @@ static const struct neo_yaml_field text_element = {
     .place = offsetof(struct row_text, place) + 1,
 };
 
+static const struct neo_yaml_field entry_element = {
+    .kind = NEO_YAML_TEXT,
+    .offset = offsetof(struct row_entry, value),
+};
+
 #define TEXT(name, type, member)                                                                   \
     {                                                                                              \
         .key = (name), .kind = NEO_YAML_TEXT, .offset = offsetof(type, member.text),               \
@@ -23,6 +28,12 @@ static const struct neo_yaml_field text_element = {
     {                                                                                              \
         .key = (name), .kind = NEO_YAML_LIST, .offset = offsetof(struct attest_row, member.items), \
         .size = sizeof(struct row_text), .element = &text_element,                                 \
+        .place = offsetof(struct attest_row, member.place) + 1                                     \
+    }
+#define ROW_MAP(name, member)                                                                      \
+    {                                                                                              \
+        .key = (name), .kind = NEO_YAML_MAP, .offset = offsetof(struct attest_row, member.items),  \
+        .size = sizeof(struct row_entry), .element = &entry_element,                               \
         .place = offsetof(struct attest_row, member.place) + 1                                     \
     }
 #define ROW_NUMBER(name, member)                                                                   \
@@ -66,8 +77,8 @@ static const struct neo_yaml_field snp_min_tcb_fields[] = {
     COMPONENT("snp", SNP_SNP), COMPONENT("microcode", SNP_MICROCODE),   {0},
 };
 
-static const char supported[] = "sev-snp";
-static const char *const unsupported[] = {"tdx", "sgx", "nitro", "tpm", "arm-cca"};
+static const char supported[] = "sev-snp, nitro";
+static const char *const unsupported[] = {"tdx", "sgx", "tpm", "arm-cca"};
 
 static enum neo_code check_tee(const void *value, struct neo_error *err)
 {
@@ -121,6 +132,7 @@ const struct neo_yaml_field attest_row_fields[] = {
      .kind = NEO_YAML_BOOL,
      .offset = offsetof(struct attest_row, snp.committed_equals_current),
      .place = offsetof(struct attest_row, snp.committed_equals_current_place) + 1},
+    ROW_MAP("pcr", nitro.pcr),
     FOREIGN("mrtd"),
     FOREIGN("rtmr"),
     FOREIGN("mrseam"),
@@ -136,7 +148,6 @@ const struct neo_yaml_field attest_row_fields[] = {
     FOREIGN("mrsigner"),
     FOREIGN("isvprodid"),
     FOREIGN("min_isvsvn"),
-    FOREIGN("pcr"),
     FOREIGN("pcr_sha256"),
     FOREIGN("ak"),
     FOREIGN("rim"),
@@ -147,10 +158,37 @@ const struct neo_yaml_field attest_row_fields[] = {
     {0},
 };
 
+/* Whose keys stand where in a row. */
+static const struct {
+    const char *tee;
+    size_t from;
+    size_t to;
+} sections[] = {
+    {"sev-snp", offsetof(struct attest_row, snp), offsetof(struct attest_row, nitro)},
+    {"nitro", offsetof(struct attest_row, nitro), sizeof(struct attest_row)},
+};
+
+static bool belongs(struct neo_bytes tee, size_t offset)
+{
+    for (size_t i = 0; i < NEO_COUNT(sections); i++) {
+        if (offset >= sections[i].from && offset < sections[i].to)
+            return neo_bytes_is(tee, sections[i].tee);
+    }
+    return true; /* `tee` itself */
+}
+
 enum neo_code row_check_keys(const struct attest_row *row, struct neo_error *err)
 {
-    if (row_gives(row->foreign))
-        return row_refuse(row->foreign, "this key does not belong to tee %.*s; remove it",
+    struct neo_place foreign = row->foreign;
+
+    for (const struct neo_yaml_field *f = attest_row_fields; f->key != NULL; f++) {
+        struct neo_place place;
+        memcpy(&place, (const char *)row + f->place - 1, sizeof(place));
+        if (row_gives(place) && !belongs(row->tee, f->place - 1))
+            foreign = place;
+    }
+    if (row_gives(foreign))
+        return row_refuse(foreign, "this key does not belong to tee %.*s; remove it",
                           NEO_FMT(row->tee));
     return NEO_OK;
 }

@@ -27,6 +27,17 @@ struct row_number {
     struct neo_place place;
 };
 
+/* Of a mapping whose keys are not fixed. */
+struct row_entry {
+    struct neo_bytes key;
+    struct neo_place place;
+    struct neo_bytes value;
+};
+struct row_map {
+    struct neo_yaml_list items; /* of struct row_entry */
+    struct neo_place place;
+};
+
 static inline bool row_gives(struct neo_place place)
 {
     return place.file != NULL;
@@ -78,11 +89,16 @@ struct snp_row {
     struct neo_place committed_equals_current_place;
 };
 
+struct nitro_row {
+    struct row_map pcr;
+};
+
 struct attest_row {
     struct neo_bytes tee;
     struct neo_place place;   /* of `tee`: the row's own */
     struct neo_place foreign; /* of the last key of a tee that this build does not support */
     struct snp_row snp;
+    struct nitro_row nitro;
 };
 extern const struct neo_yaml_field attest_row_fields[];
 

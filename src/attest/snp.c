@@ -83,11 +83,22 @@ static const struct vendor_cert *choose_leaf(const struct snp_case *c)
     return first;
 }
 
+static const struct vendor_cert *choose_simulated_root(const struct snp_case *c)
+{
+    const struct vendor_bundle *roots = &c->q->trust->simulated;
+
+    for (size_t i = 0; i < roots->n_certs; i++) {
+        if (neo_bytes_is(vendor_cert_facts(roots->certs[i])->common_name, c->product->root_name))
+            return roots->certs[i];
+    }
+    return roots->n_certs > 0 ? roots->certs[0] : NULL; /* its name will be found wrong */
+}
+
 /* A root is one by its digest, wherever its bytes came from. */
 static const struct vendor_cert *choose_root(const struct snp_case *c)
 {
     if (c->q->evidence->kind == NEO_EVIDENCE_SIM_SNP)
-        return c->q->trust->simulated.n_certs == 1 ? c->q->trust->simulated.certs[0] : NULL;
+        return choose_simulated_root(c);
     for (size_t i = 0; i < n_certs(c); i++) {
         const struct vendor_cert *cert = cert_at(c, i);
         if (memcmp(vendor_cert_facts(cert)->sha256, c->product->root_sha256, NEO_SHA256_LEN) == 0)

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { COLLATERAL_MAX = 4096 };
+enum { COLLATERAL_MAX = 4096, SIMULATED_MAX = 8 };
 
 static void trust_free(struct neo_attest_trust *trust)
 {
@@ -30,8 +30,8 @@ static enum neo_code read_simulated_root(struct neo_attest_trust *trust, struct 
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "a simulated root proves nothing; it is accepted in development only");
     NEO_TRY(vendor_bundle_read(&trust->simulated, der, "simulated root", err));
-    if (trust->simulated.n_certs != 1)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "simulated root: not one certificate");
+    if (trust->simulated.n_certs == 0 || trust->simulated.n_crls > 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "simulated root: not certificates alone");
     return NEO_OK;
 }
 
@@ -57,7 +57,7 @@ enum neo_code neo_attest_trust_new(const struct neo_attest_trust_options *option
     atomic_init(&trust->refs, 1);
     trust->development = options->development;
     trust->collateral.max = COLLATERAL_MAX;
-    trust->simulated.max = 1;
+    trust->simulated.max = SIMULATED_MAX;
     NEO_TRY(read_simulated_root(trust, options->simulated_root, err));
     NEO_TRY(read_collateral(trust, options, err));
     *ret = trust;

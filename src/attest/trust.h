@@ -12,7 +12,7 @@ struct neo_attest_trust {
     _Atomic unsigned refs;
     bool development;
     struct vendor_bundle collateral; /* hints and revocation lists: never roots by themselves */
-    struct vendor_bundle simulated;  /* the simulated root, or nothing */
+    struct vendor_bundle simulated;  /* the simulated roots, or nothing */
 };
 
 #endif

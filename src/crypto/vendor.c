@@ -9,7 +9,7 @@
  * identifier. Revocation is done by hand: OpenSSL's CRL_CHECK_ALL would ask for a
  * list of the intermediate too, and no vendor here publishes one.
  */
-#include "crypto/vendor.h"
+#include "crypto/vendor_internal.h"
 
 #include "crypto/der.h"
 #include "crypto/openssl.h"
@@ -24,14 +24,6 @@
 #include <time.h>
 
 enum { DER_MAX = 16 << 10, DER_ELEMENTS = 1024, CRL_MAX = 1 << 20, CRL_ELEMENTS = 1 << 16 };
-
-struct vendor_cert {
-    _Atomic unsigned refs;
-    X509 *x509;
-    EVP_PKEY *key; /* the x509's own */
-    uint8_t *der;
-    struct vendor_cert_facts facts;
-};
 
 struct vendor_crl {
     X509_CRL *crl;

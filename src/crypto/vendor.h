@@ -97,6 +97,23 @@ NEO_MUST_CHECK enum vendor_verdict vendor_chain_verify(const struct vendor_chain
                                                        struct vendor_path *ret,
                                                        struct neo_error *why);
 
+/*
+ * A path whose every certificate is named: from the one that signed the leaf to the one that `root`
+ * signed. It must hold in just this order; authorities, their key usage and path lengths are
+ * judged as RFC 5280 has them. Knows no revocation: for vendors whose leaves live for hours.
+ */
+struct vendor_line {
+    const struct vendor_cert *leaf;
+    struct vendor_cert *const *issuers;
+    size_t n_issuers;
+    const struct vendor_cert *root;
+    int64_t now;
+};
+/* `*ret_not_after`: the earliest of all. On anything but GOOD the reason is in `why`. */
+NEO_MUST_CHECK enum vendor_verdict vendor_line_verify(const struct vendor_line *line,
+                                                      int64_t *ret_not_after,
+                                                      struct neo_error *why);
+
 /* r and s as the vendors store them: 48 bytes each. */
 struct vendor_signature {
     uint8_t r[48];

@@ -203,15 +203,18 @@ static bool fill(X509 *x509, const struct vendor_template *t, const struct vendo
     return true;
 }
 
-static EVP_MD_CTX *pss_signer(const struct vendor_key *issuer)
+/* RSASSA-PSS with an RSA key, ECDSA with another. */
+static EVP_MD_CTX *signer_of(const struct vendor_key *issuer)
 {
     NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *key; /* the ctx's own */
 
-    if (ctx == NULL || EVP_DigestSignInit(ctx, &key, EVP_sha384(), NULL, issuer->pkey) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(key, RSA_PKCS1_PSS_PADDING) != 1 ||
-        EVP_PKEY_CTX_set_rsa_mgf1_md(key, EVP_sha384()) != 1 ||
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(key, SALT_LEN) != 1)
+    if (ctx == NULL || EVP_DigestSignInit(ctx, &key, EVP_sha384(), NULL, issuer->pkey) != 1)
+        return NULL;
+    if (EVP_PKEY_is_a(issuer->pkey, "RSA") &&
+        (EVP_PKEY_CTX_set_rsa_padding(key, RSA_PKCS1_PSS_PADDING) != 1 ||
+         EVP_PKEY_CTX_set_rsa_mgf1_md(key, EVP_sha384()) != 1 ||
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(key, SALT_LEN) != 1))
         return NULL;
     EVP_MD_CTX *made = ctx;
     ctx = NULL;
@@ -231,7 +234,7 @@ enum neo_code vendor_cert_issue(const struct vendor_template *t, const struct ve
                                 struct neo_error *err)
 {
     NEO_CLEANUP(openssl_x509_freep) X509 *x509 = X509_new();
-    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = pss_signer(issuer);
+    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = signer_of(issuer);
     NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
 
     if (x509 == NULL || signer == NULL || !fill(x509, t, subject) ||
@@ -282,7 +285,7 @@ enum neo_code vendor_crl_issue(const struct vendor_cert *issuer,
     NEO_CLEANUP(openssl_x509_freep) X509 *x509 = reopen(issuer);
     NEO_CLEANUP(asn1_time_freep) ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)this_update);
     NEO_CLEANUP(asn1_time_freep) ASN1_TIME *until = ASN1_TIME_set(NULL, (time_t)next_update);
-    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = pss_signer(issuer_key);
+    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = signer_of(issuer_key);
     NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
 
     if (crl == NULL || x509 == NULL || from == NULL || until == NULL || signer == NULL ||

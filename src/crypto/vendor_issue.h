@@ -16,7 +16,7 @@ struct vendor_key;
 
 enum vendor_key_kind {
     VENDOR_RSA_4096, /* authorities */
-    VENDOR_P384,     /* chips */
+    VENDOR_P384,     /* chips, and authorities of those who have no RSA */
 };
 
 /* An RSA key takes a while. Gives `*ret`: vendor_key_free(). */
@@ -46,7 +46,7 @@ struct vendor_template {
     const struct vendor_extension *extensions;
     size_t n_extensions;
 };
-/* RSASSA-PSS, SHA-384, salt 48, by an RSA key. Appends DER. */
+/* RSASSA-PSS, SHA-384, salt 48, by an RSA key; ECDSA with SHA-384 by another. Appends DER. */
 NEO_MUST_CHECK enum neo_code vendor_cert_issue(const struct vendor_template *t,
                                                const struct vendor_key *subject,
                                                const struct vendor_key *issuer,

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/openssl.h"
+#include "crypto/vendor_internal.h"
+
+#include <openssl/err.h>
+
+static void store_freep(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+static void store_ctx_freep(X509_STORE_CTX **ctx)
+{
+    X509_STORE_CTX_free(*ctx);
+}
+
+static void stack_freep(STACK_OF(X509) * *stack)
+{
+    sk_X509_free(*stack);
+}
+
+static enum vendor_verdict fault(enum vendor_verdict verdict, struct neo_error *why,
+                                 const char *text)
+{
+    (void)openssl_fail(why, NEO_UNAUTHENTICATED, "%s", text);
+    return verdict;
+}
+
+static bool is_time(int error)
+{
+    return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
+}
+
+static bool push_all(STACK_OF(X509) * hints, const struct vendor_line *line)
+{
+    for (size_t i = 0; i < line->n_issuers; i++) {
+        if (sk_X509_push(hints, line->issuers[i]->x509) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* What OpenSSL found is what was named, one by one. */
+static bool is_the_line(const struct vendor_line *line, STACK_OF(X509) * found)
+{
+    int n = (int)line->n_issuers;
+
+    if (sk_X509_num(found) != n + 2)
+        return false;
+    for (int i = 0; i < n; i++) {
+        if (X509_cmp(sk_X509_value(found, i + 1), line->issuers[i]->x509) != 0)
+            return false;
+    }
+    return X509_cmp(sk_X509_value(found, n + 1), line->root->x509) == 0;
+}
+
+static int64_t earliest(const struct vendor_line *line)
+{
+    int64_t at = line->leaf->facts.not_after;
+
+    for (size_t i = 0; i < line->n_issuers; i++) {
+        if (line->issuers[i]->facts.not_after < at)
+            at = line->issuers[i]->facts.not_after;
+    }
+    return line->root->facts.not_after < at ? line->root->facts.not_after : at;
+}
+
+enum vendor_verdict vendor_line_verify(const struct vendor_line *line, int64_t *ret_not_after,
+                                       struct neo_error *why)
+{
+    NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
+    NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
+    NEO_CLEANUP(store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+
+    if (store == NULL || hints == NULL || ctx == NULL ||
+        X509_STORE_add_cert(store, line->root->x509) != 1 || !push_all(hints, line) ||
+        X509_STORE_CTX_init(ctx, store, line->leaf->x509, hints) != 1)
+        return fault(VENDOR_NO_MEMORY, why, "out of memory");
+
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_time(param, (time_t)line->now);
+    X509_VERIFY_PARAM_set_depth(param, (int)line->n_issuers);
+    if (X509_verify_cert(ctx) != 1) {
+        int error = X509_STORE_CTX_get_error(ctx);
+        return fault(is_time(error) ? VENDOR_EXPIRED : VENDOR_UNTRUSTED, why,
+                     X509_verify_cert_error_string(error));
+    }
+    if (!is_the_line(line, X509_STORE_CTX_get0_chain(ctx)))
+        return fault(VENDOR_UNTRUSTED, why, "the path is not the one that was named");
+    ERR_clear_error();
+    *ret_not_after = earliest(line);
+    return VENDOR_GOOD;
+}
