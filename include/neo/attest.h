@@ -131,7 +131,7 @@ struct neo_appraisal {
     bool accepted;
     enum neo_attest_reason reason; /* the first failure */
     bool simulated;
-    const char *tee; /* "sev-snp"; "unknown" for a kind that nobody knows */
+    const char *tee;              /* "sev-snp"; "unknown" for a kind that nobody knows */
     struct neo_bytes measurement; /* the code's identity, in the form of its tee */
     uint8_t evidence_sha256[32];
     const struct neo_check *checks;
