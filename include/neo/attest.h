@@ -27,7 +27,11 @@ enum { NEO_BINDER_LEN = 64 };
     X(SNP, "snp-report")                                                                           \
     X(SIM_SNP, "sim-snp-report")                                                                   \
     X(NITRO, "nitro-doc")                                                                          \
-    X(SIM_NITRO, "sim-nitro-doc")
+    X(SIM_NITRO, "sim-nitro-doc")                                                                  \
+    X(SGX, "sgx-quote")                                                                            \
+    X(SIM_SGX, "sim-sgx-quote")                                                                    \
+    X(TDX, "tdx-quote")                                                                            \
+    X(SIM_TDX, "sim-tdx-quote")
 /* clang-format off */
 enum neo_evidence_kind {
 #define X(name, text) NEO_EVIDENCE_##name,
@@ -55,6 +59,9 @@ const char *neo_evidence_kind_text(enum neo_evidence_kind kind);
     X(PLATFORM, "platform")                                                                        \
     X(POLICY_MISSING, "policy-missing")                                                            \
     X(COLLATERAL, "collateral")                                                                    \
+    X(COLLATERAL_STALE, "collateral-stale")                                                        \
+    X(TCB_STATUS, "tcb-status")                                                                    \
+    X(QE_IDENTITY, "qe-identity")                                                                  \
     X(ROLE, "role")                                                                                \
     X(IDENTITY, "identity")                                                                        \
     X(PROTOCOL, "protocol")                                                                        \
@@ -91,9 +98,11 @@ bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct 
 
 struct neo_attest_trust;
 /*
- * AMD's roots are pinned by digest. `collateral` are PEM or DER certificates (ARK, ASK, VCEK, ...)
- * and AMD's revocation lists, known beforehand. `simulated_root` (DER, one for each
- * simulated family, one behind the other; empty: none) needs `development`. Gives `*ret`: _unref().
+ * The makers' roots are pinned by digest. `collateral` is what is known beforehand, each as it
+ * came: PEM or DER certificates (ARK, ASK, VCEK, TCB signing, ...) and revocation lists, and
+ * Intel's signed JSON (TCB info, identities of quoting enclaves). `simulated_root` (DER, one for
+ * each simulated family, one behind the other; empty: none) needs `development`. Gives `*ret`:
+ * _unref().
  */
 struct neo_attest_trust_options {
     const struct neo_bytes *collateral;

@@ -67,6 +67,9 @@ static int32_t coarse(enum neo_attest_reason reason)
     case NEO_ATTEST_PLATFORM:
     case NEO_ATTEST_POLICY_MISSING:
     case NEO_ATTEST_COLLATERAL:
+    case NEO_ATTEST_COLLATERAL_STALE:
+    case NEO_ATTEST_TCB_STATUS:
+    case NEO_ATTEST_QE_IDENTITY:
     case NEO_ATTEST_ROLE:
     case NEO_ATTEST_IDENTITY:
     case NEO_ATTEST_PEER_REFUSED:

@@ -44,6 +44,8 @@ struct attest_family {
 extern const struct attest_family *const attest_families[];
 extern const struct attest_family attest_snp;
 extern const struct attest_family attest_nitro;
+extern const struct attest_family attest_sgx;
+extern const struct attest_family attest_tdx;
 
 /* NULL: nobody knows it. */
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind);

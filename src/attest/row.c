@@ -77,8 +77,47 @@ static const struct neo_yaml_field snp_min_tcb_fields[] = {
     COMPONENT("snp", SNP_SNP), COMPONENT("microcode", SNP_MICROCODE),   {0},
 };
 
-static const char supported[] = "sev-snp, nitro";
-static const char *const unsupported[] = {"tdx", "sgx", "tpm", "arm-cca"};
+#define LIST(name, type, member)                                                                   \
+    {                                                                                              \
+        .key = (name), .kind = NEO_YAML_LIST, .offset = offsetof(type, member.items),              \
+        .size = sizeof(struct row_text), .element = &text_element,                                 \
+        .place = offsetof(type, member.place) + 1                                                  \
+    }
+
+static const struct neo_yaml_field lists_element = {
+    .kind = NEO_YAML_LIST,
+    .offset = offsetof(struct row_lists_entry, items),
+    .size = sizeof(struct row_text),
+    .element = &text_element,
+};
+
+static const struct neo_yaml_field tcb_fields[] = {
+    LIST("accept", struct tcb_row, accept),
+    LIST("advisories", struct tcb_row, advisories),
+    TEXT("min_date", struct tcb_row, min_date),
+    {.key = "min_eval_number",
+     .kind = NEO_YAML_U32,
+     .offset = offsetof(struct tcb_row, min_eval_number.value),
+     .place = offsetof(struct tcb_row, min_eval_number.place) + 1},
+    {0},
+};
+
+static const struct neo_yaml_field pck_fields[] = {
+    LIST("sgx_type", struct pck_row, sgx_type),
+    LIST("platform_instance_id", struct pck_row, platform_instance_id),
+    LIST("ppid", struct pck_row, ppid),
+    LIST("fmspc", struct pck_row, fmspc),
+    {0},
+};
+
+static const struct neo_yaml_field masked_fields[] = {
+    TEXT("value", struct masked_row, value),
+    TEXT("mask", struct masked_row, mask),
+    {0},
+};
+
+static const char supported[] = "sev-snp, tdx, sgx, nitro";
+static const char *const unsupported[] = {"tpm", "arm-cca"};
 
 static enum neo_code check_tee(const void *value, struct neo_error *err)
 {
@@ -133,21 +172,26 @@ const struct neo_yaml_field attest_row_fields[] = {
      .offset = offsetof(struct attest_row, snp.committed_equals_current),
      .place = offsetof(struct attest_row, snp.committed_equals_current_place) + 1},
     ROW_MAP("pcr", nitro.pcr),
-    FOREIGN("mrtd"),
-    FOREIGN("rtmr"),
-    FOREIGN("mrseam"),
-    FOREIGN("mrconfigid"),
-    FOREIGN("mrowner"),
-    FOREIGN("mrownerconfig"),
-    FOREIGN("mrservicetd"),
-    FOREIGN("td_attributes"),
-    FOREIGN("xfam"),
-    FOREIGN("tcb"),
-    FOREIGN("pck"),
-    FOREIGN("mrenclave"),
-    FOREIGN("mrsigner"),
-    FOREIGN("isvprodid"),
-    FOREIGN("min_isvsvn"),
+    ROW_STRUCT("tcb", intel.tcb, intel.tcb_place, tcb_fields),
+    ROW_STRUCT("pck", intel.pck, intel.pck_place, pck_fields),
+    ROW_LIST("mrenclave", sgx.mrenclave),
+    ROW_LIST("mrsigner", sgx.mrsigner),
+    ROW_NUMBER("isvprodid", sgx.isvprodid),
+    ROW_NUMBER("min_isvsvn", sgx.min_isvsvn),
+    ROW_LIST("mrtd", tdx.mrtd),
+    {.key = "rtmr",
+     .kind = NEO_YAML_MAP,
+     .offset = offsetof(struct attest_row, tdx.rtmr.items),
+     .size = sizeof(struct row_lists_entry),
+     .element = &lists_element,
+     .place = offsetof(struct attest_row, tdx.rtmr.place) + 1},
+    ROW_LIST("mrseam", tdx.mrseam),
+    ROW_LIST("mrconfigid", tdx.mrconfigid),
+    ROW_LIST("mrowner", tdx.mrowner),
+    ROW_LIST("mrownerconfig", tdx.mrownerconfig),
+    ROW_TEXT("mrservicetd", tdx.mrservicetd),
+    ROW_STRUCT("td_attributes", tdx.td_attributes, tdx.td_attributes.place, masked_fields),
+    ROW_STRUCT("xfam", tdx.xfam, tdx.xfam.place, masked_fields),
     FOREIGN("pcr_sha256"),
     FOREIGN("ak"),
     FOREIGN("rim"),
@@ -158,23 +202,30 @@ const struct neo_yaml_field attest_row_fields[] = {
     {0},
 };
 
-/* Whose keys stand where in a row. */
+/* Whose keys stand where in a row, in its order. */
+#define SECTION(member) offsetof(struct attest_row, member)
 static const struct {
-    const char *tee;
     size_t from;
-    size_t to;
+    const char *tees[2];
 } sections[] = {
-    {"sev-snp", offsetof(struct attest_row, snp), offsetof(struct attest_row, nitro)},
-    {"nitro", offsetof(struct attest_row, nitro), sizeof(struct attest_row)},
+    {SECTION(snp), {"sev-snp"}}, {SECTION(nitro), {"nitro"}}, {SECTION(intel), {"sgx", "tdx"}},
+    {SECTION(sgx), {"sgx"}},     {SECTION(tdx), {"tdx"}},
 };
 
 static bool belongs(struct neo_bytes tee, size_t offset)
 {
-    for (size_t i = 0; i < NEO_COUNT(sections); i++) {
-        if (offset >= sections[i].from && offset < sections[i].to)
-            return neo_bytes_is(tee, sections[i].tee);
+    size_t at = NEO_COUNT(sections);
+
+    while (at > 0 && offset < sections[at - 1].from)
+        at--;
+    if (at == 0)
+        return true; /* `tee` itself */
+    for (size_t i = 0; i < NEO_COUNT(sections[0].tees); i++) {
+        const char *name = sections[at - 1].tees[i];
+        if (name != NULL && neo_bytes_is(tee, name))
+            return true;
     }
-    return true; /* `tee` itself */
+    return false;
 }
 
 enum neo_code row_check_keys(const struct attest_row *row, struct neo_error *err)

@@ -38,6 +38,17 @@ struct row_map {
     struct neo_place place;
 };
 
+/* Of a mapping of lists. */
+struct row_lists_entry {
+    struct neo_bytes key;
+    struct neo_place place;
+    struct neo_yaml_list items; /* of struct row_text */
+};
+struct row_lists {
+    struct neo_yaml_list items; /* of struct row_lists_entry */
+    struct neo_place place;
+};
+
 static inline bool row_gives(struct neo_place place)
 {
     return place.file != NULL;
@@ -93,12 +104,59 @@ struct nitro_row {
     struct row_map pcr;
 };
 
+/* `tcb` and `pck`: of SGX and TDX. */
+struct tcb_row {
+    struct row_list accept;
+    struct row_list advisories;
+    struct row_text min_date;
+    struct row_number min_eval_number;
+};
+struct pck_row {
+    struct row_list sgx_type;
+    struct row_list platform_instance_id;
+    struct row_list ppid;
+    struct row_list fmspc;
+};
+struct intel_row {
+    struct tcb_row tcb;
+    struct neo_place tcb_place;
+    struct pck_row pck;
+    struct neo_place pck_place;
+};
+
+struct sgx_row {
+    struct row_list mrenclave;
+    struct row_list mrsigner;
+    struct row_number isvprodid;
+    struct row_number min_isvsvn;
+};
+
+struct masked_row {
+    struct row_text value;
+    struct row_text mask;
+    struct neo_place place;
+};
+struct tdx_row {
+    struct row_list mrtd;
+    struct row_lists rtmr;
+    struct row_list mrseam;
+    struct row_list mrconfigid;
+    struct row_list mrowner;
+    struct row_list mrownerconfig;
+    struct row_text mrservicetd;
+    struct masked_row td_attributes;
+    struct masked_row xfam;
+};
+
 struct attest_row {
     struct neo_bytes tee;
     struct neo_place place;   /* of `tee`: the row's own */
     struct neo_place foreign; /* of the last key of a tee that this build does not support */
     struct snp_row snp;
     struct nitro_row nitro;
+    struct intel_row intel;
+    struct sgx_row sgx;
+    struct tdx_row tdx;
 };
 extern const struct neo_yaml_field attest_row_fields[];
 

@@ -160,6 +160,8 @@ static enum neo_attest_reason reason_of(enum vendor_verdict verdict)
     case VENDOR_REVOKED:
         return NEO_ATTEST_REVOKED;
     case VENDOR_STALE_CRL:
+        return NEO_ATTEST_COLLATERAL_STALE;
+    case VENDOR_NO_CRL:
         return NEO_ATTEST_COLLATERAL;
     case VENDOR_GOOD:
     case VENDOR_UNTRUSTED:

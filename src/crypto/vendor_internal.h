@@ -16,4 +16,10 @@ struct vendor_cert {
     struct vendor_cert_facts facts;
 };
 
+struct vendor_crl {
+    X509_CRL *crl;
+    int64_t this_update;
+    int64_t next_update; /* 0: it names none, and is never good */
+};
+
 #endif

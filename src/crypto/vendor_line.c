@@ -65,6 +65,51 @@ static int64_t earliest(const struct vendor_line *line)
     return line->root->facts.not_after < at ? line->root->facts.not_after : at;
 }
 
+/* --- revocation ------------------------------------------------------------------------------- */
+
+/* The best list of `issuer` decides about `cert`: one that is current before one that is not. */
+static enum vendor_verdict consult(const struct vendor_line *line, const struct vendor_cert *cert,
+                                   const struct vendor_cert *issuer, int64_t *not_after,
+                                   struct neo_error *why)
+{
+    enum vendor_verdict verdict = fault(VENDOR_NO_CRL, why, "a revocation list is missing");
+
+    for (size_t i = 0; i < line->n_crls; i++) {
+        const struct vendor_crl *crl = line->crls[i];
+        X509_REVOKED *entry;
+
+        if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(issuer->x509)) != 0)
+            continue;
+        if (line->now < crl->this_update || line->now >= crl->next_update ||
+            X509_CRL_verify(crl->crl, issuer->key) != 1) {
+            verdict = fault(VENDOR_STALE_CRL, why,
+                            "a revocation list is out of date or not signed "
+                            "by its issuer");
+            continue;
+        }
+        if (X509_CRL_get0_by_cert(crl->crl, &entry, cert->x509) != 0)
+            return fault(VENDOR_REVOKED, why, "a certificate is revoked");
+        if (crl->next_update < *not_after)
+            *not_after = crl->next_update;
+        return VENDOR_GOOD;
+    }
+    return verdict;
+}
+
+static enum vendor_verdict consult_all(const struct vendor_line *line, int64_t *not_after,
+                                       struct neo_error *why)
+{
+    enum vendor_verdict verdict = VENDOR_GOOD;
+    const struct vendor_cert *cert = line->leaf;
+
+    for (size_t i = 0; i <= line->n_issuers && verdict == VENDOR_GOOD; i++) {
+        const struct vendor_cert *issuer = i < line->n_issuers ? line->issuers[i] : line->root;
+        verdict = consult(line, cert, issuer, not_after, why);
+        cert = issuer;
+    }
+    return verdict;
+}
+
 enum vendor_verdict vendor_line_verify(const struct vendor_line *line, int64_t *ret_not_after,
                                        struct neo_error *why)
 {
@@ -87,7 +132,11 @@ enum vendor_verdict vendor_line_verify(const struct vendor_line *line, int64_t *
     }
     if (!is_the_line(line, X509_STORE_CTX_get0_chain(ctx)))
         return fault(VENDOR_UNTRUSTED, why, "the path is not the one that was named");
+    int64_t not_after = earliest(line);
+    enum vendor_verdict verdict =
+        line->needs_crls ? consult_all(line, &not_after, why) : VENDOR_GOOD;
     ERR_clear_error();
-    *ret_not_after = earliest(line);
-    return VENDOR_GOOD;
+    if (verdict == VENDOR_GOOD)
+        *ret_not_after = not_after;
+    return verdict;
 }
