@@ -441,7 +441,7 @@ static enum vendor_verdict consult(const struct vendor_chain *chain, const struc
     if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(chain->root->x509)) != 0)
         return VENDOR_GOOD;
     if (X509_CRL_verify(crl->crl, chain->root->key) != 1)
-        return fault(VENDOR_STALE_CRL, why, "a revocation list that the root did not sign");
+        return fault(VENDOR_NO_CRL, why, "a revocation list that the root did not sign");
     if (chain->now < crl->this_update || chain->now >= crl->next_update)
         return fault(VENDOR_STALE_CRL, why, "the root's revocation list is out of date");
     if (X509_CRL_get0_by_cert(crl->crl, &entry, issuer->x509) != 0)

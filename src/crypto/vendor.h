@@ -70,8 +70,8 @@ enum vendor_verdict {
     VENDOR_UNTRUSTED, /* no valid path from the leaf to the root */
     VENDOR_EXPIRED,   /* a certificate of the path is not valid at `now` */
     VENDOR_REVOKED,
-    VENDOR_STALE_CRL, /* a revocation list is not valid at `now`, or not its issuer's */
-    VENDOR_NO_CRL,    /* a list that must be there is not */
+    VENDOR_STALE_CRL, /* a revocation list is not valid at `now` */
+    VENDOR_NO_CRL,    /* a list that must be there is not, or not signed by its issuer */
     VENDOR_NO_MEMORY,
 };
 

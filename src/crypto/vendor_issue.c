@@ -217,7 +217,8 @@ static EVP_MD_CTX *signer_of(const struct vendor_key *issuer)
     NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *key; /* the ctx's own */
 
-    if (ctx == NULL || EVP_DigestSignInit(ctx, &key, is_p256(issuer) ? EVP_sha256() : EVP_sha384(), NULL, issuer->pkey) != 1)
+    if (ctx == NULL || EVP_DigestSignInit(ctx, &key, is_p256(issuer) ? EVP_sha256() : EVP_sha384(),
+                                          NULL, issuer->pkey) != 1)
         return NULL;
     if (EVP_PKEY_is_a(issuer->pkey, "RSA") &&
         (EVP_PKEY_CTX_set_rsa_padding(key, RSA_PKCS1_PSS_PADDING) != 1 ||
@@ -321,7 +322,8 @@ static ECDSA_SIG *sign(const struct vendor_key *key, struct neo_bytes message)
     const uint8_t *at = der;
     size_t len = sizeof(der);
 
-    if (ctx == NULL || EVP_DigestSignInit(ctx, NULL, is_p256(key) ? EVP_sha256() : EVP_sha384(), NULL,
+    if (ctx == NULL ||
+        EVP_DigestSignInit(ctx, NULL, is_p256(key) ? EVP_sha256() : EVP_sha384(), NULL,
                            key->pkey) != 1 ||
         EVP_DigestSign(ctx, der, &len, message.at, message.len) != 1)
         return NULL;

@@ -80,11 +80,10 @@ static enum vendor_verdict consult(const struct vendor_line *line, const struct 
 
         if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(issuer->x509)) != 0)
             continue;
-        if (line->now < crl->this_update || line->now >= crl->next_update ||
-            X509_CRL_verify(crl->crl, issuer->key) != 1) {
-            verdict = fault(VENDOR_STALE_CRL, why,
-                            "a revocation list is out of date or not signed "
-                            "by its issuer");
+        if (X509_CRL_verify(crl->crl, issuer->key) != 1)
+            continue; /* as if it were not there */
+        if (line->now < crl->this_update || line->now >= crl->next_update) {
+            verdict = fault(VENDOR_STALE_CRL, why, "a revocation list is out of date");
             continue;
         }
         if (X509_CRL_get0_by_cert(crl->crl, &entry, cert->x509) != 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * platform.h - simulated Intel platforms for tests: certificates, lists, signed documents and quotes
- * in Intel's forms under a root of ours.
+ * platform.h - simulated Intel platforms for tests: certificates, lists, signed documents and
+ * quotes in Intel's forms under a root of ours.
  *
  * A platform is described by its fields; platform_issue() makes everything from
  * them, and the quote is signed anew for every question.
@@ -17,7 +17,7 @@
 
 #include <neo/encoding.h>
 
-#define PLATFORM_NOW INT64_C(1790000000)
+#define PLATFORM_NOW    INT64_C(1790000000)
 #define PLATFORM_ISSUED "2026-09-21T12:00:00Z" /* a little before */
 #define PLATFORM_UPDATE "2026-10-21T12:00:00Z"
 
@@ -63,12 +63,14 @@ struct platform {
     "},{\"svn\":" #n "},{\"svn\":" #n "},{\"svn\":" #n "},{\"svn\":" #n "},{\"svn\":" #n           \
     "},{\"svn\":" #n "}"
 #define PLATFORM_LEVEL(n, status, advisories)                                                      \
-    "{\"tcb\":{\"sgxtcbcomponents\":[" PLATFORM_SVN(n) "],\"pcesvn\":" #n                          \
-    ",\"tdxtcbcomponents\":[" PLATFORM_SVN(n) "]},\"tcbDate\":\"2025-01-0" #n                      \
-    "T00:00:00Z\",\"tcbStatus\":\"" status "\",\"advisoryIDs\":[" advisories "]}"
+    "{\"tcb\":{\"sgxtcbcomponents\":[" PLATFORM_SVN(                                               \
+        n) "],\"pcesvn\":" #n                                                                      \
+           ",\"tdxtcbcomponents\":[" PLATFORM_SVN(n) "]},\"tcbDate\":\"2025-01-0" #n               \
+                                                     "T00:00:00Z\",\"tcbStatus\":\"" status        \
+                                                     "\",\"advisoryIDs\":[" advisories "]}"
 #define PLATFORM_ISV_LEVEL(n, status)                                                              \
-    "{\"tcb\":{\"isvsvn\":" #n "},\"tcbDate\":\"2025-01-0" #n "T00:00:00Z\",\"tcbStatus\":\""      \
-    status "\"}"
+    "{\"tcb\":{\"isvsvn\":" #n "},\"tcbDate\":\"2025-01-0" #n                                      \
+    "T00:00:00Z\",\"tcbStatus\":\"" status "\"}"
 
 static inline void platform_put(struct neo_buffer *out, const void *at, size_t len)
 {
@@ -149,8 +151,8 @@ static inline void platform_extension(const struct platform *p, struct neo_buffe
     platform_put(&member, oid, sizeof(oid));
     platform_put(&member, tcb_sequence.at, tcb_sequence.len);
     platform_sequence(&all, neo_buffer_bytes(&member));
-    platform_octets(&all, 3, 0, 0, 2);     /* PCE-ID */
-    platform_octets(&all, 4, 0, 0x50, 6);  /* FMSPC */
+    platform_octets(&all, 3, 0, 0, 2);    /* PCE-ID */
+    platform_octets(&all, 4, 0, 0x50, 6); /* FMSPC */
     platform_number(&all, 5, 0, (uint8_t)p->sgx_type);
     platform_octets(&all, 6, 0, 0xcd, 16); /* platform instance */
     platform_sequence(out, neo_buffer_bytes(&all));
@@ -310,8 +312,8 @@ static inline void platform_init(struct platform *p, bool is_tdx, unsigned versi
         .code = 0x4d,
         .binder = 0xb1,
         .levels = PLATFORM_LEVEL(5, "UpToDate", "") "," PLATFORM_LEVEL(
-            4, "SWHardeningNeeded", "\"INTEL-SA-1\",\"INTEL-SA-2\"") "," PLATFORM_LEVEL(3,
-                                                                                  "OutOfDate", ""),
+            4, "SWHardeningNeeded",
+            "\"INTEL-SA-1\",\"INTEL-SA-2\"") "," PLATFORM_LEVEL(3, "OutOfDate", ""),
         .module_levels = PLATFORM_ISV_LEVEL(5, "UpToDate") "," PLATFORM_ISV_LEVEL(3, "OutOfDate"),
         .issued = PLATFORM_ISSUED,
         .next_update = PLATFORM_UPDATE,
@@ -384,8 +386,7 @@ static inline void platform_chain(const struct platform *p, struct neo_buffer *o
     static const enum platform_key order[] = {KEY_PCK, KEY_CA, KEY_ROOT};
 
     for (size_t i = 0; i < NEO_COUNT(order); i++)
-        assert_true(
-            vendor_pem_append(out, "CERTIFICATE", neo_buffer_bytes(&p->ders[order[i]])));
+        assert_true(vendor_pem_append(out, "CERTIFICATE", neo_buffer_bytes(&p->ders[order[i]])));
 }
 
 /* QE report, its signature, authentication data, chain. */
@@ -484,8 +485,8 @@ static inline const char *platform_verdict(const struct platform *p, const char 
     struct neo_error err;
     const char *failed = "accepted";
 
-    assert_true(neo_buffer_append_text(&row, p->is_tdx ? "        mrtd: [\""
-                                                       : "        mrenclave: [\""));
+    assert_true(
+        neo_buffer_append_text(&row, p->is_tdx ? "        mrtd: [\"" : "        mrenclave: [\""));
     for (size_t i = 0; i < (p->is_tdx ? 48U : 32U); i++)
         assert_true(neo_buffer_append_text(&row, "4d"));
     assert_true(neo_buffer_printf(&row, "\"]\n%s", rest));
@@ -494,8 +495,8 @@ static inline const char *platform_verdict(const struct platform *p, const char 
         fail_msg("%s", err.message);
     memset(binder, 0xb1, sizeof(binder));
     neo_arena_init(&arena, PLATFORM_ARENA);
-    assert_int_equal(neo_attest_appraise(p->trust, policies, NEO_LIT("function-service"),
-                                         &evidence, binder, PLATFORM_NOW, &arena, &a, NULL),
+    assert_int_equal(neo_attest_appraise(p->trust, policies, NEO_LIT("function-service"), &evidence,
+                                         binder, PLATFORM_NOW, &arena, &a, NULL),
                      NEO_OK);
     assert_int_equal(a.accepted, a.reason == NEO_ATTEST_NONE);
     for (size_t i = a.n_checks; i-- > 0;) {
