@@ -31,7 +31,9 @@ enum { NEO_BINDER_LEN = 64 };
     X(SGX, "sgx-quote")                                                                            \
     X(SIM_SGX, "sim-sgx-quote")                                                                    \
     X(TDX, "tdx-quote")                                                                            \
-    X(SIM_TDX, "sim-tdx-quote")
+    X(SIM_TDX, "sim-tdx-quote")                                                                    \
+    X(CCA, "cca-token")                                                                            \
+    X(SIM_CCA, "sim-cca-token")
 /* clang-format off */
 enum neo_evidence_kind {
 #define X(name, text) NEO_EVIDENCE_##name,
@@ -100,7 +102,8 @@ struct neo_attest_trust;
 /*
  * The makers' roots are pinned by digest. `collateral` is what is known beforehand, each as it
  * came: PEM or DER certificates (ARK, ASK, VCEK, TCB signing, ...) and revocation lists, and
- * Intel's signed JSON (TCB info, identities of quoting enclaves). `simulated_root` (DER, one for
+ * Intel's signed JSON (TCB info, identities of quoting enclaves) or
+ * the keys of Arm CCA platforms. `simulated_root` (DER, one for
  * each simulated family, one behind the other; empty: none) needs `development`. Gives `*ret`:
  * _unref().
  */

@@ -46,6 +46,7 @@ extern const struct attest_family attest_snp;
 extern const struct attest_family attest_nitro;
 extern const struct attest_family attest_sgx;
 extern const struct attest_family attest_tdx;
+extern const struct attest_family attest_cca;
 
 /* NULL: nobody knows it. */
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind);

@@ -76,7 +76,7 @@ struct tdx_body {
 struct intel_quote {
     unsigned version;
     bool is_tdx;
-    size_t len; /* of the quote proper */
+    size_t len;                   /* of the quote proper */
     struct neo_bytes signed_part; /* by the attestation key */
     union {
         struct sgx_body sgx;

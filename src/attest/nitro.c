@@ -109,9 +109,9 @@ static bool check_signature(struct nitro_case *c, struct ledger *ledger)
     const struct nitro_document *d = &c->document;
     struct vendor_signature signature = {.is_little_endian = false};
 
-    memcpy(signature.r, d->signature.at, sizeof(signature.r));
-    memcpy(signature.s, d->signature.at + sizeof(signature.r), sizeof(signature.s));
-    if (!nitro_signed_bytes(d, &message))
+    memcpy(signature.r, d->sign1.signature.at, sizeof(signature.r));
+    memcpy(signature.s, d->sign1.signature.at + sizeof(signature.r), sizeof(signature.s));
+    if (!cose_signed_bytes(&d->sign1, &message))
         return ledger_fail(ledger, CHECK_NITRO_SIGNATURE, "out of memory");
     if (!vendor_p384_verify(c->bundle.certs[c->bundle.n_certs - 1], neo_buffer_bytes(&message),
                             &signature))

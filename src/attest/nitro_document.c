@@ -4,71 +4,13 @@
 #include "codec/cbor.h"
 
 enum {
-    COSE_TAG_SIGN1 = 18,
     MODULE_ID_MAX = 256,
     CERTIFICATE_MAX = 1024,
     PUBLIC_KEY_MAX = 1024,
     OPTIONAL_MAX = 512,
 };
 
-/* {1: -35}: the algorithm is ES384, and nothing else is said. */
-static const uint8_t es384[] = {0xa1, 0x01, 0x38, 0x22};
-
 #define malformed(...) neo_fail(err, NEO_INVALID_ARGUMENT, __VA_ARGS__)
-
-/* --- the envelope ----------------------------------------------------------------------------- */
-
-static enum neo_code read_envelope(struct neo_bytes text, struct nitro_document *d,
-                                   struct neo_error *err)
-{
-    struct cbor c = cbor_of(text);
-    struct cbor_item head, protected_header = {0}, unprotected = {0}, payload = {0},
-                           signature = {0};
-
-    if (text.len > NITRO_DOCUMENT_MAX)
-        return malformed("a document of %zu bytes, at most %d", text.len, NITRO_DOCUMENT_MAX);
-    if (!cbor_next(&c, &head))
-        return malformed("not CBOR");
-    if (head.type == CBOR_TAG && head.value == COSE_TAG_SIGN1 && !cbor_next(&c, &head))
-        return malformed("a tag without a value");
-    if (head.type != CBOR_ARRAY || head.value != 4)
-        return malformed("not a COSE_Sign1: an array of four");
-    (void)cbor_take(&c, CBOR_BYTES, &protected_header);
-    (void)cbor_take(&c, CBOR_MAP, &unprotected);
-    if (c.failed || unprotected.value != 0)
-        return malformed("an unprotected header that is not the empty map");
-    (void)cbor_take(&c, CBOR_BYTES, &payload);
-    (void)cbor_take(&c, CBOR_BYTES, &signature);
-    if (!cbor_is_done(&c))
-        return malformed("a COSE_Sign1 that does not end with its signature");
-    if (!neo_bytes_equal(protected_header.bytes, neo_bytes(es384, sizeof(es384))))
-        return malformed("a protected header that is not {alg: ES384}");
-    if (signature.bytes.len != NITRO_SIGNATURE_LEN)
-        return malformed("a signature of %zu bytes", signature.bytes.len);
-    d->protected_header = protected_header.bytes;
-    d->payload = payload.bytes;
-    d->signature = signature.bytes;
-    return NEO_OK;
-}
-
-bool nitro_signed_bytes(const struct nitro_document *d, struct neo_buffer *out)
-{
-    const uint8_t array_of_four[] = {0x84, 0x6a};
-    const uint8_t header[] = {0x40 | (uint8_t)sizeof(es384)};
-    const uint8_t empty[] = {0x40};
-    const uint8_t length[] = {0x59, (uint8_t)(d->payload.len >> 8), (uint8_t)d->payload.len};
-    const uint8_t short_length[] = {0x58, (uint8_t)d->payload.len};
-    bool is_short = d->payload.len < 256;
-
-    return neo_buffer_append(out, neo_bytes(array_of_four, sizeof(array_of_four))) &&
-           neo_buffer_append(out, NEO_LIT("Signature1")) &&
-           neo_buffer_append(out, neo_bytes(header, sizeof(header))) &&
-           neo_buffer_append(out, d->protected_header) &&
-           neo_buffer_append(out, neo_bytes(empty, sizeof(empty))) &&
-           neo_buffer_append(out, is_short ? neo_bytes(short_length, sizeof(short_length))
-                                           : neo_bytes(length, sizeof(length))) &&
-           neo_buffer_append(out, d->payload);
-}
 
 /* --- the payload ------------------------------------------------------------------------------ */
 
@@ -212,7 +154,7 @@ static enum neo_code read_member(struct cbor *c, struct nitro_document *d, unsig
 
 static enum neo_code read_payload(struct nitro_document *d, struct neo_error *err)
 {
-    struct cbor c = cbor_of(d->payload);
+    struct cbor c = cbor_of(d->sign1.payload);
     struct cbor_item map;
     unsigned seen = 0;
 
@@ -234,7 +176,11 @@ enum neo_code nitro_document_read(struct neo_bytes text, struct nitro_document *
 {
     struct nitro_document d = {0};
 
-    NEO_TRY(read_envelope(text, &d, err));
+    if (text.len > NITRO_DOCUMENT_MAX)
+        return malformed("a document of %zu bytes, at most %d", text.len, NITRO_DOCUMENT_MAX);
+    NEO_TRY(cose_sign1_read(text, &d.sign1, err));
+    if (d.sign1.algorithm != COSE_ES384)
+        return malformed("signed with another algorithm than ES384");
     NEO_TRY(read_payload(&d, err));
     *ret = d;
     return NEO_OK;

@@ -9,22 +9,18 @@
 #ifndef NEO_ATTEST_NITRO_DOCUMENT_H
 #define NEO_ATTEST_NITRO_DOCUMENT_H
 
-#include <neo/buffer.h>
-#include <neo/error.h>
+#include "codec/cose.h"
 
 enum {
     NITRO_PCRS = 32,
     NITRO_PCR_LEN = 48,
     NITRO_ISSUERS_MAX = 8,
     NITRO_DOCUMENT_MAX = 16 << 10,
-    NITRO_SIGNATURE_LEN = 96,
 };
 
 /* All of it borrows the document. What is optional and absent has `at` NULL. */
 struct nitro_document {
-    struct neo_bytes protected_header;
-    struct neo_bytes payload;
-    struct neo_bytes signature; /* r and s, big-endian */
+    struct cose_sign1 sign1;
 
     struct neo_bytes module_id;
     uint64_t timestamp_ms;
@@ -38,7 +34,5 @@ struct nitro_document {
 };
 NEO_MUST_CHECK enum neo_code nitro_document_read(struct neo_bytes text, struct nitro_document *ret,
                                                  struct neo_error *err);
-/* What the signature is over (RFC 9052, 4.4). */
-bool nitro_signed_bytes(const struct nitro_document *document, struct neo_buffer *out);
 
 #endif

@@ -36,6 +36,12 @@ static const struct neo_yaml_field entry_element = {
         .size = sizeof(struct row_entry), .element = &entry_element,                               \
         .place = offsetof(struct attest_row, member.place) + 1                                     \
     }
+#define ROW_LISTS(name, member)                                                                    \
+    {                                                                                              \
+        .key = (name), .kind = NEO_YAML_MAP, .offset = offsetof(struct attest_row, member.items),  \
+        .size = sizeof(struct row_lists_entry), .element = &lists_element,                         \
+        .place = offsetof(struct attest_row, member.place) + 1                                     \
+    }
 #define ROW_NUMBER(name, member)                                                                   \
     {                                                                                              \
         .key = (name), .kind = NEO_YAML_U32, .offset = offsetof(struct attest_row, member.value),  \
@@ -116,8 +122,8 @@ static const struct neo_yaml_field masked_fields[] = {
     {0},
 };
 
-static const char supported[] = "sev-snp, tdx, sgx, nitro";
-static const char *const unsupported[] = {"tpm", "arm-cca"};
+static const char supported[] = "sev-snp, tdx, sgx, nitro, arm-cca";
+static const char *const unsupported[] = {"tpm"};
 
 static enum neo_code check_tee(const void *value, struct neo_error *err)
 {
@@ -179,12 +185,7 @@ const struct neo_yaml_field attest_row_fields[] = {
     ROW_NUMBER("isvprodid", sgx.isvprodid),
     ROW_NUMBER("min_isvsvn", sgx.min_isvsvn),
     ROW_LIST("mrtd", tdx.mrtd),
-    {.key = "rtmr",
-     .kind = NEO_YAML_MAP,
-     .offset = offsetof(struct attest_row, tdx.rtmr.items),
-     .size = sizeof(struct row_lists_entry),
-     .element = &lists_element,
-     .place = offsetof(struct attest_row, tdx.rtmr.place) + 1},
+    ROW_LISTS("rtmr", tdx.rtmr),
     ROW_LIST("mrseam", tdx.mrseam),
     ROW_LIST("mrconfigid", tdx.mrconfigid),
     ROW_LIST("mrowner", tdx.mrowner),
@@ -192,13 +193,14 @@ const struct neo_yaml_field attest_row_fields[] = {
     ROW_TEXT("mrservicetd", tdx.mrservicetd),
     ROW_STRUCT("td_attributes", tdx.td_attributes, tdx.td_attributes.place, masked_fields),
     ROW_STRUCT("xfam", tdx.xfam, tdx.xfam.place, masked_fields),
+    ROW_LIST("rim", cca.rim),
+    ROW_LISTS("rem", cca.rem),
+    ROW_LIST("rpv", cca.rpv),
+    ROW_LIST("implementation_id", cca.implementation_id),
+    ROW_LIST("instance_id", cca.instance_id),
+    ROW_TEXT("lifecycle", cca.lifecycle),
     FOREIGN("pcr_sha256"),
     FOREIGN("ak"),
-    FOREIGN("rim"),
-    FOREIGN("rem"),
-    FOREIGN("rpv"),
-    FOREIGN("implementation_id"),
-    FOREIGN("lifecycle"),
     {0},
 };
 
@@ -209,7 +211,7 @@ static const struct {
     const char *tees[2];
 } sections[] = {
     {SECTION(snp), {"sev-snp"}}, {SECTION(nitro), {"nitro"}}, {SECTION(intel), {"sgx", "tdx"}},
-    {SECTION(sgx), {"sgx"}},     {SECTION(tdx), {"tdx"}},
+    {SECTION(sgx), {"sgx"}},     {SECTION(tdx), {"tdx"}},     {SECTION(cca), {"arm-cca"}},
 };
 
 static bool belongs(struct neo_bytes tee, size_t offset)

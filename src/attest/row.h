@@ -148,6 +148,15 @@ struct tdx_row {
     struct masked_row xfam;
 };
 
+struct cca_row {
+    struct row_list rim;
+    struct row_lists rem;
+    struct row_list rpv;
+    struct row_list implementation_id;
+    struct row_list instance_id;
+    struct row_text lifecycle;
+};
+
 struct attest_row {
     struct neo_bytes tee;
     struct neo_place place;   /* of `tee`: the row's own */
@@ -157,6 +166,7 @@ struct attest_row {
     struct intel_row intel;
     struct sgx_row sgx;
     struct tdx_row tdx;
+    struct cca_row cca;
 };
 extern const struct neo_yaml_field attest_row_fields[];
 

@@ -51,13 +51,28 @@ static enum neo_code read_intel(struct neo_attest_trust *trust, struct neo_bytes
     return NEO_OK;
 }
 
-static bool is_json(struct neo_bytes text)
+static enum neo_code read_cca(struct neo_attest_trust *trust, struct neo_bytes text,
+                              const char *what, struct neo_error *err)
+{
+    NEO_TRY(cca_anchors_read(text, what, &trust->arena, &trust->cca, err));
+    for (const struct cca_anchor *a = trust->cca; a != NULL; a = a->next) {
+        if (a->simulated && !trust->development)
+            return neo_fail(err, NEO_FAILED_PRECONDITION,
+                            "%s: a simulated platform proves nothing; it is accepted in "
+                            "development only",
+                            what);
+    }
+    return NEO_OK;
+}
+
+/* The first byte that is no blank: '{' of a document, '[' of a list, anything else of neither. */
+static uint8_t first_byte(struct neo_bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
         if (text.at[i] != ' ' && text.at[i] != '\t' && text.at[i] != '\r' && text.at[i] != '\n')
-            return text.at[i] == '{';
+            return text.at[i];
     }
-    return false;
+    return 0;
 }
 
 static enum neo_code read_collateral(struct neo_attest_trust *trust,
@@ -71,7 +86,10 @@ static enum neo_code read_collateral(struct neo_attest_trust *trust,
     for (size_t i = 0; i < options->n_collateral; i++) {
         char what[40];
         (void)snprintf(what, sizeof(what), "collateral[%zu]", i);
-        if (is_json(options->collateral[i]))
+        uint8_t first = first_byte(options->collateral[i]);
+        if (first == '[')
+            NEO_TRY(read_cca(trust, options->collateral[i], what, err));
+        else if (first == '{')
             NEO_TRY(read_intel(trust, options->collateral[i], what, err));
         else
             NEO_TRY(vendor_bundle_read(&trust->collateral, options->collateral[i], what, err));

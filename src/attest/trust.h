@@ -2,6 +2,7 @@
 #ifndef NEO_ATTEST_TRUST_H
 #define NEO_ATTEST_TRUST_H
 
+#include "attest/cca_anchor.h"
 #include "attest/intel_collateral.h"
 #include "crypto/vendor.h"
 
@@ -16,6 +17,7 @@ struct neo_attest_trust {
     struct intel_document *
         *intel; /* as they came: their signatures are judged when they are used */
     size_t n_intel;
+    struct cca_anchor *cca;         /* a list */
     struct neo_arena arena;         /* of these */
     struct vendor_bundle simulated; /* the simulated roots, or nothing */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/cbor.h"
 
-#include "codec/utf8.h"
+#include <neo/encoding.h>
 
 /* The additional information of a head: below 24 it is the value, from here on it counts bytes. */
 enum { ONE_BYTE = 24, EIGHT_BYTES = 27 };
@@ -38,23 +38,12 @@ static bool read_value(struct cbor *c, unsigned info, uint64_t *ret)
     return true;
 }
 
-static bool is_utf8(struct neo_bytes text)
-{
-    while (text.len > 0) {
-        size_t n = utf8_sequence_len(text.at, text.len);
-        if (n == 0)
-            return false;
-        text = neo_bytes_from(text, n);
-    }
-    return true;
-}
-
 static bool read_string(struct cbor *c, struct cbor_item *item)
 {
     if (item->value > left(c))
         return refuse(c);
     item->bytes = neo_bytes(c->at, (size_t)item->value);
-    if (item->type == CBOR_TEXT && !is_utf8(item->bytes))
+    if (item->type == CBOR_TEXT && !neo_is_utf8(item->bytes))
         return refuse(c);
     c->at += item->value;
     return true;

@@ -139,11 +139,16 @@ NEO_MUST_CHECK bool vendor_p384_verify(const struct vendor_cert *cert, struct ne
  * ECDSA P-256 with SHA-256: r and s, big-endian, 32 bytes each. By the certificate's key, or by a
  * point given as x and y. False for anything that does not fit.
  */
-enum { VENDOR_P256_LEN = 64 };
+enum { VENDOR_P256_LEN = 64, VENDOR_P384_LEN = 96 };
 NEO_MUST_CHECK bool vendor_p256_verify(const struct vendor_cert *cert, struct neo_bytes message,
                                        const uint8_t signature[static VENDOR_P256_LEN]);
 NEO_MUST_CHECK bool vendor_p256_verify_point(const uint8_t point[static VENDOR_P256_LEN],
                                              struct neo_bytes message,
                                              const uint8_t signature[static VENDOR_P256_LEN]);
+
+/* The same on P-384 with SHA-384, by a point. */
+NEO_MUST_CHECK bool vendor_p384_verify_point(const uint8_t point[static VENDOR_P384_LEN],
+                                             struct neo_bytes message,
+                                             const uint8_t signature[static VENDOR_P384_LEN]);
 
 #endif

@@ -355,16 +355,16 @@ enum neo_code vendor_p256_sign(const struct vendor_key *key, struct neo_bytes me
     return NEO_OK;
 }
 
-enum neo_code vendor_p256_point(const struct vendor_key *key, uint8_t ret[static VENDOR_P256_LEN],
-                                struct neo_error *err)
+enum neo_code vendor_key_point(const struct vendor_key *key, uint8_t *ret, size_t len,
+                               struct neo_error *err)
 {
-    uint8_t point[1 + VENDOR_P256_LEN];
-    size_t len;
+    uint8_t point[1 + VENDOR_P384_LEN];
+    size_t found;
 
     if (EVP_PKEY_get_octet_string_param(key->pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
-                                        &len) != 1 ||
-        len != sizeof(point))
+                                        &found) != 1 ||
+        found != 1 + len)
         return openssl_fail(err, NEO_INTERNAL, "cannot write the simulator's key");
-    memcpy(ret, point + 1, VENDOR_P256_LEN);
+    memcpy(ret, point + 1, len);
     return NEO_OK;
 }

@@ -66,13 +66,13 @@ NEO_MUST_CHECK enum neo_code vendor_p384_sign(const struct vendor_key *key,
                                               struct neo_bytes message,
                                               struct vendor_signature *ret, struct neo_error *err);
 
-/* The same for P-256: r and s, big-endian. And the key's point, x and y. */
+/* The same for P-256: r and s, big-endian. */
 NEO_MUST_CHECK enum neo_code vendor_p256_sign(const struct vendor_key *key,
                                               struct neo_bytes message,
                                               uint8_t ret[static VENDOR_P256_LEN],
                                               struct neo_error *err);
-NEO_MUST_CHECK enum neo_code vendor_p256_point(const struct vendor_key *key,
-                                               uint8_t ret[static VENDOR_P256_LEN],
-                                               struct neo_error *err);
+/* The public point of an EC key, x and y: VENDOR_P256_LEN or VENDOR_P384_LEN bytes. */
+NEO_MUST_CHECK enum neo_code vendor_key_point(const struct vendor_key *key, uint8_t *ret,
+                                              size_t len, struct neo_error *err);
 
 #endif

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(neo_attest_policies_compile(&policy, 1, true, &policies, NULL) == NEO_OK);
     }
     if (nitro_document_read(evidence.body, &document, NULL) == NEO_OK) {
-        must(lies_within(document.payload, evidence.body));
+        must(lies_within(document.sign1.payload, evidence.body));
         for (size_t i = 0; i < NITRO_PCRS; i++)
             must(lies_within(document.pcrs[i], evidence.body));
         must(document.n_cabundle >= 1 && document.n_cabundle <= NITRO_ISSUERS_MAX);

@@ -143,11 +143,11 @@ static inline void enclave_sign(const struct enclave *e, size_t signer, struct n
                                 struct neo_buffer *out)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer message = {0};
-    const struct nitro_document d = {.protected_header = NEO_LIT("\xa1\x01\x38\x22"),
-                                     .payload = payload};
+    const struct cose_sign1 d = {.protected_header = NEO_LIT("\xa1\x01\x38\x22"),
+                                 .payload = payload};
     struct vendor_signature signature = {.is_little_endian = false};
 
-    assert_true(nitro_signed_bytes(&d, &message));
+    assert_true(cose_signed_bytes(&d, &message));
     assert_int_equal(
         vendor_p384_sign(e->keys[signer], neo_buffer_bytes(&message), &signature, NULL), NEO_OK);
     if (e->is_tagged)
@@ -156,7 +156,7 @@ static inline void enclave_sign(const struct enclave *e, size_t signer, struct n
     enclave_bytes(out, d.protected_header);
     enclave_head(out, 5, 0);
     enclave_bytes(out, payload);
-    enclave_head(out, 2, NITRO_SIGNATURE_LEN);
+    enclave_head(out, 2, 96);
     assert_true(neo_buffer_append(out, neo_bytes(signature.r, sizeof(signature.r))));
     assert_true(neo_buffer_append(out, neo_bytes(signature.s, sizeof(signature.s))));
 }

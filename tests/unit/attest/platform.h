@@ -399,7 +399,7 @@ static inline void platform_certification(const struct platform *p, struct neo_b
     size_t at = out->len;
 
     memset(auth, 0xaa, sizeof(auth));
-    assert_int_equal(vendor_p256_point(p->keys[KEY_QUOTE], point, NULL), NEO_OK);
+    assert_int_equal(vendor_key_point(p->keys[KEY_QUOTE], point, sizeof(point), NULL), NEO_OK);
     platform_put(&bound, point, sizeof(point));
     platform_put(&bound, auth, sizeof(auth));
     neo_sha256(neo_buffer_bytes(&bound), report_data);
@@ -440,7 +440,7 @@ static inline struct neo_buffer platform_quote(const struct platform *p)
         platform_sgx_body(&q, p->flags, p->code, 0x51, 7, 3, report_data);
     assert_int_equal(vendor_p256_sign(p->keys[KEY_QUOTE], neo_buffer_bytes(&q), signature, NULL),
                      NEO_OK);
-    assert_int_equal(vendor_p256_point(p->keys[KEY_QUOTE], point, NULL), NEO_OK);
+    assert_int_equal(vendor_key_point(p->keys[KEY_QUOTE], point, sizeof(point), NULL), NEO_OK);
     platform_certification(p, &certification);
     platform_le(&q, 128 + certification.len + (p->version > 3 ? 6 : 0), 4);
     platform_put(&q, signature, sizeof(signature));

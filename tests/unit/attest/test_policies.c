@@ -355,9 +355,9 @@ TEST(the_simulator_needs_the_development_flag)
 
 TEST(what_this_build_cannot_do_is_said_with_its_place)
 {
-    expect_refusal(HEAD "    any_of:\n      - tee: arm-cca\n        rim: [00]\n", false,
+    expect_refusal(HEAD "    any_of:\n      - tee: tpm\n        ak: {names: [00]}\n", false,
                    NEO_INVALID_ARGUMENT,
-                   "attest.yaml:5:14: tee \"arm-cca\" is not supported by this "
+                   "attest.yaml:5:14: tee \"tpm\" is not supported by this "
                    "build");
     expect_refusal(HEAD "    any_of:\n      - pcr_sha256: {0: [aa]}\n        tee: tpm\n", false,
                    NEO_INVALID_ARGUMENT, "tee \"tpm\" is not supported by this build");
