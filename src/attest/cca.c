@@ -292,4 +292,5 @@ const struct attest_family attest_cca = {
     .n_checks = CCA_CHECKS,
     .judge = judge,
     .compile = compile,
+    .describe = describe_cca,
 };

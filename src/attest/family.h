@@ -9,6 +9,7 @@
 #ifndef NEO_ATTEST_FAMILY_H
 #define NEO_ATTEST_FAMILY_H
 
+#include "attest/describe.h"
 #include "attest/ledger.h"
 #include "attest/trust.h"
 
@@ -38,6 +39,7 @@ struct attest_family {
     /* Compiles a row of this family into `arena`. */
     enum neo_code (*compile)(const struct attest_row *row, struct neo_arena *arena,
                              const void **ret, struct neo_error *err);
+    describe_fn *describe; /* for people */
 };
 
 /* In the order in which they are offered; ends with NULL. */

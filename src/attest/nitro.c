@@ -266,4 +266,5 @@ const struct attest_family attest_nitro = {
     .n_checks = NITRO_CHECKS,
     .judge = judge,
     .compile = compile,
+    .describe = describe_nitro,
 };

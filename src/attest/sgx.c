@@ -140,4 +140,5 @@ const struct attest_family attest_sgx = {
     .n_checks = SGX_CHECKS,
     .judge = judge,
     .compile = compile,
+    .describe = describe_intel,
 };

@@ -376,4 +376,5 @@ const struct attest_family attest_snp = {
     .n_checks = SNP_CHECKS,
     .judge = judge,
     .compile = snp_rule_compile,
+    .describe = describe_snp,
 };

@@ -204,4 +204,5 @@ const struct attest_family attest_tdx = {
     .n_checks = TDX_CHECKS,
     .judge = judge,
     .compile = compile,
+    .describe = describe_intel,
 };
