@@ -134,6 +134,7 @@ long process_memory(int pid);
     X(call)                                                                                        \
     X(why)                                                                                         \
     X(audit)                                                                                       \
+    X(attest)                                                                                      \
     X(cert)                                                                                        \
     X(ca)                                                                                          \
     X(token)                                                                                       \

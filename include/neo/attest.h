@@ -29,7 +29,15 @@ enum { NEO_BINDER_LEN = 64 };
 /* What a piece of evidence is, on the wire and in policy. One row per kind: name, wire text. */
 #define NEO_EVIDENCE_KINDS(X)                                                                      \
     X(SNP, "snp-report")                                                                           \
-    X(SIM_SNP, "sim-snp-report")
+    X(SIM_SNP, "sim-snp-report")                                                                   \
+    X(NITRO, "nitro-doc")                                                                          \
+    X(SIM_NITRO, "sim-nitro-doc")                                                                  \
+    X(SGX, "sgx-quote")                                                                            \
+    X(SIM_SGX, "sim-sgx-quote")                                                                    \
+    X(TDX, "tdx-quote")                                                                            \
+    X(SIM_TDX, "sim-tdx-quote")                                                                    \
+    X(CCA, "cca-token")                                                                            \
+    X(SIM_CCA, "sim-cca-token")
 /* clang-format off */
 enum neo_evidence_kind {
 #define X(name, text) NEO_EVIDENCE_##name,
@@ -57,6 +65,9 @@ const char *neo_evidence_kind_text(enum neo_evidence_kind kind);
     X(PLATFORM, "platform")                                                                        \
     X(POLICY_MISSING, "policy-missing")                                                            \
     X(COLLATERAL, "collateral")                                                                    \
+    X(COLLATERAL_STALE, "collateral-stale")                                                        \
+    X(TCB_STATUS, "tcb-status")                                                                    \
+    X(QE_IDENTITY, "qe-identity")                                                                  \
     X(ROLE, "role")                                                                                \
     X(IDENTITY, "identity")                                                                        \
     X(PROTOCOL, "protocol")                                                                        \
@@ -93,9 +104,12 @@ bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct 
 
 struct neo_attest_trust;
 /*
- * AMD's roots are pinned by digest. `collateral` are PEM or DER certificates (ARK, ASK, VCEK, ...)
- * and AMD's revocation lists, known beforehand. `simulated_root` (DER; empty: none) needs
- * `development`. Gives `*ret`: _unref().
+ * The makers' roots are pinned by digest. `collateral` is what is known beforehand, each as it
+ * came: PEM or DER certificates (ARK, ASK, VCEK, TCB signing, ...) and revocation lists, and
+ * Intel's signed JSON (TCB info, identities of quoting enclaves) or
+ * the keys of Arm CCA platforms. `simulated_root` (DER, one for
+ * each simulated family, one behind the other; empty: none) needs `development`. Gives `*ret`:
+ * _unref().
  */
 struct neo_attest_trust_options {
     const struct neo_bytes *collateral;
@@ -129,11 +143,12 @@ struct neo_check {
 };
 
 struct neo_appraisal {
+    enum neo_evidence_kind kind;
     bool accepted;
     enum neo_attest_reason reason; /* the first failure */
     bool simulated;
-    const char *tee; /* "sev-snp" */
-    struct neo_bytes measurement;
+    const char *tee;              /* "sev-snp"; "unknown" for a kind that nobody knows */
+    struct neo_bytes measurement; /* the code's identity, in the form of its tee */
     uint8_t evidence_sha256[32];
     const struct neo_check *checks;
     size_t n_checks;

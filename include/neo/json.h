@@ -72,6 +72,8 @@ bool neo_json_u64(struct neo_json *r, uint64_t *ret);
 bool neo_json_double(struct neo_json *r, double *ret);
 /* Skips the next value, whatever it is, without recursion. */
 bool neo_json_skip(struct neo_json *r);
+/* Skips it as well, and gives its text as it stands; borrows the reader's. */
+bool neo_json_raw(struct neo_json *r, struct neo_bytes *ret);
 /* Records an error of the caller's at the present place. */
 NEO_PRINTF(2, 3) void neo_json_refuse(struct neo_json *r, const char *format, ...);
 /* OK when all was read and nothing was wrong. */

@@ -5,8 +5,19 @@
  * must hold as a whole; when none does, the appraisal shows the one that came
  * furthest.
  */
+#include "attest/family.h"
 #include "attest/policies.h"
-#include "attest/snp.h"
+
+#include <neo/digest.h>
+
+#include <stdio.h>
+
+/* Of evidence that nobody knows. */
+/* clang-format off */
+static const struct check_info common_checks[COMMON_CHECKS_N] = {
+    COMMON_CHECKS(CHECK_ROW)
+};
+/* clang-format on */
 
 static bool check_service(const struct attest_policy *policy, struct neo_bytes service,
                           struct ledger *ledger)
@@ -18,31 +29,51 @@ static bool check_service(const struct attest_policy *policy, struct neo_bytes s
     return true;
 }
 
-static bool check_kind(const struct attest_policy *policy, const struct neo_attest_trust *trust,
-                       enum neo_evidence_kind kind, struct ledger *ledger)
+/* "snp-report or tdx-quote" */
+static void list_kinds(unsigned kinds, char *text, size_t size)
 {
-    if (kind == NEO_EVIDENCE_SIM_SNP && !trust->development)
+    struct neo_bytes names[NEO_EVIDENCE_UNKNOWN];
+    size_t n = attest_kind_names(kinds, names);
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < n && len < size; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s%.*s", i > 0 ? " or " : "",
+                                NEO_FMT(names[i]));
+}
+
+static bool check_kind(const struct attest_policy *policy, const struct attest_question *q,
+                       const struct attest_family *family, struct ledger *ledger)
+{
+    enum neo_evidence_kind kind = q->evidence->kind;
+    char accepted[128];
+
+    if (family != NULL && kind == family->simulated && !q->trust->development)
         return ledger_fail(ledger, CHECK_KIND, "simulated evidence outside development");
-    if (kind != attest_policy_kind(policy))
+    if (family == NULL || !attest_policy_accepts(policy, kind)) {
+        list_kinds(attest_policy_kinds(policy), accepted, sizeof(accepted));
         return ledger_fail(ledger, CHECK_KIND, "%s, the policy requires %s",
-                           neo_evidence_kind_text(kind),
-                           neo_evidence_kind_text(attest_policy_kind(policy)));
+                           neo_evidence_kind_text(kind), accepted);
+    }
     ledger_pass(ledger, CHECK_KIND);
     return true;
 }
 
-/* True: a rule holds as a whole. */
-static bool judge_rules(const struct attest_policy *policy, const struct snp_facts *facts,
-                        struct ledger *ledger)
+bool attest_judge_rules(const struct attest_policy *policy, const struct attest_family *family,
+                        attest_rule_fn *judge, const void *facts, struct ledger *ledger)
 {
     const struct ledger before = *ledger;
+    bool is_first = true;
 
     for (size_t i = 0; i < policy->n_rules; i++) {
         struct ledger tried = before;
-        snp_rule_judge(&policy->rules[i], facts, &tried);
-        if (i == 0 || tried.first_failure > ledger->first_failure)
+        if (policy->rules[i].family != family)
+            continue;
+        judge(policy->rules[i].is, facts, &tried);
+        if (is_first || tried.first_failure > ledger->first_failure)
             *ledger = tried;
-        if (tried.first_failure == ATTEST_CHECKS)
+        is_first = false;
+        if (ledger_holds(&tried))
             return true;
     }
     return false;
@@ -52,33 +83,27 @@ static enum neo_code publish(const struct ledger *ledger, struct neo_appraisal *
                              struct neo_error *err)
 {
     struct neo_arena *arena = ledger->arena;
-    struct neo_check *checks = neo_arena_calloc(arena, ATTEST_CHECKS, sizeof(*checks));
+    struct neo_check *checks = neo_arena_calloc(arena, ledger->n, sizeof(*checks));
 
-    appraisal->measurement = neo_arena_copy(arena, appraisal->measurement);
     if (checks == NULL || neo_arena_failed(arena))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for the appraisal");
-    memcpy(checks, ledger->checks, sizeof(ledger->checks));
+    memcpy(checks, ledger->checks, ledger->n * sizeof(*checks));
     appraisal->checks = checks;
-    appraisal->n_checks = ATTEST_CHECKS;
+    appraisal->n_checks = ledger->n;
     appraisal->reason = ledger->reason;
     return NEO_OK;
 }
 
 /* True: accepted. There is one way to say so, and it is behind everything else. */
-static bool judge(struct snp_case *c, const struct attest_policy *policy, struct neo_bytes service,
-                  struct ledger *ledger, struct neo_appraisal *appraisal)
+static bool judge(const struct attest_question *q, const struct attest_policy *policy,
+                  struct neo_bytes service, struct ledger *ledger, struct neo_appraisal *appraisal)
 {
-    if (!check_service(policy, service, ledger) ||
-        !check_kind(policy, c->trust, c->evidence->kind, ledger))
+    const struct attest_family *family = attest_family_of(q->evidence->kind);
+
+    if (!check_service(policy, service, ledger) || !check_kind(policy, q, family, ledger))
         return false;
     appraisal->max_age = policy->max_age;
-    bool genuine = snp_verify(c, ledger);
-    if (ledger->checks[CHECK_FORMAT].result == NEO_CHECK_PASS)
-        appraisal->measurement = neo_bytes(c->report.measurement, sizeof(c->report.measurement));
-    if (!genuine)
-        return false;
-    appraisal->not_after = c->path.not_after;
-    return judge_rules(policy, &(struct snp_facts){&c->report, &c->endorsement}, ledger);
+    return family->judge(q, policy, ledger, appraisal) && ledger_holds(ledger);
 }
 
 enum neo_code neo_attest_appraise(const struct neo_attest_trust *trust,
@@ -88,18 +113,22 @@ enum neo_code neo_attest_appraise(const struct neo_attest_trust *trust,
                                   struct neo_arena *arena, struct neo_appraisal *ret,
                                   struct neo_error *err)
 {
-    NEO_CLEANUP(snp_case_fini)
-    struct snp_case c = {.trust = trust, .evidence = evidence, .binder = binder, .now = now};
+    const struct attest_family *family = attest_family_of(evidence->kind);
+    const struct attest_question q = {trust, evidence, binder, now};
     struct neo_appraisal appraisal = {
-        .simulated = evidence->kind == NEO_EVIDENCE_SIM_SNP,
-        .tee = "sev-snp",
+        .kind = evidence->kind,
+        .simulated = family != NULL && evidence->kind == family->simulated,
+        .tee = family != NULL ? family->tee : "unknown",
     };
     struct ledger ledger;
 
-    ledger_init(&ledger, arena);
+    if (family != NULL)
+        ledger_init(&ledger, family->checks, family->n_checks, arena);
+    else
+        ledger_init(&ledger, common_checks, COMMON_CHECKS_N, arena);
     neo_sha256(evidence->body, appraisal.evidence_sha256);
     const struct attest_policy *policy = attest_policies_find(policies, service);
-    appraisal.accepted = judge(&c, policy, service, &ledger, &appraisal);
+    appraisal.accepted = judge(&q, policy, service, &ledger, &appraisal);
     NEO_TRY(publish(&ledger, &appraisal, err));
     *ret = appraisal;
     return NEO_OK;

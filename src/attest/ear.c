@@ -5,7 +5,7 @@
  * own names, every check. What is simulated is neither affirmed nor called
  * genuine hardware, however well it was accepted.
  */
-#include "attest/checks.h"
+#include "attest/family.h"
 
 #include <neo/encoding.h>
 #include <neo/json.h>
@@ -23,14 +23,17 @@ enum {
     UNRECOGNISED_HARDWARE = 97,
 };
 
-/* `good` when all checks from `first` to `last` that applied passed and one did; `bad` if one
- * failed. */
-static int claim(const struct neo_appraisal *a, enum attest_check first, enum attest_check last,
-                 int good, int bad)
+/* `good` when all checks that speak for `which` and applied passed, and one did; `bad` if one
+ * failed.
+ */
+static int claim(const struct neo_appraisal *a, enum check_claim which, int good, int bad)
 {
+    const struct attest_family *family = attest_family_of(a->kind);
     int value = NO_CLAIM;
 
-    for (size_t i = first; i <= last && i < a->n_checks; i++) {
+    for (size_t i = 0; family != NULL && i < a->n_checks && i < family->n_checks; i++) {
+        if (family->checks[i].claim != which)
+            continue;
         if (a->checks[i].result == NEO_CHECK_FAIL)
             return bad;
         if (a->checks[i].result == NEO_CHECK_PASS)
@@ -49,19 +52,15 @@ static void put_claim(struct neo_json_writer *w, const char *key, int value)
 
 static void put_vector(struct neo_json_writer *w, const struct neo_appraisal *a)
 {
-    int hardware = claim(a, CHECK_FORMAT, CHECK_SIGNATURE, GENUINE_HARDWARE, UNRECOGNISED_HARDWARE);
-    int debug =
-        claim(a, CHECK_DEBUG, CHECK_MIGRATE_MA, APPROVED_CONFIGURATION, UNSAFE_CONFIGURATION);
-    int rules =
-        claim(a, CHECK_VERSION, CHECK_MITIGATIONS, APPROVED_CONFIGURATION, UNSAFE_CONFIGURATION);
+    int hardware = claim(a, CLAIM_HARDWARE, GENUINE_HARDWARE, UNRECOGNISED_HARDWARE);
 
     neo_json_put_key(w, "ear.trustworthiness-vector");
     neo_json_open_object(w);
     put_claim(w, "instance-identity",
-              claim(a, CHECK_CHIP_ID, CHECK_CHIP_ID, TRUSTWORTHY_INSTANCE, UNRECOGNISED_INSTANCE));
-    put_claim(w, "configuration", debug > rules ? debug : rules);
-    put_claim(w, "executables",
-              claim(a, CHECK_MEASUREMENT, CHECK_GUEST_SVN, APPROVED_BOOT, UNRECOGNISED_BOOT));
+              claim(a, CLAIM_INSTANCE, TRUSTWORTHY_INSTANCE, UNRECOGNISED_INSTANCE));
+    put_claim(w, "configuration",
+              claim(a, CLAIM_CONFIGURATION, APPROVED_CONFIGURATION, UNSAFE_CONFIGURATION));
+    put_claim(w, "executables", claim(a, CLAIM_EXECUTABLES, APPROVED_BOOT, UNRECOGNISED_BOOT));
     put_claim(w, "hardware", a->simulated && hardware == GENUINE_HARDWARE ? NO_CLAIM : hardware);
     neo_json_close_object(w);
 }

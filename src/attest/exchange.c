@@ -67,6 +67,9 @@ static int32_t coarse(enum neo_attest_reason reason)
     case NEO_ATTEST_PLATFORM:
     case NEO_ATTEST_POLICY_MISSING:
     case NEO_ATTEST_COLLATERAL:
+    case NEO_ATTEST_COLLATERAL_STALE:
+    case NEO_ATTEST_TCB_STATUS:
+    case NEO_ATTEST_QE_IDENTITY:
     case NEO_ATTEST_ROLE:
     case NEO_ATTEST_IDENTITY:
     case NEO_ATTEST_PEER_REFUSED:
@@ -96,11 +99,11 @@ enum attest_state exchange_reply(struct attest_session *s, unsigned parts,
                                  struct neo_attest_v1_Proof *proof, enum step next,
                                  struct neo_buffer *out)
 {
-    struct neo_bytes accepts = neo_text(neo_evidence_kind_text(s->peer_kind));
+    struct neo_bytes accepts[NEO_EVIDENCE_UNKNOWN];
     struct neo_attest_v1_Offer offer = {
         .nonce = neo_bytes(s->nonce, sizeof(s->nonce)),
         .want_client = s->want_peer,
-        .accepts = {&accepts, s->want_peer ? 1 : 0},
+        .accepts = {accepts, attest_kind_names(s->peer_kinds, accepts)},
         .client_first = s->client_first,
     };
     struct neo_attest_v1_Done done = {.ok = true, .valid_for_seconds = s->valid_for};
@@ -145,13 +148,16 @@ static bool keep_nonce(struct attest_session *s, struct neo_bytes nonce)
     return true;
 }
 
-static bool names(const struct neo_bytes *at, size_t n, enum neo_evidence_kind kind)
+static unsigned kinds_of(const struct neo_bytes *at, size_t n)
 {
+    unsigned kinds = 0;
+
     for (size_t i = 0; i < n; i++) {
-        if (neo_bytes_is(at[i], neo_evidence_kind_text(kind)))
-            return true;
+        enum neo_evidence_kind kind = neo_evidence_kind_parse(at[i]);
+        if (kind != NEO_EVIDENCE_UNKNOWN)
+            kinds |= 1u << kind;
     }
-    return false;
+    return kinds;
 }
 
 /* RUNNING: the peer asks for nothing, or for what we can give. */
@@ -163,7 +169,7 @@ static enum attest_state can_satisfy(struct attest_session *s, const struct neo_
     if (!s->can_prove)
         return exchange_refuse(s, NEO_ATTEST_UNSUPPORTED, out,
                                "the peer asks for evidence, and we have no attester");
-    if (!names(accepts, n, s->own_kind))
+    if ((kinds_of(accepts, n) & 1u << s->own_kind) == 0)
         return exchange_refuse(s, NEO_ATTEST_UNSUPPORTED, out, "the peer does not accept %s",
                                neo_evidence_kind_text(s->own_kind));
     return ATTEST_RUNNING;
@@ -194,9 +200,9 @@ static enum attest_state take_hello(struct attest_session *s, const struct incom
     s->peer_wants = hello->want_server;
     if (can_satisfy(s, hello->accepts.at, hello->accepts.len, in->out) != ATTEST_RUNNING)
         return s->state;
-    if (s->want_peer && !names(hello->produces.at, hello->produces.len, s->peer_kind))
-        return exchange_refuse(s, NEO_ATTEST_UNSUPPORTED, in->out, "the client cannot produce %s",
-                               neo_evidence_kind_text(s->peer_kind));
+    if (s->want_peer && (kinds_of(hello->produces.at, hello->produces.len) & s->peer_kinds) == 0)
+        return exchange_refuse(s, NEO_ATTEST_UNSUPPORTED, in->out,
+                               "the client can produce no evidence that the policy takes");
     s->client_first = s->client_first && s->want_peer && s->peer_wants;
     bool prove_now = s->peer_wants && !s->client_first;
     return go_on(s, HAS_OFFER | (prove_now ? HAS_PROOF : 0u), AWAIT_ANSWER, in->out);

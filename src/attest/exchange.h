@@ -44,8 +44,8 @@ struct attest_session {
     bool can_prove;
     bool want_peer;
     bool client_first;
-    enum neo_evidence_kind own_kind;  /* when we can prove */
-    enum neo_evidence_kind peer_kind; /* the only one we accept, when we want the peer's */
+    enum neo_evidence_kind own_kind; /* when we can prove */
+    unsigned peer_kinds;             /* bits of those we accept, when we want the peer's */
     uint8_t nonce[EXCHANGE_NONCE_LEN];
     uint8_t peer_nonce[EXCHANGE_NONCE_LEN];
     bool peer_wants;

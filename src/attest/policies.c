@@ -17,11 +17,11 @@ static const neo_nsec most_max_age = 24 * 3600 * NEO_NSEC_PER_SEC;
 /* --- schema ----------------------------------------------------------------------------------- */
 
 struct source {
-    struct snp_text require;
-    struct snp_text mode;
+    struct row_text require;
+    struct row_text mode;
     neo_nsec max_evidence_age;
     struct neo_place max_evidence_age_place;
-    struct neo_yaml_list any_of; /* of struct snp_row */
+    struct neo_yaml_list any_of; /* of struct attest_row */
 };
 
 struct source_entry {
@@ -35,7 +35,7 @@ struct source_document {
 };
 
 static const struct neo_yaml_field row_element = {.kind = NEO_YAML_STRUCT,
-                                                  .fields = snp_row_fields};
+                                                  .fields = attest_row_fields};
 
 static const struct neo_yaml_field source_fields[] = {
     {.key = "require",
@@ -55,7 +55,7 @@ static const struct neo_yaml_field source_fields[] = {
      .kind = NEO_YAML_LIST,
      .offset = offsetof(struct source, any_of),
      .required = true,
-     .size = sizeof(struct snp_row),
+     .size = sizeof(struct attest_row),
      .element = &row_element},
     {0},
 };
@@ -92,7 +92,7 @@ static enum neo_code no_memory(struct neo_error *err)
     return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for the attestation policies");
 }
 
-static enum neo_code read_require(const struct compiler *c, const struct snp_text *word,
+static enum neo_code read_require(const struct compiler *c, const struct row_text *word,
                                   enum attest_require *ret, struct neo_error *err)
 {
     if (neo_bytes_is(word->text, "hardware")) {
@@ -111,7 +111,7 @@ static enum neo_code read_require(const struct compiler *c, const struct snp_tex
     return NEO_OK;
 }
 
-static enum neo_code check_mode(const struct snp_text *word, struct neo_error *err)
+static enum neo_code check_mode(const struct row_text *word, struct neo_error *err)
 {
     if (word->place.file == NULL || neo_bytes_is(word->text, "direct"))
         return NEO_OK;
@@ -135,20 +135,32 @@ static enum neo_code read_max_age(const struct source *source, neo_nsec *ret, st
     return NEO_OK;
 }
 
+static enum neo_code check_family(const struct attest_policy *policy, const struct attest_row *row,
+                                  const struct attest_family *family, struct neo_error *err)
+{
+    if (policy->require == ATTEST_SIMULATOR && family->simulated == NEO_EVIDENCE_UNKNOWN)
+        return refuse(row->place, "there is no simulator of tee %s", family->tee);
+    return NEO_OK;
+}
+
 static enum neo_code compile_rules(struct compiler *c, const struct source_entry *entry,
                                    struct attest_policy *policy, struct neo_error *err)
 {
-    const struct snp_row *rows = entry->source.any_of.at;
+    const struct attest_row *rows = entry->source.any_of.at;
     struct neo_arena *arena = &c->policies->arena;
 
     policy->n_rules = entry->source.any_of.len;
     if (policy->n_rules == 0)
         return refuse(entry->place, "\"any_of\" is empty: nothing would be accepted; add a row");
-    struct snp_rule *rules = neo_arena_calloc(arena, policy->n_rules, sizeof(*rules));
+    struct attest_rule *rules = neo_arena_calloc(arena, policy->n_rules, sizeof(*rules));
     if (rules == NULL)
         return no_memory(err);
-    for (size_t i = 0; i < policy->n_rules; i++)
-        NEO_TRY(snp_rule_compile(&rows[i], arena, &rules[i], err));
+    for (size_t i = 0; i < policy->n_rules; i++) {
+        rules[i].family = attest_family_named(rows[i].tee);
+        NEO_TRY(check_family(policy, &rows[i], rules[i].family, err));
+        NEO_TRY(row_check_keys(&rows[i], err));
+        NEO_TRY(rules[i].family->compile(&rows[i], arena, &rules[i].is, err));
+    }
     policy->rules = rules;
     return NEO_OK;
 }
@@ -303,7 +315,29 @@ bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct 
     return attest_policies_find(policies, service) != NULL;
 }
 
-enum neo_evidence_kind attest_policy_kind(const struct attest_policy *policy)
+bool attest_policy_accepts(const struct attest_policy *policy, enum neo_evidence_kind kind)
 {
-    return policy->require == ATTEST_SIMULATOR ? NEO_EVIDENCE_SIM_SNP : NEO_EVIDENCE_SNP;
+    return kind != NEO_EVIDENCE_UNKNOWN && (attest_policy_kinds(policy) & 1u << kind) != 0;
+}
+
+unsigned attest_policy_kinds(const struct attest_policy *policy)
+{
+    unsigned kinds = 0;
+
+    for (size_t i = 0; i < policy->n_rules; i++) {
+        const struct attest_family *family = policy->rules[i].family;
+        kinds |= 1u << (policy->require == ATTEST_SIMULATOR ? family->simulated : family->kind);
+    }
+    return kinds;
+}
+
+size_t attest_kind_names(unsigned kinds, struct neo_bytes ret[static NEO_EVIDENCE_UNKNOWN])
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < NEO_EVIDENCE_UNKNOWN; i++) {
+        if ((kinds & 1u << i) != 0)
+            ret[n++] = neo_text(neo_evidence_kind_text((enum neo_evidence_kind)i));
+    }
+    return n;
 }

@@ -5,7 +5,8 @@
 #ifndef NEO_ATTEST_POLICIES_H
 #define NEO_ATTEST_POLICIES_H
 
-#include "attest/snp_rule.h"
+#include "attest/family.h"
+#include "attest/row.h"
 
 #include <stdatomic.h>
 
@@ -14,12 +15,17 @@ enum attest_require {
     ATTEST_SIMULATOR,
 };
 
+struct attest_rule {
+    const struct attest_family *family;
+    const void *is; /* compiled by the family */
+};
+
 struct attest_policy {
     struct neo_bytes service;
     struct neo_place place;
     enum attest_require require;
     neo_nsec max_age;
-    const struct snp_rule *rules; /* one of them must hold as a whole */
+    const struct attest_rule *rules; /* one of them must hold as a whole */
     size_t n_rules;
 };
 
@@ -34,7 +40,11 @@ struct neo_attest_policies {
 const struct attest_policy *attest_policies_find(const struct neo_attest_policies *policies,
                                                  struct neo_bytes service);
 
-/* The one kind of evidence that the policy takes. */
-enum neo_evidence_kind attest_policy_kind(const struct attest_policy *policy);
+/* Does one of its rules take this kind of evidence? */
+bool attest_policy_accepts(const struct attest_policy *policy, enum neo_evidence_kind kind);
+/* Those kinds, as bits. */
+unsigned attest_policy_kinds(const struct attest_policy *policy);
+/* The names of the kinds whose bits are set; returns how many. */
+size_t attest_kind_names(unsigned kinds, struct neo_bytes ret[static NEO_EVIDENCE_UNKNOWN]);
 
 #endif

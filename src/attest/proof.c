@@ -100,10 +100,10 @@ enum attest_state proof_judge(struct attest_session *s, const struct incoming *i
     if (proof->claims.len > CLAIMS_MAX ||
         neo_attest_v1_Claims_decode(proof->claims, &claims, in->arena, NULL) != NEO_OK)
         return exchange_refuse(s, NEO_ATTEST_PROTOCOL, in->out, "claims that do not parse");
-    if (evidence.kind != s->peer_kind)
+    if (evidence.kind == NEO_EVIDENCE_UNKNOWN || (s->peer_kinds & 1u << evidence.kind) == 0)
         return exchange_refuse(s, NEO_ATTEST_UNSUPPORTED, in->out,
-                               "evidence of type \"%.*s\", we accept %s", NEO_FMT(proof->type),
-                               neo_evidence_kind_text(s->peer_kind));
+                               "evidence of type \"%.*s\", which the policy does not take",
+                               NEO_FMT(proof->type));
     bind(s, true, proof->type, proof->claims, binder);
     if (neo_attest_appraise(s->trust, s->policies, s->channel.peer_service, &evidence, binder,
                             in->at.wall, &s->arena, &s->appraisal, &err) != NEO_OK)

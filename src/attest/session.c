@@ -70,8 +70,8 @@ enum neo_code attest_session_new(const struct attest_options *options, struct at
     if (options->want_peer) {
         s->trust = neo_attest_trust_ref(options->trust);
         s->policies = neo_attest_policies_ref(options->policies);
-        s->peer_kind =
-            attest_policy_kind(attest_policies_find(s->policies, options->channel->peer_service));
+        s->peer_kinds =
+            attest_policy_kinds(attest_policies_find(s->policies, options->channel->peer_service));
     }
     if (neo_arena_failed(&s->arena)) {
         attest_session_free(s);
@@ -103,13 +103,13 @@ static unsigned shape_of(const struct neo_attest_v1_AttestFrame *frame)
 enum neo_code attest_session_start(struct attest_session *s, struct neo_buffer *out,
                                    struct neo_error *err)
 {
-    struct neo_bytes accepts = neo_text(neo_evidence_kind_text(s->peer_kind));
+    struct neo_bytes accepts[NEO_EVIDENCE_UNKNOWN];
     struct neo_bytes produces = neo_text(neo_evidence_kind_text(s->own_kind));
     struct neo_attest_v1_Hello hello = {
         .version = EXCHANGE_VERSION,
         .nonce = neo_bytes(s->nonce, sizeof(s->nonce)),
         .want_server = s->want_peer,
-        .accepts = {&accepts, s->want_peer ? 1 : 0},
+        .accepts = {accepts, attest_kind_names(s->peer_kinds, accepts)},
         .produces = {&produces, s->can_prove ? 1 : 0},
     };
     const struct neo_attest_v1_AttestFrame frame = {.hello = &hello};

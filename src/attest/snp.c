@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/snp.h"
 
+#include "attest/snp_rule.h"
+
 #include <neo/digest.h>
 
 /* Issuing certificates looked at for one report: all the hints, and as many of our own. */
@@ -12,7 +14,7 @@ static bool check_format(struct snp_case *c, struct ledger *ledger)
 {
     struct neo_error why;
 
-    if (snp_report_read(c->evidence->body, &c->report, &why) != NEO_OK)
+    if (snp_report_read(c->q->evidence->body, &c->report, &why) != NEO_OK)
         return ledger_fail(ledger, CHECK_FORMAT, "%s", why.message);
     ledger_pass(ledger, CHECK_FORMAT);
     return true;
@@ -25,12 +27,12 @@ static const struct vendor_cert *cert_at(const struct snp_case *c, size_t i)
 {
     if (i < c->hints.n_certs)
         return c->hints.certs[i];
-    return c->trust->collateral.certs[i - c->hints.n_certs];
+    return c->q->trust->collateral.certs[i - c->hints.n_certs];
 }
 
 static size_t n_certs(const struct snp_case *c)
 {
-    return c->hints.n_certs + c->trust->collateral.n_certs;
+    return c->hints.n_certs + c->q->trust->collateral.n_certs;
 }
 
 static bool fits_hwid(const struct snp_report *report, const struct snp_endorsement *e)
@@ -81,11 +83,22 @@ static const struct vendor_cert *choose_leaf(const struct snp_case *c)
     return first;
 }
 
+static const struct vendor_cert *choose_simulated_root(const struct snp_case *c)
+{
+    const struct vendor_bundle *roots = &c->q->trust->simulated;
+
+    for (size_t i = 0; i < roots->n_certs; i++) {
+        if (neo_bytes_is(vendor_cert_facts(roots->certs[i])->common_name, c->product->root_name))
+            return roots->certs[i];
+    }
+    return roots->n_certs > 0 ? roots->certs[0] : NULL; /* its name will be found wrong */
+}
+
 /* A root is one by its digest, wherever its bytes came from. */
 static const struct vendor_cert *choose_root(const struct snp_case *c)
 {
-    if (c->evidence->kind == NEO_EVIDENCE_SIM_SNP)
-        return c->trust->simulated.n_certs == 1 ? c->trust->simulated.certs[0] : NULL;
+    if (c->q->evidence->kind == NEO_EVIDENCE_SIM_SNP)
+        return choose_simulated_root(c);
     for (size_t i = 0; i < n_certs(c); i++) {
         const struct vendor_cert *cert = cert_at(c, i);
         if (memcmp(vendor_cert_facts(cert)->sha256, c->product->root_sha256, NEO_SHA256_LEN) == 0)
@@ -101,9 +114,9 @@ static bool check_certificates(struct snp_case *c, struct ledger *ledger)
 
     c->hints = (struct vendor_bundle){
         .max = SNP_HINTS_MAX,
-        .known = {&c->trust->collateral, &c->trust->simulated},
+        .known = {&c->q->trust->collateral, &c->q->trust->simulated},
     };
-    if (snp_hints_read(c->evidence->certificates, &c->hints, &why) != NEO_OK)
+    if (snp_hints_read(c->q->evidence->certificates, &c->hints, &why) != NEO_OK)
         return ledger_fail_as(ledger, CHECK_CERTIFICATES, NEO_ATTEST_FORMAT, "%s", why.message);
     c->leaf = choose_leaf(c);
     if (c->leaf == NULL)
@@ -126,7 +139,7 @@ static bool check_certificates(struct snp_case *c, struct ledger *ledger)
 static size_t find_issuers(const struct snp_case *c, struct vendor_cert **ret)
 {
     const char *name = c->product->issuer_name[snp_report_vek(&c->report)];
-    const struct vendor_bundle *bundles[] = {&c->hints, &c->trust->collateral};
+    const struct vendor_bundle *bundles[] = {&c->hints, &c->q->trust->collateral};
     size_t n = 0;
 
     for (size_t b = 0; b < NEO_COUNT(bundles); b++) {
@@ -147,6 +160,8 @@ static enum neo_attest_reason reason_of(enum vendor_verdict verdict)
     case VENDOR_REVOKED:
         return NEO_ATTEST_REVOKED;
     case VENDOR_STALE_CRL:
+        return NEO_ATTEST_COLLATERAL_STALE;
+    case VENDOR_NO_CRL:
         return NEO_ATTEST_COLLATERAL;
     case VENDOR_GOOD:
     case VENDOR_UNTRUSTED:
@@ -165,9 +180,9 @@ static bool check_chain(struct snp_case *c, struct ledger *ledger)
         .issuers = issuers,
         .n_issuers = find_issuers(c, issuers),
         .root = c->root,
-        .crls = c->trust->collateral.crls,
-        .n_crls = c->trust->collateral.n_crls,
-        .now = c->now,
+        .crls = c->q->trust->collateral.crls,
+        .n_crls = c->q->trust->collateral.n_crls,
+        .now = c->q->now,
     };
 
     enum vendor_verdict verdict = vendor_chain_verify(&chain, &c->path, &why);
@@ -258,7 +273,7 @@ static bool check_product(struct snp_case *c, struct ledger *ledger)
 
 static bool check_signature(struct snp_case *c, struct ledger *ledger)
 {
-    struct neo_bytes message = neo_bytes(c->evidence->body.at, SNP_SIGNED_LEN);
+    struct neo_bytes message = neo_bytes(c->q->evidence->body.at, SNP_SIGNED_LEN);
 
     if (!vendor_p384_verify(c->leaf, message, &c->report.signature))
         return ledger_fail(ledger, CHECK_SIGNATURE,
@@ -270,7 +285,7 @@ static bool check_signature(struct snp_case *c, struct ledger *ledger)
 static bool check_binder(struct snp_case *c, struct ledger *ledger)
 {
     if (!neo_secret_equal(neo_bytes(c->report.report_data, NEO_BINDER_LEN),
-                          neo_bytes(c->binder, NEO_BINDER_LEN)))
+                          neo_bytes(c->q->binder, NEO_BINDER_LEN)))
         return ledger_fail(ledger, CHECK_BINDER, "the report was made for another channel");
     ledger_pass(ledger, CHECK_BINDER);
     return true;
@@ -316,3 +331,50 @@ void snp_case_fini(struct snp_case *c)
 {
     vendor_bundle_fini(&c->hints);
 }
+
+static void judge_rule(const void *rule, const void *facts, struct ledger *ledger)
+{
+    snp_rule_judge(rule, facts, ledger);
+}
+
+static bool judge(const struct attest_question *q, const struct attest_policy *policy,
+                  struct ledger *ledger, struct neo_appraisal *appraisal)
+{
+    NEO_CLEANUP(snp_case_fini) struct snp_case c = {.q = q};
+    bool genuine = snp_verify(&c, ledger);
+
+    if (ledger->checks[CHECK_FORMAT].result == NEO_CHECK_PASS)
+        appraisal->measurement =
+            neo_arena_copy(ledger->arena, neo_bytes(c.report.measurement, SNP_MEASUREMENT_LEN));
+    if (!genuine)
+        return false;
+    appraisal->not_after = c.path.not_after;
+    return attest_judge_rules(policy, &attest_snp, judge_rule,
+                              &(struct snp_facts){&c.report, &c.endorsement}, ledger);
+}
+
+/* clang-format off */
+const struct check_info snp_checks[SNP_CHECKS] = {
+    COMMON_CHECKS(CHECK_ROW)
+    SNP_CHECKS_BEFORE_RULES(CHECK_ROW)
+    SNP_CHECKS_OF_RULES(CHECK_ROW)
+#define X(name, key) [CHECK_POLICY_##name] = {"snp.policy." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
+    SNP_POLICY_BITS(X)
+#undef X
+#define X(name, key) [CHECK_PLATFORM_##name] = {"snp.platform." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
+    SNP_PLATFORM_BITS(X)
+#undef X
+    SNP_CHECKS_OF_RULES_REST(CHECK_ROW)
+};
+/* clang-format on */
+
+const struct attest_family attest_snp = {
+    .tee = "sev-snp",
+    .kind = NEO_EVIDENCE_SNP,
+    .simulated = NEO_EVIDENCE_SIM_SNP,
+    .checks = snp_checks,
+    .n_checks = SNP_CHECKS,
+    .judge = judge,
+    .compile = snp_rule_compile,
+    .describe = describe_snp,
+};

@@ -10,16 +10,13 @@
 #ifndef NEO_ATTEST_SNP_H
 #define NEO_ATTEST_SNP_H
 
-#include "attest/checks.h"
+#include "attest/family.h"
 #include "attest/snp_certs.h"
-#include "attest/trust.h"
+#include "attest/snp_checks.h"
 
-/* The four on top are given; the rest is found out step by step. */
+/* The question is given; the rest is found out step by step. */
 struct snp_case {
-    const struct neo_attest_trust *trust;
-    const struct neo_evidence *evidence;
-    const uint8_t *binder;
-    int64_t now;
+    const struct attest_question *q;
 
     struct snp_report report;
     struct vendor_bundle hints;

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { COLLATERAL_MAX = 4096 };
+enum { COLLATERAL_MAX = 4096, SIMULATED_MAX = 8, INTEL_MAX = 4096, ARENA_BUDGET = 64 << 20 };
 
 static void trust_free(struct neo_attest_trust *trust)
 {
@@ -13,6 +13,7 @@ static void trust_free(struct neo_attest_trust *trust)
         return;
     vendor_bundle_fini(&trust->collateral);
     vendor_bundle_fini(&trust->simulated);
+    neo_arena_fini(&trust->arena);
     neo_free(trust);
 }
 
@@ -30,19 +31,68 @@ static enum neo_code read_simulated_root(struct neo_attest_trust *trust, struct 
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "a simulated root proves nothing; it is accepted in development only");
     NEO_TRY(vendor_bundle_read(&trust->simulated, der, "simulated root", err));
-    if (trust->simulated.n_certs != 1)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "simulated root: not one certificate");
+    if (trust->simulated.n_certs == 0 || trust->simulated.n_crls > 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "simulated root: not certificates alone");
     return NEO_OK;
+}
+
+static enum neo_code read_intel(struct neo_attest_trust *trust, struct neo_bytes text,
+                                const char *what, struct neo_error *err)
+{
+    struct intel_document *d = neo_arena_calloc(&trust->arena, 1, sizeof(*d));
+
+    if (d == NULL || trust->n_intel == INTEL_MAX)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                        "%s: more than %d documents of Intel's, or no "
+                        "memory",
+                        what, INTEL_MAX);
+    NEO_TRY(intel_document_read(text, what, &trust->arena, d, err));
+    trust->intel[trust->n_intel++] = d;
+    return NEO_OK;
+}
+
+static enum neo_code read_cca(struct neo_attest_trust *trust, struct neo_bytes text,
+                              const char *what, struct neo_error *err)
+{
+    NEO_TRY(cca_anchors_read(text, what, &trust->arena, &trust->cca, err));
+    for (const struct cca_anchor *a = trust->cca; a != NULL; a = a->next) {
+        if (a->simulated && !trust->development)
+            return neo_fail(err, NEO_FAILED_PRECONDITION,
+                            "%s: a simulated platform proves nothing; it is accepted in "
+                            "development only",
+                            what);
+    }
+    return NEO_OK;
+}
+
+/* The first byte that is no blank: '{' of a document, '[' of a list, anything else of neither. */
+static uint8_t first_byte(struct neo_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] != ' ' && text.at[i] != '\t' && text.at[i] != '\r' && text.at[i] != '\n')
+            return text.at[i];
+    }
+    return 0;
 }
 
 static enum neo_code read_collateral(struct neo_attest_trust *trust,
                                      const struct neo_attest_trust_options *options,
                                      struct neo_error *err)
 {
+    trust->intel =
+        neo_arena_calloc(&trust->arena, options->n_collateral, sizeof(struct intel_document *));
+    if (neo_arena_failed(&trust->arena))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     for (size_t i = 0; i < options->n_collateral; i++) {
         char what[40];
         (void)snprintf(what, sizeof(what), "collateral[%zu]", i);
-        NEO_TRY(vendor_bundle_read(&trust->collateral, options->collateral[i], what, err));
+        uint8_t first = first_byte(options->collateral[i]);
+        if (first == '[')
+            NEO_TRY(read_cca(trust, options->collateral[i], what, err));
+        else if (first == '{')
+            NEO_TRY(read_intel(trust, options->collateral[i], what, err));
+        else
+            NEO_TRY(vendor_bundle_read(&trust->collateral, options->collateral[i], what, err));
     }
     return NEO_OK;
 }
@@ -56,8 +106,9 @@ enum neo_code neo_attest_trust_new(const struct neo_attest_trust_options *option
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     atomic_init(&trust->refs, 1);
     trust->development = options->development;
+    neo_arena_init(&trust->arena, ARENA_BUDGET);
     trust->collateral.max = COLLATERAL_MAX;
-    trust->simulated.max = 1;
+    trust->simulated.max = SIMULATED_MAX;
     NEO_TRY(read_simulated_root(trust, options->simulated_root, err));
     NEO_TRY(read_collateral(trust, options, err));
     *ret = trust;

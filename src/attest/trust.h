@@ -2,6 +2,8 @@
 #ifndef NEO_ATTEST_TRUST_H
 #define NEO_ATTEST_TRUST_H
 
+#include "attest/cca_anchor.h"
+#include "attest/intel_collateral.h"
 #include "crypto/vendor.h"
 
 #include <neo/attest.h>
@@ -12,7 +14,12 @@ struct neo_attest_trust {
     _Atomic unsigned refs;
     bool development;
     struct vendor_bundle collateral; /* hints and revocation lists: never roots by themselves */
-    struct vendor_bundle simulated;  /* the simulated root, or nothing */
+    struct intel_document *
+        *intel; /* as they came: their signatures are judged when they are used */
+    size_t n_intel;
+    struct cca_anchor *cca;         /* a list */
+    struct neo_arena arena;         /* of these */
+    struct vendor_bundle simulated; /* the simulated roots, or nothing */
 };
 
 #endif

@@ -387,6 +387,18 @@ bool neo_json_skip(struct neo_json *r)
     return false;
 }
 
+bool neo_json_raw(struct neo_json *r, struct neo_bytes *ret)
+{
+    if (r->error.code != NEO_OK)
+        return false;
+    (void)next_byte(r); /* stands at the value now, and no longer before it */
+    size_t from = r->at;
+    if (!neo_json_skip(r))
+        return false;
+    *ret = neo_bytes(r->text.at + from, r->at - from);
+    return true;
+}
+
 /* --- the whole -------------------------------------------------------------------------------- */
 
 void neo_json_init(struct neo_json *r, struct neo_bytes text, const char *what,

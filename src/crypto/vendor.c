@@ -9,7 +9,7 @@
  * identifier. Revocation is done by hand: OpenSSL's CRL_CHECK_ALL would ask for a
  * list of the intermediate too, and no vendor here publishes one.
  */
-#include "crypto/vendor.h"
+#include "crypto/vendor_internal.h"
 
 #include "crypto/der.h"
 #include "crypto/openssl.h"
@@ -24,20 +24,6 @@
 #include <time.h>
 
 enum { DER_MAX = 16 << 10, DER_ELEMENTS = 1024, CRL_MAX = 1 << 20, CRL_ELEMENTS = 1 << 16 };
-
-struct vendor_cert {
-    _Atomic unsigned refs;
-    X509 *x509;
-    EVP_PKEY *key; /* the x509's own */
-    uint8_t *der;
-    struct vendor_cert_facts facts;
-};
-
-struct vendor_crl {
-    X509_CRL *crl;
-    int64_t this_update;
-    int64_t next_update; /* 0: it names none, and is never good */
-};
 
 /* --- certificates ----------------------------------------------------------------------------- */
 
@@ -64,13 +50,13 @@ static struct neo_bytes only_common_name(const X509_NAME *name)
     return neo_bytes(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
 }
 
-static bool key_is_p384(const EVP_PKEY *key)
+static bool key_is_on(const EVP_PKEY *key, const char *curve)
 {
     char group[32];
 
     return EVP_PKEY_is_a(key, "EC") &&
            EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
-           strcmp(group, SN_secp384r1) == 0;
+           strcmp(group, curve) == 0;
 }
 
 /* X509_SIG_INFO_TLS says of PSS that both digests are one and the salt is as long as it. */
@@ -94,7 +80,8 @@ static bool read_facts(struct vendor_cert *cert, struct neo_bytes der)
         .common_name = only_common_name(X509_get_subject_name(x509)),
         .issuer_common_name = only_common_name(X509_get_issuer_name(x509)),
         .is_ca = X509_check_ca(x509) != 0,
-        .is_p384 = cert->key != NULL && key_is_p384(cert->key),
+        .is_p384 = cert->key != NULL && key_is_on(cert->key, SN_secp384r1),
+        .is_p256 = cert->key != NULL && key_is_on(cert->key, SN_X9_62_prime256v1),
         .is_pss_sha384 = signature_is_pss_sha384(x509),
     };
     neo_sha256(der, facts->sha256);
@@ -454,7 +441,7 @@ static enum vendor_verdict consult(const struct vendor_chain *chain, const struc
     if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(chain->root->x509)) != 0)
         return VENDOR_GOOD;
     if (X509_CRL_verify(crl->crl, chain->root->key) != 1)
-        return fault(VENDOR_STALE_CRL, why, "a revocation list that the root did not sign");
+        return fault(VENDOR_NO_CRL, why, "a revocation list that the root did not sign");
     if (chain->now < crl->this_update || chain->now >= crl->next_update)
         return fault(VENDOR_STALE_CRL, why, "the root's revocation list is out of date");
     if (X509_CRL_get0_by_cert(crl->crl, &entry, issuer->x509) != 0)

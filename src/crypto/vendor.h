@@ -26,7 +26,8 @@ struct vendor_cert_facts {
     int64_t not_before;             /* seconds since 1970 */
     int64_t not_after;
     bool is_ca;
-    bool is_p384;       /* the subject's key */
+    bool is_p384; /* the subject's key */
+    bool is_p256;
     bool is_pss_sha384; /* the signature on it: RSASSA-PSS, SHA-384, MGF1-SHA-384, salt 48 */
 };
 const struct vendor_cert_facts *vendor_cert_facts(const struct vendor_cert *cert);
@@ -69,7 +70,8 @@ enum vendor_verdict {
     VENDOR_UNTRUSTED, /* no valid path from the leaf to the root */
     VENDOR_EXPIRED,   /* a certificate of the path is not valid at `now` */
     VENDOR_REVOKED,
-    VENDOR_STALE_CRL, /* a revocation list of the root is not valid at `now`, or not the root's */
+    VENDOR_STALE_CRL, /* a revocation list is not valid at `now` */
+    VENDOR_NO_CRL,    /* a list that must be there is not, or not signed by its issuer */
     VENDOR_NO_MEMORY,
 };
 
@@ -97,6 +99,29 @@ NEO_MUST_CHECK enum vendor_verdict vendor_chain_verify(const struct vendor_chain
                                                        struct vendor_path *ret,
                                                        struct neo_error *why);
 
+/*
+ * A path whose every certificate is named: from the one that signed the leaf to the one that `root`
+ * signed. It must hold in just this order; authorities, their key usage and path lengths are
+ * judged as RFC 5280 has them. With `needs_crls`, each certificate below the root must be covered
+ * by a list that its issuer signed, that is current, and that does not name it; without, revocation
+ * is not looked at: for vendors whose leaves live for hours.
+ */
+struct vendor_line {
+    const struct vendor_cert *leaf;
+    struct vendor_cert *const *issuers;
+    size_t n_issuers;
+    const struct vendor_cert *root;
+    struct vendor_crl *const *crls;
+    size_t n_crls;
+    bool needs_crls;
+    int64_t now;
+};
+/* `*ret_not_after`: the earliest of all, the lists that were used included. On anything but GOOD
+ * the reason is in `why`. */
+NEO_MUST_CHECK enum vendor_verdict vendor_line_verify(const struct vendor_line *line,
+                                                      int64_t *ret_not_after,
+                                                      struct neo_error *why);
+
 /* r and s as the vendors store them: 48 bytes each. */
 struct vendor_signature {
     uint8_t r[48];
@@ -109,5 +134,21 @@ struct vendor_signature {
  */
 NEO_MUST_CHECK bool vendor_p384_verify(const struct vendor_cert *cert, struct neo_bytes message,
                                        const struct vendor_signature *signature);
+
+/*
+ * ECDSA P-256 with SHA-256: r and s, big-endian, 32 bytes each. By the certificate's key, or by a
+ * point given as x and y. False for anything that does not fit.
+ */
+enum { VENDOR_P256_LEN = 64, VENDOR_P384_LEN = 96 };
+NEO_MUST_CHECK bool vendor_p256_verify(const struct vendor_cert *cert, struct neo_bytes message,
+                                       const uint8_t signature[static VENDOR_P256_LEN]);
+NEO_MUST_CHECK bool vendor_p256_verify_point(const uint8_t point[static VENDOR_P256_LEN],
+                                             struct neo_bytes message,
+                                             const uint8_t signature[static VENDOR_P256_LEN]);
+
+/* The same on P-384 with SHA-384, by a point. */
+NEO_MUST_CHECK bool vendor_p384_verify_point(const uint8_t point[static VENDOR_P384_LEN],
+                                             struct neo_bytes message,
+                                             const uint8_t signature[static VENDOR_P384_LEN]);
 
 #endif

@@ -7,6 +7,7 @@
 #include <neo/memory.h>
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -60,7 +61,9 @@ static EVP_PKEY *generate_rsa(void)
 enum neo_code vendor_key_generate(enum vendor_key_kind kind, struct vendor_key **ret,
                                   struct neo_error *err)
 {
-    EVP_PKEY *pkey = kind == VENDOR_RSA_4096 ? generate_rsa() : EVP_EC_gen(SN_secp384r1);
+    EVP_PKEY *pkey = kind == VENDOR_RSA_4096 ? generate_rsa()
+                     : kind == VENDOR_P384   ? EVP_EC_gen(SN_secp384r1)
+                                             : EVP_EC_gen(SN_X9_62_prime256v1);
 
     if (pkey == NULL)
         return openssl_fail(err, NEO_INTERNAL, "cannot make a key");
@@ -203,15 +206,24 @@ static bool fill(X509 *x509, const struct vendor_template *t, const struct vendo
     return true;
 }
 
-static EVP_MD_CTX *pss_signer(const struct vendor_key *issuer)
+static bool is_p256(const struct vendor_key *key)
+{
+    return EVP_PKEY_get_bits(key->pkey) == 256;
+}
+
+/* RSASSA-PSS with an RSA key, ECDSA with another. */
+static EVP_MD_CTX *signer_of(const struct vendor_key *issuer)
 {
     NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *key; /* the ctx's own */
 
-    if (ctx == NULL || EVP_DigestSignInit(ctx, &key, EVP_sha384(), NULL, issuer->pkey) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(key, RSA_PKCS1_PSS_PADDING) != 1 ||
-        EVP_PKEY_CTX_set_rsa_mgf1_md(key, EVP_sha384()) != 1 ||
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(key, SALT_LEN) != 1)
+    if (ctx == NULL || EVP_DigestSignInit(ctx, &key, is_p256(issuer) ? EVP_sha256() : EVP_sha384(),
+                                          NULL, issuer->pkey) != 1)
+        return NULL;
+    if (EVP_PKEY_is_a(issuer->pkey, "RSA") &&
+        (EVP_PKEY_CTX_set_rsa_padding(key, RSA_PKCS1_PSS_PADDING) != 1 ||
+         EVP_PKEY_CTX_set_rsa_mgf1_md(key, EVP_sha384()) != 1 ||
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(key, SALT_LEN) != 1))
         return NULL;
     EVP_MD_CTX *made = ctx;
     ctx = NULL;
@@ -231,7 +243,7 @@ enum neo_code vendor_cert_issue(const struct vendor_template *t, const struct ve
                                 struct neo_error *err)
 {
     NEO_CLEANUP(openssl_x509_freep) X509 *x509 = X509_new();
-    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = pss_signer(issuer);
+    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = signer_of(issuer);
     NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
 
     if (x509 == NULL || signer == NULL || !fill(x509, t, subject) ||
@@ -282,7 +294,7 @@ enum neo_code vendor_crl_issue(const struct vendor_cert *issuer,
     NEO_CLEANUP(openssl_x509_freep) X509 *x509 = reopen(issuer);
     NEO_CLEANUP(asn1_time_freep) ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)this_update);
     NEO_CLEANUP(asn1_time_freep) ASN1_TIME *until = ASN1_TIME_set(NULL, (time_t)next_update);
-    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = pss_signer(issuer_key);
+    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *signer = signer_of(issuer_key);
     NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
 
     if (crl == NULL || x509 == NULL || from == NULL || until == NULL || signer == NULL ||
@@ -310,7 +322,9 @@ static ECDSA_SIG *sign(const struct vendor_key *key, struct neo_bytes message)
     const uint8_t *at = der;
     size_t len = sizeof(der);
 
-    if (ctx == NULL || EVP_DigestSignInit(ctx, NULL, EVP_sha384(), NULL, key->pkey) != 1 ||
+    if (ctx == NULL ||
+        EVP_DigestSignInit(ctx, NULL, is_p256(key) ? EVP_sha256() : EVP_sha384(), NULL,
+                           key->pkey) != 1 ||
         EVP_DigestSign(ctx, der, &len, message.at, message.len) != 1)
         return NULL;
     return d2i_ECDSA_SIG(NULL, &at, (long)len);
@@ -326,5 +340,31 @@ enum neo_code vendor_p384_sign(const struct vendor_key *key, struct neo_bytes me
     if (sig == NULL || to(ECDSA_SIG_get0_r(sig), ret->r, sizeof(ret->r)) != sizeof(ret->r) ||
         to(ECDSA_SIG_get0_s(sig), ret->s, sizeof(ret->s)) != sizeof(ret->s))
         return openssl_fail(err, NEO_INTERNAL, "cannot sign with the simulator's key");
+    return NEO_OK;
+}
+
+enum neo_code vendor_p256_sign(const struct vendor_key *key, struct neo_bytes message,
+                               uint8_t ret[static VENDOR_P256_LEN], struct neo_error *err)
+{
+    NEO_CLEANUP(ecdsa_sig_freep) ECDSA_SIG *sig = sign(key, message);
+    const int half = VENDOR_P256_LEN / 2;
+
+    if (sig == NULL || BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret, half) != half ||
+        BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret + half, half) != half)
+        return openssl_fail(err, NEO_INTERNAL, "cannot sign with the simulator's key");
+    return NEO_OK;
+}
+
+enum neo_code vendor_key_point(const struct vendor_key *key, uint8_t *ret, size_t len,
+                               struct neo_error *err)
+{
+    uint8_t point[1 + VENDOR_P384_LEN];
+    size_t found;
+
+    if (EVP_PKEY_get_octet_string_param(key->pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
+                                        &found) != 1 ||
+        found != 1 + len)
+        return openssl_fail(err, NEO_INTERNAL, "cannot write the simulator's key");
+    memcpy(ret, point + 1, len);
     return NEO_OK;
 }

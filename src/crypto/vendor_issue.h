@@ -16,7 +16,8 @@ struct vendor_key;
 
 enum vendor_key_kind {
     VENDOR_RSA_4096, /* authorities */
-    VENDOR_P384,     /* chips */
+    VENDOR_P384,     /* chips, and authorities of those who have no RSA */
+    VENDOR_P256,
 };
 
 /* An RSA key takes a while. Gives `*ret`: vendor_key_free(). */
@@ -46,7 +47,8 @@ struct vendor_template {
     const struct vendor_extension *extensions;
     size_t n_extensions;
 };
-/* RSASSA-PSS, SHA-384, salt 48, by an RSA key. Appends DER. */
+/* RSASSA-PSS, SHA-384, salt 48, by an RSA key; ECDSA with SHA-384 or, on
+ * P-256, SHA-256 by another. Appends DER. */
 NEO_MUST_CHECK enum neo_code vendor_cert_issue(const struct vendor_template *t,
                                                const struct vendor_key *subject,
                                                const struct vendor_key *issuer,
@@ -63,5 +65,14 @@ bool vendor_pem_append(struct neo_buffer *out, const char *label, struct neo_byt
 NEO_MUST_CHECK enum neo_code vendor_p384_sign(const struct vendor_key *key,
                                               struct neo_bytes message,
                                               struct vendor_signature *ret, struct neo_error *err);
+
+/* The same for P-256: r and s, big-endian. */
+NEO_MUST_CHECK enum neo_code vendor_p256_sign(const struct vendor_key *key,
+                                              struct neo_bytes message,
+                                              uint8_t ret[static VENDOR_P256_LEN],
+                                              struct neo_error *err);
+/* The public point of an EC key, x and y: VENDOR_P256_LEN or VENDOR_P384_LEN bytes. */
+NEO_MUST_CHECK enum neo_code vendor_key_point(const struct vendor_key *key, uint8_t *ret,
+                                              size_t len, struct neo_error *err);
 
 #endif

@@ -42,7 +42,7 @@ def without_anything():
     expect("unknown option", neo("up", "--frob"), 2, "unknown option '--frob'", "neo up --help")
     expect("missing value", neo("up", "--ca"), 2, "--ca needs a value")
     for command in ("up", "down", "status", "check", "call", "why", "cert", "ca", "token", "policy",
-                    "registry", "serve"):
+                    "registry", "serve", "attest"):
         expect("help of " + command, neo(command, "--help"), 0, "usage: neo " + command, "examples:")
     expect("check without a control plane", neo("check"), 1, "neo up --detach")
     expect("token without a control plane", neo("token", "create", "a"), 1, "neo up")
@@ -57,6 +57,31 @@ def documents():
     expect("the seed's documents", neo("policy", "check", os.path.join(ROOT, "examples/policies")), 0, "ok")
     expect("simulated evidence without the flag",
            neo("policy", "check", os.path.join(ROOT, "examples/policies/development")), 1, "development")
+
+
+def evidence():
+    """A quote in Intel's form under a root that nobody trusts, as the fuzzers begin with."""
+    quote = os.path.join(ROOT, "tests/fuzz/corpus/intel_quote/tdx-v4")
+    rules = write("tdx.yaml", "attestation_policies:\n  a:\n    require: hardware\n    any_of:\n"
+                  "      - {tee: tdx, mrtd: [%s]}\n" % ("4d" * 48))
+    asked = ("attest", "verify", quote, "--policy", rules, "--service", "a")
+    expect("evidence for people", neo("attest", "show", quote), 0, "tdx-quote", "mrtd", "nothing below is verified")
+    shown = json.loads(neo("attest", "show", quote, "-o", "json").stdout)
+    if shown["verified"] or shown["facts"]["mrtd"] != "4d" * 48:
+        failures.append("attest show -o json: %r" % shown)
+    expect("no evidence", neo("attest", "show", "/etc/passwd"), 1, "no evidence of a form that is known")
+    expect("no rules", neo("attest", "verify", quote), 2, "--policy FILE --service NAME")
+    expect("no binder", neo(*asked), 2, "--binder HEX")
+    expect("two binders", neo(*asked, "--own-binder", "--binder", "00"), 2, "--binder HEX")
+    expect("half a binder", neo(*asked, "--binder", "00"), 1, "64 bytes")
+    expect("an odd time", neo(*asked, "--own-binder", "--at", "noon"), 1, "2025-06-19T12:00:00Z")
+    expect("a root that is not Intel's", neo(*asked, "--own-binder"), 1, "tdx.certificates", "refused (chain)")
+    judged = json.loads(neo(*asked, "--own-binder", "-o", "json").stdout)["submods"]["tdx"]
+    if judged["neo.accepted"] or judged["ear.status"] != "contraindicated":
+        failures.append("attest verify -o json: %r" % judged)
+    expect("of another kind", neo(*asked, "--own-binder", "--kind", "sgx-quote"), 1, "evidence.kind")
+    expect("simulated without the flag", neo(*asked, "--own-binder", "--kind", "sim-tdx-quote"), 1,
+           "outside development")
 
 
 def joining():
@@ -100,6 +125,7 @@ def running():
 try:
     without_anything()
     documents()
+    evidence()
     joining()
     running()
 finally:

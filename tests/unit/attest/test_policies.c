@@ -9,7 +9,15 @@
  */
 #include "machine.h"
 
+#include "attest/snp_rule.h"
+
 #include <neo/memory.h>
+
+static const struct snp_rule *snp_rule_of(const struct attest_policy *policy)
+{
+    assert_ptr_equal(policy->rules[0].family, &attest_snp);
+    return policy->rules[0].is;
+}
 
 /* --- every key decides ------------------------------------------------------------------------ */
 
@@ -347,14 +355,12 @@ TEST(the_simulator_needs_the_development_flag)
 
 TEST(what_this_build_cannot_do_is_said_with_its_place)
 {
-    expect_refusal(HEAD "    any_of:\n      - tee: tdx\n        mrtd: [00]\n", false,
+    expect_refusal(HEAD "    any_of:\n      - tee: tpm\n        ak: {names: [00]}\n", false,
                    NEO_INVALID_ARGUMENT,
-                   "attest.yaml:5:14: tee \"tdx\" is not supported by this "
+                   "attest.yaml:5:14: tee \"tpm\" is not supported by this "
                    "build");
-    expect_refusal(HEAD "    any_of:\n      - rtmr: {0: [aa]}\n        tee: tdx\n", false,
-                   NEO_INVALID_ARGUMENT, "tee \"tdx\" is not supported by this build");
-    expect_refusal(HEAD "    any_of:\n      - tee: nitro\n        pcr: {0: aa}\n", false,
-                   NEO_INVALID_ARGUMENT, "not supported by this build");
+    expect_refusal(HEAD "    any_of:\n      - pcr_sha256: {0: [aa]}\n        tee: tpm\n", false,
+                   NEO_INVALID_ARGUMENT, "tee \"tpm\" is not supported by this build");
     expect_refusal(HEAD "    any_of:\n      - tee: sev\n", false, NEO_INVALID_ARGUMENT,
                    "unknown tee \"sev\"");
     expect_refusal(HEAD "    mode: delegated\n    any_of:\n      - tee: sev-snp\n"
@@ -492,7 +498,7 @@ TEST(the_age_of_evidence_is_the_policys)
         attest_policies_find(policies, NEO_LIT("function-service"));
     assert_int_equal(policy->max_age, 90 * NEO_NSEC_PER_SEC);
     assert_int_equal(policy->n_rules, 1);
-    assert_int_equal(policy->rules[0].measurements.at[47], 0x4d);
+    assert_int_equal(snp_rule_of(policy)->measurements.at[47], 0x4d);
     neo_attest_policies_unref(policies);
 }
 
@@ -526,9 +532,9 @@ TEST(many_services_are_all_found)
         (void)snprintf(name, sizeof(name), "service-%u", i);
         const struct attest_policy *policy = attest_policies_find(policies, neo_text(name));
         assert_non_null(policy);
-        assert_int_equal(policy->rules[0].measurements.n, 8);
-        assert_int_equal(policy->rules[0].n_csp_ids, 2);
-        assert_true(neo_bytes_is(policy->rules[0].csp_ids[1], "b"));
+        assert_int_equal(snp_rule_of(policy)->measurements.n, 8);
+        assert_int_equal(snp_rule_of(policy)->n_csp_ids, 2);
+        assert_true(neo_bytes_is(snp_rule_of(policy)->csp_ids[1], "b"));
     }
     neo_attest_policies_unref(policies);
 }

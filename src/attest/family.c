@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/family.h"
+
+const struct attest_family *const attest_families[] = {&attest_snp, &attest_tdx,   &attest_sgx,
+                                                       &attest_cca, &attest_nitro, NULL};
+
+const struct attest_family *attest_family_of(enum neo_evidence_kind kind)
+{
+    for (size_t i = 0; attest_families[i] != NULL && kind != NEO_EVIDENCE_UNKNOWN; i++) {
+        if (attest_families[i]->kind == kind || attest_families[i]->simulated == kind)
+            return attest_families[i];
+    }
+    return NULL;
+}
+
+const struct attest_family *attest_family_named(struct neo_bytes tee)
+{
+    for (size_t i = 0; attest_families[i] != NULL; i++) {
+        if (neo_bytes_is(tee, attest_families[i]->tee))
+            return attest_families[i];
+    }
+    return NULL;
+}

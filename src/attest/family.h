@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attest/family.h - the families of evidence, one row each.
+ *
+ * A family knows its bytes, its maker's roots, its checks, and what a row of a
+ * policy may ask of it. What all have in common (who is asked, which kinds a policy
+ * takes, that one rule must hold as a whole) is in appraise.c, once.
+ */
+#ifndef NEO_ATTEST_FAMILY_H
+#define NEO_ATTEST_FAMILY_H
+
+#include "attest/describe.h"
+#include "attest/ledger.h"
+#include "attest/trust.h"
+
+struct attest_row;
+struct attest_policy;
+
+/* What is to be judged. Everything is borrowed. */
+struct attest_question {
+    const struct neo_attest_trust *trust;
+    const struct neo_evidence *evidence;
+    const uint8_t *binder; /* NEO_BINDER_LEN bytes */
+    int64_t now;           /* seconds since 1970 */
+};
+
+struct attest_family {
+    const char *tee;                  /* in policies and appraisals: "sev-snp" */
+    enum neo_evidence_kind kind;      /* what the hardware makes */
+    enum neo_evidence_kind simulated; /* the same bytes under a root of ours; UNKNOWN: none */
+    const struct check_info *checks;
+    unsigned n_checks;
+    /*
+     * Genuine, and an answer to us? Then the policy's rules, by attest_judge_rules(). True: a rule
+     * holds as a whole. Fills `measurement` and `not_after` of the appraisal when it knows them.
+     */
+    bool (*judge)(const struct attest_question *q, const struct attest_policy *policy,
+                  struct ledger *ledger, struct neo_appraisal *appraisal);
+    /* Compiles a row of this family into `arena`. */
+    enum neo_code (*compile)(const struct attest_row *row, struct neo_arena *arena,
+                             const void **ret, struct neo_error *err);
+    describe_fn *describe; /* for people */
+};
+
+/* In the order in which they are offered; ends with NULL. */
+extern const struct attest_family *const attest_families[];
+extern const struct attest_family attest_snp;
+extern const struct attest_family attest_nitro;
+extern const struct attest_family attest_sgx;
+extern const struct attest_family attest_tdx;
+extern const struct attest_family attest_cca;
+
+/* NULL: nobody knows it. */
+const struct attest_family *attest_family_of(enum neo_evidence_kind kind);
+const struct attest_family *attest_family_named(struct neo_bytes tee);
+
+/* One rule against what was verified: makes every check of it, also after a failure. */
+typedef void attest_rule_fn(const void *rule, const void *facts, struct ledger *ledger);
+/*
+ * True: one of the policy's rules of this family holds as a whole. Else `ledger` shows the one that
+ * came furthest.
+ */
+bool attest_judge_rules(const struct attest_policy *policy, const struct attest_family *family,
+                        attest_rule_fn *judge, const void *facts, struct ledger *ledger);
+
+#endif

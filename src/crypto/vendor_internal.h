@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto/vendor_internal.h - what vendor.c and vendor_line.c share. */
+#ifndef NEO_CRYPTO_VENDOR_INTERNAL_H
+#define NEO_CRYPTO_VENDOR_INTERNAL_H
+
+#include "crypto/vendor.h"
+
+#include <openssl/x509.h>
+#include <stdatomic.h>
+
+struct vendor_cert {
+    _Atomic unsigned refs;
+    X509 *x509;
+    EVP_PKEY *key; /* the x509's own */
+    uint8_t *der;
+    struct vendor_cert_facts facts;
+};
+
+struct vendor_crl {
+    X509_CRL *crl;
+    int64_t this_update;
+    int64_t next_update; /* 0: it names none, and is never good */
+};
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/openssl.h"
+#include "crypto/vendor_internal.h"
+
+#include <openssl/err.h>
+
+static void store_freep(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+static void store_ctx_freep(X509_STORE_CTX **ctx)
+{
+    X509_STORE_CTX_free(*ctx);
+}
+
+static void stack_freep(STACK_OF(X509) * *stack)
+{
+    sk_X509_free(*stack);
+}
+
+static enum vendor_verdict fault(enum vendor_verdict verdict, struct neo_error *why,
+                                 const char *text)
+{
+    (void)openssl_fail(why, NEO_UNAUTHENTICATED, "%s", text);
+    return verdict;
+}
+
+static bool is_time(int error)
+{
+    return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
+}
+
+static bool push_all(STACK_OF(X509) * hints, const struct vendor_line *line)
+{
+    for (size_t i = 0; i < line->n_issuers; i++) {
+        if (sk_X509_push(hints, line->issuers[i]->x509) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* What OpenSSL found is what was named, one by one. */
+static bool is_the_line(const struct vendor_line *line, STACK_OF(X509) * found)
+{
+    int n = (int)line->n_issuers;
+
+    if (sk_X509_num(found) != n + 2)
+        return false;
+    for (int i = 0; i < n; i++) {
+        if (X509_cmp(sk_X509_value(found, i + 1), line->issuers[i]->x509) != 0)
+            return false;
+    }
+    return X509_cmp(sk_X509_value(found, n + 1), line->root->x509) == 0;
+}
+
+static int64_t earliest(const struct vendor_line *line)
+{
+    int64_t at = line->leaf->facts.not_after;
+
+    for (size_t i = 0; i < line->n_issuers; i++) {
+        if (line->issuers[i]->facts.not_after < at)
+            at = line->issuers[i]->facts.not_after;
+    }
+    return line->root->facts.not_after < at ? line->root->facts.not_after : at;
+}
+
+/* --- revocation ------------------------------------------------------------------------------- */
+
+/* The best list of `issuer` decides about `cert`: one that is current before one that is not. */
+static enum vendor_verdict consult(const struct vendor_line *line, const struct vendor_cert *cert,
+                                   const struct vendor_cert *issuer, int64_t *not_after,
+                                   struct neo_error *why)
+{
+    enum vendor_verdict verdict = fault(VENDOR_NO_CRL, why, "a revocation list is missing");
+
+    for (size_t i = 0; i < line->n_crls; i++) {
+        const struct vendor_crl *crl = line->crls[i];
+        X509_REVOKED *entry;
+
+        if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(issuer->x509)) != 0)
+            continue;
+        if (X509_CRL_verify(crl->crl, issuer->key) != 1)
+            continue; /* as if it were not there */
+        if (line->now < crl->this_update || line->now >= crl->next_update) {
+            verdict = fault(VENDOR_STALE_CRL, why, "a revocation list is out of date");
+            continue;
+        }
+        if (X509_CRL_get0_by_cert(crl->crl, &entry, cert->x509) != 0)
+            return fault(VENDOR_REVOKED, why, "a certificate is revoked");
+        if (crl->next_update < *not_after)
+            *not_after = crl->next_update;
+        return VENDOR_GOOD;
+    }
+    return verdict;
+}
+
+static enum vendor_verdict consult_all(const struct vendor_line *line, int64_t *not_after,
+                                       struct neo_error *why)
+{
+    enum vendor_verdict verdict = VENDOR_GOOD;
+    const struct vendor_cert *cert = line->leaf;
+
+    for (size_t i = 0; i <= line->n_issuers && verdict == VENDOR_GOOD; i++) {
+        const struct vendor_cert *issuer = i < line->n_issuers ? line->issuers[i] : line->root;
+        verdict = consult(line, cert, issuer, not_after, why);
+        cert = issuer;
+    }
+    return verdict;
+}
+
+enum vendor_verdict vendor_line_verify(const struct vendor_line *line, int64_t *ret_not_after,
+                                       struct neo_error *why)
+{
+    NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
+    NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
+    NEO_CLEANUP(store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+
+    if (store == NULL || hints == NULL || ctx == NULL ||
+        X509_STORE_add_cert(store, line->root->x509) != 1 || !push_all(hints, line) ||
+        X509_STORE_CTX_init(ctx, store, line->leaf->x509, hints) != 1)
+        return fault(VENDOR_NO_MEMORY, why, "out of memory");
+
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_time(param, (time_t)line->now);
+    X509_VERIFY_PARAM_set_depth(param, (int)line->n_issuers);
+    if (X509_verify_cert(ctx) != 1) {
+        int error = X509_STORE_CTX_get_error(ctx);
+        return fault(is_time(error) ? VENDOR_EXPIRED : VENDOR_UNTRUSTED, why,
+                     X509_verify_cert_error_string(error));
+    }
+    if (!is_the_line(line, X509_STORE_CTX_get0_chain(ctx)))
+        return fault(VENDOR_UNTRUSTED, why, "the path is not the one that was named");
+    int64_t not_after = earliest(line);
+    enum vendor_verdict verdict =
+        line->needs_crls ? consult_all(line, &not_after, why) : VENDOR_GOOD;
+    ERR_clear_error();
+    if (verdict == VENDOR_GOOD)
+        *ret_not_after = not_after;
+    return verdict;
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SGX and TDX on simulated platforms: what no recorded quote can show. */
+#include "platform.h"
+
+#include "attest/row.h"
+
+#define EXPECT(p, rest, check, why)                                                                \
+    do {                                                                                           \
+        enum neo_attest_reason reason_;                                                            \
+        assert_string_equal(platform_verdict((p), (rest), &reason_), (check));                     \
+        assert_string_equal(neo_attest_reason_text(reason_), (why));                               \
+    } while (0)
+
+static const struct {
+    bool is_tdx;
+    unsigned version;
+} kinds[] = {{false, 3}, {false, 5}, {true, 4}, {true, 5}};
+
+TEST(a_platform_that_is_up_to_date_is_accepted_in_every_version_of_its_quote)
+{
+    for (size_t i = 0; i < NEO_COUNT(kinds); i++) {
+        struct platform p;
+        platform_init(&p, kinds[i].is_tdx, kinds[i].version);
+        EXPECT(&p, "", "accepted", "none");
+        platform_fini(&p);
+    }
+}
+
+/* --- what is never allowed -------------------------------------------------------------------- */
+
+TEST(debug_is_refused_before_anything_is_asked_of_the_policy)
+{
+    struct platform p;
+
+    platform_init(&p, false, 3);
+    p.flags |= SGX_FLAG_DEBUG;
+    EXPECT(&p, "", "sgx.debug", "debug");
+    p.flags = 4; /* never initialised */
+    EXPECT(&p, "", "sgx.debug", "debug");
+    platform_fini(&p);
+    for (unsigned bit = 0; bit < 8; bit++) {
+        platform_init(&p, true, 4);
+        p.td_attributes[0] = (uint8_t)(1u << bit);
+        EXPECT(&p,
+               "        td_attributes: {value: \"ff00000000000000\", mask: "
+               "\"ff00000000000000\"}\n",
+               "tdx.debug", "debug");
+        platform_fini(&p);
+    }
+}
+
+TEST(a_quote_for_another_channel_is_refused)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    p.binder = 0xb2;
+    EXPECT(&p, "", "tdx.binder", "binding");
+    platform_fini(&p);
+}
+
+TEST(another_quoting_enclave_cannot_vouch_for_keys)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    p.qe_signer = 0xe6;
+    EXPECT(&p, "", "tdx.qe.identity", "qe-identity");
+    platform_fini(&p);
+}
+
+TEST(revoked_certificates_are_refused_wherever_they_stand)
+{
+    static const struct {
+        enum platform_key key;
+        const char *check;
+    } rows[] = {
+        {KEY_PCK, "tdx.chain"}, {KEY_CA, "tdx.chain"}, {KEY_SIGNER, "tdx.collateral.signature"}};
+
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        struct platform p;
+        platform_init(&p, true, 4);
+        p.revoked = rows[i].key;
+        platform_issue(&p);
+        EXPECT(&p, "", rows[i].check, "revoked");
+        platform_fini(&p);
+    }
+}
+
+/* --- collateral ------------------------------------------------------------------------------- */
+
+TEST(stale_and_missing_collateral_are_told_apart_from_a_refusal)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    p.crl_until = PLATFORM_NOW;
+    platform_issue(&p);
+    EXPECT(&p, "", "tdx.chain", "collateral-stale");
+    p.crl_until = PLATFORM_NOW + 1;
+    p.next_update = "2026-09-21T14:13:20Z"; /* now */
+    platform_issue(&p);
+    EXPECT(&p, "", "tdx.collateral.fresh", "collateral-stale");
+    p.next_update = "2026-09-21T14:13:21Z";
+    platform_issue(&p);
+    EXPECT(&p, "", "accepted", "none");
+    p.issued = "2026-09-21T14:13:21Z";
+    platform_issue(&p);
+    EXPECT(&p, "", "tdx.collateral.fresh", "collateral-stale");
+    p.issued = PLATFORM_ISSUED;
+    p.fmspc = "505050505051";
+    platform_issue(&p);
+    EXPECT(&p, "", "tdx.collateral", "collateral");
+    platform_fini(&p);
+}
+
+TEST(a_document_with_one_byte_changed_is_nobodys)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    uint8_t *number = (uint8_t *)memmem(p.tcb_json.at, p.tcb_json.len, "Number\":18", 10);
+    assert_non_null(number);
+    number[8] = '2';
+    const struct neo_bytes collateral[] = {
+        neo_buffer_bytes(&p.root_crl),         neo_buffer_bytes(&p.ca_crl),
+        neo_buffer_bytes(&p.tcb_json),         neo_buffer_bytes(&p.identity_json),
+        neo_buffer_bytes(&p.ders[KEY_SIGNER]),
+    };
+    const struct neo_attest_trust_options options = {
+        .collateral = collateral,
+        .n_collateral = NEO_COUNT(collateral),
+        .simulated_root = neo_buffer_bytes(&p.ders[KEY_ROOT]),
+        .development = true,
+    };
+    neo_attest_trust_unref(p.trust);
+    assert_int_equal(neo_attest_trust_new(&options, &p.trust, NULL), NEO_OK);
+    EXPECT(&p, "", "tdx.collateral.signature", "signature");
+    platform_fini(&p);
+}
+
+TEST(documents_that_are_not_whole_do_not_load)
+{
+    static const char *const wrong[] = {
+        "{}",
+        "{\"signature\":\"00\"}",
+        "{\"tcbInfo\":{},\"signature\":\"00\"}",
+        "{\"tcbInfo\":{},\"tcbInfo\":{}}",
+        "{\"tcbInfo\":[]}",
+        "{\"other\":{}}",
+        "{\"tcbInfo\":{\"id\":\"TDY\"}}",
+        "{\"tcbInfo\":{\"version\":2}}",
+        "{\"tcbInfo\":{\"issueDate\":\"2025-13-01T00:00:00Z\"}}",
+        "{\"tcbInfo\":{\"issueDate\":\"2025-01-01 00:00:00Z\"}}",
+        "{\"tcbInfo\":{\"tcbLevels\":[]}}",
+        "{\"tcbInfo\":{\"tcbLevels\":[{\"tcbStatus\":\"Fine\"}]}}",
+        "{\"tcbInfo\":{\"tcbLevels\":[{\"tcb\":{\"sgxtcbcomponents\":[{\"svn\":256}]}}]}}",
+        "{\"tcbInfo\":{\"tcbLevels\":[{\"tcb\":{\"sgxtcbcomponents\":[{\"svn\":1}]}}]}}",
+        "{\"tcbInfo\":{\"tdxModuleIdentities\":[{\"id\":\"TDX_0g\"}]}}",
+        "{\"enclaveIdentity\":{\"id\":\"QF\"}}",
+        "{\"enclaveIdentity\":{\"mrsigner\":\"00\"}}",
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(wrong); i++) {
+        const struct neo_bytes collateral = neo_text(wrong[i]);
+        const struct neo_attest_trust_options options = {.collateral = &collateral,
+                                                         .n_collateral = 1};
+        struct neo_attest_trust *trust = NULL;
+        struct neo_error err;
+
+        assert_int_not_equal(neo_attest_trust_new(&options, &trust, &err), NEO_OK);
+        assert_non_null(strstr(err.message, "collateral[0]"));
+        assert_null(trust);
+    }
+}
+
+/* --- the standing of a platform --------------------------------------------------------------- */
+
+TEST(the_first_level_that_is_reached_in_all_components_decides)
+{
+    struct platform p;
+
+    platform_init(&p, false, 3);
+    p.svn = 4;
+    platform_issue(&p);
+    EXPECT(&p, "", "sgx.tcb.status", "tcb-status");
+    EXPECT(&p, "        tcb: {accept: [SWHardeningNeeded]}\n", "sgx.tcb.advisories", "tcb-status");
+    EXPECT(&p, "        tcb: {accept: [SWHardeningNeeded], advisories: [INTEL-SA-1]}\n",
+           "sgx.tcb.advisories", "tcb-status");
+    EXPECT(&p, "        tcb: {accept: [SWHardeningNeeded], advisories: [INTEL-SA-2, INTEL-SA-1]}\n",
+           "accepted", "none");
+    p.svn = 5;
+    p.pce_svn = 3; /* one that lags is enough */
+    platform_issue(&p);
+    EXPECT(&p, "        tcb: {accept: [OutOfDate]}\n", "accepted", "none");
+    p.svn = 2;
+    platform_issue(&p);
+    EXPECT(&p, "        tcb: {accept: [OutOfDate]}\n", "sgx.tcb", "tcb-status");
+    platform_fini(&p);
+}
+
+TEST(a_revoked_level_is_beyond_every_rule)
+{
+    struct platform p;
+
+    platform_init(&p, false, 3);
+    p.levels = PLATFORM_LEVEL(5, "Revoked", "");
+    platform_issue(&p);
+    EXPECT(&p, "        tcb: {accept: [OutOfDate, SWHardeningNeeded, ConfigurationNeeded]}\n",
+           "sgx.tcb", "tcb-status");
+    platform_fini(&p);
+}
+
+TEST(an_old_quoting_enclave_or_module_makes_an_up_to_date_platform_old)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    p.qe_svn = 3;
+    EXPECT(&p, "", "tdx.tcb.status", "tcb-status");
+    EXPECT(&p, "        tcb: {accept: [OutOfDate]}\n", "accepted", "none");
+    p.qe_svn = 1; /* below every level */
+    EXPECT(&p, "        tcb: {accept: [OutOfDate]}\n", "tdx.tcb", "tcb-status");
+    p.qe_svn = 4;
+    p.tee_svn[0] = 4; /* the module's own */
+    EXPECT(&p, "", "tdx.tcb.status", "tcb-status");
+    p.tee_svn[1] = 2; /* a module that nobody knows */
+    EXPECT(&p, "", "tdx.module", "platform");
+    platform_fini(&p);
+}
+
+TEST(a_module_without_a_version_is_judged_by_all_components)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    p.tee_svn[1] = 0;
+    EXPECT(&p, "", "tdx.tcb", "tcb-status"); /* component 1 is below every level's */
+    p.levels = "{\"tcb\":{\"sgxtcbcomponents\":[" PLATFORM_SVN(
+        5) "],\"pcesvn\":5,"
+           "\"tdxtcbcomponents\":[" PLATFORM_SVN(0) "]},\"tcbDate\":\"2025-01-05T00:00:00Z\","
+                                                    "\"tcbStatus\":\"UpToDate\"}";
+    platform_issue(&p);
+    EXPECT(&p, "", "accepted", "none");
+    platform_fini(&p);
+}
+
+TEST(a_td_that_was_launched_on_what_is_old_by_now_should_be_launched_again)
+{
+    struct platform p;
+
+    platform_init(&p, true, 5);
+    p.tee_svn[0] = 4;
+    EXPECT(&p, "", "tdx.tcb.status", "tcb-status");
+    EXPECT(&p, "        tcb: {accept: [OutOfDate]}\n", "tdx.tcb.status", "tcb-status");
+    EXPECT(&p, "        tcb: {accept: [TDRelaunchAdvised]}\n", "accepted", "none");
+    p.tee_svn_now[0] = 4; /* and still runs on it */
+    EXPECT(&p, "        tcb: {accept: [TDRelaunchAdvised]}\n", "tdx.tcb.status", "tcb-status");
+    EXPECT(&p, "        tcb: {accept: [OutOfDate]}\n", "accepted", "none");
+    platform_fini(&p);
+}
+
+/* --- every key decides ------------------------------------------------------------------------ */
+
+#define HEX48(byte)                                                                                \
+    byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte \
+        byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte  \
+            byte byte byte byte byte byte byte byte byte byte byte
+#define HEX16(byte) byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte
+
+TEST(every_key_of_a_row_accepts_the_right_value_and_refuses_another)
+{
+    static const struct {
+        bool is_tdx;
+        const char *right;
+        const char *wrong;
+        const char *check;
+    } rows[] = {
+        {true, "        mrseam: [" HEX48("5e") "]\n", "        mrseam: [" HEX48("5f") "]\n",
+         "tdx.mrseam"},
+        {true, "        mrconfigid: [" HEX48("c1") "]\n", "        mrconfigid: [" HEX48("c0") "]\n",
+         "tdx.mrconfigid"},
+        {true, "        mrowner: [" HEX48("c2") "]\n", "        mrowner: [" HEX48("c0") "]\n",
+         "tdx.mrowner"},
+        {true, "        mrownerconfig: [" HEX48("c3") "]\n",
+         "        mrownerconfig: [" HEX48("c0") "]\n", "tdx.mrownerconfig"},
+        {true, "        rtmr: {0: [\"" HEX48("70") "\"]}\n",
+         "        rtmr: {0: [\"" HEX48("71") "\"]}\n", "tdx.rtmr.0"},
+        {true, "        rtmr: {3: [\"" HEX48("00") "\", \"" HEX48("73") "\"]}\n",
+         "        rtmr: {3: [\"" HEX48("00") "\"]}\n", "tdx.rtmr.3"},
+        {true, "        mrservicetd: zero\n", "        mrservicetd: \"" HEX48("01") "\"\n",
+         "tdx.mrservicetd"},
+        {true, "        xfam: {value: e702000000000000, mask: ffffffffffffffff}\n",
+         "        xfam: {value: e700000000000000, mask: ffffffffffffffff}\n", "tdx.xfam"},
+        {true, "        td_attributes: {value: \"0000001000000000\", mask: ffffffffffffffff}\n",
+         "        td_attributes: {value: \"0000000000000000\", mask: ffffffffffffffff}\n",
+         "tdx.td_attributes"},
+        {true, "        tcb: {min_date: 2025-01-04}\n", "        tcb: {min_date: 2025-01-05}\n",
+         "tdx.tcb.min_date"},
+        {true, "        tcb: {min_eval_number: 18}\n", "        tcb: {min_eval_number: 19}\n",
+         "tdx.tcb.min_eval_number"},
+        {true, "        pck: {sgx_type: [0, 1]}\n", "        pck: {sgx_type: [2]}\n",
+         "tdx.pck.sgx_type"},
+        {true, "        pck: {ppid: [" HEX16("ab") "]}\n",
+         "        pck: {ppid: [" HEX16("ac") "]}\n", "tdx.pck.ppid"},
+        {true, "        pck: {platform_instance_id: [" HEX16("cd") "]}\n",
+         "        pck: {platform_instance_id: [" HEX16("ce") "]}\n",
+         "tdx.pck.platform_instance_id"},
+        {true, "        pck: {fmspc: [\"505050505050\"]}\n",
+         "        pck: {fmspc: [\"505050505051\"]}\n", "tdx.pck.fmspc"},
+        {false,
+         "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n"
+                                                       "        min_isvsvn: 3\n",
+         "        mrsigner: [" HEX16("52") HEX16("52") "]\n        isvprodid: 7\n", "sgx.mrsigner"},
+        {false, "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n",
+         "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 8\n",
+         "sgx.isvprodid"},
+        {false, "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n",
+         "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n"
+                                                       "        min_isvsvn: 4\n",
+         "sgx.min_isvsvn"},
+    };
+    struct platform tdx, sgx;
+
+    platform_init(&tdx, true, 4);
+    platform_init(&sgx, false, 3);
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        struct platform *p = rows[i].is_tdx ? &tdx : &sgx;
+        enum neo_attest_reason reason;
+        const char *right = platform_verdict(p, rows[i].right, &reason);
+        const char *wrong = platform_verdict(p, rows[i].wrong, &reason);
+        if (strcmp(right, "accepted") != 0 || strcmp(wrong, rows[i].check) != 0)
+            fail_msg("%s: %s, %s", rows[i].check, right, wrong);
+    }
+    platform_fini(&tdx);
+    platform_fini(&sgx);
+}
+
+TEST(strict_defaults_refuse_what_nobody_allowed)
+{
+    struct platform p;
+
+    platform_init(&p, true, 5);
+    p.td_attributes[3] = 0; /* page tables unprotected */
+    EXPECT(&p, "", "tdx.td_attributes", "platform");
+    p.td_attributes[3] = 0x30; /* migratable */
+    EXPECT(&p, "", "tdx.td_attributes", "platform");
+    p.td_attributes[3] = 0xd0; /* protection keys may be in use */
+    EXPECT(&p, "", "accepted", "none");
+    p.td_attributes[7] = 0x80; /* performance counters */
+    EXPECT(&p, "", "tdx.td_attributes", "platform");
+    p.td_attributes[7] = 0;
+    p.service_td = 1;
+    EXPECT(&p, "", "tdx.mrservicetd", "platform");
+    p.service_td = 0;
+    p.code = 0x4e;
+    EXPECT(&p, "", "tdx.mrtd", "measurement");
+    platform_fini(&p);
+    platform_init(&p, false, 3);
+    p.flags |= SGX_FLAG_PROVISION_KEY;
+    EXPECT(&p, "", "sgx.keys", "platform");
+    p.flags = 5;
+    p.code = 0x4e;
+    EXPECT(&p, "", "sgx.mrenclave", "measurement");
+    platform_fini(&p);
+}
+
+/* --- policy ----------------------------------------------------------------------------------- */
+
+TEST(rows_without_code_identity_or_with_impossible_wishes_do_not_load)
+{
+    static const struct {
+        bool is_tdx;
+        const char *row;
+        const char *message;
+    } wrong[] = {
+        {true, "", "no code identity"},
+        {true, "        rtmr: {0: [aa]}\n", "no code identity"},
+        {true, "        mrtd: []\n", "is empty"},
+        {true, "        mrtd: [aa]\n", "48 bytes"},
+        {true, "        mrenclave: [aa]\n", "does not belong to tee tdx"},
+        {true, "        measurement: [aa]\n", "does not belong to tee tdx"},
+        {false, "", "no code identity"},
+        {false, "        mrsigner: [" HEX16("51") HEX16("51") "]\n", "belong together"},
+        {false, "        isvprodid: 7\n", "belong together"},
+        {false, "        mrenclave: [" HEX16("51") HEX16("51") "]\n        min_isvsvn: 1\n",
+         "belongs to mrsigner"},
+        {false, "        mrtd: [aa]\n", "does not belong to tee sgx"},
+#define MRTD "        mrtd: [" HEX48("4d") "]\n"
+        {true, MRTD "        tcb: {accept: [Revoked]}\n", "can never be accepted"},
+        {true, MRTD "        tcb: {accept: [TCBNotSupported]}\n", "can never be accepted"},
+        {true, MRTD "        tcb: {accept: [Fine]}\n", "no TCB status"},
+        {true, MRTD "        tcb: {accept: []}\n", "is empty"},
+        {true, MRTD "        tcb: {min_date: yesterday}\n", "2024-11-13"},
+        {true, MRTD "        tcb: {min_date: 2024-13-01}\n", "2024-11-13"},
+        {true, MRTD "        pck: {sgx_type: [3]}\n", "sgx_type"},
+        {true, MRTD "        rtmr: {4: [aa]}\n", "no RTMR"},
+        {true, MRTD "        xfam: {value: e700000000000000}\n", "value and mask"},
+        {true, MRTD "        xfam: {value: e700000000000000, mask: \"0000000000000000\"}\n",
+         "leaves out"},
+        {true, MRTD "        mrservicetd: none\n", "48 bytes"},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(wrong); i++) {
+        const struct platform p = {.is_tdx = wrong[i].is_tdx};
+        struct neo_attest_policies *policies = NULL;
+        struct neo_error err;
+
+        assert_int_equal(platform_compile(&p, wrong[i].row, &policies, &err), NEO_INVALID_ARGUMENT);
+        if (strstr(err.message, wrong[i].message) == NULL ||
+            strstr(err.message, "attest.yaml:") == NULL)
+            fail_msg("%s: %s", wrong[i].row, err.message);
+        assert_null(policies);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_platform_that_is_up_to_date_is_accepted_in_every_version_of_its_quote),
+        cmocka_unit_test(debug_is_refused_before_anything_is_asked_of_the_policy),
+        cmocka_unit_test(a_quote_for_another_channel_is_refused),
+        cmocka_unit_test(another_quoting_enclave_cannot_vouch_for_keys),
+        cmocka_unit_test(revoked_certificates_are_refused_wherever_they_stand),
+        cmocka_unit_test(stale_and_missing_collateral_are_told_apart_from_a_refusal),
+        cmocka_unit_test(a_document_with_one_byte_changed_is_nobodys),
+        cmocka_unit_test(documents_that_are_not_whole_do_not_load),
+        cmocka_unit_test(the_first_level_that_is_reached_in_all_components_decides),
+        cmocka_unit_test(a_revoked_level_is_beyond_every_rule),
+        cmocka_unit_test(an_old_quoting_enclave_or_module_makes_an_up_to_date_platform_old),
+        cmocka_unit_test(a_module_without_a_version_is_judged_by_all_components),
+        cmocka_unit_test(a_td_that_was_launched_on_what_is_old_by_now_should_be_launched_again),
+        cmocka_unit_test(every_key_of_a_row_accepts_the_right_value_and_refuses_another),
+        cmocka_unit_test(strict_defaults_refuse_what_nobody_allowed),
+        cmocka_unit_test(rows_without_code_identity_or_with_impossible_wishes_do_not_load),
+    };
+    return cmocka_run_group_tests_name("attest/intel", tests, NULL, NULL);
+}
