@@ -127,7 +127,7 @@ bool case_concurrent_large_unary(struct client *c)
         ok = rpc_start(&rpcs[started], c, TEST_METHOD(UnaryCall), NULL, &request);
     for (size_t i = 0; i < started; i++) {
         rpc_wait(&rpcs[i]);
-        ok = expect_ok(&rpcs[i]) && expect_count(&rpcs[i], 1) && ok;
+        ok = ok && expect_ok(&rpcs[i]) && expect_count(&rpcs[i], 1); /* the first failure is said */
         rpc_fini(&rpcs[i]);
     }
     neo_free(rpcs);
