@@ -135,7 +135,7 @@ static void talk(struct raw_server *server, int fd)
                                             .ended = on_end,
                                             .trailers = on_end,
                                             .closed = on_closed};
-    struct h2 *h2;
+    struct h2 *h2 = NULL;
     uint8_t *in = neo_alloc(READ_SIZE);
 
     must(in != NULL && h2_new(&(struct h2_options){.server = true,
