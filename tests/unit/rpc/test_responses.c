@@ -147,6 +147,7 @@ TEST(ok_with_other_than_one_whole_message_is_an_error)
 {
     static const struct h2_header ok[] = {FIELD("grpc-status", "0")};
 
+    assert_trailers(ok, 1, "", 0, NEO_UNIMPLEMENTED, NULL);
     assert_trailers(ok, 1, HI, 7, NEO_INTERNAL, NULL);                     /* cut */
     assert_trailers(ok, 1, HI HI, 18, NEO_UNIMPLEMENTED, NULL);            /* two */
     assert_trailers(ok, 1, "\2\0\0\0\0", 5, NEO_INTERNAL, NULL);           /* flags */
@@ -166,15 +167,18 @@ TEST(an_error_keeps_its_code_after_a_message_and_its_text_is_decoded)
 
 /* --- one block of headers --------------------------------------------------------------------- */
 
-TEST(a_response_of_one_block_is_a_status)
+TEST(a_response_of_one_block_is_a_status_and_ok_in_it_lacks_a_message)
 {
     static const struct h2_header error[] = {GRPC, FIELD("grpc-status", "7"),
                                              FIELD("grpc-message", "no")};
+    static const struct h2_header ok[] = {GRPC, FIELD("grpc-status", "0")};
     static const struct h2_header none[] = {GRPC};
 
     assert_answer("error",
                   &(struct raw_answer){.headers = error, .n_headers = 3, .headers_only = true},
                   NEO_PERMISSION_DENIED, "no");
+    assert_answer("ok", &(struct raw_answer){.headers = ok, .n_headers = 2, .headers_only = true},
+                  NEO_UNIMPLEMENTED, NULL);
     assert_answer("none",
                   &(struct raw_answer){.headers = none, .n_headers = 1, .headers_only = true},
                   NEO_UNKNOWN, NULL);
@@ -203,9 +207,10 @@ TEST(http_statuses_are_mapped_where_there_is_no_other)
         enum neo_code code;
     } rows[] = {
         {400, NEO_INTERNAL},      {401, NEO_UNAUTHENTICATED}, {403, NEO_PERMISSION_DENIED},
-        {404, NEO_UNIMPLEMENTED}, {429, NEO_UNAVAILABLE},     {500, NEO_UNKNOWN},
-        {502, NEO_UNAVAILABLE},   {503, NEO_UNAVAILABLE},     {504, NEO_UNAVAILABLE},
-        {418, NEO_UNKNOWN},       {302, NEO_UNKNOWN},         {204, NEO_UNKNOWN},
+        {404, NEO_UNIMPLEMENTED}, {429, NEO_UNAVAILABLE},     {431, NEO_UNKNOWN},
+        {500, NEO_UNKNOWN},       {502, NEO_UNAVAILABLE},     {503, NEO_UNAVAILABLE},
+        {504, NEO_UNAVAILABLE},   {418, NEO_UNKNOWN},         {302, NEO_UNKNOWN},
+        {204, NEO_UNKNOWN},
     };
     static const struct h2_header html[] = {FIELD("content-type", "text/html")};
     static const struct h2_header status[] = {GRPC, FIELD("grpc-status", "9")};
@@ -460,7 +465,7 @@ int main(void)
         cmocka_unit_test(a_status_said_twice_is_unknown),
         cmocka_unit_test(ok_with_other_than_one_whole_message_is_an_error),
         cmocka_unit_test(an_error_keeps_its_code_after_a_message_and_its_text_is_decoded),
-        cmocka_unit_test(a_response_of_one_block_is_a_status),
+        cmocka_unit_test(a_response_of_one_block_is_a_status_and_ok_in_it_lacks_a_message),
         cmocka_unit_test(a_status_in_headers_that_do_not_end_the_stream_is_not_the_status),
         cmocka_unit_test(http_statuses_are_mapped_where_there_is_no_other),
         cmocka_unit_test(another_content_type_is_no_grpc),
