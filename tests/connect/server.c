@@ -402,6 +402,7 @@ static struct neo_server *serve(const struct CC(ServerCompatRequest) * asked,
     }
     compat_check(neo_policy_compile(&document, 1, &options.epoch.policy, &err), &err);
     compat_check(neo_server_new(&options, &server, &err), &err);
+    neo_policy_unref(options.epoch.policy);
     compat_check(CC(ConformanceService_add)(server, &handlers, NULL, &err), &err);
     compat_check(neo_server_listen(server, "127.0.0.1:0", &err), &err);
     return server;

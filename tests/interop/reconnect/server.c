@@ -142,6 +142,7 @@ int main(int argc, char **argv)
     must(neo_runtime_new(1, &options.runtime, &err), &err);
     must(neo_policy_compile(&policy, 1, &options.epoch.policy, &err), &err);
     must(neo_server_new(&options, &server, &err), &err);
+    neo_policy_unref(options.epoch.policy);
     must(grpc_testing_ReconnectService_add(server, &handlers, NULL, &err), &err);
     (void)snprintf(address, sizeof(address), "127.0.0.1:%lld", (long long)control_port);
     must(neo_server_listen(server, address, &err), &err);
