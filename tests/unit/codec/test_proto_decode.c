@@ -450,6 +450,7 @@ TEST(unknown_fields_are_skipped)
                             "\x0a\x01x",
                             &m),
                      NEO_INVALID_ARGUMENT);
+    memset(&m, 0, sizeof(m));
     assert_int_equal(DECODE(Sparse,
                             "\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
                             "\x21\x01\x02\x03\x04\x05\x06\x07\x08"
