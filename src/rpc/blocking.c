@@ -194,8 +194,8 @@ static void poke_run(struct neo_job *job)
     (void)pthread_cond_broadcast(&s->shared.changed);
     (void)pthread_mutex_unlock(&s->shared.lock);
 
-    if (s->loop.call != NULL && secret[0] != '\0' && !client_call_guard(s->loop.call, secret))
-        s->loop.call = NULL;
+    if (s->loop.call != NULL && secret[0] != '\0')
+        (void)client_call_guard(s->loop.call, secret); /* if that ends it, nothing is sent below */
     if (s->loop.call != NULL) {
         send_queued(s, &out);
         if (s->loop.call != NULL && credit > 0)

@@ -274,6 +274,22 @@ TEST(the_first_secret_message_of_a_stream_ends_it)
     assert_int_equal(answered, 1);
 }
 
+/* Whenever its end is on the way. */
+TEST(a_stream_with_a_secret_can_be_freed_at_any_moment)
+{
+    struct neo_test_v1_Vault request = secret_vault();
+    struct neo_stream *stream;
+    struct neo_error err;
+
+    serve_vaults(false, false);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(neo_test_v1_Vaults_Fill_stream(channel, NULL, &stream, &err), NEO_OK);
+        assert_int_equal(neo_test_v1_Vaults_Fill_stream_send(stream, &request), NEO_OK);
+        neo_stream_free(stream);
+    }
+    assert_int_equal(answered, 0);
+}
+
 TEST(a_secret_response_does_not_leave_for_a_caller_that_is_not_attested)
 {
     struct neo_test_v1_Vault request = {.name = NEO_LIT("tell")};
@@ -345,6 +361,7 @@ int main(void)
         T(a_secret_request_does_not_leave_for_a_server_that_is_not_attested),
         T(a_call_that_says_so_needs_an_attested_peer_whatever_it_carries),
         T(the_first_secret_message_of_a_stream_ends_it),
+        T(a_stream_with_a_secret_can_be_freed_at_any_moment),
         T(a_secret_response_does_not_leave_for_a_caller_that_is_not_attested),
         T(the_first_secret_message_of_a_response_stream_ends_it),
         T(secrets_travel_between_ends_that_have_proven_themselves),
