@@ -363,6 +363,8 @@ static void farewell_run(struct neo_job *job)
     if (s->loop.call != NULL) {
         s->channel->in_events++; /* `done` at once */
         neo_client_call_cancel(s->loop.call);
+        if (s->loop.call != NULL) /* it had ended, and was to be told of it later */
+            client_call_done(s->loop.call);
         s->channel->in_events--;
     }
     (void)pthread_mutex_lock(&f->lock);
