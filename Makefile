@@ -52,11 +52,13 @@ bench-build: all
 
 bench: bench-build
 	@bench/run --json build/bench.json
+	@bench/verdict build/bench.json
 	@bench/at-rest
 
 bench-peers: bench-build
 	@bench/peers/build
 	@bench/run --peers --rounds 3 --requests 40000 --json build/bench-peers.json calls latency stream handshakes idle
+	@bench/verdict build/bench-peers.json
 
 .PHONY: conformance
 conformance: all

@@ -47,6 +47,7 @@ void *pages_alloc(size_t size)
     void *memory = MAP_FAILED;
 
     if (!must_fail())
+        /* cppcheck-suppress invalidFunctionArg ; -1 is what an anonymous mapping has for a file */
         memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
