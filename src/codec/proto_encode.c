@@ -13,7 +13,7 @@
 
 #include <neo/encoding.h>
 
-enum { FIRST_ROOM = 128, SCALAR_MAX = WIRE_TAG_MAX + WIRE_VARINT_MAX };
+enum { FIRST_ROOM = 128, SCALAR_MAX = WIRE_TAG_MAX + WIRE_VARINT_MAX, LONG_RUN = 256 };
 
 #define NOT_ASCII UINT64_C(0x8080808080808080)
 
@@ -109,6 +109,11 @@ static inline uint8_t *put_run(struct encoder *e, const struct neo_field_info *f
     at = make_room(e, field, at, run.len + SCALAR_MAX);
     if (at == NULL)
         return NULL;
+    if (field->kind == NEO_KIND_BYTES && run.len >= LONG_RUN) {
+        at -= run.len;
+        memcpy(at, run.at, run.len);
+        return put_varint(at, run.len);
+    }
     at = put_copy(at, run, &bits);
     if (field->kind == NEO_KIND_STRING && (bits & NOT_ASCII) && !neo_is_utf8(run))
         return refuse(e, field, NEO_INVALID_ARGUMENT, "the string is not UTF-8");
