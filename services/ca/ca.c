@@ -55,6 +55,8 @@ struct ca {
     struct neo_runtime *runtime;
     struct neo_metrics *metrics;
     struct neo_audit_file *audit;
+    ca_record_fn *record;
+    void *record_self;
     const struct neo_log *log;
     char *trust_domain;
     char *registry_file;
@@ -65,6 +67,14 @@ struct ca {
 };
 
 /* --- handlers; all of them but WatchTrust block ----------------------------------------------- */
+
+static enum neo_code record_in_file(void *self, const struct neo_audit_record *record,
+                                    struct neo_error *err)
+{
+    struct ca *ca = self;
+
+    return neo_audit_file_append_durable(ca->audit, record, err);
+}
 
 /*
  * What the CA gave or took is on the disk before it is answered: a certificate that no record tells
@@ -87,7 +97,7 @@ static enum neo_code record(struct ca *ca, const struct neo_call *call, const ch
         .detail = detail,
     };
 
-    if (ca->audit == NULL || neo_audit_file_append_durable(ca->audit, &r, &why) == NEO_OK)
+    if (ca->record(ca->record_self, &r, &why) == NEO_OK)
         return NEO_OK;
     return neo_fail(err, NEO_UNAVAILABLE, "the CA's record of it cannot be written: %.120s",
                     why.message);
@@ -429,8 +439,12 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
     ca->authority.leaf_life = o->leaf_life == 0 ? LEAF_LIFE_DEFAULT : o->leaf_life;
     (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
     NEO_TRY(authority_open(&ca->authority, path, err));
-    if (o->no_audit)
+    ca->record = o->record;
+    ca->record_self = o->record_self;
+    if (o->record != NULL)
         return NEO_OK;
+    ca->record = record_in_file;
+    ca->record_self = ca;
     (void)snprintf(path, sizeof(path), "%s/audit.jsonl", o->dir);
     return neo_audit_file_open(path, ca->metrics, &ca->audit, err);
 }

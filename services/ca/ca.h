@@ -5,9 +5,14 @@
 #ifndef NEO_CA_CA_H
 #define NEO_CA_CA_H
 
+#include <neo/audit.h>
 #include <neo/buffer.h>
 #include <neo/log.h>
 #include <neo/runtime.h>
+
+/* Returns when the record cannot be lost any more. */
+typedef enum neo_code ca_record_fn(void *self, const struct neo_audit_record *record,
+                                   struct neo_error *err);
 
 struct ca_options {
     const char *program;       /* path of `neo`, to start the signer with */
@@ -22,7 +27,9 @@ struct ca_options {
     bool has_signer; /* tests: one runs already, at the other end of these two pipes */
     int signer_ask;
     int signer_answer;
-    bool no_audit; /* tests in simulated time: the trail has a thread of its own */
+    /* tests: takes the records in place of audit.jsonl, whose thread knows no simulated time */
+    ca_record_fn *record;
+    void *record_self;
 };
 
 struct ca;

@@ -31,6 +31,14 @@ void gate_leave(struct gate *gate)
     (void)pthread_mutex_unlock(&gate->lock);
 }
 
+bool gate_is_empty(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    bool empty = gate->inside == 0;
+    (void)pthread_mutex_unlock(&gate->lock);
+    return empty;
+}
+
 void gate_close(struct gate *gate)
 {
     (void)pthread_mutex_lock(&gate->lock);

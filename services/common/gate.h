@@ -26,6 +26,7 @@ void gate_fini(struct gate *gate);
 /* False: the service is ending; do nothing. */
 bool gate_enter(struct gate *gate);
 void gate_leave(struct gate *gate);
+bool gate_is_empty(struct gate *gate);
 /* Returns when nobody is inside. */
 void gate_close(struct gate *gate);
 

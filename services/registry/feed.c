@@ -210,8 +210,9 @@ static enum neo_code publish(struct policy_feed *f, struct set *set,
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory publishing the policy");
     (void)snprintf(version, sizeof(version), "%.*s", NEO_FMT(neo_buffer_bytes(&hex)));
     NEO_TRY(hash_set(set, hash, err));
-    NEO_TRY(neo_mesh_set_documents(f->mesh, set->documents, set->n,
-                                   neo_buffer_bytes(&f->simulated_root), err));
+    if (memcmp(digest, f->in_force, sizeof(f->in_force)) != 0)
+        NEO_TRY(neo_mesh_set_documents(f->mesh, set->documents, set->n,
+                                       neo_buffer_bytes(&f->simulated_root), err));
     NEO_TRY(table_policy_number(f->table, digest, beyond, &number, err));
     enum neo_code code = make_snapshot(f, set, version, number, &snapshot, err);
     if (code != NEO_OK) {
@@ -219,6 +220,7 @@ static enum neo_code publish(struct policy_feed *f, struct set *set,
         return code;
     }
     hand_out(f, &snapshot, version, hash, number);
+    memcpy(f->in_force, digest, sizeof(f->in_force));
     note_number(f, number, hash);
     return NEO_OK;
 }

@@ -29,7 +29,8 @@ struct policy_feed {
     char numbers[1100];      /* the file that says which number had which hash */
     const char *const *paths;
     struct watchers watchers;
-    uint8_t seen[NEO_SHA256_LEN]; /* digest of what was last tried; under `polling` */
+    uint8_t seen[NEO_SHA256_LEN];     /* digest of what was last tried; under `polling` */
+    uint8_t in_force[NEO_SHA256_LEN]; /* digest of what was last published; the same */
     struct neo_buffer simulated_root;
     struct {
         pthread_mutex_t lock;

@@ -390,6 +390,11 @@ enum neo_code registry_start(const struct registry_options *options, struct regi
     return NEO_OK;
 }
 
+bool registry_is_busy(struct registry *r)
+{
+    return !gate_is_empty(&r->gate);
+}
+
 void registry_stop(struct registry *r)
 {
     if (r == NULL)

@@ -22,6 +22,9 @@ struct registry;
  */
 NEO_MUST_CHECK enum neo_code registry_start(const struct registry_options *options,
                                             struct registry **ret, struct neo_error *err);
+/* Something of it is on the pool, which registry_stop() would wait for. For simulated time, where
+ * nobody else makes that go on. */
+bool registry_is_busy(struct registry *registry);
 void registry_stop(struct registry *registry);
 
 #endif

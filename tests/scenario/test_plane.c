@@ -356,6 +356,132 @@ TEST(a_token_shown_by_another_service_than_its_own_stays_good)
         plane_join(&plane, "10.0.0.7", "neo-operator", (const char *)join.at, &mesh, &err), NEO_OK);
 }
 
+static bool was_refused(void *self)
+{
+    return ((struct neo_mesh *)self)->identity.failures > 0 || mesh_is_settled(self);
+}
+
+TEST(a_certificate_that_cannot_be_recorded_is_not_given_and_its_token_not_lost)
+{
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer join = {0};
+    char folder[160];
+    struct neo_mesh *mesh;
+    struct neo_error err;
+    int64_t expires;
+
+    assert_int_equal(ca_join_string(plane.ca, "neo-registry", 0, &join, &expires, &err), NEO_OK);
+    assert_true(neo_buffer_append_byte(&join, '\0'));
+    (void)snprintf(folder, sizeof(folder), "%s/neo-registry", scratch_folder);
+    const struct neo_mesh_options options = {.service = "neo-registry",
+                                             .state_dir = folder,
+                                             .join = (const char *)join.at,
+                                             .admin = "",
+                                             .audit_file = "",
+                                             .workers = 1,
+                                             .own_policy = true,
+                                             .log_level = NEO_LOG_OFF};
+    plane.no_records = true;
+    sim_host("10.0.0.9");
+    assert_int_equal(mesh_begin(&options, &mesh, &err), NEO_OK);
+    assert_false(sim_wait(was_refused, mesh, 5 * SEC));
+    assert_int_equal(plane.records, 0);
+    plane.no_records = false;
+    assert_true(sim_wait(was_refused, mesh, 5 * SEC)); /* it asked again, with the same request */
+    assert_int_equal(mesh_finish(mesh, &err), NEO_OK);
+    assert_true(plane.records >= 1);
+    assert_non_null(strstr(plane.last_record, "certificate"));
+    neo_mesh_free(mesh);
+}
+
+/* --- promises: the policy ----------------------------------------------------------------------
+ */
+
+static const char other_policy[] = "service: \"a-service\"\n"
+                                   "allowed_calls:\n"
+                                   "  - {target_service: \"b-service\", operations: [\"Say\"]}\n";
+
+struct numbered {
+    struct neo_mesh *mesh;
+    uint64_t number;
+};
+
+static bool has_number(void *self)
+{
+    const struct numbered *n = self;
+
+    return n->mesh->feed.number == n->number;
+}
+
+static bool wait_number(struct neo_mesh *mesh, uint64_t number)
+{
+    struct numbered n = {.mesh = mesh, .number = number};
+
+    return sim_wait(has_number, &n, 30 * SEC);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer bytes = {0};
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "%s/neo-registry/%s", scratch_folder, from);
+    assert_int_equal(neo_file_read(path, 1 << 24, &bytes, NULL), NEO_OK);
+    (void)snprintf(path, sizeof(path), "%s/neo-registry/%s", scratch_folder, to);
+    assert_int_equal(neo_file_replace(path, neo_buffer_bytes(&bytes), 0600, NULL), NEO_OK);
+}
+
+struct advancing {
+    struct neo_mesh *operator;
+    struct neo_policy_v1_AdvanceRequest request;
+    struct revoking answer; /* its `over` and `code` */
+};
+
+static void advance_begin(void *self)
+{
+    static const struct neo_client_events events = {.message = revoke_heard, .done = revoke_over};
+    struct advancing *a = self;
+    struct neo_call_options options = {.timeout = 10 * SEC, .wait_for_ready = true};
+    struct neo_client_call *call;
+
+    assert_int_equal(neo_policy_v1_PolicyFeed_Advance_start(a->operator->registry, &options,
+                                                            &a->request, &events, &a->answer, &call,
+                                                            NULL),
+                     NEO_OK);
+}
+
+TEST(a_registry_that_was_set_back_is_not_followed_until_an_operator_says_so)
+{
+    plane_start_registry(&plane, policy);
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.3", "a-service");
+    assert_true(wait_number(mesh, 1));
+    plane_stop_registry(&plane);
+    copy_file("registry.db", "backup");
+    plane_start_registry(&plane, other_policy);
+    assert_true(wait_number(mesh, 2));
+    plane_stop_registry(&plane);
+    copy_file("backup", "registry.db"); /* restored: the number and the documents of before */
+    plane_start_registry(&plane, policy);
+    assert_false(wait_number(mesh, 1));
+    assert_int_equal(mesh->feed.number, 2);
+
+    struct advancing a = {.operator= operator, .request = {.beyond = 2} };
+    neo_runtime_call(operator->control, 0, advance_begin, &a);
+    assert_true(sim_wait(revoke_is_over, &a.answer, 20 * SEC));
+    assert_int_equal(a.answer.code, NEO_OK);
+    assert_true(wait_number(mesh, 3));
+    neo_mesh_free(mesh);
+
+    plane_stop_registry(&plane); /* and what came back from disk remembers, too */
+    copy_file("backup", "registry.db");
+    plane_start_registry(&plane, other_policy);
+    mesh = plane_service(&plane, "10.0.0.3", "a-service");
+    assert_int_equal(mesh->feed.number, 3);
+    assert_false(wait_number(mesh, 2));
+    neo_mesh_free(mesh);
+    neo_mesh_free(operator);
+}
+
 /* --- promises: the CA's own life -------------------------------------------------------------- */
 
 static int64_t issuer_ends(struct neo_mesh *mesh)
@@ -427,6 +553,8 @@ int main(void)
         PROMISE(a_revocation_that_nobody_could_be_told_is_no_success),
         PROMISE(revoking_a_serial_reaches_what_a_thief_renewed_to),
         PROMISE(a_token_shown_by_another_service_than_its_own_stays_good),
+        PROMISE(a_certificate_that_cannot_be_recorded_is_not_given_and_its_token_not_lost),
+        PROMISE(a_registry_that_was_set_back_is_not_followed_until_an_operator_says_so),
         PROMISE(in_two_hundred_days_a_service_outlives_three_issuers),
     };
     return cmocka_run_group_tests_name("scenario/plane", tests, NULL, NULL);

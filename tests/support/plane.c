@@ -26,6 +26,17 @@ static void *run_signer(void *self)
     return NULL;
 }
 
+static enum neo_code record(void *self, const struct neo_audit_record *r, struct neo_error *err)
+{
+    struct plane *p = self;
+
+    if (p->no_records)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the disk is full");
+    p->records++;
+    (void)snprintf(p->last_record, sizeof(p->last_record), "%s", r->detail);
+    return NEO_OK;
+}
+
 void plane_start_ca(struct plane *p)
 {
     char dir[160], registry_file[160];
@@ -53,7 +64,8 @@ void plane_start_ca(struct plane *p)
         .has_signer = true,
         .signer_ask = requests[1],
         .signer_answer = answers[0],
-        .no_audit = true,
+        .record = record,
+        .record_self = p,
     };
     if (ca_start(&options, p->runtime, &p->ca, &err) != NEO_OK)
         fail_msg("%s", err.message);
@@ -144,6 +156,8 @@ void plane_stop_registry(struct plane *p)
 {
     if (p->registry == NULL)
         return;
+    while (registry_is_busy(p->registry))
+        sim_run_for(NEO_NSEC_PER_MSEC);
     registry_stop(p->registry);
     neo_mesh_free(p->registry_mesh);
     p->registry = NULL;

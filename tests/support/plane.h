@@ -30,6 +30,9 @@ struct plane {
     char policy[160];
     const char *documents[2];
     struct neo_log log;
+    unsigned records; /* that the CA made */
+    bool no_records;  /* its disk is full */
+    char last_record[300];
 };
 
 /* `folder` is there and empty. The CA alone; it allows nobody anything yet. */

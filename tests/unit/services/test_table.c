@@ -46,8 +46,9 @@ static struct neo_bytes add(unsigned number)
     struct neo_error err;
 
     (void)snprintf(id, sizeof(id), "instance-%u", number);
-    struct neo_registry_v1_Instance instance = {
-        .service = NEO_LIT("a-service"), .id = neo_text(id), .addresses = {.at = &address, .len = 1}};
+    struct neo_registry_v1_Instance instance = {.service = NEO_LIT("a-service"),
+                                                .id = neo_text(id),
+                                                .addresses = {.at = &address, .len = 1}};
     const struct neo_registry_v1_RegisterRequest request = {.instance = &instance,
                                                             .ttl_seconds = 10};
     if (table_register(&table, NEO_LIT("a-service"), &request, now, &arena, &response, &err) !=
@@ -96,7 +97,8 @@ TEST(when_all_leases_end_at_once_a_fifth_goes_and_the_rest_waits)
     now += TABLE_BRAKE_WINDOW;
     assert_int_equal(table_expire(&table, now, &held), 16); /* a fifth of 80 */
     now += SEC;
-    for (unsigned i = 0; i < 20; i++) { /* the network is back: those who are left are heard again */
+    for (unsigned i = 0; i < 20;
+         i++) { /* the network is back: those who are left are heard again */
         bool changed;
         const struct neo_registry_v1_HeartbeatRequest request = {.lease_id = leases[i]};
         (void)table_heartbeat(&table, NEO_LIT("a-service"), &request, now, &changed);

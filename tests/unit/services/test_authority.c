@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the CA's front decides and remembers, with a real signer at the other end of its pipes. */
+#include "../scratch.h"
+
+#include "ca/authority.h"
+#include "common/gate.h"
+
+#include <neo/cert.h>
+#include <neo/encoding.h>
+#include <neo/memory.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+
+static struct signer signer;
+static struct authority authority;
+static struct neo_arena arena;
+static struct neo_error err;
+static pthread_t thread;
+static int signer_in, signer_out;
+static char signer_folder[128], database[128], backup[128];
+static unsigned requests;
+
+static void *serve(void *self)
+{
+    (void)self;
+    (void)signer_serve(signer_in, signer_out, signer_folder, "neo.test", false);
+    (void)close(signer_in);
+    (void)close(signer_out);
+    return NULL;
+}
+
+static void start(void)
+{
+    int ask[2], answer[2];
+
+    assert_int_equal(pipe2(ask, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(answer, O_CLOEXEC), 0);
+    signer_in = ask[0];
+    signer_out = answer[1];
+    assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+    if (signer_attach(&signer, ask[1], answer[0], &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    authority = (struct authority){.signer = &signer,
+                                   .trust_domain = "neo.test",
+                                   .leaf_life = 3600,
+                                   .registry_file = "/nonexistent",
+                                   .address = "127.0.0.1:1"};
+    if (authority_open(&authority, database, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+}
+
+static void stop(void)
+{
+    authority_close(&authority);
+    signer_stop(&signer);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static int begin(void **state)
+{
+    if (scratch_setup(state) != 0)
+        return -1;
+    (void)snprintf(signer_folder, sizeof(signer_folder), "%s", scratch("signer"));
+    (void)snprintf(database, sizeof(database), "%s", scratch("ca.db"));
+    (void)snprintf(backup, sizeof(backup), "%s", scratch("copy.db"));
+    neo_arena_init(&arena, 64 << 20);
+    start();
+    return 0;
+}
+
+static int end(void **state)
+{
+    stop();
+    neo_arena_fini(&arena);
+    return scratch_teardown(state);
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+struct held {
+    enum neo_code code;
+    struct neo_bytes serial;
+    char hex[64];
+};
+
+static struct held ask(struct neo_bytes token, const char *service, struct neo_bytes parent)
+{
+    NEO_CLEANUP(neo_key_unrefp) struct neo_key *key = NULL;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer csr = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+    struct neo_ca_v1_SignResponse response = {0};
+    struct held held = {.code = NEO_OK};
+    struct neo_cert *leaf;
+    char id[32];
+
+    assert_int_equal(neo_key_generate(NEO_KEY_P256, &key, NULL), NEO_OK);
+    assert_int_equal(neo_csr_create(key, service, &csr, NULL), NEO_OK);
+    (void)snprintf(id, sizeof(id), "request-%u", requests++);
+    const struct authority_request r = {.csr = neo_buffer_bytes(&csr),
+                                        .request_id = neo_text(id),
+                                        .token = token,
+                                        .service = neo_text(service),
+                                        .parent = parent};
+    held.code = authority_sign(&authority, &r, &arena, &response, &err);
+    if (held.code != NEO_OK)
+        return held;
+    assert_int_equal(neo_cert_from_der(response.chain.at[0], "leaf", &leaf, NULL), NEO_OK);
+    held.serial = neo_arena_copy(&arena, neo_cert_facts(leaf)->serial);
+    assert_true(neo_hex_encode(&hex, held.serial));
+    (void)snprintf(held.hex, sizeof(held.hex), "%.*s", NEO_FMT(neo_buffer_bytes(&hex)));
+    neo_cert_unref(leaf);
+    return held;
+}
+
+static struct held join(const char *service)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    int64_t expires;
+
+    assert_int_equal(authority_token(&authority, service, 0, &token, &expires, &err), NEO_OK);
+    struct held held = ask(neo_buffer_bytes(&token), service, (struct neo_bytes){0});
+    if (held.code != NEO_OK)
+        fail_msg("%s", err.message);
+    return held;
+}
+
+static struct held renew(const char *service, const struct held *from)
+{
+    return ask((struct neo_bytes){0}, service, from->serial);
+}
+
+static unsigned do_revoke(const char *serial)
+{
+    const struct neo_ca_v1_RevokeRequest r = {.what_case = 1, .serial = neo_text(serial)};
+    struct neo_ca_v1_RevokeResponse response = {0};
+
+    if (authority_revoke(&authority, &r, &response, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return response.certificates;
+}
+
+/* The serials in the trust that is told now. */
+static bool is_told(const struct held *held)
+{
+    struct neo_ca_v1_SignedTrust told = {0};
+    struct neo_ca_v1_Trust body = {0};
+    uint64_t epoch;
+
+    if (authority_trust(&authority, &arena, &told, &epoch, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(neo_ca_v1_Trust_decode(told.trust, &body, &arena, NULL), NEO_OK);
+    for (size_t i = 0; i < body.revocations.len; i++)
+        if (neo_bytes_equal(body.revocations.at[i]->serial, held->serial))
+            return true;
+    return false;
+}
+
+/* --- promises: revoking ----------------------------------------------------------------------- */
+
+TEST(revoking_a_serial_revokes_what_was_renewed_from_it_and_nothing_else)
+{
+    struct held first = join("a-service"), stranger = join("a-service");
+    struct held owner = renew("a-service", &first), thief = renew("a-service", &first);
+    struct held owner_next = renew("a-service", &owner), thief_next = renew("a-service", &thief);
+
+    assert_int_equal(owner_next.code, NEO_OK);
+    assert_int_equal(do_revoke(thief.hex), 2);
+    assert_true(is_told(&thief) && is_told(&thief_next));
+    assert_false(is_told(&first) || is_told(&owner) || is_told(&owner_next));
+    assert_int_equal(renew("a-service", &thief_next).code, NEO_PERMISSION_DENIED);
+    assert_int_equal(renew("a-service", &owner_next).code, NEO_OK);
+
+    assert_int_equal(do_revoke(first.hex),
+                     4); /* itself, the owner's two, and the one of just now */
+    assert_true(is_told(&first) && is_told(&owner) && is_told(&owner_next));
+    assert_false(is_told(&stranger));
+    assert_int_equal(renew("a-service", &owner_next).code, NEO_PERMISSION_DENIED);
+    assert_int_equal(renew("a-service", &stranger).code, NEO_OK);
+}
+
+TEST(what_this_ca_has_no_record_of_is_not_renewed)
+{
+    struct held first = join("a-service");
+    uint8_t other[16] = {0x41};
+
+    assert_int_equal(ask((struct neo_bytes){0}, "a-service", neo_bytes(other, sizeof(other))).code,
+                     NEO_FAILED_PRECONDITION);
+    assert_int_equal(renew("b-service", &first).code, NEO_FAILED_PRECONDITION);
+}
+
+TEST(more_live_revocations_than_can_be_told_are_an_error_and_not_left_out)
+{
+    struct neo_ca_v1_SignedTrust told = {0};
+    uint64_t epoch;
+
+    assert_int_equal(
+        neo_store_run(authority.store,
+                      "INSERT INTO revocations (service, issued_before, at, reason) "
+                      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                      "100001) SELECT 'a-service', i, unixepoch(), 'test' FROM n",
+                      NULL, 0, NULL, &err),
+        NEO_OK);
+    assert_int_equal(authority_trust(&authority, &arena, &told, &epoch, &err),
+                     NEO_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(err.message, "live revocations"));
+}
+
+TEST(a_database_from_an_older_copy_forgets_no_revocation)
+{
+    struct held first = join("a-service");
+
+    assert_int_equal(neo_store_backup(authority.store, backup, &err), NEO_OK);
+    assert_int_equal(do_revoke(first.hex), 1);
+    assert_true(is_told(&first));
+    stop();
+    assert_int_equal(rename(backup, database), 0);
+    start();
+    assert_true(is_told(&first)); /* the signer remembered */
+    assert_int_equal(renew("a-service", &first).code, NEO_PERMISSION_DENIED);
+}
+
+/* --- promises: limits ------------------------------------------------------------------------- */
+
+TEST(a_service_that_renews_without_end_leaves_room_for_the_others)
+{
+    struct held flood = join("flood-service"), other = join("other-service");
+    unsigned good = 0;
+
+    for (unsigned i = 0; i < AUTHORITY_RENEWALS_BURST + 30; i++)
+        good += renew("flood-service", &flood).code == NEO_OK;
+    assert_in_range(good, AUTHORITY_RENEWALS_BURST, AUTHORITY_RENEWALS_BURST + 20);
+    assert_int_equal(renew("flood-service", &flood).code, NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(renew("other-service", &other).code, NEO_OK);
+}
+
+TEST(a_token_shown_by_another_service_is_not_spent)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    int64_t expires;
+
+    assert_int_equal(authority_token(&authority, "a-service", 0, &token, &expires, &err), NEO_OK);
+    assert_int_equal(ask(neo_buffer_bytes(&token), "b-service", (struct neo_bytes){0}).code,
+                     NEO_PERMISSION_DENIED);
+    assert_int_equal(ask(neo_buffer_bytes(&token), "a-service", (struct neo_bytes){0}).code,
+                     NEO_OK);
+    assert_int_equal(ask(neo_buffer_bytes(&token), "a-service", (struct neo_bytes){0}).code,
+                     NEO_UNAUTHENTICATED);
+}
+
+TEST(nobody_gets_a_token_for_the_ca_itself)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    int64_t expires;
+
+    assert_int_equal(authority_token(&authority, "neo-ca", 0, &token, &expires, &err),
+                     NEO_INVALID_ARGUMENT);
+}
+
+/* --- promises: the end ------------------------------------------------------------------------ */
+
+static struct gate gate;
+static _Atomic bool closed;
+
+static void *close_gate(void *self)
+{
+    (void)self;
+    gate_close(&gate);
+    closed = true;
+    return NULL;
+}
+
+TEST(the_end_waits_for_who_is_inside_and_lets_nobody_in)
+{
+    pthread_t closing;
+
+    gate_init(&gate);
+    assert_true(gate_enter(&gate));
+    assert_true(gate_enter(&gate));
+    assert_int_equal(pthread_create(&closing, NULL, close_gate, NULL), 0);
+    while (gate_enter(&gate)) /* until it is closing */
+        gate_leave(&gate);
+    gate_leave(&gate);
+    assert_false(closed);
+    gate_leave(&gate);
+    assert_int_equal(pthread_join(closing, NULL), 0);
+    assert_true(closed);
+    assert_false(gate_enter(&gate));
+    gate_fini(&gate);
+}
+
+#define PROMISE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISE(revoking_a_serial_revokes_what_was_renewed_from_it_and_nothing_else),
+        PROMISE(what_this_ca_has_no_record_of_is_not_renewed),
+        PROMISE(more_live_revocations_than_can_be_told_are_an_error_and_not_left_out),
+        PROMISE(a_database_from_an_older_copy_forgets_no_revocation),
+        PROMISE(a_service_that_renews_without_end_leaves_room_for_the_others),
+        PROMISE(a_token_shown_by_another_service_is_not_spent),
+        PROMISE(nobody_gets_a_token_for_the_ca_itself),
+        cmocka_unit_test(the_end_waits_for_who_is_inside_and_lets_nobody_in),
+    };
+    return cmocka_run_group_tests_name("services/authority", tests, NULL, NULL);
+}
