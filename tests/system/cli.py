@@ -108,8 +108,22 @@ def running():
     expect("a name that is no service", neo("token", "create", "No_Such"), 2, "[a-z0-9-]")
     denied = neo("call", "--as", "api-service", "neo-registry", "neo.policy.v1.PolicyFeed/GetStatus")
     expect("a call that is denied", denied, 64 + 7, "PERMISSION_DENIED", "neo why d-")
-    decision = denied.stderr.split("neo why ")[1].split()[0]
+    decision = (denied.stderr.split("neo why ") + ["none"])[1].split()[0]
     expect("why", neo("why", decision), 0, "deny", "authorise", "api-service", "builtin/neo-registry.yaml")
+    expect("check names number and hash", neo("check"), 0, "number 1, hash ")
+    if os.listdir(os.path.join(HOME, "dev", "join")):
+        failures.append("a join string is left: %r" % os.listdir(os.path.join(HOME, "dev", "join")))
+    expect("ca status", neo("ca", "status"), 0, "its successor is made", "signer         alive")
+    crl = write("crl.der", "")
+    with open(crl, "wb") as f:
+        f.write(subprocess.run([os.path.join(BIN, "neo"), "ca", "crl"], env=ENV, cwd=HOME, timeout=60,
+                               capture_output=True).stdout)
+    expect("openssl reads our CRL", subprocess.run(["openssl", "crl", "-inform", "DER", "-in", crl, "-text",
+                                                    "-noout"], text=True, capture_output=True), 0,
+           "issuing CA", "Revoked")
+    expect("advance", neo("registry", "advance", "--beyond", "41"), 0, "number 42")
+    expect("what is on record of it", subprocess.run(["grep", "-c", '"stage":"issue"', os.path.join(
+        HOME, "dev", "ca", "audit.jsonl")], text=True, capture_output=True), 0, "")
     expect("an unknown decision", neo("why", "d-0000000000000000"), 1, "no audit trail")
     expect("a method that is not", neo("call", "neo-registry", "neo.registry.v1.Registry/Nope"), 1,
            "has no method 'Nope'", "List")
@@ -119,6 +133,8 @@ def running():
     expect("down", neo("down"), 0, "down")
     expect("down twice", neo("down"), 0, "nothing was up")
     expect("up again on the same state", neo("up", "--detach", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0"), 0, "is up")
+    if os.listdir(os.path.join(HOME, "dev", "join")):
+        failures.append("the second up left %r" % os.listdir(os.path.join(HOME, "dev", "join")))
     neo("down")
 
 

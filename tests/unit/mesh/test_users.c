@@ -9,6 +9,8 @@
 
 #include <neo/memory.h>
 
+#include <sched.h>
+#include <string.h>
 #include <time.h>
 
 /* A mesh that has joined, without a control plane. */
@@ -22,10 +24,11 @@ static struct neo_trust *trust_number(uint64_t epoch)
     struct neo_trust_domain domain = {.name = NEO_LIT("neo.test"), .roots = &root, .n_roots = 1};
     struct neo_trust *trust;
 
-    assert_int_equal(neo_trust_new(&(struct neo_trust_options){
-                                       .domains = &domain, .n_domains = 1, .epoch = epoch},
-                                   &trust, NULL),
-                     NEO_OK);
+    assert_int_equal(
+        neo_trust_new(
+            &(struct neo_trust_options){.domains = &domain, .n_domains = 1, .epoch = epoch}, &trust,
+            NULL),
+        NEO_OK);
     return trust;
 }
 
@@ -47,6 +50,8 @@ static int begin(void **state)
     resolver_init(mesh);
     assert_int_equal(neo_runtime_new(1, &mesh->control, NULL), NEO_OK);
     assert_int_equal(neo_runtime_new(1, &mesh->runtime, NULL), NEO_OK);
+    mesh->metrics = neo_metrics_new();
+    assert_non_null(mesh->metrics);
     mesh->loop = neo_runtime_loop(mesh->control, 0);
     struct neo_epoch first = {.identity = neo_identity_ref(world.epoch.identity),
                               .trust = trust_number(1),
@@ -65,7 +70,8 @@ static int end(void **state)
     return 0;
 }
 
-/* --- an epoch that comes while the server is made ----------------------------------------------- */
+/* --- an epoch that comes while the server is made -----------------------------------------------
+ */
 
 static struct {
     pthread_mutex_t lock;
@@ -87,12 +93,24 @@ static void publish(struct neo_job *job)
     (void)pthread_mutex_unlock(&meeting.lock);
 }
 
-/* Lets the epoch come now. It must wait until the server is known, so nothing is waited for long. */
+/* The server that is being made has registered its metrics: the epoch it begins with is chosen. */
+static bool is_being_made(void)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+
+    assert_true(neo_metrics_print(mesh->metrics, &text));
+    return memmem(text.at, text.len, "neo_rpc_server", 14) != NULL;
+}
+
+/* Lets the epoch come then. It must wait until the server is known, so nothing is waited for long.
+ */
 static void let_it_come(struct neo_job *job)
 {
     struct timespec until;
 
     (void)job;
+    while (!is_being_made())
+        (void)sched_yield();
     meeting.at_control.run = publish;
     neo_loop_post(mesh->loop, &meeting.at_control);
     (void)clock_gettime(CLOCK_REALTIME, &until);
