@@ -11,12 +11,10 @@
 
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
 /* A mesh that has joined, without a control plane. */
 static struct neo_mesh *mesh;
 static struct echo_world world;
-static struct neo_trust *newer;
 
 static struct neo_trust *trust_number(uint64_t epoch)
 {
@@ -50,14 +48,11 @@ static int begin(void **state)
     resolver_init(mesh);
     assert_int_equal(neo_runtime_new(1, &mesh->control, NULL), NEO_OK);
     assert_int_equal(neo_runtime_new(1, &mesh->runtime, NULL), NEO_OK);
-    mesh->metrics = neo_metrics_new();
-    assert_non_null(mesh->metrics);
     mesh->loop = neo_runtime_loop(mesh->control, 0);
     struct neo_epoch first = {.identity = neo_identity_ref(world.epoch.identity),
                               .trust = trust_number(1),
                               .policy = neo_policy_ref(world.epoch.policy)};
     mesh_publish(mesh, &first);
-    newer = trust_number(2);
     return 0;
 }
 
@@ -65,7 +60,6 @@ static int end(void **state)
 {
     (void)state;
     neo_mesh_free(mesh);
-    neo_trust_unref(newer);
     echo_world_fini(&world);
     return 0;
 }
@@ -73,75 +67,59 @@ static int end(void **state)
 /* --- an epoch that comes while the server is made -----------------------------------------------
  */
 
+enum { ROUNDS = 200 };
+
 static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool published;
-    struct neo_job at_work;    /* on the worker, while neo_server_new() waits for it */
-    struct neo_job at_control; /* where epochs come from */
-} meeting = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct neo_job job; /* on the control loop, where epochs come from */
+    neo_nsec at;
+    uint64_t number;
+    _Atomic bool published;
+} coming;
 
 static void publish(struct neo_job *job)
 {
-    struct neo_epoch change = {.trust = neo_trust_ref(newer)};
+    struct neo_epoch change = {.trust = trust_number(coming.number)};
 
     (void)job;
-    mesh_publish(mesh, &change);
-    (void)pthread_mutex_lock(&meeting.lock);
-    meeting.published = true;
-    (void)pthread_cond_broadcast(&meeting.changed);
-    (void)pthread_mutex_unlock(&meeting.lock);
-}
-
-/* The server that is being made has registered its metrics: the epoch it begins with is chosen. */
-static bool is_being_made(void)
-{
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
-
-    assert_true(neo_metrics_print(mesh->metrics, &text));
-    return memmem(text.at, text.len, "neo_rpc_server", 14) != NULL;
-}
-
-/* Lets the epoch come then. It must wait until the server is known, so nothing is waited for long.
- */
-static void let_it_come(struct neo_job *job)
-{
-    struct timespec until;
-
-    (void)job;
-    while (!is_being_made())
-        (void)sched_yield();
-    meeting.at_control.run = publish;
-    neo_loop_post(mesh->loop, &meeting.at_control);
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 300000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    (void)pthread_mutex_lock(&meeting.lock);
-    while (!meeting.published &&
-           pthread_cond_timedwait(&meeting.changed, &meeting.lock, &until) == 0)
+    while (neo_mono_nsec() < coming.at)
         ;
-    (void)pthread_mutex_unlock(&meeting.lock);
+    mesh_publish(mesh, &change);
+    coming.published = true;
 }
 
+static uint64_t trust_of_server(void)
+{
+    struct neo_server *server = neo_mesh_server(mesh);
+
+    (void)pthread_mutex_lock(&server->shared.lock);
+    uint64_t number = neo_trust_epoch(server->shared.epoch->is.trust);
+    (void)pthread_mutex_unlock(&server->shared.lock);
+    return number;
+}
+
+/* At another moment in each round: some are before, some in the middle, some behind. */
 TEST(a_trust_that_comes_while_the_server_is_made_reaches_it)
 {
     static const struct neo_test_v1_Speech_handlers handlers = {.Say = NULL};
     struct neo_error err;
+    neo_nsec takes = 0;
 
-    meeting.at_work.run = let_it_come;
-    neo_loop_post(neo_runtime_loop(mesh->runtime, 0), &meeting.at_work);
-    if (neo_mesh_serve(mesh, &neo_test_v1_Speech_info, &handlers, NULL, &err) != NEO_OK)
-        fail_msg("%s", err.message);
-    (void)pthread_mutex_lock(&meeting.lock);
-    while (!meeting.published)
-        (void)pthread_cond_wait(&meeting.changed, &meeting.lock);
-    (void)pthread_mutex_unlock(&meeting.lock);
-    struct neo_server *server = neo_mesh_server(mesh);
-    (void)pthread_mutex_lock(&server->shared.lock);
-    uint64_t number = neo_trust_epoch(server->shared.epoch->is.trust);
-    (void)pthread_mutex_unlock(&server->shared.lock);
-    assert_int_equal(number, 2);
+    coming.job.run = publish;
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        neo_nsec begun = neo_mono_nsec();
+        coming.published = false;
+        coming.number = i + 2;
+        coming.at = begun + takes * 2 * i / ROUNDS;
+        neo_loop_post(mesh->loop, &coming.job);
+        if (neo_mesh_serve(mesh, &neo_test_v1_Speech_info, &handlers, NULL, &err) != NEO_OK)
+            fail_msg("%s", err.message);
+        takes = (takes * i + neo_mono_nsec() - begun) / (i + 1);
+        while (!coming.published)
+            (void)sched_yield();
+        assert_int_equal(trust_of_server(), i + 2);
+        neo_server_free(mesh->users.server);
+        mesh->users.server = NULL;
+    }
 }
 
 /* --- channels --------------------------------------------------------------------------------- */
