@@ -241,8 +241,11 @@ static enum neo_code record_decision(struct authority *a, const struct authority
                                      struct neo_error *err)
 {
     uint8_t hash[NEO_SHA256_LEN];
+    struct neo_value parent = {.type = NEO_VALUE_NULL}; /* of a first certificate */
     int64_t changed = 0;
 
+    if (r->token.len == 0)
+        parent = neo_value_bytes(r->parent);
     if (r->token.len > 0) {
         hash_of(r->token, hash);
         NEO_TRY(neo_store_run(
@@ -262,9 +265,7 @@ static enum neo_code record_decision(struct authority *a, const struct authority
                neo_value_text(neo_text(d->service)), neo_value_text(r->request_id),
                neo_value_bytes(neo_bytes(spki_hash, NEO_SHA256_LEN)), neo_value_i64(d->not_before),
                neo_value_i64(d->not_after),
-               neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal")),
-               r->token.len > 0 ? (struct neo_value){.type = NEO_VALUE_NULL}
-                                : neo_value_bytes(r->parent)),
+               neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal")), parent),
         NULL, err);
 }
 
