@@ -243,8 +243,7 @@ static bool is_closed(const struct neo_field_info *field)
 }
 
 /* A value that is none of the enum's is an unknown field; in a map, its whole entry is. */
-static const uint8_t *reject_enum(struct decoder *d, const struct neo_field_info *field,
-                                  uint64_t value)
+static bool reject_enum(struct decoder *d, const struct neo_field_info *field, uint64_t value)
 {
     uint8_t run[WIRE_TAG_MAX + WIRE_VARINT_MAX];
     uint8_t *end = wire_put_varint(run, (uint64_t)field->number << 3 | WIRE_VARINT);
@@ -252,7 +251,7 @@ static const uint8_t *reject_enum(struct decoder *d, const struct neo_field_info
 
     end = wire_put_varint(end, value);
     f->is_rejected = true;
-    return keep_unknown(d, run, end);
+    return keep_unknown(d, run, end) != NULL;
 }
 
 /* One value, of a singular or repeated field. */
@@ -268,7 +267,7 @@ static const uint8_t *read_closed(struct decoder *d, const struct neo_field_info
         return malformed(d, from, field->name, "cut off or malformed");
     int32_t number = (int32_t)(uint32_t)value;
     if (!proto_enum_has(field->enumeration, number))
-        return reject_enum(d, field, value) == NULL ? NULL : at;
+        return reject_enum(d, field, value) ? at : NULL;
     void *slot = f->message + field->offset;
     if (field->flags & NEO_FIELD_REPEATED)
         slot = new_element(d, field, f->message, 1);

@@ -535,7 +535,7 @@ enum neo_code proto_encode_at_end(const struct neo_message_info *info, const voi
 enum neo_code neo_proto_encode(const struct neo_message_info *info, const void *message,
                                struct neo_buffer *out, struct neo_error *err)
 {
-    struct neo_bytes written;
+    struct neo_bytes written = {0};
 
     NEO_TRY(proto_encode_at_end(info, message, out, &written, err));
     if (written.len > 0)
