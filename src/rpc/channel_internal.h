@@ -146,7 +146,8 @@ struct neo_channel {
     struct list idle_calls; /* freed calls, kept for the next */
     unsigned n_idle_calls;
 
-    struct neo_channel_tuning tuning; /* no zeros left */
+    const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
+    struct neo_channel_tuning tuning;  /* no zeros left */
     struct keepalive_config keepalive;
     struct balance balance;
     bool stale;              /* a subchannel changed: balance.hosts must be made anew */

@@ -447,6 +447,7 @@ static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, stru
                                            .fd = fd,
                                            .tls = tls,
                                            .events = &stream_events,
+                                           .limits = channel->h2_limits,
                                            .hooks = &hooks,
                                            .owner = sc,
                                            .handshake_timeout = connect_timeout(sub)},

@@ -54,6 +54,14 @@ struct seen {
     atomic_uint spoofed;   /* handlers that saw a caller or metadata which the peer had forged */
     atomic_uint late;      /* handlers that saw x-late: yes */
     atomic_uint connections;
+    /* Of a client under attack; see victim.c. */
+    atomic_uint calls;    /* that have ended */
+    atomic_uint calls_ok; /* with OK */
+    atomic_uint longest;  /* ms that one took */
+    atomic_int code;      /* of the last, */
+    atomic_uint text;     /* and the bytes of its text */
+    atomic_uint honest;   /* answers of the honest server */
+    atomic_uint honest_bad;
 };
 
 static struct {
@@ -65,7 +73,8 @@ static struct {
     struct neo_loop *loop;
     struct seen *seen;
     pid_t server;
-    int orders;                     /* a byte is an order to the server */
+    pid_t watched; /* whose memory and time are looked at: the server, or a client */
+    int orders;    /* a byte is an order to the server */
     const struct h2_limits *limits; /* of the server; NULL: the defaults */
     rlim_t files;                   /* that the server may open; 0: as many as we */
 } world;
@@ -220,6 +229,7 @@ static inline void serve(int orders)
         .epoch = {.identity = world.server_identity, .trust = world.trust, .policy = policy},
         .log = &log,
         .max_connections_per_identity = 1000,
+        .accept_gzip = true,
     };
     struct neo_server *server;
 
@@ -251,6 +261,7 @@ static inline void start_server(void)
     }
     (void)close(ends[0]);
     world.orders = ends[1];
+    world.watched = world.server;
     for (int i = 0; i < 10000 && world.seen->address[0] == '\0'; i++)
         (void)usleep(1000);
     assert_true(world.seen->address[0] != '\0');
@@ -262,7 +273,7 @@ static inline size_t memory_line(const char *name)
     char path[64], line[256];
     size_t kib = 0;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)world.server);
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)world.watched);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     while (fgets(line, sizeof(line), file) != NULL)
@@ -277,7 +288,7 @@ static inline size_t memory_begin(void)
 {
     char path[64];
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)world.server);
+    (void)snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)world.watched);
     FILE *file = fopen(path, "w");
     if (file != NULL) {
         (void)fputs("5", file);

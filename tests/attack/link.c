@@ -92,8 +92,12 @@ static void read_frames(struct link *l)
     neo_buffer_append(&l->in, neo_buffer_bytes(&l->raw->plain));
     neo_buffer_clear(&l->raw->plain);
     left = neo_buffer_bytes(&l->in);
-    if (l->raw->is_server)
-        return; /* requests are read by whoever wants to */
+    if (l->raw->is_server && !l->greeted) {
+        if (left.len < NGHTTP2_CLIENT_MAGIC_LEN)
+            return;
+        left = neo_bytes_from(left, NGHTTP2_CLIENT_MAGIC_LEN);
+        l->greeted = true;
+    }
     while (frames_next(&left, &f))
         read_frame(l, &f);
     neo_buffer_drop(&l->in, l->in.len - left.len);

@@ -21,6 +21,7 @@ struct link {
     struct neo_buffer cipher; /* not yet written */
     struct neo_buffer in;     /* the beginning of a frame, or plain bytes without TLS */
     bool deaf;                /* reads nothing */
+    bool greeted;             /* a server: the client's magic was read */
     bool closed;              /* by the other end */
 
     /* What came. */

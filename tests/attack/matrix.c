@@ -8,7 +8,9 @@
 
 #include "support/cost.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 
 enum {
     ROWS_MOST = 256,
@@ -32,6 +34,9 @@ struct result {
 
 static struct {
     struct report *report; /* shared with the attacker's process */
+    int listener;          /* the attacker's, when it plays the server */
+    char hostile[64];
+    pid_t victim;
 } stage;
 
 /* --- the attacker's process --------------------------------------------------------------------
@@ -87,6 +92,36 @@ unsigned stage_connections(void)
     return atomic_load(&world.seen->connections);
 }
 
+int stage_listener(void)
+{
+    return stage.listener;
+}
+
+unsigned stage_calls(void)
+{
+    return atomic_load(&world.seen->calls);
+}
+
+unsigned stage_calls_ok(void)
+{
+    return atomic_load(&world.seen->calls_ok);
+}
+
+unsigned stage_longest(void)
+{
+    return atomic_load(&world.seen->longest);
+}
+
+int stage_code(void)
+{
+    return atomic_load(&world.seen->code);
+}
+
+unsigned stage_text(void)
+{
+    return atomic_load(&world.seen->text);
+}
+
 bool stage_wait_handlers(unsigned n)
 {
     for (int i = 0; i < 3000 && stage_handlers() < n; i++)
@@ -139,6 +174,23 @@ bool attack_send(struct link *l, struct neo_buffer *out)
     return sent;
 }
 
+void attack_serve(struct link *l)
+{
+    const struct pki_cert *cert = pki_make(world.pki, pki_issuer(world.pki), "echo-service", NULL);
+    const struct raw_options tls = {.is_server = true, .cert = cert};
+    struct neo_buffer out = {0};
+
+    if (!link_accept(l, stage.listener, 10000) || !link_secure(l, &tls, 5000)) {
+        (void)fprintf(stderr, "attacker: no client\n");
+        _exit(2);
+    }
+    frames_put(&out, FRAME_SETTINGS, 0, 0, NEO_LIT(""));
+    frames_settings_ack(&out);
+    (void)attack_send(l, &out);
+    (void)link_wait(l, FRAME_HEADERS, 1, 5000);
+    neo_buffer_fini(&out);
+}
+
 void put_head(struct neo_buffer *out, uint32_t stream, const char *path, uint8_t flags)
 {
     struct frames_request request = frames_good_request;
@@ -189,7 +241,10 @@ static void flood(const struct row *row, struct report *r)
     uint32_t i = 0;
 
     most = most != 0 ? most : r->control ? 20000 : 100000;
-    attack_open(&l);
+    if (row->client)
+        attack_serve(&l);
+    else
+        attack_open(&l);
     l.deaf = row->deaf;
     while (i < most && !l.closed) {
         size_t at_once = r->control && row->streams ? 1 : 8192;
@@ -245,7 +300,7 @@ static double server_cpu(void)
 {
     clockid_t clock;
 
-    return clock_getcpuclockid(world.server, &clock) == 0 ? cpu_of(clock) : 0;
+    return clock_getcpuclockid(world.watched, &clock) == 0 ? cpu_of(clock) : 0;
 }
 
 /* Runs the attacker beside the innocent; false when it did not come to an end. */
@@ -283,6 +338,52 @@ static double price_of_innocent(void)
     return (server_cpu() - before) / ((double)(neo_mono_nsec() - begun) / 1e6);
 }
 
+static void on_ended(bool honest, enum neo_code code, size_t text, unsigned msec)
+{
+    struct seen *seen = world.seen;
+
+    if (honest) {
+        atomic_fetch_add(code == NEO_OK ? &seen->honest : &seen->honest_bad, 1);
+        return;
+    }
+    atomic_store(&seen->code, (int)code);
+    atomic_store(&seen->text, (unsigned)text);
+    if (msec > atomic_load(&seen->longest))
+        atomic_store(&seen->longest, msec);
+    atomic_fetch_add(&seen->calls_ok, code == NEO_OK);
+    atomic_fetch_add(&seen->calls, 1);
+}
+
+static bool begin_listening(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(at);
+
+    stage.listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (stage.listener < 0 || bind(stage.listener, (const struct sockaddr *)&at, sizeof(at)) != 0 ||
+        listen(stage.listener, 16) != 0 ||
+        getsockname(stage.listener, (struct sockaddr *)&at, &len) != 0)
+        return false;
+    (void)snprintf(stage.hostile, sizeof(stage.hostile), "ipv4:127.0.0.1:%u", ntohs(at.sin_port));
+    return true;
+}
+
+static void start_victim(const struct h2_limits *limits)
+{
+    char honest[80];
+
+    (void)snprintf(honest, sizeof(honest), "ipv4:%s", world.seen->address);
+    stage.victim = fork();
+    if (stage.victim == 0)
+        victim_run(&(struct victim){.hostile = stage.hostile,
+                                    .honest = honest,
+                                    .identity = world.caller,
+                                    .trust = world.trust,
+                                    .limits = limits,
+                                    .ended = on_ended});
+    world.watched = stage.victim;
+}
+
 static bool stage_begin(const struct row *row, bool unguarded)
 {
     static const struct h2_limits no_guard = {.unguarded = true, .arena_budget = 256 * 1024 * 1024};
@@ -290,7 +391,33 @@ static bool stage_begin(const struct row *row, bool unguarded)
     if (begin_with(unguarded ? &no_guard : NULL, unguarded ? 0 : row->files) != 0)
         return false;
     innocent_begin();
+    if (!row->client)
+        return true;
+    if (!begin_listening())
+        return false;
+    start_victim(world.limits);
+    for (int i = 0; i < 5000 && atomic_load(&world.seen->honest) < 10; i++)
+        run_for(MSEC);
     return true;
+}
+
+/* It is alive, and its calls to the honest server went on. */
+static void victim_end(struct result *res)
+{
+    unsigned before = atomic_load(&world.seen->honest);
+    int status = 0;
+
+    for (int i = 0; i < 5000 && atomic_load(&world.seen->honest) < before + 10; i++)
+        run_for(MSEC);
+    if (atomic_load(&world.seen->honest) < before + 10 || atomic_load(&world.seen->honest_bad) > 0)
+        complain(res, "the client's calls to the honest server: %u failed",
+                 atomic_load(&world.seen->honest_bad));
+    if (waitpid(stage.victim, &status, WNOHANG) != 0)
+        complain(res, "the client's process ended with %x", status);
+    (void)kill(stage.victim, SIGKILL);
+    (void)waitpid(stage.victim, &status, 0);
+    (void)close(stage.listener);
+    world.watched = world.server;
 }
 
 /* The server lives, and serves the innocent. */
@@ -323,6 +450,7 @@ static void play_guarded(const struct row *row, struct result *res)
         complain(res, "no stage");
         return;
     }
+    unsigned honest = atomic_load(&world.seen->honest);
     double price = price_of_innocent();
     size_t memory = memory_begin();
     double cpu = server_cpu();
@@ -338,8 +466,10 @@ static void play_guarded(const struct row *row, struct result *res)
     res->guarded = *stage.report;
     res->cpu = cpu > 0 ? cpu : 0;
     res->memory = (peak > memory ? peak - memory : 0) / n;
-    res->served = innocent.ok - ok;
+    res->served = row->client ? atomic_load(&world.seen->honest) - honest : innocent.ok - ok;
     unsigned handlers = stage_handlers();
+    if (row->client)
+        victim_end(res);
     stage_end(res);
     res->slowest = innocent.slowest;
     if (res->guarded.through)
@@ -366,6 +496,8 @@ static void play_control(const struct row *row, struct result *res)
     res->control = *stage.report;
     if (row->explodes > 0)
         res->control.through = res->exploded >= row->explodes || MEMORY_MEANS_NOTHING;
+    if (row->client)
+        victim_end(res);
     stage_end(res);
     if (!res->control.through)
         complain(res, "the control did not get through: %s", res->control.outcome);

@@ -40,13 +40,14 @@ struct row {
     bool streams; /* each unit opens one: the control waits for the server, else nghttp2 ends it */
     bool library; /* nghttp2 or OpenSSL end it, guard or no guard: no control by flood */
     void (*control)(struct report *r); /* instead of `run` */
-    bool same_server;                  /* the control is against the guarded server, too */
-    unsigned handlers;                 /* that may start, beside the innocent's */
-    size_t memory;                     /* for each connection; 0: 1 MiB */
-    size_t explodes;                   /* the control got through when it took so much memory */
-    unsigned share; /* percent of a core, instead of ten times the attacker's time */
-    unsigned files; /* RLIMIT_NOFILE of the server; 0: ours */
-    unsigned slow;  /* seconds that it takes: plays beside the others */
+    bool client;       /* the attacker is a server; a client of ours calls it and an honest one */
+    bool same_server;  /* the control is against the guarded server, too */
+    unsigned handlers; /* that may start, beside the innocent's */
+    size_t memory;     /* for each connection; 0: 1 MiB */
+    size_t explodes;   /* the control got through when it took so much memory */
+    unsigned share;    /* percent of a core, instead of ten times the attacker's time */
+    unsigned files;    /* RLIMIT_NOFILE of the server; 0: ours */
+    unsigned slow;     /* seconds that it takes: plays beside the others */
     const char *not_applicable;
 };
 
@@ -75,9 +76,33 @@ unsigned stage_connections(void);
 /* Has the attacker's certificate revoked. */
 void stage_revoke(void);
 void stage_sleep(int msec);
+/* Where the attacker's server is called, and what its callers have seen. */
+int stage_listener(void);
+unsigned stage_calls(void);
+unsigned stage_calls_ok(void);
+unsigned stage_longest(void);
+int stage_code(void);
+unsigned stage_text(void); /* bytes of the last status' message */
+
+/* --- victim.c: a client of ours as the one under attack ------------------------------------------
+ */
+
+struct victim {
+    const char *hostile; /* addresses */
+    const char *honest;
+    struct neo_identity *identity;
+    struct neo_trust *trust;
+    const struct h2_limits *limits; /* NULL: the defaults */
+    /* Told of each call's end. */
+    void (*ended)(bool honest, enum neo_code code, size_t text, unsigned msec);
+};
+/* Calls both for ever. */
+_Noreturn void victim_run(const struct victim *v);
 
 /* A connection with TLS and preface; ends the process when there is none. */
 void attack_open(struct link *l);
+/* The other side: the next connection of the client, which has made its first call on it. */
+void attack_serve(struct link *l);
 void attack_say(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Sends what is in `out` and empties it. */
 bool attack_send(struct link *l, struct neo_buffer *out);
