@@ -314,7 +314,7 @@ const struct row rows_client[] = {
     {"H19", "client: 4 GiB announced", ANSWER(announced)},
     {"H19", "client: a second message", ANSWER(second_message)},
     {"H19", "client: reset instead of a status", ANSWER(no_status)},
-    {"H19", "client: window 0 and silence", ANSWER(no_answer)},
+    {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 10},
     {"H19", "client: gzip that is none", ANSWER(gzip_garbage)},
     {"G07", "grpc-message of 1 MiB", ANSWER(long_message)},
     {"G10", "pushback -1, abc, 2^31 s, 1e3, empty", .run = pushback, .client = true,

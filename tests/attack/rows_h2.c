@@ -241,7 +241,8 @@ static void dribble(struct report *r)
         (void)attack_send(&l, &out);
         link_read(&l, 50);
     }
-    link_read(&l, 300);
+    for (int n = 0; n < (r->control ? 50 : 3) && l.data < 100 * 60000; n++)
+        link_read(&l, 100);
     r->through = l.data >= 100 * 60000;
     attack_say(r, "%zu bytes in %zu frames of DATA", l.data, l.frames[FRAME_DATA]);
     neo_buffer_fini(&out);
@@ -268,7 +269,8 @@ static void unread(struct report *r)
         }
     }
     for (int n = 0; n < LINKS; n++) {
-        link_read(&l[n], 200);
+        for (int i = 0; i < (r->control ? 50 : 2) && l[n].data < 100 * 60000; i++)
+            link_read(&l[n], 100);
         data += l[n].data;
         link_close(&l[n]);
     }
