@@ -56,8 +56,8 @@ static enum neo_code read_evidence(struct neo_arena *arena, const struct attest_
         a->kind != NULL ? neo_evidence_kind_parse(neo_text(a->kind)) : neo_evidence_guess(e.body);
     if (a->kind != NULL && e.kind == NEO_EVIDENCE_UNKNOWN)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "--kind %s: write snp-report, tdx-quote, sgx-quote, nitro-doc or "
-                        "cca-token, or the same with sim- before it",
+                        "--kind %s: write snp-report, tdx-quote, sgx-quote, nitro-doc, "
+                        "cca-token or tpm-quote, or the same with sim- before it",
                         a->kind);
     if (e.kind == NEO_EVIDENCE_UNKNOWN)
         return neo_fail(err, NEO_INVALID_ARGUMENT,

@@ -37,7 +37,8 @@ enum { NEO_BINDER_LEN = 64 };
     X(TDX, "tdx-quote")                                                                            \
     X(SIM_TDX, "sim-tdx-quote")                                                                    \
     X(CCA, "cca-token")                                                                            \
-    X(SIM_CCA, "sim-cca-token")
+    X(SIM_CCA, "sim-cca-token")                                                                    \
+    X(TPM, "tpm-quote")
 /* clang-format off */
 enum neo_evidence_kind {
 #define X(name, text) NEO_EVIDENCE_##name,

@@ -6,6 +6,7 @@
 #include "attest/intel_quote.h"
 #include "attest/nitro_document.h"
 #include "attest/snp_report.h"
+#include "attest/tpm_quote.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -186,6 +187,7 @@ enum neo_evidence_kind neo_evidence_guess(struct neo_bytes body)
     struct snp_report snp;
     struct intel_quote intel;
     struct cca_token cca;
+    struct tpm_evidence tpm;
 
     if (snp_report_read(body, &snp, NULL) == NEO_OK)
         return NEO_EVIDENCE_SNP;
@@ -193,6 +195,7 @@ enum neo_evidence_kind neo_evidence_guess(struct neo_bytes body)
         return intel.is_tdx ? NEO_EVIDENCE_TDX : NEO_EVIDENCE_SGX;
     if (cca_token_read(body, &cca, NULL) == NEO_OK)
         return NEO_EVIDENCE_CCA;
-    return nitro_document_read(body, &nitro, NULL) == NEO_OK ? NEO_EVIDENCE_NITRO
-                                                             : NEO_EVIDENCE_UNKNOWN;
+    if (nitro_document_read(body, &nitro, NULL) == NEO_OK)
+        return NEO_EVIDENCE_NITRO;
+    return tpm_evidence_read(body, &tpm, NULL) == NEO_OK ? NEO_EVIDENCE_TPM : NEO_EVIDENCE_UNKNOWN;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/family.h"
 
-const struct attest_family *const attest_families[] = {&attest_snp, &attest_tdx,   &attest_sgx,
-                                                       &attest_cca, &attest_nitro, NULL};
+const struct attest_family *const attest_families[] = {
+    &attest_snp, &attest_tdx, &attest_sgx, &attest_cca, &attest_nitro, &attest_tpm, NULL};
 
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind)
 {

@@ -49,6 +49,7 @@ extern const struct attest_family attest_nitro;
 extern const struct attest_family attest_sgx;
 extern const struct attest_family attest_tdx;
 extern const struct attest_family attest_cca;
+extern const struct attest_family attest_tpm;
 
 /* NULL: nobody knows it. */
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind);

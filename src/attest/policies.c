@@ -99,11 +99,13 @@ static enum neo_code read_require(const struct compiler *c, const struct row_tex
         *ret = ATTEST_HARDWARE;
         return NEO_OK;
     }
-    if (neo_bytes_is(word->text, "hardware-or-tpm"))
-        return refuse(word->place, "\"hardware-or-tpm\" is not supported by this build; "
-                                   "supported: hardware, simulator");
+    if (neo_bytes_is(word->text, "hardware-or-tpm")) {
+        *ret = ATTEST_HARDWARE_OR_TPM;
+        return NEO_OK;
+    }
     if (!neo_bytes_is(word->text, "simulator"))
-        return refuse(word->place, "\"%.*s\" must be hardware or simulator", NEO_FMT(word->text));
+        return refuse(word->place, "\"%.*s\" must be hardware, hardware-or-tpm or simulator",
+                      NEO_FMT(word->text));
     if (!c->development)
         return neo_fail_at(err, NEO_FAILED_PRECONDITION, word->place,
                            "\"simulator\" proves nothing; it is accepted in development only");
@@ -138,6 +140,9 @@ static enum neo_code read_max_age(const struct source *source, neo_nsec *ret, st
 static enum neo_code check_family(const struct attest_policy *policy, const struct attest_row *row,
                                   const struct attest_family *family, struct neo_error *err)
 {
+    if (family == &attest_tpm && policy->require == ATTEST_HARDWARE)
+        return refuse(row->place, "a TPM does not hide memory from the host; say "
+                                  "`require: hardware-or-tpm` where that is good enough");
     if (policy->require == ATTEST_SIMULATOR && family->simulated == NEO_EVIDENCE_UNKNOWN)
         return refuse(row->place, "there is no simulator of tee %s", family->tee);
     return NEO_OK;

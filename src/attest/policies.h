@@ -12,6 +12,7 @@
 
 enum attest_require {
     ATTEST_HARDWARE,
+    ATTEST_HARDWARE_OR_TPM,
     ATTEST_SIMULATOR,
 };
 

@@ -157,16 +157,26 @@ struct cca_row {
     struct row_text lifecycle;
 };
 
+struct ak_row {
+    struct row_list names;
+    struct row_list ca;
+};
+struct tpm_row {
+    struct row_lists pcr_sha256;
+    struct ak_row ak;
+    struct neo_place ak_place;
+};
+
 struct attest_row {
     struct neo_bytes tee;
-    struct neo_place place;   /* of `tee`: the row's own */
-    struct neo_place foreign; /* of the last key of a tee that this build does not support */
+    struct neo_place place; /* of `tee`: the row's own */
     struct snp_row snp;
     struct nitro_row nitro;
     struct intel_row intel;
     struct sgx_row sgx;
     struct tdx_row tdx;
     struct cca_row cca;
+    struct tpm_row tpm;
 };
 extern const struct neo_yaml_field attest_row_fields[];
 

@@ -39,6 +39,9 @@ const struct vendor_cert_facts *vendor_cert_facts(const struct vendor_cert *cert
 bool vendor_cert_extension(const struct vendor_cert *cert, struct neo_bytes oid,
                            struct neo_bytes *ret);
 
+/* By name and key identifiers; not by its signature, which is a path's to judge. */
+bool vendor_cert_issued(const struct vendor_cert *issuer, const struct vendor_cert *cert);
+
 /* --- bundles ---------------------------------------------------------------------------------- */
 
 /*

@@ -4,6 +4,11 @@
 
 #include <openssl/err.h>
 
+bool vendor_cert_issued(const struct vendor_cert *issuer, const struct vendor_cert *cert)
+{
+    return X509_check_issued(issuer->x509, cert->x509) == X509_V_OK;
+}
+
 static void store_freep(X509_STORE **store)
 {
     X509_STORE_free(*store);

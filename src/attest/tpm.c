@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TPM 2.0: what booted, by the word of a TPM.
+ *
+ * It says nothing of who reads the machine's memory, so it is a tier of its own: a
+ * policy takes it only when it says `hardware-or-tpm`.
+ */
+#include "attest/family.h"
+#include "attest/policies.h"
+#include "attest/row.h"
+#include "attest/tpm_log.h"
+
+#define TPM_CHECKS_BEFORE_RULES(X)                                                                 \
+    X(TPM_FORMAT, "tpm.format", FORMAT, HARDWARE)                                                  \
+    X(TPM_KEY, "tpm.key", CHAIN, HARDWARE)                                                         \
+    X(TPM_SIGNATURE, "tpm.signature", SIGNATURE, HARDWARE)                                         \
+    X(TPM_BINDER, "tpm.binder", BINDING, NONE)                                                     \
+    X(TPM_PCR_DIGEST, "tpm.pcr_digest", SIGNATURE, HARDWARE)                                       \
+    X(TPM_LOG, "tpm.event_log", MEASUREMENT, NONE)
+#define TPM_CHECKS_OF_RULES(X) X(TPM_AK, "tpm.ak", CHAIN, HARDWARE)
+
+/* clang-format off */
+enum tpm_check {
+    CHECK_TPM_BEFORE = COMMON_CHECKS_N - 1,
+#define X(name, text, reason, claim) CHECK_##name,
+    TPM_CHECKS_BEFORE_RULES(X)
+    TPM_CHECKS_OF_RULES(X)
+#undef X
+    CHECK_TPM_PCR,
+    TPM_CHECKS = CHECK_TPM_PCR + TPM_PCRS,
+};
+
+#define PCR(i) [CHECK_TPM_PCR + (i)] = {"tpm.pcr_sha256." #i, NEO_ATTEST_MEASUREMENT, CLAIM_EXECUTABLES}
+static const struct check_info checks[TPM_CHECKS] = {
+    COMMON_CHECKS(CHECK_ROW)
+    TPM_CHECKS_BEFORE_RULES(CHECK_ROW)
+    TPM_CHECKS_OF_RULES(CHECK_ROW)
+    PCR(0), PCR(1), PCR(2), PCR(3), PCR(4), PCR(5), PCR(6), PCR(7), PCR(8), PCR(9), PCR(10),
+    PCR(11), PCR(12), PCR(13), PCR(14), PCR(15), PCR(16), PCR(17), PCR(18), PCR(19), PCR(20),
+    PCR(21), PCR(22), PCR(23),
+};
+/* clang-format on */
+
+enum { SHA256_LEN = 32, HINTS_MAX = 8, LINE_MAX_LEN = 4 };
+
+struct tpm_case {
+    const struct attest_question *q;
+    struct tpm_evidence evidence;
+    struct tpm_quote quote;
+    struct tpm_key key;
+    struct vendor_bundle hints;
+    int64_t not_after;
+};
+
+static void case_fini(struct tpm_case *c)
+{
+    vendor_public_free(c->key.key);
+    vendor_bundle_fini(&c->hints);
+}
+
+struct tpm_rule {
+    struct attest_values cas; /* SHA-256 of root certificates */
+    const struct neo_bytes *names;
+    size_t n_names;
+    struct attest_values pcrs[TPM_PCRS];
+};
+
+/* --- genuine, and ours ------------------------------------------------------------------------ */
+
+static bool check_format(struct tpm_case *c, struct ledger *ledger)
+{
+    struct neo_error why;
+
+    c->hints = (struct vendor_bundle){.max = HINTS_MAX,
+                                      .known = {&c->q->trust->collateral, &c->q->trust->simulated}};
+    if (tpm_evidence_read(c->q->evidence->body, &c->evidence, &why) != NEO_OK ||
+        tpm_signature_read(c->evidence.signature, &c->quote, &why) != NEO_OK ||
+        tpm_attest_read(c->evidence.attest, &c->quote, &why) != NEO_OK ||
+        tpm_public_read(c->evidence.public_area, &c->key, &why) != NEO_OK ||
+        vendor_bundle_read(&c->hints, c->q->evidence->certificates, "certificates", &why) != NEO_OK)
+        return ledger_fail(ledger, CHECK_TPM_FORMAT, "%s", why.message);
+    ledger_pass(ledger, CHECK_TPM_FORMAT);
+    return true;
+}
+
+/* Only a restricted key does not sign what others made up to look like a quote. */
+static bool check_key(struct tpm_case *c, struct ledger *ledger)
+{
+    uint32_t has = c->key.attributes;
+
+    if ((has & TPM_AK_REQUIRED) != TPM_AK_REQUIRED || (has & TPM_AK_FORBIDDEN) != 0)
+        return ledger_fail(ledger, CHECK_TPM_KEY,
+                           "0x%08x is no attestation key: it must be fixed to its TPM, made there, "
+                           "restricted, and for signing alone",
+                           has);
+    ledger_pass(ledger, CHECK_TPM_KEY);
+    return true;
+}
+
+static bool check_signature(struct tpm_case *c, struct ledger *ledger)
+{
+    if (!vendor_public_verify(c->key.key, c->quote.attest, &c->quote.signature))
+        return ledger_fail(ledger, CHECK_TPM_SIGNATURE, "the quote was not signed by the key");
+    ledger_pass(ledger, CHECK_TPM_SIGNATURE);
+    return true;
+}
+
+/* extraData holds no more than the TPM's largest digest: the binder's digest always fits. */
+static bool check_binder(struct tpm_case *c, struct ledger *ledger)
+{
+    uint8_t digest[NEO_SHA256_LEN];
+
+    neo_sha256(neo_bytes(c->q->binder, NEO_BINDER_LEN), digest);
+    if (!neo_secret_equal(c->quote.extra_data, neo_bytes(digest, sizeof(digest))))
+        return ledger_fail(ledger, CHECK_TPM_BINDER, "the quote was made for another channel");
+    ledger_pass(ledger, CHECK_TPM_BINDER);
+    return true;
+}
+
+static bool check_pcr_digest(struct tpm_case *c, struct ledger *ledger)
+{
+    if (!tpm_pcrs_fit(&c->quote, c->evidence.pcrs))
+        return ledger_fail(ledger, CHECK_TPM_PCR_DIGEST, "the values are not the quoted ones");
+    ledger_pass(ledger, CHECK_TPM_PCR_DIGEST);
+    return true;
+}
+
+static bool check_log(struct tpm_case *c, struct ledger *ledger)
+{
+    struct tpm_replay replay;
+    struct neo_error why;
+
+    if (c->evidence.event_log.len == 0) {
+        ledger_skip(ledger, CHECK_TPM_LOG, "none came");
+        return true;
+    }
+    if (tpm_log_replay(c->evidence.event_log, c->quote.bank, &replay, &why) != NEO_OK)
+        return ledger_fail_as(ledger, CHECK_TPM_LOG, NEO_ATTEST_FORMAT, "%s", why.message);
+    for (unsigned i = 0; i < TPM_PCRS; i++) {
+        struct neo_bytes quoted = tpm_pcr(&c->quote, c->evidence.pcrs, i);
+        if ((replay.touched & UINT32_C(1) << i) != 0 && quoted.len > 0 &&
+            memcmp(quoted.at, replay.pcrs[i], quoted.len) != 0)
+            return ledger_fail(ledger, CHECK_TPM_LOG, "it does not replay to PCR %u", i);
+    }
+    ledger_pass(ledger, CHECK_TPM_LOG);
+    return true;
+}
+
+static bool verify(struct tpm_case *c, struct ledger *ledger)
+{
+    static bool (*const steps[])(struct tpm_case *, struct ledger *) = {
+        check_format, check_key, check_signature, check_binder, check_pcr_digest, check_log,
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(steps); i++) {
+        if (!steps[i](c, ledger))
+            return false;
+    }
+    return true;
+}
+
+/* --- whose key it is -------------------------------------------------------------------------- */
+
+static struct vendor_cert *cert_at(const struct tpm_case *c, size_t i)
+{
+    return i < c->hints.n_certs ? c->hints.certs[i]
+                                : c->q->trust->collateral.certs[i - c->hints.n_certs];
+}
+
+static size_t n_certs(const struct tpm_case *c)
+{
+    return c->hints.n_certs + c->q->trust->collateral.n_certs;
+}
+
+static struct vendor_cert *issuer_of(const struct tpm_case *c, const struct vendor_cert *cert)
+{
+    for (size_t i = 0; i < n_certs(c); i++) {
+        struct vendor_cert *other = cert_at(c, i);
+        if (other != cert && vendor_cert_issued(other, cert))
+            return other;
+    }
+    return NULL;
+}
+
+static bool is_ca_of(const struct tpm_rule *rule, const struct vendor_cert *cert)
+{
+    for (size_t i = 0; i < rule->cas.n; i++) {
+        if (memcmp(rule->cas.at + i * SHA256_LEN, vendor_cert_facts(cert)->sha256, SHA256_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* From the key's certificate upwards to a root that the rule names by its digest. */
+static bool leads_to_ca(const struct tpm_case *c, const struct tpm_rule *rule,
+                        struct vendor_cert *leaf)
+{
+    struct vendor_cert *issuers[LINE_MAX_LEN];
+    struct vendor_line line = {.leaf = leaf, .issuers = issuers, .now = c->q->now};
+    const struct vendor_cert *at = leaf;
+    struct neo_error why;
+    int64_t not_after;
+
+    while (line.n_issuers < LINE_MAX_LEN) {
+        struct vendor_cert *up = issuer_of(c, at);
+        if (up == NULL)
+            return false;
+        if (is_ca_of(rule, up)) {
+            line.root = up;
+            return vendor_line_verify(&line, &not_after, &why) == VENDOR_GOOD;
+        }
+        issuers[line.n_issuers++] = up;
+        at = up;
+    }
+    return false;
+}
+
+static void judge_ak(const struct tpm_rule *rule, const struct tpm_case *c, struct ledger *ledger)
+{
+    struct neo_bytes name = neo_bytes(c->key.name, c->key.name_len);
+
+    for (size_t i = 0; i < rule->n_names; i++) {
+        if (neo_bytes_equal(rule->names[i], name)) {
+            ledger_pass(ledger, CHECK_TPM_AK);
+            return;
+        }
+    }
+    for (size_t i = 0; i < n_certs(c); i++) {
+        struct vendor_cert *cert = cert_at(c, i);
+        if (!vendor_cert_facts(cert)->is_ca && vendor_public_is_of(c->key.key, cert) &&
+            leads_to_ca(c, rule, cert)) {
+            ledger_pass(ledger, CHECK_TPM_AK);
+            return;
+        }
+    }
+    ledger_fail(ledger, CHECK_TPM_AK, "the key is neither named, nor certified under a named root");
+}
+
+/* --- rules ------------------------------------------------------------------------------------ */
+
+static void judge_rule(const void *is, const void *facts, struct ledger *ledger)
+{
+    const struct tpm_rule *rule = is;
+    const struct tpm_case *c = facts;
+
+    judge_ak(rule, c, ledger);
+    for (unsigned i = 0; i < TPM_PCRS; i++) {
+        struct neo_bytes value = tpm_pcr(&c->quote, c->evidence.pcrs, i);
+        if (rule->pcrs[i].n > 0 && (c->quote.bank != TPM_SHA256 || value.len != SHA256_LEN))
+            ledger_fail(ledger, CHECK_TPM_PCR + i, "it is not among the quoted of SHA-256's bank");
+        else
+            ledger_judge_value(ledger, CHECK_TPM_PCR + i, rule->pcrs[i], value.at, value.len);
+    }
+}
+
+static bool judge(const struct attest_question *q, const struct attest_policy *policy,
+                  struct ledger *ledger, struct neo_appraisal *appraisal)
+{
+    NEO_CLEANUP(case_fini) struct tpm_case c = {.q = q};
+    bool genuine = verify(&c, ledger);
+
+    appraisal->measurement = neo_arena_copy(ledger->arena, c.quote.pcr_digest);
+    if (!genuine)
+        return false;
+    appraisal->not_after = INT64_MAX; /* the policy's age ends it */
+    return attest_judge_rules(policy, &attest_tpm, judge_rule, &c, ledger);
+}
+
+/* "0" to "23" */
+static bool read_index(struct neo_bytes key, unsigned *ret)
+{
+    unsigned value = 0;
+
+    if (key.len == 0 || key.len > 2 || (key.len == 2 && key.at[0] == '0'))
+        return false;
+    for (size_t i = 0; i < key.len; i++) {
+        if (key.at[i] < '0' || key.at[i] > '9')
+            return false;
+        value = value * 10 + (unsigned)(key.at[i] - '0');
+    }
+    *ret = value;
+    return value < TPM_PCRS;
+}
+
+static enum neo_code read_pcrs(const struct row_lists *pcrs, struct neo_arena *arena,
+                               struct tpm_rule *rule, struct neo_error *err)
+{
+    const struct row_lists_entry *entries = pcrs->items.at;
+
+    for (size_t i = 0; i < pcrs->items.len; i++) {
+        const struct row_list list = {entries[i].items, entries[i].place};
+        unsigned index;
+        if (!read_index(entries[i].key, &index))
+            return row_refuse(entries[i].place, "\"%.*s\" is no PCR: 0 to 23",
+                              NEO_FMT(entries[i].key));
+        NEO_TRY(
+            row_read_values(&list, "pcr_sha256", SHA256_LEN, 0, arena, &rule->pcrs[index], err));
+    }
+    return NEO_OK;
+}
+
+static enum neo_code read_names(const struct row_list *list, struct neo_arena *arena,
+                                struct tpm_rule *rule, struct neo_error *err)
+{
+    const struct row_text *texts = list->items.at;
+    struct neo_bytes *names = neo_arena_calloc(arena, list->items.len, sizeof(*names));
+
+    NEO_TRY(row_check_not_empty(list, "names", err));
+    for (size_t i = 0; i < list->items.len; i++) {
+        size_t len = texts[i].text.len / 2;
+        uint8_t *name = neo_arena_calloc(arena, 1, TPM_NAME_MAX);
+        if (names == NULL || name == NULL)
+            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for \"names\"");
+        if (len != 34 && len != 50 && len != 66)
+            return row_refuse(texts[i].place, "a TPM's name is its hash and digest: 34, 50 or 66 "
+                                              "bytes in hex");
+        NEO_TRY(row_read_hex(&texts[i], "names", len, 0, name, err));
+        names[i] = neo_bytes(name, len);
+    }
+    rule->names = names;
+    rule->n_names = list->items.len;
+    return NEO_OK;
+}
+
+static enum neo_code compile(const struct attest_row *row, struct neo_arena *arena,
+                             const void **ret, struct neo_error *err)
+{
+    const struct tpm_row *tpm = &row->tpm;
+    struct tpm_rule *rule = neo_arena_calloc(arena, 1, sizeof(*rule));
+
+    if (rule == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a rule");
+    if (tpm->pcr_sha256.items.len == 0)
+        return row_refuse(row->place, "no code identity: anything may have booted; add "
+                                      "\"pcr_sha256\" with the allowed values");
+    if (!row_gives(tpm->ak.names.place) && !row_gives(tpm->ak.ca.place))
+        return row_refuse(row->place, "whose key? any TPM would be accepted; add \"ak\" with "
+                                      "\"names\" or \"ca\"");
+    NEO_TRY(read_names(&tpm->ak.names, arena, rule, err));
+    NEO_TRY(row_read_values(&tpm->ak.ca, "ca", SHA256_LEN, 0, arena, &rule->cas, err));
+    NEO_TRY(read_pcrs(&tpm->pcr_sha256, arena, rule, err));
+    *ret = rule;
+    return NEO_OK;
+}
+
+static enum neo_code describe(const struct neo_evidence *evidence, struct description *d,
+                              struct neo_error *err)
+{
+    struct tpm_quote quote = {.bank = 0};
+    struct tpm_evidence e;
+
+    NEO_TRY(tpm_evidence_read(evidence->body, &e, err));
+    NEO_TRY(tpm_signature_read(e.signature, &quote, err));
+    NEO_TRY(tpm_attest_read(e.attest, &quote, err));
+    for (unsigned i = 0; i < TPM_PCRS; i++) {
+        struct neo_bytes value = tpm_pcr(&quote, e.pcrs, i);
+        const char *name = value.len == 0 ? NULL : neo_arena_printf(d->arena, "pcr.%u", i);
+        if (name != NULL)
+            describe_bytes(d, name, value.at, value.len);
+    }
+    describe_number(d, "bank", "0x%04x", quote.bank);
+    describe_number(d, "event_log", "%zu bytes", e.event_log.len);
+    describe_bytes(d, "extra_data", quote.extra_data.at, quote.extra_data.len);
+    return NEO_OK; /* it holds the binder's digest, and not the binder */
+}
+
+const struct attest_family attest_tpm = {
+    .tee = "tpm",
+    .kind = NEO_EVIDENCE_TPM,
+    .simulated = NEO_EVIDENCE_UNKNOWN,
+    .checks = checks,
+    .n_checks = TPM_CHECKS,
+    .judge = judge,
+    .compile = compile,
+    .describe = describe,
+};

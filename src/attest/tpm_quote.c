@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/tpm_quote.h"
+
+#include "base/cursor.h"
+
+enum {
+    ST_ATTEST_QUOTE = 0x8018,
+    ALG_RSA = 0x01,
+    ALG_NULL = 0x10,
+    ALG_RSASSA = 0x14,
+    ALG_RSAPSS = 0x16,
+    ALG_ECDSA = 0x18,
+    ALG_ECC = 0x23,
+    ECC_P256 = 0x03,
+    ECC_P384 = 0x04,
+    RSA_DEFAULT_EXPONENT = 65537,
+};
+#define GENERATED UINT64_C(0xff544347) /* "\xffTCG": made by the TPM itself */
+
+#define malformed(...) neo_fail(err, NEO_INVALID_ARGUMENT, __VA_ARGS__)
+
+static struct neo_bytes take_sized(struct cursor *c)
+{
+    return cursor_take(c, (size_t)cursor_be(c, 2));
+}
+
+size_t tpm_hash_len(uint16_t hash)
+{
+    switch (hash) {
+    case TPM_SHA1:
+        return 20;
+    case TPM_SHA256:
+        return 32;
+    case TPM_SHA384:
+        return 48;
+    case TPM_SHA512:
+        return 64;
+    default:
+        return 0;
+    }
+}
+
+/* --- what is signed --------------------------------------------------------------------------- */
+
+static enum neo_code read_selection(struct cursor *c, struct tpm_quote *q, struct neo_error *err)
+{
+    if (cursor_be(c, 4) != 1)
+        return malformed("a quote of more than one bank of PCRs, or of none");
+    q->bank = (uint16_t)cursor_be(c, 2);
+    struct neo_bytes bitmap = cursor_take(c, cursor_u8(c));
+    q->selected = 0;
+    for (size_t i = 0; i < bitmap.len; i++) {
+        if (i >= TPM_PCRS / 8 && bitmap.at[i] != 0)
+            return malformed("a PCR beyond %d", TPM_PCRS - 1);
+        if (i < TPM_PCRS / 8)
+            q->selected |= (uint32_t)bitmap.at[i] << (8 * i);
+    }
+    if (c->failed || tpm_hash_len(q->bank) == 0 || q->selected == 0)
+        return malformed("a selection of PCRs of an unknown bank, or of no PCR");
+    return NEO_OK;
+}
+
+enum neo_code tpm_attest_read(struct neo_bytes attest, struct tpm_quote *ret, struct neo_error *err)
+{
+    struct cursor c = cursor_of(attest);
+    struct tpm_quote q = *ret;
+
+    if (cursor_be(&c, 4) != GENERATED)
+        return malformed("not made by a TPM: the magic is missing");
+    if (cursor_be(&c, 2) != ST_ATTEST_QUOTE)
+        return malformed("not a quote");
+    (void)take_sized(&c); /* qualified signer */
+    q.extra_data = take_sized(&c);
+    (void)cursor_take(&c, 17); /* clock */
+    (void)cursor_take(&c, 8);  /* firmware */
+    NEO_TRY(read_selection(&c, &q, err));
+    q.pcr_digest = take_sized(&c);
+    if (!cursor_is_done(&c))
+        return malformed("a quote that is cut short, or bytes behind it");
+    q.attest = attest;
+    *ret = q;
+    return NEO_OK;
+}
+
+static bool read_hash(uint16_t alg, enum vendor_hash *ret)
+{
+    if (alg != TPM_SHA256 && alg != TPM_SHA384 && alg != TPM_SHA512)
+        return false;
+    *ret = alg == TPM_SHA256 ? VENDOR_SHA256 : alg == TPM_SHA384 ? VENDOR_SHA384 : VENDOR_SHA512;
+    return true;
+}
+
+enum neo_code tpm_signature_read(struct neo_bytes signature, struct tpm_quote *ret,
+                                 struct neo_error *err)
+{
+    struct cursor c = cursor_of(signature);
+    struct vendor_parts parts = {.scheme = VENDOR_RSASSA};
+    uint16_t scheme = (uint16_t)cursor_be(&c, 2);
+    uint16_t hash = (uint16_t)cursor_be(&c, 2);
+
+    if (scheme == ALG_RSAPSS)
+        parts.scheme = VENDOR_RSAPSS;
+    else if (scheme == ALG_ECDSA)
+        parts.scheme = VENDOR_ECDSA;
+    else if (scheme != ALG_RSASSA)
+        return malformed("a signature of the unknown scheme 0x%04x", scheme);
+    if (!read_hash(hash, &parts.hash))
+        return malformed("a signature with the hash 0x%04x", hash);
+    parts.first = take_sized(&c);
+    if (parts.scheme == VENDOR_ECDSA)
+        parts.second = take_sized(&c);
+    if (!cursor_is_done(&c))
+        return malformed("a signature that is cut short, or bytes behind it");
+    ret->signature = parts;
+    return NEO_OK;
+}
+
+/* --- the key ---------------------------------------------------------------------------------- */
+
+static bool read_scheme(struct cursor *c)
+{
+    uint16_t scheme = (uint16_t)cursor_be(c, 2);
+
+    if (scheme != ALG_NULL)
+        (void)cursor_be(c, 2); /* its hash; the signature names it again */
+    return scheme == ALG_NULL || scheme == ALG_RSASSA || scheme == ALG_RSAPSS ||
+           scheme == ALG_ECDSA;
+}
+
+static enum neo_code read_rsa(struct cursor *c, struct vendor_public **ret, struct neo_error *err)
+{
+    if (cursor_be(c, 2) != ALG_NULL || !read_scheme(c))
+        return malformed("a key that is not for signing");
+    (void)cursor_be(c, 2); /* bits: the modulus says it */
+    uint32_t exponent = (uint32_t)cursor_be(c, 4);
+    struct neo_bytes modulus = take_sized(c);
+    if (!cursor_is_done(c))
+        return malformed("a public area that is cut short, or bytes behind it");
+    return vendor_public_rsa(modulus, exponent == 0 ? RSA_DEFAULT_EXPONENT : exponent, ret, err);
+}
+
+static enum neo_code read_ecc(struct cursor *c, struct vendor_public **ret, struct neo_error *err)
+{
+    if (cursor_be(c, 2) != ALG_NULL || !read_scheme(c))
+        return malformed("a key that is not for signing");
+    uint16_t curve = (uint16_t)cursor_be(c, 2);
+    if (cursor_be(c, 2) != ALG_NULL)
+        return malformed("a key with a derivation scheme");
+    struct neo_bytes x = take_sized(c);
+    struct neo_bytes y = take_sized(c);
+    if (!cursor_is_done(c))
+        return malformed("a public area that is cut short, or bytes behind it");
+    if (curve != ECC_P256 && curve != ECC_P384)
+        return malformed("a key on the unknown curve 0x%04x", curve);
+    return vendor_public_ec(curve == ECC_P256 ? VENDOR_CURVE_P256 : VENDOR_CURVE_P384, x, y, ret,
+                            err);
+}
+
+static bool digest(uint16_t hash, struct neo_bytes data, uint8_t *ret)
+{
+    switch (hash) {
+    case TPM_SHA256:
+        neo_sha256(data, ret);
+        return true;
+    case TPM_SHA384:
+        neo_sha384(data, ret);
+        return true;
+    case TPM_SHA512:
+        neo_sha512(data, ret);
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum neo_code tpm_public_read(struct neo_bytes area, struct tpm_key *ret, struct neo_error *err)
+{
+    struct cursor c = cursor_of(area);
+    struct tpm_key key = {.key = NULL};
+    uint16_t type = (uint16_t)cursor_be(&c, 2);
+    uint16_t name_hash = (uint16_t)cursor_be(&c, 2);
+
+    key.attributes = (uint32_t)cursor_be(&c, 4);
+    (void)take_sized(&c); /* authorisation policy */
+    if (c.failed || !digest(name_hash, area, key.name + 2))
+        return malformed("a public area that is cut short, or named by an unknown hash");
+    key.name[0] = (uint8_t)(name_hash >> 8);
+    key.name[1] = (uint8_t)name_hash;
+    key.name_len = 2 + tpm_hash_len(name_hash);
+    if (type == ALG_RSA)
+        NEO_TRY(read_rsa(&c, &key.key, err));
+    else if (type == ALG_ECC)
+        NEO_TRY(read_ecc(&c, &key.key, err));
+    else
+        return malformed("a key of the unknown type 0x%04x", type);
+    *ret = key;
+    return NEO_OK;
+}
+
+/* --- PCRs ------------------------------------------------------------------------------------- */
+
+struct neo_bytes tpm_pcr(const struct tpm_quote *quote, struct neo_bytes values, unsigned i)
+{
+    size_t len = tpm_hash_len(quote->bank);
+    size_t before = 0;
+
+    if (i >= TPM_PCRS || (quote->selected & UINT32_C(1) << i) == 0)
+        return (struct neo_bytes){0};
+    for (unsigned k = 0; k < i; k++)
+        before += (quote->selected >> k) & 1;
+    if ((before + 1) * len > values.len)
+        return (struct neo_bytes){0};
+    return neo_bytes(values.at + before * len, len);
+}
+
+bool tpm_pcrs_fit(const struct tpm_quote *quote, struct neo_bytes values)
+{
+    static const uint16_t hashes[] = {
+        [VENDOR_SHA256] = TPM_SHA256, [VENDOR_SHA384] = TPM_SHA384, [VENDOR_SHA512] = TPM_SHA512};
+    uint16_t hash = hashes[quote->signature.hash];
+    uint8_t expected[TPM_DIGEST_MAX];
+    size_t n = 0;
+
+    for (unsigned i = 0; i < TPM_PCRS; i++)
+        n += (quote->selected >> i) & 1;
+    return values.len == n * tpm_hash_len(quote->bank) && digest(hash, values, expected) &&
+           neo_bytes_equal(quote->pcr_digest, neo_bytes(expected, tpm_hash_len(hash)));
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+enum neo_code tpm_evidence_read(struct neo_bytes text, struct tpm_evidence *ret,
+                                struct neo_error *err)
+{
+    struct cursor c = cursor_of(text);
+    struct tpm_evidence e;
+    struct neo_bytes *const parts[] = {&e.attest, &e.signature, &e.public_area, &e.pcrs,
+                                       &e.event_log};
+
+    if (text.len > TPM_EVIDENCE_MAX)
+        return malformed("evidence of %zu bytes, at most %d", text.len, TPM_EVIDENCE_MAX);
+    for (size_t i = 0; i < NEO_COUNT(parts); i++)
+        *parts[i] = cursor_take(&c, (size_t)cursor_be(&c, 4));
+    if (!cursor_is_done(&c))
+        return malformed("not five parts with their lengths");
+    *ret = e;
+    return NEO_OK;
+}

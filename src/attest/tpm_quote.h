@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attest/tpm_quote.h - a TPM 2.0 quote and what belongs to it (TCG TPM 2.0 Library, Part 2).
+ *
+ * TPMs hand out structures, not documents. Ours is these, one behind the other, each
+ * after its length in four bytes, big-endian:
+ *
+ *     TPMS_ATTEST, TPMT_SIGNATURE, TPMT_PUBLIC of the key,
+ *     the values of the quoted PCRs in the order of their selection, the event log or nothing
+ */
+#ifndef NEO_ATTEST_TPM_QUOTE_H
+#define NEO_ATTEST_TPM_QUOTE_H
+
+#include "crypto/vendor_public.h"
+
+enum {
+    TPM_EVIDENCE_MAX = 60 << 10,
+    TPM_PCRS = 24,
+    TPM_DIGEST_MAX = 64,
+    TPM_NAME_MAX = 2 + TPM_DIGEST_MAX,
+};
+
+/* TPMA_OBJECT: what a key must be so that what it signs was made by the TPM itself. */
+#define TPM_AK_REQUIRED                                                                            \
+    (UINT32_C(1) << 1 | UINT32_C(1) << 4 | UINT32_C(1) << 5 | UINT32_C(1) << 16 | UINT32_C(1) << 18)
+#define TPM_AK_FORBIDDEN (UINT32_C(1) << 17) /* decrypt */
+
+/* TPM_ALG_ID of hashes: SHA-1 may be a bank's, never a signature's. */
+enum tpm_hash { TPM_SHA1 = 0x04, TPM_SHA256 = 0x0b, TPM_SHA384 = 0x0c, TPM_SHA512 = 0x0d };
+
+/* Runs of bytes borrow the evidence. */
+struct tpm_quote {
+    struct neo_bytes attest; /* what is signed */
+    struct neo_bytes extra_data;
+    uint16_t bank;     /* enum tpm_hash */
+    uint32_t selected; /* bit i: PCR i */
+    struct neo_bytes pcr_digest;
+    struct vendor_parts signature;
+};
+/* TPMS_ATTEST of a quote over one bank, and TPMT_SIGNATURE. */
+NEO_MUST_CHECK enum neo_code tpm_attest_read(struct neo_bytes attest, struct tpm_quote *ret,
+                                             struct neo_error *err);
+NEO_MUST_CHECK enum neo_code tpm_signature_read(struct neo_bytes signature, struct tpm_quote *ret,
+                                                struct neo_error *err);
+
+struct tpm_key {
+    uint32_t attributes;
+    uint8_t name[TPM_NAME_MAX]; /* nameAlg and digest of the public area */
+    size_t name_len;
+    struct vendor_public *key; /* vendor_public_free() */
+};
+/* TPMT_PUBLIC of an RSA or ECC signing key. */
+NEO_MUST_CHECK enum neo_code tpm_public_read(struct neo_bytes area, struct tpm_key *ret,
+                                             struct neo_error *err);
+
+/* The parts of our evidence. */
+struct tpm_evidence {
+    struct neo_bytes attest;
+    struct neo_bytes signature;
+    struct neo_bytes public_area;
+    struct neo_bytes pcrs;
+    struct neo_bytes event_log;
+};
+NEO_MUST_CHECK enum neo_code tpm_evidence_read(struct neo_bytes text, struct tpm_evidence *ret,
+                                               struct neo_error *err);
+
+/* The length of a digest of this hash; 0: it is not known. */
+size_t tpm_hash_len(uint16_t hash);
+/* The value of PCR `i` among `values`, which are those of `selected`; empty: not quoted. */
+struct neo_bytes tpm_pcr(const struct tpm_quote *quote, struct neo_bytes values, unsigned i);
+/* pcrDigest = H(all values), with the hash of the signature. */
+bool tpm_pcrs_fit(const struct tpm_quote *quote, struct neo_bytes values);
+
+#endif

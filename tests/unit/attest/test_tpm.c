@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TPM 2.0: on quotes of our own making, and on recorded ones where they are. */
+#include "../unit.h"
+#include "vectors.h"
+
+#include "attest/policies.h"
+#include "attest/tpm_log.h"
+#include "crypto/vendor_issue.h"
+
+#include <neo/encoding.h>
+
+#define NOW INT64_C(1790000000)
+enum { ARENA = 1 << 20, QUOTED = 3, RESTRICTED = 0x00050072 };
+
+/* A machine that measured three PCRs; its quote is made anew for every question. */
+struct measured {
+    struct vendor_key *ak;
+    struct vendor_key *other;
+    struct vendor_key *root;
+    struct neo_buffer root_der, ak_der;
+    bool signs_with_other;
+    uint32_t magic;
+    uint16_t type;
+    uint32_t attributes;
+    uint8_t binder;
+    uint8_t pcrs[QUOTED][32];
+    uint8_t claimed; /* what is added to the first value that is sent along */
+    bool has_log;
+    uint8_t logged; /* what is added to the log's first digest */
+};
+
+static void be(struct neo_buffer *out, uint64_t value, size_t width)
+{
+    for (size_t i = width; i > 0; i--)
+        assert_true(neo_buffer_append_byte(out, (uint8_t)(value >> (8 * (i - 1)))));
+}
+
+static void le(struct neo_buffer *out, uint64_t value, size_t width)
+{
+    for (size_t i = 0; i < width; i++)
+        assert_true(neo_buffer_append_byte(out, (uint8_t)(value >> (8 * i))));
+}
+
+static void put(struct neo_buffer *out, const void *at, size_t len)
+{
+    assert_true(neo_buffer_append(out, neo_bytes(at, len)));
+}
+
+static void certify(struct measured *m, struct vendor_key *subject, bool is_ca,
+                    struct neo_buffer *out)
+{
+    const struct vendor_extension extensions[] = {
+        {{(const uint8_t *)"\x55\x1d\x13", 3},
+         is_ca ? (struct neo_bytes){(const uint8_t *)"\x30\x03\x01\x01\xff", 5}
+               : (struct neo_bytes){(const uint8_t *)"\x30\x00", 2},
+         true},
+    };
+    const struct vendor_template t = {
+        .common_name = is_ca ? "tpm-root.test" : "ak.test",
+        .issuer_common_name = "tpm-root.test",
+        .organization = "Neo tests, proves nothing",
+        .serial = is_ca ? 1 : 2,
+        .not_before = NOW - 60,
+        .not_after = NOW + 3600,
+        .extensions = extensions,
+        .n_extensions = 1,
+    };
+
+    assert_int_equal(vendor_cert_issue(&t, subject, m->root, out, NULL), NEO_OK);
+}
+
+static void measured_init(struct measured *m)
+{
+    *m = (struct measured){
+        .magic = 0xff544347, .type = 0x8018, .attributes = RESTRICTED, .binder = 0xb1};
+    assert_int_equal(vendor_key_generate(VENDOR_P256, &m->ak, NULL), NEO_OK);
+    assert_int_equal(vendor_key_generate(VENDOR_P256, &m->other, NULL), NEO_OK);
+    assert_int_equal(vendor_key_generate(VENDOR_P256, &m->root, NULL), NEO_OK);
+    certify(m, m->root, true, &m->root_der);
+    certify(m, m->ak, false, &m->ak_der);
+    for (size_t i = 0; i < QUOTED; i++) { /* each extended once, by 0x10 + i */
+        uint8_t both[64] = {0};
+        memset(both + 32, 0x10 + (int)i, 32);
+        neo_sha256(neo_bytes(both, sizeof(both)), m->pcrs[i]);
+    }
+}
+
+static void measured_fini(struct measured *m)
+{
+    vendor_key_free(m->ak);
+    vendor_key_free(m->other);
+    vendor_key_free(m->root);
+    neo_buffer_fini(&m->root_der);
+    neo_buffer_fini(&m->ak_der);
+}
+
+static struct neo_buffer attest_of(const struct measured *m)
+{
+    uint8_t binder[NEO_BINDER_LEN], extra[32], digest[32];
+    struct neo_buffer out = {0};
+
+    memset(binder, m->binder, sizeof(binder));
+    neo_sha256(neo_bytes(binder, sizeof(binder)), extra);
+    neo_sha256(neo_bytes(m->pcrs, sizeof(m->pcrs)), digest);
+    be(&out, m->magic, 4);
+    be(&out, m->type, 2);
+    be(&out, 0, 2);
+    be(&out, sizeof(extra), 2);
+    put(&out, extra, sizeof(extra));
+    be(&out, 0, 8);
+    be(&out, 0, 8);
+    be(&out, 1, 1);
+    be(&out, 0, 8);
+    be(&out, 1, 4); /* one bank */
+    be(&out, TPM_SHA256, 2);
+    be(&out, 3, 1);
+    put(&out, "\x07\x00\x00", 3);
+    be(&out, sizeof(digest), 2);
+    put(&out, digest, sizeof(digest));
+    return out;
+}
+
+static struct neo_buffer signature_of(const struct measured *m, struct neo_bytes attest)
+{
+    uint8_t signature[VENDOR_P256_LEN];
+    struct neo_buffer out = {0};
+
+    assert_int_equal(
+        vendor_p256_sign(m->signs_with_other ? m->other : m->ak, attest, signature, NULL), NEO_OK);
+    be(&out, 0x18, 2);
+    be(&out, TPM_SHA256, 2);
+    be(&out, 32, 2);
+    put(&out, signature, 32);
+    be(&out, 32, 2);
+    put(&out, signature + 32, 32);
+    return out;
+}
+
+static struct neo_buffer public_of(const struct measured *m)
+{
+    uint8_t point[VENDOR_P256_LEN];
+    struct neo_buffer out = {0};
+
+    assert_int_equal(vendor_key_point(m->ak, point, sizeof(point), NULL), NEO_OK);
+    be(&out, 0x23, 2);
+    be(&out, TPM_SHA256, 2);
+    be(&out, m->attributes, 4);
+    be(&out, 0, 2);
+    be(&out, 0x10, 2); /* no symmetric algorithm */
+    be(&out, 0x18, 2);
+    be(&out, TPM_SHA256, 2);
+    be(&out, 3, 2);
+    be(&out, 0x10, 2);
+    be(&out, 32, 2);
+    put(&out, point, 32);
+    be(&out, 32, 2);
+    put(&out, point + 32, 32);
+    return out;
+}
+
+static struct neo_buffer log_of(const struct measured *m)
+{
+    struct neo_buffer out = {0};
+    uint8_t digest[32];
+
+    le(&out, 0, 4);
+    le(&out, 3, 4);
+    for (int i = 0; i < 20; i++)
+        le(&out, 0, 1);
+    le(&out, 16 + 8 + 4 + 4 + 1, 4);
+    put(&out, "Spec ID Event03", 16);
+    le(&out, 0, 8);
+    le(&out, 1, 4);
+    le(&out, TPM_SHA256, 2);
+    le(&out, 32, 2);
+    le(&out, 0, 1);
+    for (size_t i = 0; i < QUOTED; i++) {
+        memset(digest, 0x10 + (int)i + (i == 0 ? m->logged : 0), sizeof(digest));
+        le(&out, i, 4);
+        le(&out, 8, 4);
+        le(&out, 1, 4);
+        le(&out, TPM_SHA256, 2);
+        put(&out, digest, sizeof(digest));
+        le(&out, 2, 4);
+        put(&out, "ok", 2);
+    }
+    return out;
+}
+
+static void part(struct neo_buffer *out, struct neo_buffer *from)
+{
+    be(out, from->len, 4);
+    if (from->len > 0)
+        put(out, from->at, from->len);
+    neo_buffer_fini(from);
+}
+
+static struct neo_buffer evidence_of(const struct measured *m)
+{
+    struct neo_buffer attest = attest_of(m), out = {0}, pcrs = {0}, log = {0};
+    struct neo_buffer signature = signature_of(m, neo_buffer_bytes(&attest));
+    struct neo_buffer area = public_of(m);
+
+    put(&pcrs, m->pcrs, sizeof(m->pcrs));
+    pcrs.at[0] = (uint8_t)(pcrs.at[0] + m->claimed);
+    if (m->has_log)
+        log = log_of(m);
+    part(&out, &attest);
+    part(&out, &signature);
+    part(&out, &area);
+    part(&out, &pcrs);
+    part(&out, &log);
+    return out;
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static enum neo_code compile(const char *require, const char *rest,
+                             struct neo_attest_policies **ret, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+
+    assert_true(neo_buffer_printf(&text,
+                                  "attestation_policies:\n  function-service:\n    require: %s\n"
+                                  "    any_of:\n      - tee: tpm\n%s",
+                                  require, rest));
+    const struct neo_document document = {NEO_LIT("attest.yaml"), neo_buffer_bytes(&text)};
+    return neo_attest_policies_compile(&document, 1, true, ret, err);
+}
+
+static void put_hex(struct neo_buffer *out, const uint8_t *at, size_t len)
+{
+    assert_true(neo_buffer_append_text(out, "\""));
+    assert_true(neo_hex_encode(out, neo_bytes(at, len)));
+    assert_true(neo_buffer_append_text(out, "\""));
+}
+
+/* By the key's name or by its CA, with PCR `pcr` as measured or, when `wrong`, as not. */
+static void rule_of(const struct measured *m, bool by_ca, unsigned pcr, bool wrong,
+                    struct neo_buffer *out)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer area = public_of(m);
+    uint8_t value[32], digest[34] = {0, TPM_SHA256};
+
+    neo_sha256(by_ca ? neo_buffer_bytes(&m->root_der) : neo_buffer_bytes(&area), digest + 2);
+    memcpy(value, m->pcrs[pcr], sizeof(value));
+    value[31] ^= wrong;
+    assert_true(
+        neo_buffer_append_text(out, by_ca ? "        ak: {ca: [" : "        ak: {names: ["));
+    put_hex(out, by_ca ? digest + 2 : digest, by_ca ? 32 : 34);
+    assert_true(neo_buffer_printf(out, "]}\n        pcr_sha256: {%u: [", pcr));
+    put_hex(out, value, sizeof(value));
+    assert_true(neo_buffer_append_text(out, "]}\n"));
+    assert_true(neo_buffer_append_byte(out, 0));
+}
+
+static const char *ask(const struct measured *m, const char *rule,
+                       enum neo_attest_reason *ret_reason)
+{
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = evidence_of(m);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = {0};
+    struct neo_attest_policies *policies;
+    struct neo_attest_trust *trust;
+    uint8_t binder[NEO_BINDER_LEN];
+    struct neo_appraisal a;
+    struct neo_error err;
+    const char *failed = "accepted";
+
+    put(&certificates, m->ak_der.at, m->ak_der.len);
+    put(&certificates, m->root_der.at, m->root_der.len);
+    const struct neo_evidence evidence = {NEO_EVIDENCE_TPM, neo_buffer_bytes(&body),
+                                          neo_buffer_bytes(&certificates)};
+    if (compile("hardware-or-tpm", rule, &policies, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(neo_attest_trust_new(&(struct neo_attest_trust_options){0}, &trust, NULL),
+                     NEO_OK);
+    memset(binder, 0xb1, sizeof(binder));
+    neo_arena_init(&arena, ARENA);
+    assert_int_equal(neo_attest_appraise(trust, policies, NEO_LIT("function-service"), &evidence,
+                                         binder, NOW, &arena, &a, NULL),
+                     NEO_OK);
+    for (size_t i = a.n_checks; i-- > 0;) {
+        if (a.checks[i].result == NEO_CHECK_FAIL)
+            failed = a.checks[i].name;
+    }
+    assert_int_equal(a.accepted, a.reason == NEO_ATTEST_NONE);
+    *ret_reason = a.reason;
+    neo_attest_policies_unref(policies);
+    neo_attest_trust_unref(trust);
+    return failed;
+}
+
+static void expect(const struct measured *m, bool by_ca, unsigned pcr, bool wrong,
+                   const char *check, enum neo_attest_reason reason)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
+    enum neo_attest_reason found;
+
+    rule_of(m, by_ca, pcr, wrong, &rule);
+    assert_string_equal(ask(m, (const char *)rule.at, &found), check);
+    assert_int_equal(found, reason);
+}
+
+TEST(a_machine_is_accepted_by_its_keys_name_and_by_its_keys_ca)
+{
+    struct measured m;
+
+    measured_init(&m);
+    expect(&m, false, 0, false, "accepted", NEO_ATTEST_NONE);
+    expect(&m, true, 2, false, "accepted", NEO_ATTEST_NONE);
+    m.has_log = true;
+    expect(&m, true, 1, false, "accepted", NEO_ATTEST_NONE);
+    measured_fini(&m);
+}
+
+TEST(what_a_tpm_did_not_make_itself_is_refused)
+{
+    struct measured m;
+
+    measured_init(&m);
+    m.magic = 0;
+    expect(&m, false, 0, false, "tpm.format", NEO_ATTEST_FORMAT);
+    m.magic = 0xff544347;
+    m.type = 0x8017;
+    expect(&m, false, 0, false, "tpm.format", NEO_ATTEST_FORMAT);
+    m.type = 0x8018;
+    for (unsigned bit = 0; bit < 32; bit++) {
+        if ((TPM_AK_REQUIRED | TPM_AK_FORBIDDEN) >> bit & 1) {
+            m.attributes = RESTRICTED ^ UINT32_C(1) << bit;
+            expect(&m, true, 0, false, "tpm.key", NEO_ATTEST_CHAIN);
+        }
+    }
+    m.attributes = RESTRICTED;
+    m.signs_with_other = true;
+    expect(&m, false, 0, false, "tpm.signature", NEO_ATTEST_SIGNATURE);
+    measured_fini(&m);
+}
+
+TEST(the_channel_the_values_and_the_log_must_be_the_quoted_ones)
+{
+    struct measured m;
+
+    measured_init(&m);
+    m.binder = 0xb2;
+    expect(&m, false, 0, false, "tpm.binder", NEO_ATTEST_BINDING);
+    m.binder = 0xb1;
+    m.claimed = 1;
+    expect(&m, false, 1, false, "tpm.pcr_digest", NEO_ATTEST_SIGNATURE);
+    m.claimed = 0;
+    m.has_log = true;
+    m.logged = 1;
+    expect(&m, false, 1, false, "tpm.event_log", NEO_ATTEST_MEASUREMENT);
+    measured_fini(&m);
+}
+
+TEST(another_value_another_key_and_another_ca_are_refused)
+{
+    struct measured m, n;
+
+    measured_init(&m);
+    measured_init(&n);
+    expect(&m, false, 0, true, "tpm.pcr_sha256.0", NEO_ATTEST_MEASUREMENT);
+    expect(&m, false, 2, true, "tpm.pcr_sha256.2", NEO_ATTEST_MEASUREMENT);
+    for (unsigned by_ca = 0; by_ca < 2; by_ca++) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
+        enum neo_attest_reason reason;
+        rule_of(&n, by_ca != 0, 0, false, &rule);
+        assert_string_equal(ask(&m, (const char *)rule.at, &reason), "tpm.ak");
+        assert_int_equal(reason, NEO_ATTEST_CHAIN);
+    }
+    measured_fini(&m);
+    measured_fini(&n);
+}
+
+TEST(no_bit_of_the_evidence_can_be_changed)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
+    struct neo_attest_policies *policies;
+    struct neo_attest_trust *trust;
+    uint8_t binder[NEO_BINDER_LEN];
+    struct measured m;
+
+    measured_init(&m);
+    m.has_log = true;
+    body = evidence_of(&m);
+    rule_of(&m, false, 0, false, &rule);
+    assert_int_equal(compile("hardware-or-tpm", (const char *)rule.at, &policies, NULL), NEO_OK);
+    assert_int_equal(neo_attest_trust_new(&(struct neo_attest_trust_options){0}, &trust, NULL),
+                     NEO_OK);
+    memset(binder, 0xb1, sizeof(binder));
+    size_t log_len = 0;
+    for (size_t bit = 0; bit < 8 * body.len; bit++) {
+        NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+        const struct neo_evidence evidence = {.kind = NEO_EVIDENCE_TPM,
+                                              .body = neo_buffer_bytes(&body)};
+        struct neo_appraisal a;
+        neo_arena_init(&arena, ARENA);
+        body.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(neo_attest_appraise(trust, policies, NEO_LIT("function-service"),
+                                             &evidence, binder, NOW, &arena, &a, NULL),
+                         NEO_OK);
+        body.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        log_len += a.accepted;
+    }
+    /* Names and sizes of events are nobody's word; all that is quoted or replayed is. */
+    assert_true(log_len < (size_t)8 * 100);
+    neo_attest_policies_unref(policies);
+    neo_attest_trust_unref(trust);
+    measured_fini(&m);
+}
+
+TEST(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load)
+{
+#define ZERO16 "00000000000000000000000000000000"
+#define PCR    "        pcr_sha256: {0: [\"" ZERO16 ZERO16 "\"]}\n"
+    static const char *const wrong[][3] = {
+        {"hardware", PCR, "hardware-or-tpm"},
+        {"simulator", PCR, "no simulator"},
+        {"hardware-or-tpm", "", "no code identity"},
+        {"hardware-or-tpm", PCR, "whose key"},
+        {"hardware-or-tpm", PCR "        ak: {names: [00]}\n", "34, 50 or 66"},
+        {"hardware-or-tpm", PCR "        ak: {ca: [00]}\n", "32 bytes"},
+        {"hardware-or-tpm", "        ak: {ca: [00]}\n        pcr_sha256: {}\n", "no code identity"},
+        {"hardware-or-tpm", "        measurement: [00]\n", "no code identity"},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(wrong); i++) {
+        struct neo_attest_policies *policies = NULL;
+        struct neo_error err;
+        assert_int_equal(compile(wrong[i][0], wrong[i][1], &policies, &err), NEO_INVALID_ARGUMENT);
+        if (strstr(err.message, wrong[i][2]) == NULL && i + 1 < NEO_COUNT(wrong))
+            fail_msg("%s: %s", wrong[i][2], err.message);
+        assert_null(policies);
+    }
+}
+
+/* --- recorded ----------------------------------------------------------------------------------
+ */
+
+TEST(recorded_quotes_are_signed_by_their_keys_over_their_pcrs)
+{
+    static const struct {
+        const char *name;
+        const char *area; /* TPMT_PUBLIC */
+        size_t skip;      /* bytes before it: of a TPM2B */
+        const char *extra;
+    } recorded[] = {
+        {"tpm/gce_quote_sha1", "tpm/gce_ak.tpmt_public", 0, "9009"},
+        {"tpm/gce_quote_sha256", "tpm/gce_ak.tpmt_public", 0, "9009"},
+        {"tpm/gce_quote_sha384", "tpm/gce_ak.tpmt_public", 0, "9009"},
+        {"tpm/swtpm_quote_ecc", "tpm/swtpm_ak_ecc.tpm2b_public", 2,
+         "60410753aa2924e961ffdb2dd2998393b49f73c4d2f1668ead96562f838b8aba"},
+        {"tpm/swtpm_quote_rsa", "tpm/swtpm_ak_rsa.tpm2b_public", 2,
+         "60410753aa2924e961ffdb2dd2998393b49f73c4d2f1668ead96562f838b8aba"},
+    };
+
+    if (!vectors_exist())
+        skip();
+    for (size_t i = 0; i < NEO_COUNT(recorded); i++) {
+        char path[128];
+        struct tpm_quote q = {.bank = 0};
+        struct tpm_key key;
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer extra = {0};
+
+        (void)snprintf(path, sizeof(path), "%s.tpms_attest", recorded[i].name);
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer attest = vectors_read(path);
+        (void)snprintf(path, sizeof(path), "%s.tpmt_signature", recorded[i].name);
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer signature = vectors_read(path);
+        (void)snprintf(path, sizeof(path), "%s.pcrs", recorded[i].name);
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer pcrs = vectors_read(path);
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer area = vectors_read(recorded[i].area);
+        assert_int_equal(tpm_signature_read(neo_buffer_bytes(&signature), &q, NULL), NEO_OK);
+        assert_int_equal(tpm_attest_read(neo_buffer_bytes(&attest), &q, NULL), NEO_OK);
+        assert_int_equal(
+            tpm_public_read(neo_bytes_from(neo_buffer_bytes(&area), recorded[i].skip), &key, NULL),
+            NEO_OK);
+        assert_int_equal(key.attributes, RESTRICTED);
+        assert_true(vendor_public_verify(key.key, q.attest, &q.signature));
+        assert_true(tpm_pcrs_fit(&q, neo_buffer_bytes(&pcrs)));
+        assert_int_equal(neo_hex_decode(neo_text(recorded[i].extra), &extra, NULL), NEO_OK);
+        assert_true(neo_bytes_equal(q.extra_data, neo_buffer_bytes(&extra)));
+        attest.at[attest.len - 1] ^= 1;
+        assert_false(vendor_public_verify(key.key, q.attest, &q.signature));
+        pcrs.at[0] ^= 1;
+        assert_false(tpm_pcrs_fit(&q, neo_buffer_bytes(&pcrs)));
+        vendor_public_free(key.key);
+    }
+}
+
+TEST(the_recorded_log_replays_to_the_quoted_pcrs)
+{
+    struct tpm_quote q = {.bank = 0};
+    struct tpm_replay replay;
+    struct neo_error err;
+
+    if (!vectors_exist())
+        skip();
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer log = vectors_read("tpm/gce_eventlog_cos85.bin");
+    NEO_CLEANUP(neo_buffer_fini)
+    struct neo_buffer attest = vectors_read("tpm/gce_quote_sha256.tpms_attest");
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer pcrs = vectors_read("tpm/gce_quote_sha256.pcrs");
+    assert_int_equal(tpm_attest_read(neo_buffer_bytes(&attest), &q, NULL), NEO_OK);
+    if (tpm_log_replay(neo_buffer_bytes(&log), TPM_SHA256, &replay, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(replay.touched & 0x3ff, 0x3ff); /* PCR 0 to 9 */
+    for (unsigned i = 0; i < 10; i++) {
+        struct neo_bytes quoted = tpm_pcr(&q, neo_buffer_bytes(&pcrs), i);
+        assert_memory_equal(quoted.at, replay.pcrs[i], 32);
+    }
+    for (size_t len = 1; len < 60; len++) /* within the header */
+        assert_int_equal(tpm_log_replay(neo_bytes(log.at, len), TPM_SHA256, &replay, NULL),
+                         NEO_INVALID_ARGUMENT);
+    assert_int_equal(tpm_log_replay(neo_buffer_bytes(&log), TPM_SHA1, &replay, NULL),
+                     NEO_INVALID_ARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_is_accepted_by_its_keys_name_and_by_its_keys_ca),
+        cmocka_unit_test(what_a_tpm_did_not_make_itself_is_refused),
+        cmocka_unit_test(the_channel_the_values_and_the_log_must_be_the_quoted_ones),
+        cmocka_unit_test(another_value_another_key_and_another_ca_are_refused),
+        cmocka_unit_test(no_bit_of_the_evidence_can_be_changed),
+        cmocka_unit_test(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load),
+        cmocka_unit_test(recorded_quotes_are_signed_by_their_keys_over_their_pcrs),
+        cmocka_unit_test(the_recorded_log_replays_to_the_quoted_pcrs),
+    };
+    return cmocka_run_group_tests_name("attest/tpm", tests, NULL, NULL);
+}
