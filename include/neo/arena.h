@@ -37,6 +37,7 @@ void neo_arena_init(struct neo_arena *arena, size_t budget);
 /* As above, with a first block (not counted) that the caller lends until fini(). */
 void neo_arena_init_with(struct neo_arena *arena, void *first, size_t len, size_t budget);
 
+/* Gives back all that was taken from it. A zeroed arena has nothing. */
 void neo_arena_fini(struct neo_arena *arena);
 
 /* Forgets everything allocated; keeps the lent first block. */
@@ -58,6 +59,7 @@ char *neo_arena_string(struct neo_arena *arena, struct neo_bytes bytes);
 __attribute__((format(printf, 2, 3))) char *neo_arena_printf(struct neo_arena *arena,
                                                              const char *format, ...);
 
+/* Whether an allocation was refused since the last reset. */
 static inline bool neo_arena_failed(const struct neo_arena *arena)
 {
     return arena->failed;

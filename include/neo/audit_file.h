@@ -79,6 +79,7 @@ struct neo_audit_file_stats {
     uint64_t lost;       /* records not taken */
     enum neo_code state; /* OK, RESOURCE_EXHAUSTED: the disk is full, INTERNAL: it failed */
 };
+/* Any thread. */
 struct neo_audit_file_stats neo_audit_file_stats(struct neo_audit_file *file);
 
 #ifdef __cplusplus

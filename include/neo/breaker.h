@@ -65,6 +65,7 @@ struct neo_breaker_permit {
     uint32_t era;
 };
 
+/* Closed, without a history. Storage is the owner's; nothing is to be released. */
 void neo_breaker_init(struct neo_breaker *b, const struct neo_breaker_config *config);
 
 /*

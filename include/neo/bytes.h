@@ -23,6 +23,7 @@ struct neo_bytes {
     size_t len;
 };
 
+/* A run of `len` bytes. Borrows. */
 static inline struct neo_bytes neo_bytes(const void *at, size_t len)
 {
     struct neo_bytes bytes = {(const uint8_t *)at, len};
@@ -54,16 +55,19 @@ static inline bool neo_bytes_equal(struct neo_bytes a, struct neo_bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+/* Equal to a C string. */
 static inline bool neo_bytes_is(struct neo_bytes a, const char *text)
 {
     return neo_bytes_equal(a, neo_text(text));
 }
 
+/* Begins with `prefix`. */
 static inline bool neo_bytes_starts(struct neo_bytes a, struct neo_bytes prefix)
 {
     return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.at, prefix.at, prefix.len) == 0);
 }
 
+/* All but the first `start`; empty when there are no more. */
 static inline struct neo_bytes neo_bytes_from(struct neo_bytes a, size_t start)
 {
     return start >= a.len ? neo_bytes(a.at, 0) : neo_bytes(a.at + start, a.len - start);

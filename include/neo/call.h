@@ -36,6 +36,8 @@ extern "C" {
 
 struct neo_call;
 
+/* Who calls, until when, in which trace; the method; memory that lives as long as the call; its
+   loop. */
 const struct neo_context *neo_call_context(const struct neo_call *call);
 const struct neo_method *neo_call_method(const struct neo_call *call);
 struct neo_arena *neo_call_arena(struct neo_call *call);
@@ -84,6 +86,7 @@ void neo_call_on_stream(struct neo_call *call, const struct neo_stream_events *e
 /* True once the peer cancelled, the deadline passed or the connection went: stop. Any thread. */
 bool neo_call_is_cancelled(const struct neo_call *call);
 
+/* Keeps the call beyond its end, and lets it go. Any thread. */
 struct neo_call *neo_call_ref(struct neo_call *call);
 void neo_call_unref(struct neo_call *call);
 /* Any thread that holds a reference: runs job->run on the call's worker. */

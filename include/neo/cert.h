@@ -67,6 +67,7 @@ NEO_MUST_CHECK enum neo_code neo_cert_check_issuing(const struct neo_cert *ca,
                                                     const struct neo_cert *root, int64_t now,
                                                     struct neo_error *err);
 
+/* Appends it as PEM. False when out of memory. */
 bool neo_cert_to_pem(const struct neo_cert *cert, struct neo_buffer *out);
 
 /* --- requests ------------------------------------------------------------------------------ */

@@ -19,6 +19,7 @@ void neo_sha256(struct neo_bytes data, uint8_t ret[NEO_AT_LEAST(NEO_SHA256_LEN)]
 void neo_sha384(struct neo_bytes data, uint8_t ret[NEO_AT_LEAST(NEO_SHA384_LEN)]);
 void neo_sha512(struct neo_bytes data, uint8_t ret[NEO_AT_LEAST(NEO_SHA512_LEN)]);
 
+/* RFC 2104. Cannot fail. */
 void neo_hmac_sha256(struct neo_bytes key, struct neo_bytes data,
                      uint8_t ret[NEO_AT_LEAST(NEO_SHA256_LEN)]);
 

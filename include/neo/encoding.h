@@ -23,6 +23,7 @@ enum neo_base64_form {
     NEO_BASE64_UNPADDED,
     NEO_BASE64_URL, /* URL-safe, unpadded */
 };
+/* Appends. False when out of memory. */
 bool neo_base64_encode(struct neo_buffer *out, struct neo_bytes data, enum neo_base64_form form);
 /* Accepts the standard and the URL-safe alphabet, padded or not; refuses everything else. */
 NEO_MUST_CHECK enum neo_code neo_base64_decode(struct neo_bytes text, struct neo_buffer *out,

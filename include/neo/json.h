@@ -49,11 +49,15 @@ struct neo_json {
     struct neo_error error;
 };
 
+/* Reads `text`, which is borrowed; `what` names it in errors. Strings that hold escapes go to
+   `arena`. */
 void neo_json_init(struct neo_json *r, struct neo_bytes text, const char *what,
                    struct neo_arena *arena);
 /* The type of the value that comes next; reads nothing. */
 enum neo_json_type neo_json_peek(struct neo_json *r);
 
+/* Each reads one thing; false when something else is there, which neo_json_finish() then
+   reports. */
 bool neo_json_enter_object(struct neo_json *r);
 /* The next key of the open object; false at its end (which leaves it) or on error. */
 bool neo_json_key(struct neo_json *r, struct neo_bytes *ret);
@@ -61,6 +65,7 @@ bool neo_json_enter_array(struct neo_json *r);
 /* Whether the open array has another element; false at its end (which leaves it) or on error. */
 bool neo_json_element(struct neo_json *r);
 
+/* A string is borrowed where it can be, and else in the arena. */
 bool neo_json_string(struct neo_json *r, struct neo_bytes *ret);
 bool neo_json_bool(struct neo_json *r, bool *ret);
 bool neo_json_null(struct neo_json *r);
@@ -90,6 +95,7 @@ struct neo_json_writer {
     bool after_key;
 };
 
+/* Each writes one thing. What does not fit together is the caller's mistake. */
 void neo_json_open_object(struct neo_json_writer *w);
 void neo_json_close_object(struct neo_json_writer *w);
 void neo_json_open_array(struct neo_json_writer *w);

@@ -40,6 +40,7 @@ struct neo_limit_answer {
     neo_nsec wait;      /* 0: admitted */
     const char *bucket; /* on refusal: "method:ExecuteFunction", "caller:x", "global" */
 };
+/* Takes a token of every bucket of `keys`, or none. Any thread. */
 struct neo_limit_answer neo_limits_take(struct neo_limits *limits, struct neo_limit_keys keys,
                                         neo_nsec now);
 

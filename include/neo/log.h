@@ -87,6 +87,7 @@ static inline bool neo_log_enabled(const struct neo_log *log, enum neo_log_level
     return log != NULL && level >= log->level;
 }
 
+/* What the macros above call: one line of JSON, written at once. Any thread. */
 void neo_log_emit(const struct neo_log *log, enum neo_log_level level, const char *event,
                   const struct neo_field fields[]);
 

@@ -66,6 +66,7 @@ struct neo_retry_budget {
     struct neo_tally calls; /* tried: calls; counted: retries */
 };
 
+/* Full. Storage is the owner's; nothing is to be released. */
 void neo_retry_budget_init(struct neo_retry_budget *b, const struct neo_retry_config *config);
 
 /* A call begins; its retries are not calls. */

@@ -22,6 +22,7 @@ NEO_MUST_CHECK enum neo_code neo_runtime_new(unsigned workers, struct neo_runtim
 /* Stops and joins the workers. Not from a worker. */
 void neo_runtime_free(struct neo_runtime *runtime);
 
+/* How many; and the loop of one, which lives as long as the runtime. Any thread. */
 unsigned neo_runtime_workers(const struct neo_runtime *runtime);
 struct neo_loop *neo_runtime_loop(const struct neo_runtime *runtime, unsigned worker);
 

@@ -99,6 +99,9 @@ struct neo_server_options {
     /* Refusals of the library's own carry a code and a text only: no reason, no decision id, no
        google.rpc.Status. For callers who must not learn more, or cannot bear it. */
     bool bare_refusals;
+    /* Serves grpc.channelz.v1: this server, its connections, and the channels of the process, to
+       those whom a rule of the policy allows "grpc.channelz.v1.Channelz/..." . */
+    bool channelz;
 };
 
 /* Gives `*ret`: neo_server_free(). */
@@ -114,7 +117,24 @@ NEO_MUST_CHECK enum neo_code neo_server_add(struct neo_server *server,
                                             const struct neo_service_info *info,
                                             const void *handlers, void *self,
                                             struct neo_error *err);
-/* This method's handler blocks: it runs on the pool. Before listening. */
+/* How one method differs from the others. */
+struct neo_method_options {
+    bool blocking; /* its handler blocks: it runs on the pool */
+    /* Calls of it that run at once, on all workers together; 0: as many as the server takes. What
+       finds no room waits its turn, at most `max_waiting` calls (0: as many as may run) for at most
+       `max_wait` (0: 100 ms), and is then refused with OVERLOADED. */
+    unsigned max_concurrent;
+    unsigned max_waiting;
+    neo_nsec max_wait;
+    bool no_queue;      /* refused at once instead */
+    size_t max_request; /* bytes of a message from the caller; 0: the server's max_message */
+};
+/* Replaces all that was said of the method "/package.Service/Method". Before listening. NOT_FOUND,
+   INVALID_ARGUMENT for what makes no sense. */
+NEO_MUST_CHECK enum neo_code neo_server_set_method(struct neo_server *server, const char *path,
+                                                   const struct neo_method_options *options,
+                                                   struct neo_error *err);
+/* The same with `blocking` alone. */
 NEO_MUST_CHECK enum neo_code neo_server_set_blocking(struct neo_server *server, const char *path,
                                                      struct neo_error *err);
 
@@ -146,6 +166,7 @@ struct neo_server_stats {
     uint64_t started;     /* calls ever */
     uint64_t denied;
 };
+/* The sum of all workers. Any thread; the numbers may be a moment apart. */
 struct neo_server_stats neo_server_stats(const struct neo_server *server);
 
 #ifdef __cplusplus

@@ -24,8 +24,10 @@ struct neo_spiffe_id {
     struct neo_bytes service;
 };
 
+/* Strict: "spiffe://domain/service" or "spiffe://domain". INVALID_ARGUMENT otherwise. */
 NEO_MUST_CHECK enum neo_code neo_spiffe_parse(struct neo_bytes uri, struct neo_spiffe_id *ret,
                                               struct neo_error *err);
+/* Whether it may be the name of a service, or of a trust domain. */
 bool neo_is_service_name(struct neo_bytes name);
 bool neo_is_trust_domain(struct neo_bytes name);
 

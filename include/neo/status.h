@@ -43,6 +43,7 @@ struct neo_status {
        is, instead of the details above; its code must be `code`. Received: as it came; empty when
        there was none, or a malformed one. */
     struct neo_bytes details;
+    struct neo_bytes more_details; /* of other types, beside those above: see neo/details.h */
 };
 
 /* A status without details. */

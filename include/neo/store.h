@@ -48,6 +48,7 @@ struct neo_value {
     struct neo_bytes bytes; /* borrowed during the call */
 };
 
+/* Values for the `?` of a statement; bytes are borrowed. */
 static inline struct neo_value neo_value_i64(int64_t v)
 {
     return (struct neo_value){.type = NEO_VALUE_INT, .i64 = v};
@@ -94,6 +95,7 @@ struct neo_bytes neo_row_bytes(const struct neo_row *row, int column);
 bool neo_row_is_null(const struct neo_row *row, int column);
 NEO_MUST_CHECK enum neo_code neo_row_done(struct neo_row *row, struct neo_error *err);
 
+/* The rowid of the last INSERT. */
 int64_t neo_store_last_id(const struct neo_store *store);
 
 /* Reads everything and checks that it fits together; DATA_LOSS when not. Slow. */

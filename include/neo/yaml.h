@@ -83,6 +83,7 @@ NEO_MUST_CHECK enum neo_code neo_yaml_keys(struct neo_bytes text, const char *fi
 #define neo_fail_at(err, code, place, ...)                                                         \
     neo_error_set_at((err), (code), NEO_HERE, (place), __VA_ARGS__)
 
+/* What neo_fail_at() calls. */
 NEO_PRINTF(5, 6)
 enum neo_code neo_error_set_at(struct neo_error *err, enum neo_code code, const char *where,
                                struct neo_place place, const char *format, ...);

@@ -58,6 +58,14 @@ static bool is_address(struct neo_bytes host)
     return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
+/* "echo-service.neo.local": the service within its trust domain, as TLS takes it for SNI. */
+static bool is_qualified(struct neo_bytes host, struct neo_bytes service, struct neo_bytes domain)
+{
+    return service.len > 0 && host.len > service.len && host.at[service.len] == '.' &&
+           same(neo_bytes(host.at, service.len), service) &&
+           same(neo_bytes_from(host, service.len + 1), domain);
+}
+
 static bool is_certified(const struct peer *p, struct neo_bytes host)
 {
     struct neo_identity *identity = p->worker->epoch->is.identity;
@@ -69,7 +77,7 @@ static bool is_certified(const struct peer *p, struct neo_bytes host)
     for (size_t i = 0; i < facts->dns_names; i++)
         if (matches(host, neo_text(facts->dns_name[i])))
             return true;
-    return false;
+    return is_qualified(host, facts->id.service, facts->id.trust_domain);
 }
 
 static bool is_configured(const struct peer *p, struct neo_bytes host)

@@ -17,6 +17,9 @@ NEO_MUST_CHECK enum neo_code builtin_health_add(struct neo_server *server, struc
 NEO_MUST_CHECK enum neo_code builtin_reflection_add(struct neo_server *server,
                                                     struct neo_error *err);
 
+/* Only when asked for, and only to those whom the policy names. */
+NEO_MUST_CHECK enum neo_code builtin_channelz_add(struct neo_server *server, struct neo_error *err);
+
 /* Tells this worker's watchers what has changed. */
 void builtin_health_refresh(struct worker *w);
 

@@ -8,13 +8,14 @@
  */
 #include "rpc/builtin.h"
 #include "rpc/call.h"
+#include "rpc/symbols.h"
 
 #include <grpc/reflection/v1/reflection.neo.h>
 #include <grpc/reflection/v1alpha/reflection.neo.h>
 
 #include <assert.h>
 
-enum { FILES_MAX = 512 };
+enum { FILES_MAX = 512, EXTENSIONS_MAX = 4096 };
 
 #define REQUEST(field)  grpc_reflection_v1_ServerReflectionRequest_##field##_FIELD
 #define RESPONSE(field) grpc_reflection_v1_ServerReflectionResponse_##field##_FIELD
@@ -48,51 +49,6 @@ static void collect(struct neo_server *server, struct files *files)
     list_each (link, &server->services)
         add_file(files, neo_owner(link, struct service, link)->info->file);
     add_imports(files);
-}
-
-/* --- symbols ----------------------------------------------------------------------------- */
-
-/* "a.B.c" is "a.B" and "c". */
-static bool is_member(struct neo_bytes symbol, const char *owner, const char *member)
-{
-    size_t len = strlen(owner);
-
-    return symbol.len > len + 1 && memcmp(symbol.at, owner, len) == 0 && symbol.at[len] == '.' &&
-           neo_bytes_is(neo_bytes_from(symbol, len + 1), member);
-}
-
-static bool service_has(const struct neo_service_info *s, struct neo_bytes symbol)
-{
-    if (neo_bytes_is(symbol, s->full_name))
-        return true;
-    for (size_t i = 0; i < s->n_methods; i++)
-        if (is_member(symbol, s->full_name, s->methods[i].name))
-            return true;
-    return false;
-}
-
-static bool message_has(const struct neo_message_info *m, struct neo_bytes symbol)
-{
-    if (neo_bytes_is(symbol, m->full_name))
-        return true;
-    for (size_t i = 0; i < m->n_fields; i++) {
-        const struct neo_field_info *f = &m->fields[i];
-        if (is_member(symbol, m->full_name, f->name) ||
-            (f->kind == NEO_KIND_ENUM && neo_bytes_is(symbol, f->enumeration->full_name)))
-            return true;
-    }
-    return false;
-}
-
-static bool file_has(const struct neo_file_info *file, struct neo_bytes symbol)
-{
-    for (const struct neo_service_info *const *s = file->services; *s != NULL; s++)
-        if (service_has(*s, symbol))
-            return true;
-    for (const struct neo_message_info *const *m = file->messages; *m != NULL; m++)
-        if (message_has(*m, symbol))
-            return true;
-    return false;
 }
 
 /* --- answers ----------------------------------------------------------------------------- */
@@ -135,7 +91,8 @@ static void find_file(struct answer *a, struct neo_server *server, struct neo_by
 
     collect(server, &files);
     for (size_t i = 0; i < files.n; i++)
-        if (by_symbol ? file_has(files.at[i], name) : neo_bytes_is(name, files.at[i]->name)) {
+        if (by_symbol ? symbols_declares(files.at[i], name)
+                      : neo_bytes_is(name, files.at[i]->name)) {
             answer_file(a, files.at[i], arena);
             return;
         }
@@ -165,22 +122,44 @@ static void list_services(struct answer *a, struct neo_server *server, struct ne
     a->response.message_response_case = RESPONSE(list_services_response);
 }
 
-/* proto3 has no extensions but options, so no type here has any. */
-static void no_extensions(struct answer *a, struct neo_server *server, struct neo_bytes type)
+/* Every extension that the files of this server declare, of one of their messages or of another. */
+static void find_extensions(struct answer *a, struct neo_server *server, struct neo_bytes type,
+                            struct neo_arena *arena)
 {
+    int32_t *numbers = neo_arena_calloc(arena, EXTENSIONS_MAX, sizeof(*numbers));
     struct files files = {.n = 0};
     bool known = false;
+    size_t n = 0;
 
     collect(server, &files);
-    for (size_t i = 0; i < files.n; i++)
-        known = known || file_has(files.at[i], type);
-    if (!known) {
+    for (size_t i = 0; i < files.n && numbers != NULL; i++) {
+        known = known || symbols_declares(files.at[i], type);
+        n = symbols_extensions(files.at[i], type, numbers, n, EXTENSIONS_MAX);
+    }
+    if (!known && n == 0) {
         answer_error(a, NEO_NOT_FOUND, "no such type");
         return;
     }
     a->extensions.base_type_name = type;
+    a->extensions.extension_number.at = numbers;
+    a->extensions.extension_number.len = n;
     a->response.all_extension_numbers_response = &a->extensions;
     a->response.message_response_case = RESPONSE(all_extension_numbers_response);
+}
+
+static void find_extension(struct answer *a, struct neo_server *server,
+                           const struct grpc_reflection_v1_ExtensionRequest *wanted,
+                           struct neo_arena *arena)
+{
+    struct files files = {.n = 0};
+
+    collect(server, &files);
+    for (size_t i = 0; i < files.n; i++)
+        if (symbols_extends(files.at[i], wanted->containing_type, wanted->extension_number)) {
+            answer_file(a, files.at[i], arena);
+            return;
+        }
+    answer_error(a, NEO_NOT_FOUND, "no such extension");
 }
 
 static void on_request(struct neo_call *call, const void *message, void *state)
@@ -199,10 +178,10 @@ static void on_request(struct neo_call *call, const void *message, void *state)
         find_file(&a, server, request->file_containing_symbol, true, arena);
         break;
     case REQUEST(file_containing_extension):
-        answer_error(&a, NEO_NOT_FOUND, "no such extension");
+        find_extension(&a, server, request->file_containing_extension, arena);
         break;
     case REQUEST(all_extension_numbers_of_type):
-        no_extensions(&a, server, request->all_extension_numbers_of_type);
+        find_extensions(&a, server, request->all_extension_numbers_of_type, arena);
         break;
     case REQUEST(list_services):
         list_services(&a, server, arena);

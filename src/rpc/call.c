@@ -2,7 +2,9 @@
 #include "rpc/call.h"
 
 #include "codec/proto.h"
+#include "rpc/intercept.h"
 #include "rpc/metadata.h"
+#include "rpc/method_gate.h"
 #include "rpc/record.h"
 #include "rpc/share.h"
 #include "rpc/wire.h"
@@ -53,6 +55,8 @@ struct neo_call *call_new(struct peer *p, struct h2_stream *s)
     w->n_calls++;
     stat_add(&w->stats.calls, 1);
     stat_add(&w->stats.started, 1);
+    p->counts.started++;
+    p->counts.last_stream = call->arrived;
     peer_note_busy(p);
     return call;
 }
@@ -99,6 +103,8 @@ static void rest(struct neo_call *call)
         call->peer->share->running--;
         neo_admission_leave(&w->admission);
     }
+    if (call->gate != GATE_OUTSIDE) /* before the call is gone: who sees none left frees workers */
+        method_gate_leave(call);
     if (call->stream == NULL)
         recycle(call);
     if (entered)
@@ -150,6 +156,17 @@ void call_closed(struct neo_call *call)
 
 /* --- the end ----------------------------------------------------------------------------- */
 
+static void count_end(struct neo_call *call)
+{
+    struct worker *w = call->worker;
+    bool ok = call->code == NEO_OK;
+
+    if (!w->server->options.channelz)
+        return;
+    *(ok ? &call->peer->counts.succeeded : &call->peer->counts.failed) += 1;
+    stat_add(ok ? &w->stats.succeeded : &w->stats.failed, 1);
+}
+
 /* It runs no more: the handler hears of it, once, and lets go. */
 static void conclude(struct neo_call *call, const struct neo_status *status)
 {
@@ -158,14 +175,19 @@ static void conclude(struct neo_call *call, const struct neo_status *status)
 
     if (call->state == CALL_WAITING)
         neo_admission_cancel(&w->admission, &call->ticket);
+    if (call->gate == GATE_WAITS)
+        method_gate_leave(call);
     list_remove(&call->held);
     call->state = CALL_ENDED;
     call->code = status->code;
     neo_loop_disarm(w->loop, &call->deadline);
     pipeline_end(call);
+    count_end(call);
     atomic_store_explicit(&call->cancelled, true, memory_order_relaxed);
     if (call->blocking != NULL)
         call_blocking_wake(call);
+    if (call->intercepted > 0)
+        intercept_end(call, status);
     if (events != NULL && events->done != NULL) {
         call->status = *status;
         events->done(call, &call->status, call->events_state);
@@ -321,6 +343,10 @@ static bool send_headers(struct neo_call *call)
 /* What lies in `out` behind `from`. False when out of memory. */
 static bool send_framed(struct neo_call *call, struct neo_buffer *out, size_t from)
 {
+    struct channelz_counts *counts = &call->peer->counts;
+
+    counts->sent++;
+    counts->last_sent = neo_loop_now(call->worker->loop);
     return send_headers(call) &&
            h2_send_exchange(conn_h2(call->peer->conn), call->stream, out, from);
 }

@@ -31,6 +31,7 @@ struct call_fields {
 };
 
 struct call_blocking;
+struct call_value;
 
 struct neo_call {
     struct list link; /* peer.calls; in the pool: worker.idle_calls */
@@ -53,6 +54,8 @@ struct neo_call {
     bool half_closed;
     bool compressing; /* the next message; the headers have said, or will say, that this may be */
     bool may_compress;
+    uint8_t gate;           /* enum gate_state */
+    uint8_t intercepted;    /* interceptors that have begun and not ended */
     bool needs_attestation; /* the policy allows it to an attested caller only */
 
     struct neo_decision_id decision; /* empty: none was needed */
@@ -64,6 +67,7 @@ struct neo_call {
     size_t trickled;   /* bytes of a message since then */
     struct neo_timer deadline;
     struct neo_admission_ticket ticket;
+    neo_nsec gate_until; /* waiting at the gate of its method ends then */
 
     struct frame_reader reader;
     struct neo_bytes request; /* unary: the one message, undecoded, */
@@ -76,6 +80,8 @@ struct neo_call {
     struct call_fields headers;
     struct call_fields trailers;
     struct call_blocking *blocking;
+    void **intercept_states;         /* one for each interceptor; NULL: there are none */
+    const struct call_value *values; /* neo_call_set_value() */
     struct neo_job release;
 
     /* Not cleared for each call: written before anybody reads them. */

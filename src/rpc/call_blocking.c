@@ -231,11 +231,17 @@ void call_post_headers(struct neo_call *call)
 void call_post_finish(struct neo_call *call, const struct neo_status *status)
 {
     struct order *order = new_order(call, DEED_FINISH);
+    struct neo_status said = *status;
 
     if (order == NULL)
         return;
-    order->own_details = status->details.len > 0;
-    if (neo_status_encode(status, &order->bytes))
+    if (status->more_details.len > 0) { /* what neo_call_finish() would say, before it is encoded */
+        said.processed = true;
+        if (said.reason.len == 0)
+            said.reason = neo_text(neo_reason_name(NEO_REASON_APPLICATION));
+    }
+    order->own_details = status->details.len > 0 || status->more_details.len > 0;
+    if (neo_status_encode(&said, &order->bytes))
         post(order);
     else
         drop_order(order);

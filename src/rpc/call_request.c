@@ -96,7 +96,7 @@ static enum neo_reason reason_of_frame(enum neo_code code)
 static bool note_gathered(struct neo_call *call)
 {
     struct peer *p = call->peer;
-    size_t limit = GATHERING_MESSAGES * call->worker->server->options.max_message;
+    size_t limit = GATHERING_MESSAGES * call->worker->server->largest_request;
     size_t has = call->reader.partial.len + call->body.len;
 
     p->gathering += has - call->gathered;
@@ -112,6 +112,8 @@ static void read_messages(struct neo_call *call, struct neo_bytes bytes)
     while (call->state != CALL_ENDED) {
         switch (frame_read(&call->reader, &bytes, &message, &err)) {
         case FRAME_MESSAGE:
+            call->peer->counts.received++;
+            call->peer->counts.last_received = call->heard_at;
             if (call_is_streaming_in(call))
                 deliver(call, message);
             else

@@ -23,10 +23,12 @@
 #include <neo/breaker.h>
 #include <neo/channel.h>
 #include <neo/channel_options.h>
+#include <neo/interceptor.h>
 #include <neo/retry.h>
 
 #include "attest/session.h"
 #include "base/list.h"
+#include "rpc/channelz.h"
 #include "rpc/conn.h"
 #include "rpc/frame.h"
 #include "rpc/keepalive.h"
@@ -55,6 +57,8 @@ struct sub_conn {
     bool answered;    /* a call on it was answered */
     const char *lost; /* why, when we gave it up; static */
     size_t calls;
+    uint64_t started;    /* calls ever */
+    int64_t socket_id;   /* for channelz; 0: nobody has asked yet */
     neo_nsec trust_ends; /* when the earlier of the two certificates ends; monotonic */
 
     struct keepalive keepalive;
@@ -99,6 +103,7 @@ struct subchannel {
     bool attestation_refused; /* the last attempt failed for that */
     char last_error[240];
     uint64_t calls;
+    int64_t channelz_id; /* 0: nobody has asked yet */
 };
 
 struct neo_channel {
@@ -145,6 +150,13 @@ struct neo_channel {
     bool closing;
     struct list idle_calls; /* freed calls, kept for the next */
     unsigned n_idle_calls;
+    struct channelz_entry channelz;
+    struct {
+        uint64_t started, succeeded, failed;
+        neo_nsec last_started;
+    } counts;
+    struct neo_client_interceptor *interceptors[NEO_INTERCEPTORS_MAX];
+    unsigned n_interceptors;
 
     const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
     struct neo_channel_tuning tuning;  /* no zeros left */
@@ -259,6 +271,9 @@ void attest_client_closed(struct sub_conn *sc, const struct neo_status *status);
 /* False: the attester's thread still uses `sc`; it frees it when it comes back. */
 bool attest_client_fini(struct sub_conn *sc);
 
+/* Metadata of one call, business context included. */
+enum { CLIENT_METADATA_MAX = 64 };
+
 /* --- calls ------------------------------------------------------------------------------------ */
 
 struct call_attempt {
@@ -305,6 +320,9 @@ struct neo_client_call {
     struct h2_header *metadata; /* custom headers, ready for the wire */
     size_t n_metadata;
     char traceparent[NEO_TRACEPARENT_LEN + 1];
+    void **intercept_states; /* one for each interceptor; NULL: there are none */
+    unsigned intercepted;    /* those that have begun and not ended */
+    bool intercepting;       /* inside one's begin */
 
     struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
     size_t counted;         /* of `sent`, what is in neo_channel.buffered */
@@ -342,6 +360,10 @@ struct neo_client_call {
 
 /* Begins an attempt on what is ready, or queues the call, or ends it. */
 void client_call_try(struct neo_client_call *call);
+/* One more of `call->metadata`, for which there is room. */
+NEO_MUST_CHECK enum neo_code client_call_add_metadata(struct neo_client_call *call,
+                                                      struct neo_bytes key, struct neo_bytes value,
+                                                      struct neo_error *err);
 /* As neo_channel_start(), with raw messages. */
 NEO_MUST_CHECK enum neo_code client_call_start(struct neo_channel *channel,
                                                const struct neo_method *method,

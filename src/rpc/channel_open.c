@@ -381,6 +381,7 @@ enum neo_code neo_channel_open(const char *target, const struct neo_channel_opti
         channel_destroy(channel);
         return code;
     }
+    channelz_enter(&channel->channelz, channel->loop);
     *ret = channel;
     return NEO_OK;
 }
@@ -393,6 +394,7 @@ static void free_run(struct visit *v)
     struct neo_status status = neo_status_of(NEO_CANCELLED, "the channel was closed");
 
     channel->closing = true;
+    channelz_leave(&channel->channelz);
     channel_stop_resolving(channel);
     channel->in_events++; /* `done` at once */
     /* From the front each time: a `done` may cancel any of the others. */

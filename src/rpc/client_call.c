@@ -10,6 +10,7 @@
  * we are inside an event of the connection, else from the channel's `later` timer.
  */
 #include "rpc/channel_internal.h"
+#include "rpc/client_intercept.h"
 #include "rpc/compression.h"
 #include "rpc/wire.h"
 
@@ -174,6 +175,7 @@ void client_call_done(struct neo_client_call *call)
     list_remove(&call->waiting);
     list_remove(&call->link);
     channel->last_call_at = neo_loop_now(channel->loop);
+    *(call->status.code == NEO_OK ? &channel->counts.succeeded : &channel->counts.failed) += 1;
     if (channel->metrics.calls != NULL)
         neo_counter_add(
             neo_counter(channel->metrics.calls,
@@ -181,6 +183,8 @@ void client_call_done(struct neo_client_call *call)
                                              neo_text(call->method->name),
                                              neo_text(neo_code_name(call->status.code))}),
             1);
+    if (call->intercepted > 0)
+        client_intercept_end(call, &call->status);
     call->events->done(call, &call->status, call->self);
     client_call_free(call);
 }

@@ -6,6 +6,7 @@
  * deadline that is left and the number of attempts are written for each.
  */
 #include "rpc/channel_internal.h"
+#include "rpc/client_intercept.h"
 #include "rpc/compression.h"
 #include "rpc/wire.h"
 
@@ -18,7 +19,7 @@ enum {
     CALL_ARENA_BUDGET = 16 << 20,
     MESSAGE_ARENA_BUDGET = 32 << 20,
     FIXED_HEADERS = 12,
-    MAX_CUSTOM = 64,
+    MAX_CUSTOM = CLIENT_METADATA_MAX,
     DEADLINE_MARGIN_NSEC = 5000000, /* a child call leaves its parent time to answer */
 };
 
@@ -95,8 +96,8 @@ static struct neo_bytes binary_value(struct neo_client_call *call, struct neo_by
     return neo_arena_copy(&call->arena, neo_buffer_bytes(&text));
 }
 
-static enum neo_code add_metadata(struct neo_client_call *call, struct neo_bytes key,
-                                  struct neo_bytes value, struct neo_error *err)
+enum neo_code client_call_add_metadata(struct neo_client_call *call, struct neo_bytes key,
+                                       struct neo_bytes value, struct neo_error *err)
 {
     struct h2_header *h = &call->metadata[call->n_metadata];
 
@@ -149,7 +150,7 @@ static enum neo_code make_metadata(struct neo_client_call *call, const struct ne
     if (call->metadata == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting a call");
     for (size_t i = 0; i < o->n_metadata; i++)
-        NEO_TRY(add_metadata(call, o->metadata[i].key, o->metadata[i].value, err));
+        NEO_TRY(client_call_add_metadata(call, o->metadata[i].key, o->metadata[i].value, err));
     NEO_TRY(add_business(call, o->business, o->n_business, err));
     if (inherited > 0)
         NEO_TRY(add_business(call, o->parent->business, inherited, err));
@@ -386,11 +387,15 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
     call->raw = raw;
     call->self = self;
     enum neo_code code = prepare(call, options == NULL ? &none : options, err);
+    if (code == NEO_OK && channel->n_interceptors > 0)
+        code = client_intercept_begin(call, err);
     if (code != NEO_OK) {
         client_call_free(call);
         return code;
     }
     neo_retry_budget_call(&channel->budget, neo_loop_now(channel->loop));
+    channel->counts.started++;
+    channel->counts.last_started = neo_loop_now(channel->loop);
     channel_wake(channel);
     *ret = call;
     call->starting = true;

@@ -180,6 +180,7 @@ static bool check_alive(struct peer *p)
         return false;
     }
     p->pinged_at = now;
+    p->counts.pings++;
     h2_ping(conn_h2(p->conn), keepalive_ping);
     conn_kick(p->conn);
     return true;

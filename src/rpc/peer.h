@@ -13,6 +13,7 @@
 #ifndef NEO_RPC_PEER_H
 #define NEO_RPC_PEER_H
 
+#include "rpc/channelz.h"
 #include "rpc/server.h"
 
 struct attest_exchange;
@@ -58,6 +59,7 @@ struct peer {
     size_t n_running; /* in handlers, streams gone or not */
     size_t gathering; /* bytes of messages that are not whole yet */
     struct peer_method *methods;
+    struct channelz_counts counts;
     struct method *last_method;
     struct neo_bytes authority; /* the last one found to be ours; allocated */
 

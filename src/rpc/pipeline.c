@@ -10,6 +10,8 @@
 #include "rpc/authority.h"
 #include "rpc/call.h"
 #include "rpc/compression.h"
+#include "rpc/intercept.h"
+#include "rpc/method_gate.h"
 #include "rpc/record.h"
 #include "rpc/share.h"
 #include "rpc/wire.h"
@@ -24,7 +26,7 @@ enum phase {
 
 typedef enum neo_reason step_fn(struct neo_call *call);
 static step_fn read_grammar, check_deadline, authorise, check_attestation, take_tokens,
-    ask_admission, run_handler, record;
+    enter_method, ask_admission, ask_interceptors, run_handler, record;
 
 /* clang-format off */
 static const struct step {
@@ -37,7 +39,9 @@ static const struct step {
     {"authorise", ON_HEADERS, authorise},         /* (caller, method, context): allow, or deny by default */
     {"attested",  ON_HEADERS, check_attestation}, /* has this channel proven what the policy asks? */
     {"limits",    ON_HEADERS, take_tokens},       /* method, caller, global: from all or none */
+    {"method",    ON_REQUEST, enter_method},      /* room among the calls of this method? */
     {"admission", ON_REQUEST, ask_admission},     /* criticality, concurrency, queue */
+    {"intercept", ON_REQUEST, ask_interceptors},  /* the owner's own code: never for those refused above */
     {"handler",   ON_REQUEST, run_handler},       /* on the worker; on the pool if it blocks */
     {"record",    ON_END,     record},            /* metrics; audit has come with each decision */
 };
@@ -67,6 +71,8 @@ static enum neo_reason read_grammar(struct neo_call *call)
         compression_read(call->request_headers, call->worker->server->options.accept_gzip);
     if (call->reader.encoding == FRAME_UNKNOWN)
         return NEO_REASON_COMPRESSION_UNKNOWN;
+    if (call->method->max_request != 0)
+        call->reader.max = call->method->max_request;
     if (!authority_is_ours(p, call->stream->authority))
         return NEO_REASON_AUTHORITY_UNKNOWN;
     if (wire_context_read(call->request_headers, call->arrived, call->arena, &call->context,
@@ -214,6 +220,19 @@ static enum neo_reason ask_admission(struct neo_call *call)
         break;
     }
     return NEO_REASON_OVERLOADED;
+}
+
+static enum neo_reason enter_method(struct neo_call *call)
+{
+    return call->method->gate == NULL ? NEO_REASON_NONE : method_gate_enter(call);
+}
+
+/* One that refuses has ended the call with a status of its own. */
+static enum neo_reason ask_interceptors(struct neo_call *call)
+{
+    if (call->worker->server->n_interceptors > 0 && !call->method->builtin)
+        (void)intercept_begin(call);
+    return NEO_REASON_NONE;
 }
 
 static enum neo_reason run_handler(struct neo_call *call)

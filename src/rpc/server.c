@@ -214,6 +214,7 @@ enum neo_code neo_server_new(const struct neo_server_options *options, struct ne
                         options->name);
     server->options = *options;
     set_defaults(&server->options);
+    server->largest_request = server->options.max_message;
     server->own_limits = limits_of(options);
     server->h2_limits = &server->own_limits;
     list_init(&server->services);
@@ -274,7 +275,7 @@ enum neo_code server_add(struct neo_server *server, const struct neo_service_inf
     return NEO_OK;
 }
 
-static bool is_listening(struct neo_server *server)
+bool server_is_listening(struct neo_server *server)
 {
     (void)pthread_mutex_lock(&server->shared.lock);
     bool listening = server->shared.listening;
@@ -285,30 +286,11 @@ static bool is_listening(struct neo_server *server)
 enum neo_code neo_server_add(struct neo_server *server, const struct neo_service_info *info,
                              const void *handlers, void *self, struct neo_error *err)
 {
-    if (is_listening(server))
+    if (server_is_listening(server))
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "server '%s' listens already: add '%s' before", server->name,
                         info->full_name);
     return server_add(server, info, handlers, self, false, NULL, err);
-}
-
-enum neo_code neo_server_set_blocking(struct neo_server *server, const char *path,
-                                      struct neo_error *err)
-{
-    struct method *m = map_get(&server->methods, neo_text(path));
-
-    if (m == NULL)
-        return neo_fail(err, NEO_NOT_FOUND, "server '%s' has no method '%s'", server->name, path);
-    if (is_listening(server))
-        return neo_fail(err, NEO_FAILED_PRECONDITION,
-                        "server '%s' listens already: say that '%s' blocks before", server->name,
-                        path);
-    if (m->info->kind == NEO_CLIENT_STREAM || m->info->kind == NEO_BIDI_STREAM)
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "'%s' takes a stream: its messages come to callbacks, which cannot block",
-                        path);
-    m->blocking = true;
-    return NEO_OK;
 }
 
 /* --- listening --------------------------------------------------------------------------- */
@@ -517,8 +499,12 @@ static void free_services(struct neo_server *server)
 {
     struct list *link;
 
-    while ((link = list_pop_front(&server->services)) != NULL)
-        neo_free(neo_owner(link, struct service, link));
+    while ((link = list_pop_front(&server->services)) != NULL) {
+        struct service *s = neo_owner(link, struct service, link);
+        for (size_t i = 0; i < s->n_methods; i++)
+            neo_free(s->methods[i].gate);
+        neo_free(s);
+    }
     map_fini(&server->methods);
 }
 

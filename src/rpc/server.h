@@ -15,7 +15,9 @@
  *   record.c         audit and metrics
  *   metadata.c       headers as handlers see and set them
  *   authority.c      whether a call is addressed to us
- *   builtin_*.c      health, reflection, attestation
+ *   method_gate.c    how many calls of one method run at once
+ *   intercept.c      the owner's code before and after handlers
+ *   builtin_*.c      health, reflection, attestation, channelz
  *
  * Three lifetimes: an epoch (reference counted, any thread), a peer (while its
  * connection lives or a call of it is held), a call (while its stream lives or
@@ -28,6 +30,7 @@
 #define NEO_RPC_SERVER_H
 
 #include <neo/admission.h>
+#include <neo/interceptor.h>
 #include <neo/reason.h>
 #include <neo/server.h>
 
@@ -88,7 +91,9 @@ struct method {
     struct neo_bytes path;
     struct neo_bytes service;
     struct neo_bytes name;
-    unsigned index; /* in the connection's cache */
+    unsigned index;           /* in the connection's cache */
+    size_t max_request;       /* 0: as all */
+    struct method_gate *gate; /* NULL: as many as the server takes */
     bool blocking;
     bool builtin; /* open to every proven caller unless a rule denies it */
     struct {
@@ -124,6 +129,10 @@ struct neo_server {
     struct neo_bytes target; /* the name, as policy asks for it */
     struct tls_options tls;  /* without identity and trust, which are the epoch's */
     struct map methods;      /* path -> struct method; constant once listening */
+    struct neo_interceptor *interceptors[NEO_INTERCEPTORS_MAX];
+    unsigned n_interceptors;
+    size_t largest_request; /* of any method */
+    int64_t channelz_id;
     struct list services;
     unsigned n_methods;
     unsigned n_workers;
@@ -146,6 +155,7 @@ struct neo_server {
 bool server_identity_enter(struct neo_server *server, struct neo_bytes identity);
 void server_identity_leave(struct neo_server *server, struct neo_bytes identity);
 struct epoch *server_epoch(struct neo_server *server);
+bool server_is_listening(struct neo_server *server);
 /* Registers a service of the server's own. */
 NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
                                         const struct neo_service_info *info, const void *handlers,
@@ -180,6 +190,15 @@ struct worker {
     struct neo_timer admission_wake;
     bool admitting;
 
+    struct { /* calls that wait for room in their method; see method_gate.c */
+        struct list waiting;
+        struct neo_timer wake;
+        struct neo_job job;
+        bool open;
+        atomic_uint n_waiting; /* read by all */
+        atomic_bool posted;
+    } gate;
+
     struct list watchers; /* of health; see builtin_health.c */
     struct list idle_calls;
     size_t n_idle_calls;
@@ -204,6 +223,8 @@ struct worker {
         atomic_uint_fast64_t accepted;
         atomic_uint_fast64_t started;
         atomic_uint_fast64_t denied;
+        atomic_uint_fast64_t succeeded; /* these two only where channelz is served */
+        atomic_uint_fast64_t failed;
     } stats;
 };
 

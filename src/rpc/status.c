@@ -186,6 +186,7 @@ bool neo_status_encode(const struct neo_status *status, struct neo_buffer *out)
     put_retry_info(out, status);
     put_quota_failure(out, status);
     put_authorization_error(out, status);
+    neo_buffer_append(out, status->more_details);
     return !out->failed;
 }
 

@@ -158,6 +158,7 @@ static void watch_for_silence(struct sub_conn *sc)
 void sub_conn_call_begun(struct sub_conn *sc)
 {
     sc->calls++;
+    sc->started++;
     sc->sub->calls++;
     sc->sub->host.active++;
     watch_for_silence(sc);

@@ -7,6 +7,7 @@
  */
 #include "rpc/builtin.h"
 #include "rpc/call.h"
+#include "rpc/method_gate.h"
 #include "rpc/peer.h"
 #include "rpc/record.h"
 
@@ -236,6 +237,7 @@ enum neo_code worker_new(struct neo_server *server, struct neo_loop *loop, struc
     list_init(&w->handshakes);
     list_init(&w->idle_calls);
     list_init(&w->watchers);
+    method_gate_init_worker(w);
     neo_admission_init(&w->admission, share, share);
     neo_arena_init_with(&w->scratch, w->scratch_block, sizeof(w->scratch_block), SCRATCH_BUDGET);
     neo_random(&w->random, sizeof(w->random));
@@ -251,6 +253,7 @@ void worker_free(struct worker *w)
     while ((link = list_pop_front(&w->idle_calls)) != NULL)
         neo_free(neo_owner(link, struct neo_call, link));
     neo_loop_disarm(w->loop, &w->admission_wake);
+    method_gate_fini_worker(w);
     map_fini(&w->shares);
     neo_arena_fini(&w->scratch);
     neo_buffer_fini(&w->encoded);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/echo.h"
 
+#include <neo/interceptor.h>
 #include <neo/memory.h>
 
 #include <assert.h>
@@ -206,13 +207,22 @@ void echo_world_fini(struct echo_world *w)
     pki_free(w->pki);
 }
 
-struct neo_server *echo_server(struct echo_world *w, const struct neo_server_options *options)
+static struct neo_server *serve(struct echo_world *w, const struct neo_server_options *options,
+                                const char *address, struct neo_interceptor *interceptor)
 {
-    return echo_server_at(w, options, "127.0.0.1:0");
+    struct neo_server *server;
+    struct neo_error err;
+
+    check(neo_server_new(options, &server, &err), &err);
+    check(neo_test_v1_Speech_add(server, &handlers, w, &err), &err);
+    if (interceptor != NULL)
+        check(neo_server_intercept(server, interceptor, &err), &err);
+    check(neo_server_listen(server, address, &err), &err);
+    return server;
 }
 
-struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_options *options,
-                                  const char *address)
+static struct neo_server_options complete(struct echo_world *w,
+                                          const struct neo_server_options *options)
 {
     struct neo_server_options o = options == NULL ? (struct neo_server_options){0} : *options;
 
@@ -224,19 +234,34 @@ struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_
         o.epoch.trust = w->epoch.trust;
     if (o.epoch.policy == NULL)
         o.epoch.policy = w->epoch.policy;
-    return echo_server_with(w, &o, address);
+    return o;
 }
 
 struct neo_server *echo_server_with(struct echo_world *w, const struct neo_server_options *options,
                                     const char *address)
 {
-    struct neo_server *server;
-    struct neo_error err;
+    return serve(w, options, address, NULL);
+}
 
-    check(neo_server_new(options, &server, &err), &err);
-    check(neo_test_v1_Speech_add(server, &handlers, w, &err), &err);
-    check(neo_server_listen(server, address, &err), &err);
-    return server;
+struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_options *options,
+                                  const char *address)
+{
+    struct neo_server_options o = complete(w, options);
+
+    return serve(w, &o, address, NULL);
+}
+
+struct neo_server *echo_server(struct echo_world *w, const struct neo_server_options *options)
+{
+    return echo_server_at(w, options, "127.0.0.1:0");
+}
+
+struct neo_server *echo_server_intercepted(struct echo_world *w,
+                                           struct neo_interceptor *interceptor)
+{
+    struct neo_server_options o = complete(w, NULL);
+
+    return serve(w, &o, "127.0.0.1:0", interceptor);
 }
 
 void echo_target(char *target, size_t len, struct neo_server *const *servers, size_t n)

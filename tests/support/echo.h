@@ -31,6 +31,9 @@ struct neo_server *echo_server_at(struct echo_world *w, const struct neo_server_
 /* With these options and nothing filled in. */
 struct neo_server *echo_server_with(struct echo_world *w, const struct neo_server_options *options,
                                     const char *address);
+struct neo_interceptor;
+struct neo_server *echo_server_intercepted(struct echo_world *w,
+                                           struct neo_interceptor *interceptor);
 /* As `caller` to the servers' addresses; `config` may be NULL. */
 struct neo_channel *echo_channel(struct echo_world *w, const char *caller, const char *target,
                                  const char *config);

@@ -341,6 +341,7 @@ static struct {
     struct neo_log log;
     struct neo_loop *loop;             /* of the clients */
     struct neo_server_options options; /* a test may change it before serve() */
+    void (*prepare)(void);             /* more to be done to `server` before it listens */
     struct rpc_client *clients[16];    /* closed at the end, when a test has failed */
     size_t n_clients;
 } world;
@@ -411,8 +412,11 @@ static inline void serve(void)
     if (neo_server_new(&world.options, &world.server, &err) != NEO_OK ||
         neo_test_v1_Echoes_add(world.server, &echo_handlers, NULL, &err) != NEO_OK ||
         neo_server_set_blocking(world.server, "/neo.test.v1.Echoes/Block", &err) != NEO_OK ||
-        neo_server_set_blocking(world.server, "/neo.test.v1.Echoes/BlockCount", &err) != NEO_OK ||
-        neo_server_listen(world.server, "127.0.0.1:0", &err) != NEO_OK)
+        neo_server_set_blocking(world.server, "/neo.test.v1.Echoes/BlockCount", &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    if (world.prepare != NULL)
+        world.prepare();
+    if (neo_server_listen(world.server, "127.0.0.1:0", &err) != NEO_OK)
         fail_msg("%s", err.message);
 }
 

@@ -117,7 +117,7 @@ TEST(a_call_that_is_addressed_to_another_service_is_refused)
     };
     static const char *const ours[] = {"echo-service", "ECHO-Service:1", "127.0.0.1:8443",
                                        "[::1]:8443",   "localhost",      "[fe80::1]",
-                                       "alias.test",   "a.wild.test"};
+                                       "alias.test",   "a.wild.test",    "echo-service.neo.test"};
     static const char *const also[] = {"alias.test", "*.wild.test", NULL};
 
     world.options.authorities = also;

@@ -3,6 +3,7 @@
 
 #include <google/rpc/error_details.neo.h>
 #include <google/rpc/status.neo.h>
+#include <neo/details.h>
 #include <neo/memory.h>
 #include <neo/status.h>
 
@@ -190,6 +191,68 @@ TEST(says_so_when_memory_is_out)
 
 #define PROMISE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* --- details of other types --- neo/details.h -------------------------------------------- */
+
+static const struct neo_pair wrong[] = {
+    {{(const uint8_t *)"lines[2].amount", 15}, {(const uint8_t *)"must be positive", 16}},
+    {{(const uint8_t *)"name", 4}, {(const uint8_t *)"is missing", 10}},
+};
+
+TEST(details_are_not_added_twice_nor_those_that_a_status_has_of_itself)
+{
+    struct neo_status s = neo_status_of(NEO_INVALID_ARGUMENT, "no");
+    const struct google_rpc_ErrorInfo info = {.reason = NEO_LIT("X")};
+    const struct google_rpc_Help help = {0};
+    const struct google_rpc_ResourceInfo bad = {.owner = NEO_LIT("\xff")};
+
+    assert_true(neo_status_add_violations(&s, &arena, wrong, 2));
+    struct neo_bytes before = s.more_details;
+    assert_false(neo_status_add_violations(&s, &arena, wrong, 1));
+    assert_false(neo_status_add_violations(&s, &arena, NULL, 0));
+    assert_false(neo_status_add_detail(&s, &arena, &google_rpc_ErrorInfo_info, &info));
+    assert_false(neo_status_add_detail(&s, &arena, &google_rpc_ResourceInfo_info, &bad));
+    assert_true(neo_bytes_equal(s.more_details, before));
+    assert_true(neo_status_add_detail(&s, &arena, &google_rpc_Help_info, &help));
+}
+
+TEST(what_is_not_there_is_not_read)
+{
+    struct google_rpc_BadRequest bad;
+    struct neo_status s = neo_status_of(NEO_INVALID_ARGUMENT, "no");
+
+    assert_false(neo_status_detail(&s, &google_rpc_BadRequest_info, &arena, &bad));
+    s.details = NEO_LIT("\x1a\xff");
+    assert_false(neo_status_detail(&s, &google_rpc_BadRequest_info, &arena, &bad));
+}
+
+TEST(details_arrive_beside_those_of_the_status)
+{
+    struct neo_status s = neo_status_of(NEO_INVALID_ARGUMENT, "the order is wrong");
+    const struct google_rpc_ResourceInfo resource = {.resource_name = NEO_LIT("orders/7")};
+    struct google_rpc_ResourceInfo same;
+    struct google_rpc_BadRequest bad;
+    struct google_rpc_Status whole;
+    struct neo_status read;
+
+    s.reason = NEO_LIT("ORDER_INVALID");
+    assert_true(neo_status_add_violations(&s, &arena, wrong, 2));
+    assert_true(neo_status_add_detail(&s, &arena, &google_rpc_ResourceInfo_info, &resource));
+    struct neo_bytes wire = encode(&s);
+    assert_int_equal(google_rpc_Status_decode(wire, &whole, &arena, NULL), NEO_OK);
+    assert_int_equal(whole.details.len, 3);
+    assert_int_equal(neo_status_decode(wire, &arena, &read, NULL), NEO_OK);
+    assert_true(neo_bytes_is(read.reason, "ORDER_INVALID"));
+    read.details = wire;
+    assert_true(neo_status_detail(&read, &google_rpc_BadRequest_info, &arena, &bad));
+    assert_int_equal(bad.field_violations.len, 2);
+    assert_true(neo_bytes_is(bad.field_violations.at[0]->field, "lines[2].amount"));
+    assert_true(neo_bytes_is(bad.field_violations.at[1]->description, "is missing"));
+    assert_true(neo_status_detail(&read, &google_rpc_ResourceInfo_info, &arena, &same));
+    assert_true(neo_bytes_is(same.resource_name, "orders/7"));
+    /* And before it was sent, from the one that was made. */
+    assert_true(neo_status_detail(&s, &google_rpc_BadRequest_info, &arena, &bad));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +266,11 @@ int main(void)
         PROMISE(an_absurd_delay_is_none),
         PROMISE(json_has_the_shape_of_the_seed),
         PROMISE(says_so_when_memory_is_out),
+        cmocka_unit_test_setup_teardown(
+            details_are_not_added_twice_nor_those_that_a_status_has_of_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_there_is_not_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(details_arrive_beside_those_of_the_status, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/channelz.h"
+
+#include <grpc/channelz/v1/channelz.neo.h>
+
+#include <neo/memory.h>
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum { VIEW_BUDGET = 8 << 20, PATIENCE_SECONDS = 2 };
+
+static atomic_int_fast64_t last_id;
+
+static struct {
+    pthread_mutex_t lock;
+    struct list channels; /* in the order of their ids */
+} registry = {PTHREAD_MUTEX_INITIALIZER, {&registry.channels, &registry.channels}};
+
+int64_t channelz_new_id(void)
+{
+    return atomic_fetch_add(&last_id, 1) + 1;
+}
+
+void channelz_enter(struct channelz_entry *entry, struct neo_loop *loop)
+{
+    (void)pthread_mutex_lock(&registry.lock);
+    entry->id = channelz_new_id();
+    entry->loop = loop;
+    list_push_back(&registry.channels, &entry->link);
+    (void)pthread_mutex_unlock(&registry.lock);
+}
+
+void channelz_leave(struct channelz_entry *entry)
+{
+    (void)pthread_mutex_lock(&registry.lock);
+    if (entry->id != 0)
+        list_remove(&entry->link);
+    entry->id = 0;
+    (void)pthread_mutex_unlock(&registry.lock);
+}
+
+/* The lock is held. */
+static struct channelz_entry *find(int64_t from, bool exactly)
+{
+    list_each (link, &registry.channels) {
+        struct channelz_entry *entry = neo_owner(link, struct channelz_entry, link);
+        if (entry->id == from || (!exactly && entry->id > from))
+            return entry;
+    }
+    return NULL;
+}
+
+int64_t channelz_next(int64_t from)
+{
+    (void)pthread_mutex_lock(&registry.lock);
+    const struct channelz_entry *entry = find(from, false);
+    int64_t id = entry == NULL ? 0 : entry->id;
+    (void)pthread_mutex_unlock(&registry.lock);
+    return id;
+}
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+struct look {
+    struct channelz_view view; /* first: it is what is given */
+    struct neo_job job;
+    int64_t id;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done;
+};
+
+void channelz_view_free(struct channelz_view *view)
+{
+    struct look *l = neo_owner(view, struct look, view);
+
+    if (atomic_fetch_sub(&view->refs, 1) > 1)
+        return;
+    neo_arena_fini(&view->arena);
+    (void)pthread_cond_destroy(&l->changed);
+    (void)pthread_mutex_destroy(&l->lock);
+    neo_free(l);
+}
+
+/* On the channel's loop, where it also leaves the list: so one that is still there stays. */
+static void look_run(struct neo_job *job)
+{
+    struct look *l = neo_owner(job, struct look, job);
+
+    (void)pthread_mutex_lock(&registry.lock);
+    struct channelz_entry *entry = find(l->id, true);
+    (void)pthread_mutex_unlock(&registry.lock);
+    if (entry != NULL)
+        channelz_fill(entry, &l->view);
+    (void)pthread_mutex_lock(&l->lock);
+    l->done = true;
+    (void)pthread_cond_signal(&l->changed);
+    (void)pthread_mutex_unlock(&l->lock);
+    channelz_view_free(&l->view);
+}
+
+static struct look *new_look(int64_t id)
+{
+    struct look *l = neo_alloc(sizeof(*l));
+
+    if (l == NULL)
+        return NULL;
+    l->id = id;
+    l->job.run = look_run;
+    atomic_init(&l->view.refs, 2);
+    neo_arena_init(&l->view.arena, VIEW_BUDGET);
+    (void)pthread_mutex_init(&l->lock, NULL);
+    (void)pthread_cond_init(&l->changed, NULL);
+    return l;
+}
+
+/* Under the lock: a channel that is in the list has a loop that still runs its jobs. */
+static bool post(struct look *l)
+{
+    (void)pthread_mutex_lock(&registry.lock);
+    struct channelz_entry *entry = find(l->id, true);
+    if (entry != NULL)
+        neo_loop_post(entry->loop, &l->job);
+    (void)pthread_mutex_unlock(&registry.lock);
+    return entry != NULL;
+}
+
+static bool wait_for(struct look *l)
+{
+    int64_t wall = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    const struct timespec until = {.tv_sec = (time_t)(wall + PATIENCE_SECONDS)};
+    int rc = 0;
+
+    (void)pthread_mutex_lock(&l->lock);
+    while (!l->done && rc == 0)
+        rc = pthread_cond_timedwait(&l->changed, &l->lock, &until);
+    bool done = l->done;
+    (void)pthread_mutex_unlock(&l->lock);
+    return done;
+}
+
+struct channelz_view *channelz_look(int64_t id)
+{
+    struct look *l = new_look(id);
+
+    if (l == NULL)
+        return NULL;
+    if (!post(l)) {
+        channelz_view_free(&l->view); /* the job's */
+        channelz_view_free(&l->view);
+        return NULL;
+    }
+    if (wait_for(l) && l->view.channel != NULL)
+        return &l->view;
+    channelz_view_free(&l->view);
+    return NULL;
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+struct google_protobuf_Timestamp *channelz_time(struct neo_arena *arena, neo_nsec mono)
+{
+    struct google_protobuf_Timestamp *t = mono == 0 ? NULL : neo_arena_calloc(arena, 1, sizeof(*t));
+    int64_t wall;
+
+    if (t == NULL)
+        return NULL;
+    wall = neo_wall_nsec() - (int64_t)(neo_mono_nsec() - mono);
+    t->seconds = wall / (int64_t)NEO_NSEC_PER_SEC;
+    t->nanos = (int32_t)(wall % (int64_t)NEO_NSEC_PER_SEC);
+    return t;
+}
+
+/* "127.0.0.1:8443", "[::1]:8443"; anything else is a name. */
+static struct grpc_channelz_v1_Address *address_of(struct neo_arena *arena, const char *text)
+{
+    struct grpc_channelz_v1_Address *a = neo_arena_calloc(arena, 1, sizeof(*a));
+    struct grpc_channelz_v1_Address_TcpIpAddress *tcp = neo_arena_calloc(arena, 1, sizeof(*tcp));
+    struct grpc_channelz_v1_Address_OtherAddress *other =
+        neo_arena_calloc(arena, 1, sizeof(*other));
+    const char *colon = strrchr(text, ':');
+    bool six = text[0] == '[' && colon != NULL && colon > text + 1;
+    char host[64] = "";
+    uint8_t raw[16];
+
+    if (a == NULL || tcp == NULL || other == NULL)
+        return NULL;
+    if (colon != NULL && (size_t)(colon - text) < sizeof(host))
+        memcpy(host, text + six, (size_t)(colon - text) - 2 * six);
+    if (colon != NULL && inet_pton(six ? AF_INET6 : AF_INET, host, raw) == 1) {
+        tcp->ip_address = neo_arena_copy(arena, neo_bytes(raw, six ? 16 : 4));
+        for (const char *digit = colon + 1; *digit >= '0' && *digit <= '9'; digit++)
+            tcp->port = tcp->port * 10 + (*digit - '0');
+        a->tcpip_address = tcp;
+        a->address_case = grpc_channelz_v1_Address_tcpip_address_FIELD;
+        return a;
+    }
+    other->name = neo_arena_copy(arena, neo_text(text));
+    a->other_address = other;
+    a->address_case = grpc_channelz_v1_Address_other_address_FIELD;
+    return a;
+}
+
+static struct grpc_channelz_v1_Security *security_of(struct neo_arena *arena, const struct tls *tls)
+{
+    struct grpc_channelz_v1_Security *s = neo_arena_calloc(arena, 1, sizeof(*s));
+    struct grpc_channelz_v1_Security_Tls *t = neo_arena_calloc(arena, 1, sizeof(*t));
+
+    if (s == NULL || t == NULL || tls == NULL || tls_peer(tls) == NULL)
+        return NULL;
+    t->standard_name = neo_arena_copy(arena, neo_text(tls_cipher_name(tls)));
+    t->cipher_suite_case = grpc_channelz_v1_Security_Tls_standard_name_FIELD;
+    if (tls_peer(tls)->leaf != NULL)
+        t->remote_certificate = neo_arena_copy(arena, neo_cert_facts(tls_peer(tls)->leaf)->der);
+    s->tls = t;
+    s->model_case = grpc_channelz_v1_Security_tls_FIELD;
+    return s;
+}
+
+static struct grpc_channelz_v1_SocketData *data_of(struct neo_arena *arena,
+                                                   const struct channelz_counts *z, bool is_server)
+{
+    struct grpc_channelz_v1_SocketData *d = neo_arena_calloc(arena, 1, sizeof(*d));
+    struct google_protobuf_Timestamp *stream = channelz_time(arena, z->last_stream);
+
+    if (d == NULL)
+        return NULL;
+    d->streams_started = (int64_t)z->started;
+    d->streams_succeeded = (int64_t)z->succeeded;
+    d->streams_failed = (int64_t)z->failed;
+    d->messages_sent = (int64_t)z->sent;
+    d->messages_received = (int64_t)z->received;
+    d->keep_alives_sent = (int64_t)z->pings;
+    if (is_server)
+        d->last_remote_stream_created_timestamp = stream;
+    else
+        d->last_local_stream_created_timestamp = stream;
+    d->last_message_sent_timestamp = channelz_time(arena, z->last_sent);
+    d->last_message_received_timestamp = channelz_time(arena, z->last_received);
+    return d;
+}
+
+struct grpc_channelz_v1_Socket *channelz_socket(struct neo_arena *arena, struct conn *c,
+                                                struct channelz_counts *counts, bool is_server,
+                                                bool summary)
+{
+    struct grpc_channelz_v1_Socket *s = neo_arena_calloc(arena, 1, sizeof(*s));
+    struct grpc_channelz_v1_SocketRef *ref = neo_arena_calloc(arena, 1, sizeof(*ref));
+
+    if (s == NULL || ref == NULL)
+        return NULL;
+    if (counts->id == 0)
+        counts->id = channelz_new_id();
+    ref->socket_id = counts->id;
+    ref->name = neo_arena_copy(arena, neo_text(conn_peer_address(c)));
+    s->ref = ref;
+    s->data = data_of(arena, counts, is_server);
+    s->remote = address_of(arena, conn_peer_address(c));
+    if (!summary)
+        s->security = security_of(arena, conn_tls(c));
+    if (conn_tls(c) != NULL && tls_peer(conn_tls(c)) != NULL)
+        s->remote_name = neo_arena_copy(arena, tls_peer(conn_tls(c))->uri);
+    return neo_arena_failed(arena) ? NULL : s;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/channel_internal.h"
+#include "rpc/channelz.h"
+
+#include <grpc/channelz/v1/channelz.neo.h>
+
+static int32_t state_of(enum subchannel_state state)
+{
+    switch (state) {
+    case SUB_IDLE:
+        return grpc_channelz_v1_ChannelConnectivityState_IDLE;
+    case SUB_CONNECTING:
+    case SUB_ATTESTING:
+    case SUB_CHECKING:
+        return grpc_channelz_v1_ChannelConnectivityState_CONNECTING;
+    case SUB_READY:
+        return grpc_channelz_v1_ChannelConnectivityState_READY;
+    case SUB_UNHEALTHY:
+    case SUB_BACKOFF:
+        return grpc_channelz_v1_ChannelConnectivityState_TRANSIENT_FAILURE;
+    case SUB_STATES:
+        break;
+    }
+    return grpc_channelz_v1_ChannelConnectivityState_UNKNOWN;
+}
+
+/* As gRPC sums up its subchannels: the best of them speaks for all. */
+static int32_t state_of_all(const struct neo_channel *channel)
+{
+    static const int32_t best_first[] = {
+        grpc_channelz_v1_ChannelConnectivityState_READY,
+        grpc_channelz_v1_ChannelConnectivityState_CONNECTING,
+        grpc_channelz_v1_ChannelConnectivityState_IDLE,
+        grpc_channelz_v1_ChannelConnectivityState_TRANSIENT_FAILURE,
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(best_first); i++)
+        list_each (link, &channel->subchannels)
+            if (state_of(neo_owner(link, struct subchannel, link)->state) == best_first[i])
+                return best_first[i];
+    return grpc_channelz_v1_ChannelConnectivityState_IDLE;
+}
+
+static struct grpc_channelz_v1_ChannelData *new_data(struct neo_arena *arena, int32_t state,
+                                                     const char *target)
+{
+    struct grpc_channelz_v1_ChannelData *d = neo_arena_calloc(arena, 1, sizeof(*d));
+    struct grpc_channelz_v1_ChannelConnectivityState *s = neo_arena_calloc(arena, 1, sizeof(*s));
+
+    if (d == NULL || s == NULL)
+        return NULL;
+    s->state = state;
+    d->state = s;
+    d->target = neo_arena_copy(arena, neo_text(target));
+    return d;
+}
+
+/* The connection, when there is one, as the subchannel's only socket. */
+static void fill_socket(struct channelz_view *view, struct sub_conn *sc,
+                        struct grpc_channelz_v1_Subchannel *s)
+{
+    struct neo_arena *arena = &view->arena;
+    struct grpc_channelz_v1_SocketRef **refs = neo_arena_calloc(arena, 1, sizeof(*refs));
+    struct channelz_counts counts = {.id = sc->socket_id, .started = sc->started};
+    struct grpc_channelz_v1_Socket *socket =
+        channelz_socket(arena, sc->conn, &counts, false, false);
+
+    if (refs == NULL || socket == NULL)
+        return;
+    sc->socket_id = counts.id;
+    refs[0] = socket->ref;
+    s->socket_ref.at = refs;
+    s->socket_ref.len = 1;
+    view->sockets[view->n_sockets++] = socket;
+}
+
+static struct grpc_channelz_v1_Subchannel *view_subchannel(struct channelz_view *view,
+                                                           struct subchannel *sub)
+{
+    struct neo_arena *arena = &view->arena;
+    struct grpc_channelz_v1_Subchannel *s = neo_arena_calloc(arena, 1, sizeof(*s));
+    struct grpc_channelz_v1_SubchannelRef *ref = neo_arena_calloc(arena, 1, sizeof(*ref));
+
+    if (s == NULL || ref == NULL)
+        return NULL;
+    if (sub->channelz_id == 0)
+        sub->channelz_id = channelz_new_id();
+    ref->subchannel_id = sub->channelz_id;
+    ref->name = neo_arena_copy(arena, neo_text(sub->address));
+    s->ref = ref;
+    s->data = new_data(arena, state_of(sub->state), sub->address);
+    if (s->data != NULL)
+        s->data->calls_started = (int64_t)sub->calls;
+    if (sub->current != NULL && sub->current->conn != NULL)
+        fill_socket(view, sub->current, s);
+    return s;
+}
+
+static bool fill_subchannels(struct neo_channel *channel, struct channelz_view *view,
+                             struct grpc_channelz_v1_Channel *c)
+{
+    struct neo_arena *arena = &view->arena;
+    size_t most = channel->n_subchannels + 1;
+    struct grpc_channelz_v1_SubchannelRef **refs = neo_arena_calloc(arena, most, sizeof(*refs));
+    size_t n = 0;
+
+    view->subchannels = neo_arena_calloc(arena, most, sizeof(struct grpc_channelz_v1_Subchannel *));
+    view->sockets = neo_arena_calloc(arena, most, sizeof(struct grpc_channelz_v1_Socket *));
+    if (refs == NULL || view->subchannels == NULL || view->sockets == NULL)
+        return false;
+    list_each (link, &channel->subchannels) {
+        struct grpc_channelz_v1_Subchannel *s =
+            n < most ? view_subchannel(view, neo_owner(link, struct subchannel, link)) : NULL;
+        if (s == NULL)
+            break;
+        refs[n] = s->ref;
+        view->subchannels[n++] = s;
+    }
+    view->n_subchannels = n;
+    c->subchannel_ref.at = refs;
+    c->subchannel_ref.len = n;
+    return true;
+}
+
+void channelz_fill(struct channelz_entry *entry, struct channelz_view *view)
+{
+    struct neo_channel *channel = neo_owner(entry, struct neo_channel, channelz);
+    struct grpc_channelz_v1_Channel *c = neo_arena_calloc(&view->arena, 1, sizeof(*c));
+    struct grpc_channelz_v1_ChannelRef *ref = neo_arena_calloc(&view->arena, 1, sizeof(*ref));
+
+    if (c == NULL || ref == NULL || !fill_subchannels(channel, view, c))
+        return;
+    ref->channel_id = entry->id;
+    ref->name = neo_arena_copy(&view->arena, neo_text(channel->target));
+    c->ref = ref;
+    c->data = new_data(&view->arena, state_of_all(channel), channel->target);
+    if (c->data == NULL)
+        return;
+    c->data->calls_started = (int64_t)channel->counts.started;
+    c->data->calls_succeeded = (int64_t)channel->counts.succeeded;
+    c->data->calls_failed = (int64_t)channel->counts.failed;
+    c->data->last_call_started_timestamp =
+        channelz_time(&view->arena, channel->counts.last_started);
+    view->channel = c;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* channelz as a caller sees it, over real sockets. */
+#include "../unit.h"
+
+#include "support/echo.h"
+
+#include <neo/memory.h>
+
+#include <grpc/channelz/v1/channelz.neo.h>
+
+static struct echo_world world;
+static struct neo_server *server;
+static struct neo_channel *channel;
+static struct neo_channel *other;
+static struct neo_arena arena;
+static struct neo_policy *policy;
+
+static struct neo_policy *compile(const char *text)
+{
+    const struct neo_document document = {NEO_LIT("channelz.yaml"), neo_text(text)};
+    struct neo_policy *compiled = NULL;
+    struct neo_error err;
+
+    if (neo_policy_compile(&document, 1, &compiled, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return compiled;
+}
+
+static void set_up_with(const char *rules, bool served)
+{
+    struct neo_server_options options = {.channelz = served};
+    char target[200];
+
+    neo_arena_init(&arena, 16 << 20);
+    echo_world_init(&world);
+    policy = rules == NULL ? NULL : compile(rules);
+    options.epoch.policy = policy;
+    server = echo_server(&world, &options);
+    echo_target(target, sizeof(target), &server, 1);
+    channel = echo_channel(&world, "caller-service", target, NULL);
+    other = echo_channel(&world, "caller-service", target, NULL);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    set_up_with(NULL, true);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    neo_channel_free(channel);
+    neo_channel_free(other);
+    neo_server_free(server);
+    neo_policy_unref(policy);
+    echo_world_fini(&world);
+    neo_arena_fini(&arena);
+    return 0;
+}
+
+static enum neo_code say(unsigned code)
+{
+    const struct neo_test_v1_Words words = {.text = NEO_LIT("hello"), .code = code};
+    struct neo_test_v1_Words reply;
+
+    return neo_test_v1_Speech_Say(channel, NULL, &words, &reply, &arena, NULL);
+}
+
+/* Asks over `other`, so that what is counted stays as it is. */
+#define ASK(method, request, response)                                                             \
+    grpc_channelz_v1_Channelz_##method(other, NULL, (request), (response), &arena, NULL)
+
+static const struct grpc_channelz_v1_Server *the_server(void)
+{
+    const struct grpc_channelz_v1_GetServersRequest request = {0};
+    static struct grpc_channelz_v1_GetServersResponse response;
+
+    assert_int_equal(ASK(GetServers, &request, &response), NEO_OK);
+    assert_int_equal(response.server.len, 1);
+    assert_true(response.end);
+    return response.server.at[0];
+}
+
+static int64_t id_of_server(void)
+{
+    return the_server()->ref->server_id;
+}
+
+/* --- who may, and what is not there ------------------------------------------------------- */
+
+TEST(it_is_not_there_unless_it_was_asked_for)
+{
+    const struct grpc_channelz_v1_GetServersRequest request = {0};
+    struct grpc_channelz_v1_GetServersResponse response;
+
+    set_up_with(NULL, false);
+    assert_int_equal(ASK(GetServers, &request, &response), NEO_UNIMPLEMENTED);
+    tear_down(NULL);
+}
+
+TEST(a_proven_caller_whom_no_rule_names_sees_nothing)
+{
+    const struct grpc_channelz_v1_GetServersRequest request = {0};
+    struct grpc_channelz_v1_GetServersResponse response;
+
+    set_up_with("service: \"caller-service\"\n"
+                "allowed_calls:\n"
+                "  - target_service: \"echo-service\"\n"
+                "    operations: [\"neo.test.v1.Speech/*\"]\n",
+                true);
+    assert_int_equal(say(0), NEO_OK);
+    assert_int_equal(ASK(GetServers, &request, &response), NEO_PERMISSION_DENIED);
+    tear_down(NULL);
+}
+
+TEST(what_does_not_exist_is_not_found)
+{
+    const struct grpc_channelz_v1_GetServerRequest no_server = {.server_id = 1 << 30};
+    const struct grpc_channelz_v1_GetServerSocketsRequest no_sockets = {.server_id = 1 << 30};
+    const struct grpc_channelz_v1_GetChannelRequest no_channel = {.channel_id = 1 << 30};
+    const struct grpc_channelz_v1_GetSubchannelRequest no_sub = {.subchannel_id = 1 << 30};
+    static const int64_t ids[] = {1 << 30, 0, -1};
+    struct grpc_channelz_v1_GetServerResponse a;
+    struct grpc_channelz_v1_GetServerSocketsResponse b;
+    struct grpc_channelz_v1_GetChannelResponse c;
+    struct grpc_channelz_v1_GetSubchannelResponse d;
+    struct grpc_channelz_v1_GetSocketResponse e;
+
+    assert_int_equal(ASK(GetServer, &no_server, &a), NEO_NOT_FOUND);
+    assert_int_equal(ASK(GetServerSockets, &no_sockets, &b), NEO_NOT_FOUND);
+    assert_int_equal(ASK(GetChannel, &no_channel, &c), NEO_NOT_FOUND);
+    assert_int_equal(ASK(GetSubchannel, &no_sub, &d), NEO_NOT_FOUND);
+    for (size_t i = 0; i < NEO_COUNT(ids); i++) {
+        const struct grpc_channelz_v1_GetSocketRequest no_socket = {.socket_id = ids[i]};
+        assert_int_equal(ASK(GetSocket, &no_socket, &e), NEO_NOT_FOUND);
+    }
+}
+
+/* --- what is there ------------------------------------------------------------------------- */
+
+TEST(a_server_counts_its_calls)
+{
+    const struct grpc_channelz_v1_Server *s = the_server();
+    int64_t started = s->data->calls_started;
+    int64_t succeeded = s->data->calls_succeeded;
+    int64_t failed = s->data->calls_failed;
+
+    assert_true(neo_bytes_is(s->ref->name, "echo-service"));
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(say(0), NEO_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(say(NEO_NOT_FOUND), NEO_NOT_FOUND);
+    s = the_server();
+    assert_int_equal(s->data->calls_started - started, 5 + 3 + 1);
+    assert_int_equal(s->data->calls_succeeded - succeeded, 5 + 1);
+    assert_int_equal(s->data->calls_failed - failed, 3);
+}
+
+TEST(a_connection_is_shown_with_its_caller_and_its_counters)
+{
+    struct grpc_channelz_v1_GetServerSocketsRequest request = {.server_id = id_of_server()};
+    struct grpc_channelz_v1_GetServerSocketsResponse response;
+    struct grpc_channelz_v1_GetSocketResponse socket;
+    const struct grpc_channelz_v1_SocketData *found = NULL;
+
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(say(0), NEO_OK);
+    assert_int_equal(say(NEO_NOT_FOUND), NEO_NOT_FOUND);
+    assert_int_equal(ASK(GetServerSockets, &request, &response), NEO_OK);
+    assert_int_equal(response.socket_ref.len, 2);
+    assert_true(response.end);
+    for (size_t i = 0; i < 2; i++) {
+        const struct grpc_channelz_v1_GetSocketRequest one = {
+            .socket_id = response.socket_ref.at[i]->socket_id};
+        assert_int_equal(ASK(GetSocket, &one, &socket), NEO_OK);
+        assert_true(neo_bytes_is(socket.socket->remote_name, "spiffe://neo.test/caller-service"));
+        assert_true(socket.socket->security->tls->remote_certificate.len > 100);
+        assert_true(neo_bytes_starts(socket.socket->security->tls->standard_name, NEO_LIT("TLS_")));
+        assert_int_equal(socket.socket->remote->tcpip_address->ip_address.len, 4);
+        assert_true(socket.socket->remote->tcpip_address->port > 0);
+        if (socket.socket->data->streams_failed == 1)
+            found = socket.socket->data;
+    }
+    assert_non_null(found);
+    assert_int_equal(found->streams_started, 6);
+    assert_int_equal(found->streams_succeeded, 5);
+    assert_int_equal(found->messages_received, 6);
+    assert_int_equal(found->messages_sent, 5);
+    assert_non_null(found->last_remote_stream_created_timestamp);
+}
+
+TEST(pages_begin_where_they_are_asked_to_and_say_whether_they_are_the_last)
+{
+    struct grpc_channelz_v1_GetServerSocketsRequest request = {.server_id = id_of_server(),
+                                                               .max_results = 1};
+    struct grpc_channelz_v1_GetServerSocketsResponse first, second;
+
+    assert_int_equal(say(0), NEO_OK);
+    assert_int_equal(ASK(GetServerSockets, &request, &first), NEO_OK);
+    assert_int_equal(first.socket_ref.len, 1);
+    assert_false(first.end);
+    request.start_socket_id = first.socket_ref.at[0]->socket_id + 1;
+    assert_int_equal(ASK(GetServerSockets, &request, &second), NEO_OK);
+    assert_int_equal(second.socket_ref.len, 1);
+    assert_true(second.end);
+    assert_true(second.socket_ref.at[0]->socket_id > first.socket_ref.at[0]->socket_id);
+}
+
+TEST(channels_are_shown_with_their_subchannels_and_sockets)
+{
+    const struct grpc_channelz_v1_GetTopChannelsRequest request = {0};
+    struct grpc_channelz_v1_GetTopChannelsResponse response;
+    struct grpc_channelz_v1_GetChannelResponse one;
+    struct grpc_channelz_v1_GetSubchannelResponse sub;
+    struct grpc_channelz_v1_GetSocketResponse socket;
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(say(i == 3 ? NEO_NOT_FOUND : NEO_OK), i == 3 ? NEO_NOT_FOUND : NEO_OK);
+    assert_int_equal(ASK(GetTopChannels, &request, &response), NEO_OK);
+    assert_int_equal(response.channel.len, 2);
+    assert_true(response.end);
+    const struct grpc_channelz_v1_GetChannelRequest first = {
+        .channel_id = response.channel.at[0]->ref->channel_id};
+    assert_int_equal(ASK(GetChannel, &first, &one), NEO_OK);
+    assert_int_equal(one.channel->data->calls_started, 4);
+    assert_int_equal(one.channel->data->calls_succeeded, 3);
+    assert_int_equal(one.channel->data->calls_failed, 1);
+    assert_int_equal(one.channel->data->state->state,
+                     grpc_channelz_v1_ChannelConnectivityState_READY);
+    assert_true(neo_bytes_starts(one.channel->data->target, NEO_LIT("ipv4:127.0.0.1:")));
+    assert_int_equal(one.channel->subchannel_ref.len, 1);
+    const struct grpc_channelz_v1_GetSubchannelRequest its = {
+        .subchannel_id = one.channel->subchannel_ref.at[0]->subchannel_id};
+    assert_int_equal(ASK(GetSubchannel, &its, &sub), NEO_OK);
+    assert_int_equal(sub.subchannel->data->calls_started, 4);
+    assert_int_equal(sub.subchannel->socket_ref.len, 1);
+    const struct grpc_channelz_v1_GetSocketRequest wire = {
+        .socket_id = sub.subchannel->socket_ref.at[0]->socket_id};
+    assert_int_equal(ASK(GetSocket, &wire, &socket), NEO_OK);
+    assert_true(neo_bytes_is(socket.socket->remote_name, "spiffe://neo.test/echo-service"));
+}
+
+TEST(a_channel_that_was_freed_is_not_shown)
+{
+    const struct grpc_channelz_v1_GetTopChannelsRequest request = {0};
+    struct grpc_channelz_v1_GetTopChannelsResponse response;
+
+    neo_channel_free(channel);
+    channel = NULL;
+    assert_int_equal(ASK(GetTopChannels, &request, &response), NEO_OK);
+    assert_int_equal(response.channel.len, 1);
+}
+
+#define SHOWN(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_is_not_there_unless_it_was_asked_for),
+        cmocka_unit_test(a_proven_caller_whom_no_rule_names_sees_nothing),
+        SHOWN(what_does_not_exist_is_not_found),
+        SHOWN(a_server_counts_its_calls),
+        SHOWN(a_connection_is_shown_with_its_caller_and_its_counters),
+        SHOWN(pages_begin_where_they_are_asked_to_and_say_whether_they_are_the_last),
+        SHOWN(channels_are_shown_with_their_subchannels_and_sockets),
+        SHOWN(a_channel_that_was_freed_is_not_shown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
