@@ -59,7 +59,8 @@ struct neo_channel_options {
     const char *trust_domain; /* of the peer */
     const char *join_service; /* while joining: the service name, in whatever trust domain */
     struct neo_resolver *resolver; /* borrowed; for neo:/// */
-    struct neo_attester *attester; /* borrowed; what we prove with when asked; may be NULL */
+    struct neo_attester *attester; /* borrowed, until the runtime ends: its pool may be at work with
+                                     it; what we prove with when asked; may be NULL */
     /* gRPC service config, JSON: docs/CHANNEL.md; NULL: the default. Default: round_robin; retry
        UNAVAILABLE up to 3 attempts, 0.1 s to 1 s, x2, idempotent methods or calls the server did
        not process; throttled. */

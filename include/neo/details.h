@@ -38,7 +38,8 @@ extern "C" {
 /*
  * Adds one detail: `message` is a struct of the type `info` (google_rpc_Help_info). It is encoded
  * at once, on `arena`, which must live as long as the status. False, and the status unchanged: out
- * of memory, a message that cannot be encoded, a type that is there already or is not to be added.
+ * of memory, a message that cannot be encoded, a type that is there already or is not to be added,
+ * a field for attested code alone (neo.v1.sensitivity = TEE_ONLY) that is set.
  */
 NEO_MUST_CHECK bool neo_status_add_detail(struct neo_status *status, struct neo_arena *arena,
                                           const struct neo_message_info *info, const void *message);

@@ -63,7 +63,7 @@ static void send_frame(struct sub_conn *sc, struct neo_bytes frame)
     uint8_t prefix[FRAME_PREFIX_LEN];
     struct h2 *h2 = conn_h2(sc->conn);
 
-    if (sc->attest_stream == NULL || frame.len == 0)
+    if (sc->attest_stream == NULL || h2 == NULL || frame.len == 0)
         return;
     frame_prefix(prefix, frame.len);
     (void)h2_send(h2, sc->attest_stream, neo_bytes(prefix, sizeof(prefix)));
@@ -97,7 +97,8 @@ static void reattest_expired(struct neo_timer *timer)
     struct sub_conn *sc = neo_owner(timer, struct sub_conn, reattest);
     struct neo_loop *loop = sc->sub->channel->loop;
 
-    if (sc->draining || !sc->attested)
+    /* A peer that has said goodbye lingers without HTTP/2: there is nobody to ask. */
+    if (sc->draining || !sc->attested || conn_is_closing(sc->conn))
         return;
     if (neo_loop_now(loop) >= sc->attested_until) {
         refuse(sc, NEO_ATTEST_EXPIRED, "the peer did not prove itself anew in time");
@@ -168,7 +169,7 @@ static void quote_made(struct sub_conn *sc)
 
 static void make_quote(struct sub_conn *sc)
 {
-    struct neo_attester *attester = sc->sub->channel->attester;
+    struct neo_attester *attester = sc->attester; /* its subchannel may be gone by now */
 
     neo_buffer_clear(&sc->quote_body);
     neo_buffer_clear(&sc->quote_certificates);
@@ -209,7 +210,8 @@ static void quote_done(struct neo_job *job)
         neo_free(sc);
         return;
     }
-    quote_made(sc);
+    if (!conn_is_closing(sc->conn))
+        quote_made(sc);
 }
 
 static void step(struct sub_conn *sc, enum attest_state state)
@@ -218,7 +220,8 @@ static void step(struct sub_conn *sc, enum attest_state state)
     case ATTEST_RUNNING:
         return;
     case ATTEST_NEEDS_EVIDENCE:
-        if (sc->sub->channel->attester->is_fast) {
+        sc->attester = sc->sub->channel->attester;
+        if (sc->attester->is_fast) {
             make_quote(sc);
             quote_made(sc);
             return;

@@ -76,7 +76,8 @@ struct sub_conn {
     struct h2_stream *attest_stream;
     struct frame_reader attest_reader;
     struct neo_timer reattest;
-    struct neo_task quote; /* an attester that blocks */
+    struct neo_task quote;         /* an attester that blocks */
+    struct neo_attester *attester; /* borrowed; the one that makes it */
     struct neo_buffer quote_body, quote_certificates;
     bool quoting;
     bool attested;

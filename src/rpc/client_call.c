@@ -195,6 +195,8 @@ void client_call_free(struct neo_client_call *call)
 {
     struct neo_channel *channel = call->channel;
 
+    neo_loop_disarm(channel->loop, &call->deadline); /* another call may get this memory */
+    neo_loop_disarm(channel->loop, &call->retry);
     list_remove(&call->link);
     list_remove(&call->waiting);
     client_call_forget_sent(call);

@@ -403,7 +403,7 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
         (void)client_call_send_wire(call, encoded);
         call->send_closed = true;
     }
-    if (call->context.deadline != 0)
+    if (call->context.deadline != 0 && !call->over) /* a request that is too large has ended it */
         neo_loop_arm(channel->loop, &call->deadline, call->context.deadline);
     client_call_try(call);
     call->starting = false;

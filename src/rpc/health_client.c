@@ -79,6 +79,8 @@ static void again_expired(struct neo_timer *timer)
 
 void health_client_start(struct sub_conn *sc)
 {
+    if (sc->health_stream != NULL || neo_timer_is_armed(&sc->health_again))
+        return; /* it proved itself anew while its health was not known yet */
     sc->health_again.expired = again_expired;
     begin(sc);
 }

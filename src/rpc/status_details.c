@@ -89,6 +89,7 @@ bool neo_status_add_detail(struct neo_status *status, struct neo_arena *arena,
 
     if (type == NULL || is_our_own(info) || status->details.len > 0 ||
         find(status->more_details, info, arena, &there) ||
+        neo_proto_check_open(info, message, NULL) != NEO_OK || /* whoever calls hears it */
         neo_proto_encode(info, message, &value, NULL) != NEO_OK)
         return false;
     any.type_url = neo_text(type);

@@ -64,12 +64,23 @@ static bool step_down(struct sub_conn *sc, const char *why)
     return true;
 }
 
+/* A peer that takes no more streams cannot prove itself anew: its calls end with its proof. */
+static neo_nsec within_proof(const struct sub_conn *sc, neo_nsec grace)
+{
+    neo_nsec now = neo_loop_now(sc->sub->channel->loop);
+
+    if (!sc->attested || !channel_wants_attestation(sc->sub->channel) ||
+        now + grace <= sc->attested_until)
+        return grace;
+    return sc->attested_until > now ? sc->attested_until - now : 1;
+}
+
 void sub_conn_retire(struct sub_conn *sc, neo_nsec grace, enum neo_code code, const char *why)
 {
     if (sc->draining)
         return;
     (void)step_down(sc, why);
-    conn_close(sc->conn, 0, why, grace == 0 ? STREAM_GRACE : grace, code, why);
+    conn_close(sc->conn, 0, why, within_proof(sc, grace == 0 ? STREAM_GRACE : grace), code, why);
 }
 
 static void retire_expired(struct neo_timer *timer)

@@ -187,9 +187,9 @@ static struct call *say(bool wait_for_ready)
     struct neo_test_v1_Words request = {.count = 1};
     struct call *c = &s.calls[s.n++];
 
-    assert_int_equal(neo_test_v1_Speech_Do_start(s.channel, &options, &request, &events, c, &c->call,
-                                                 NULL),
-                     NEO_OK);
+    assert_int_equal(
+        neo_test_v1_Speech_Do_start(s.channel, &options, &request, &events, c, &c->call, NULL),
+        NEO_OK);
     return c;
 }
 
@@ -199,9 +199,9 @@ static struct call *listen(void)
     struct neo_test_v1_Words request = {.count = 1, .size = 1, .delay_ms = 1};
     struct call *c = &s.calls[s.n++];
 
-    assert_int_equal(neo_test_v1_Speech_Repeat_start(s.channel, &options, &request, &events, c,
-                                                     &c->call, NULL),
-                     NEO_OK);
+    assert_int_equal(
+        neo_test_v1_Speech_Repeat_start(s.channel, &options, &request, &events, c, &c->call, NULL),
+        NEO_OK);
     return c;
 }
 
@@ -341,6 +341,19 @@ TEST(a_peer_that_does_not_prove_itself_anew_is_not_used_beyond_its_appraisal)
     assert_true(attester.proofs >= 2);
 }
 
+/* It takes no more streams, so it cannot prove itself anew; those that run may not outlast that. */
+TEST(a_server_that_goes_away_is_not_heard_beyond_its_appraisal)
+{
+    open_channel(brief);
+    struct call *stream = listen();
+    assert_true(sim_wait(has_message, stream, 5 * SEC));
+    neo_nsec proven = neo_mono_nsec();
+    sim_run_for(10 * SEC);
+    neo_server_drain(s.server, 600 * SEC);
+    assert_int_equal(wait_over(stream), NEO_UNAVAILABLE);
+    assert_in_range((stream->ended - proven) / SEC, 50, 60);
+}
+
 /* --- promises: the end ------------------------------------------------------------------------ */
 
 TEST(a_channel_closes_also_when_calls_cancel_each_other)
@@ -369,6 +382,7 @@ int main(void)
         PROMISE(a_stream_outlives_rules_that_its_peer_does_not_meet_by_seconds_only),
         PROMISE(rules_that_change_during_a_proof_are_the_ones_that_count),
         PROMISE(a_peer_that_does_not_prove_itself_anew_is_not_used_beyond_its_appraisal),
+        PROMISE(a_server_that_goes_away_is_not_heard_beyond_its_appraisal),
         PROMISE(a_channel_closes_also_when_calls_cancel_each_other),
     };
     return cmocka_run_group_tests_name("scenario/epochs", tests, make_machine, break_machine);

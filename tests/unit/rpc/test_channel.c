@@ -114,6 +114,27 @@ TEST(headers_larger_than_the_server_takes_fail_the_call_at_once)
     teardown(&o);
 }
 
+/* Such a call has ended before its deadline is set; the next one gets its memory. */
+TEST(a_request_that_is_too_large_leaves_nothing_behind)
+{
+    const struct neo_call_options options = {.timeout = 30 * MSEC};
+    static const uint8_t zeros[5 << 20];
+    const struct neo_test_v1_Words large = {.text = {zeros, sizeof(zeros)}};
+    struct neo_arena arena;
+    struct one o;
+
+    setup(&o);
+    neo_arena_init(&arena, 1 << 20);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(say(o.channel, &options, large, NULL, &arena), NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(say(o.channel, NULL, (struct neo_test_v1_Words){0}, NULL, &arena), NEO_OK);
+    (void)usleep(40000);
+    assert_int_equal(say(o.channel, NULL, (struct neo_test_v1_Words){0}, NULL, &arena), NEO_OK);
+    assert_int_equal(o.world.handled, 2);
+    neo_arena_fini(&arena);
+    teardown(&o);
+}
+
 TEST(a_caller_without_permission_is_denied_with_a_decision_id)
 {
     struct neo_channel *other;
@@ -425,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_thousand_calls_use_one_connection),
         cmocka_unit_test(an_error_of_the_handler_arrives_with_its_code_and_text),
         cmocka_unit_test(headers_larger_than_the_server_takes_fail_the_call_at_once),
+        cmocka_unit_test(a_request_that_is_too_large_leaves_nothing_behind),
         cmocka_unit_test(a_caller_without_permission_is_denied_with_a_decision_id),
         cmocka_unit_test(a_deadline_ends_the_call_on_both_sides),
         cmocka_unit_test(a_server_stream_brings_every_message_in_order),

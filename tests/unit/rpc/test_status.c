@@ -6,6 +6,7 @@
 #include <neo/details.h>
 #include <neo/memory.h>
 #include <neo/status.h>
+#include <neo/test/v1/secret.neo.h>
 
 static struct neo_arena arena;
 
@@ -204,6 +205,7 @@ TEST(details_are_not_added_twice_nor_those_that_a_status_has_of_itself)
     const struct google_rpc_ErrorInfo info = {.reason = NEO_LIT("X")};
     const struct google_rpc_Help help = {0};
     const struct google_rpc_ResourceInfo bad = {.owner = NEO_LIT("\xff")};
+    const struct neo_test_v1_Vault secret = {.key = NEO_LIT("for attested code alone")};
 
     assert_true(neo_status_add_violations(&s, &arena, wrong, 2));
     struct neo_bytes before = s.more_details;
@@ -211,6 +213,7 @@ TEST(details_are_not_added_twice_nor_those_that_a_status_has_of_itself)
     assert_false(neo_status_add_violations(&s, &arena, NULL, 0));
     assert_false(neo_status_add_detail(&s, &arena, &google_rpc_ErrorInfo_info, &info));
     assert_false(neo_status_add_detail(&s, &arena, &google_rpc_ResourceInfo_info, &bad));
+    assert_false(neo_status_add_detail(&s, &arena, &neo_test_v1_Vault_info, &secret));
     assert_true(neo_bytes_equal(s.more_details, before));
     assert_true(neo_status_add_detail(&s, &arena, &google_rpc_Help_info, &help));
 }
