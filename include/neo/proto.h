@@ -225,7 +225,8 @@ NEO_MUST_CHECK enum neo_code neo_proto_from_json(const struct neo_message_info *
 /*
  * Tables made at run time from a serialized FileDescriptorSet, or from descriptors fetched by
  * reflection: what `neo call` uses. Gives `*ret`: neo_descriptors_free(). Lookups give tables that
- * live as long as the pool.
+ * live as long as the pool. INVALID_ARGUMENT: what cannot be, and an extension of class TEE_ONLY,
+ * whose value nobody would see among what is unknown.
  */
 struct neo_descriptors;
 NEO_MUST_CHECK enum neo_code neo_descriptors_new(const struct neo_bytes *files, size_t n_files,

@@ -139,6 +139,12 @@ static enum neo_code add_extension(struct adder *a, struct scope scope,
     const char *name = neo_arena_printf(arena, "%s%s%.*s", scope.name,
                                         scope.name[0] == '\0' ? "" : ".", NEO_FMT(field->name));
 
+    /* Its value is among what is unknown, where nobody looks for it. protoc-gen-neo agrees. */
+    if (field->options != NULL && field->options->sensitivity == NEO_SENSITIVITY_TEE_ONLY)
+        return neo_fail(a->err, NEO_INVALID_ARGUMENT,
+                        "%s: extension %.*s is TEE_ONLY, and the table of what it extends does not "
+                        "know; declare it there as a field",
+                        a->file->info.name, NEO_FMT(field->name));
     if (type == NULL || d == NULL || fields == NULL || name == NULL)
         return pool_out_of_memory(a->err);
     fields[0] = field;

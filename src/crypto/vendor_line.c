@@ -72,12 +72,15 @@ static int64_t earliest(const struct vendor_line *line)
 
 /* --- revocation ------------------------------------------------------------------------------- */
 
-/* The best list of `issuer` decides about `cert`: one that is current before one that is not. */
+/*
+ * Every current list of `issuer` is asked about `cert`: lists overlap, and an older one does not
+ * know what a newer one revokes. Those that are out of date count only where no other is there.
+ */
 static enum vendor_verdict consult(const struct vendor_line *line, const struct vendor_cert *cert,
                                    const struct vendor_cert *issuer, int64_t *not_after,
                                    struct neo_error *why)
 {
-    enum vendor_verdict verdict = fault(VENDOR_NO_CRL, why, "a revocation list is missing");
+    enum vendor_verdict verdict = VENDOR_NO_CRL;
 
     for (size_t i = 0; i < line->n_crls; i++) {
         const struct vendor_crl *crl = line->crls[i];
@@ -88,16 +91,21 @@ static enum vendor_verdict consult(const struct vendor_line *line, const struct 
         if (X509_CRL_verify(crl->crl, issuer->key) != 1)
             continue; /* as if it were not there */
         if (line->now < crl->this_update || line->now >= crl->next_update) {
-            verdict = fault(VENDOR_STALE_CRL, why, "a revocation list is out of date");
+            if (verdict != VENDOR_GOOD)
+                verdict = VENDOR_STALE_CRL;
             continue;
         }
         if (X509_CRL_get0_by_cert(crl->crl, &entry, cert->x509) != 0)
             return fault(VENDOR_REVOKED, why, "a certificate is revoked");
         if (crl->next_update < *not_after)
             *not_after = crl->next_update;
-        return VENDOR_GOOD;
+        verdict = VENDOR_GOOD;
     }
-    return verdict;
+    if (verdict == VENDOR_GOOD)
+        return verdict;
+    return fault(verdict, why,
+                 verdict == VENDOR_STALE_CRL ? "a revocation list is out of date"
+                                             : "a revocation list is missing");
 }
 
 static enum vendor_verdict consult_all(const struct vendor_line *line, int64_t *not_after,

@@ -12,6 +12,7 @@
 
 #include <neo/digest.h>
 #include <neo/memory.h>
+#include <neo/reason.h>
 
 #include <stdio.h>
 
@@ -125,6 +126,7 @@ static void accept_peer(struct sub_conn *sc)
     sc->attested = appraisal != NULL && appraisal->accepted;
     sc->simulated = sc->attested && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest);
+    sc->asked_anew = false;
     channel->wire.verdict_at = neo_mono_nsec();
     if (sc->attested && sc->attested_until > now)
         neo_loop_arm(channel->loop, &sc->reattest, now + (sc->attested_until - now) / 3 * 2);
@@ -269,6 +271,13 @@ void attest_client_data(struct sub_conn *sc, struct neo_bytes bytes)
     }
 }
 
+/* Its rules changed while it judged us by those before. Once: it may not keep us at it. */
+static bool is_asked_anew(const struct sub_conn *sc, const struct neo_status *status)
+{
+    return !sc->asked_anew && !sc->quoting && status->code == NEO_UNAVAILABLE &&
+           neo_bytes_is(status->reason, neo_reason_name(NEO_REASON_ATTESTATION_EXPIRED));
+}
+
 void attest_client_closed(struct sub_conn *sc, const struct neo_status *status)
 {
     char detail[200];
@@ -277,6 +286,11 @@ void attest_client_closed(struct sub_conn *sc, const struct neo_status *status)
         return;
     if (attest_session_state(sc->attest) == ATTEST_REFUSED)
         return;
+    if (is_asked_anew(sc, status)) {
+        sc->asked_anew = true;
+        begin(sc);
+        return;
+    }
     (void)snprintf(detail, sizeof(detail), "the peer ended the exchange: %s %.*s",
                    neo_code_name(status->code), NEO_FMT(status->message));
     refuse(sc, NEO_ATTEST_PROTOCOL, detail);

@@ -37,6 +37,7 @@ struct attest_exchange {
     bool over;     /* the call has ended */
     bool settling; /* a frame is being taken: who does that frees */
     bool want_peer;
+    uint64_t attest_number; /* of the epoch whose rules the session holds */
 };
 
 static void free_exchange(struct attest_exchange *x)
@@ -88,6 +89,17 @@ static void refuse(struct attest_exchange *x)
     peer_drain(p, "attestation_refused", LEAVE_TIME, NEO_REASON_ATTESTATION_REFUSED);
 }
 
+/*
+ * Rules that have been withdrawn speak for nobody, though the session still judges by them: what
+ * they found is kept neither here nor, as the verdict has not left, there.
+ */
+static void ask_anew(struct attest_exchange *x)
+{
+    record_denied(x->call, "attestation", NEO_REASON_ATTESTATION_EXPIRED,
+                  "the rules changed while the evidence was judged");
+    call_end(x->call, NEO_REASON_ATTESTATION_EXPIRED);
+}
+
 static void send_frame(struct attest_exchange *x, const struct neo_buffer *frame)
 {
     if (frame->len > 0)
@@ -104,7 +116,8 @@ static void quote(struct attest_exchange *x)
                                  &x->certificates, NULL);
 }
 
-static void settle(struct attest_exchange *x, enum attest_state state);
+static void go_on(struct attest_exchange *x, enum attest_state state,
+                  const struct neo_buffer *frame);
 
 static void hand_in(struct attest_exchange *x)
 {
@@ -114,8 +127,7 @@ static void hand_in(struct attest_exchange *x)
         neo_buffer_clear(&x->body);
     enum attest_state state = attest_session_evidence(x->session, neo_buffer_bytes(&x->body),
                                                       neo_buffer_bytes(&x->certificates), &out);
-    send_frame(x, &out);
-    settle(x, state);
+    go_on(x, state, &out);
 }
 
 static void quote_there(struct neo_job *job)
@@ -174,6 +186,19 @@ static void settle(struct attest_exchange *x, enum attest_state state)
     }
 }
 
+/* To where the session has come, with the frame that says so. */
+static void go_on(struct attest_exchange *x, enum attest_state state,
+                  const struct neo_buffer *frame)
+{
+    if (state == ATTEST_ACCEPTED && !x->over &&
+        x->attest_number != x->call->worker->epoch->attest_number) {
+        ask_anew(x);
+        return;
+    }
+    send_frame(x, frame);
+    settle(x, state);
+}
+
 /* --- the stream -------------------------------------------------------------------------- */
 
 static void on_done(struct neo_call *call, const struct neo_status *status, void *state)
@@ -202,8 +227,7 @@ static void on_frame(struct neo_call *call, struct neo_bytes frame)
     enum attest_state state =
         attest_session_feed(x->session, frame, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
                             neo_loop_now(call->worker->loop), &out);
-    send_frame(x, &out);
-    settle(x, state);
+    go_on(x, state, &out);
     x->settling = false;
     if (x->over && !x->quoting)
         free_exchange(x);
@@ -269,6 +293,7 @@ static void start(struct neo_call *call)
         return;
     }
     x->call = call;
+    x->attest_number = e->attest_number;
     x->want_peer = e->is.attest_policies != NULL &&
                    neo_attest_policies_has(e->is.attest_policies, call->peer->caller);
     if (open_session(x, &err) != NEO_OK) {

@@ -80,6 +80,7 @@ struct sub_conn {
     struct neo_attester *attester; /* borrowed; the one that makes it */
     struct neo_buffer quote_body, quote_certificates;
     bool quoting;
+    bool asked_anew; /* the peer's rules changed during the exchange before this one */
     bool attested;
     uint64_t attested_by; /* the channel's attest_number when its exchange began */
     bool simulated;

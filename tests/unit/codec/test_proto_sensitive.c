@@ -4,9 +4,11 @@
  */
 #include "unit/unit.h"
 
+#include "google/protobuf/descriptor.neo.h"
 #include "neo/test/v1/all.neo.h"
 #include "neo/test/v1/secret.neo.h"
 
+#include <neo/descriptor.h>
 #include <neo/memory.h>
 
 #include <stdio.h>
@@ -229,6 +231,58 @@ TEST(tables_know_what_is_below_them)
     assert_false(neo_test_v1_Tree_info.traits & NEO_MESSAGE_SENSITIVE);
 }
 
+static enum neo_code load(const struct google_protobuf_FileDescriptorProto *file)
+{
+    struct neo_descriptors *pool = NULL;
+
+    neo_buffer_clear(&out);
+    assert_int_equal(google_protobuf_FileDescriptorProto_encode(file, &out, &err), NEO_OK);
+    struct neo_bytes wire = neo_buffer_bytes(&out);
+    enum neo_code code = neo_descriptors_new(&wire, 1, &pool, &err);
+    neo_descriptors_free(pool);
+    return code;
+}
+
+/* Its value would be among what is unknown to t.M, whose table has no classes. */
+TEST(an_extension_that_is_tee_only_does_not_load)
+{
+    struct google_protobuf_FieldOptions options = {0};
+    struct google_protobuf_FieldDescriptorProto x = {
+        .has_name = true,
+        .name = NEO_LIT("x"),
+        .has_extendee = true,
+        .extendee = NEO_LIT(".t.M"),
+        .has_number = true,
+        .number = 100,
+        .has_label = true,
+        .label = NEO_LABEL_OPTIONAL,
+        .has_type = true,
+        .type = NEO_KIND_STRING,
+        .options = &options,
+    };
+    struct google_protobuf_FieldDescriptorProto *fields[] = {&x};
+    struct google_protobuf_DescriptorProto inner = {.has_name = true, .name = NEO_LIT("M")};
+    struct google_protobuf_DescriptorProto *messages[] = {&inner};
+    struct google_protobuf_FileDescriptorProto file = {
+        .has_name = true,
+        .name = NEO_LIT("t.proto"),
+        .has_package = true,
+        .package = NEO_LIT("t"),
+        .message_type = {messages, 1},
+        .extension = {fields, 1},
+    };
+
+    assert_int_equal(load(&file), NEO_OK);
+    options.neo_unknown = NEO_LIT("\x80\xe7\x18\x03"); /* neo.v1.sensitivity */
+    assert_int_equal(load(&file), NEO_INVALID_ARGUMENT);
+    assert_string_equal(err.message, "t.proto: extension x is TEE_ONLY, and the table of what it "
+                                     "extends does not know; declare it there as a field");
+    file.extension.len = 0; /* nor inside a message */
+    inner.extension.at = fields;
+    inner.extension.len = 1;
+    assert_int_equal(load(&file), NEO_INVALID_ARGUMENT);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_arena, free_arena)
 
 int main(void)
@@ -242,6 +296,7 @@ int main(void)
         T(a_message_in_which_nothing_secret_is_set_may_go),
         T(tables_without_classes_cost_one_comparison),
         T(tables_know_what_is_below_them),
+        T(an_extension_that_is_tee_only_does_not_load),
     };
     return cmocka_run_group_tests_name("codec/proto_sensitive", tests, NULL, NULL);
 }

@@ -56,6 +56,19 @@ static void add(struct vendor_bundle *bundle, const char *name, const char *issu
     assert_int_equal(vendor_bundle_read(bundle, neo_buffer_bytes(&der), "t", NULL), NEO_OK);
 }
 
+/* A list of certificate `issuer`; it names certificate `revoked`, or nothing when that is 0. */
+static void add_list(struct vendor_bundle *bundle, size_t issuer, const struct vendor_key *key,
+                     size_t revoked, int64_t from, int64_t until)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+
+    assert_int_equal(vendor_crl_issue(bundle->certs[issuer], key,
+                                      revoked == 0 ? NULL : bundle->certs[revoked], from, until,
+                                      &der, NULL),
+                     NEO_OK);
+    assert_int_equal(vendor_bundle_read(bundle, neo_buffer_bytes(&der), "t", NULL), NEO_OK);
+}
+
 /* root, intermediate, leaf */
 static struct vendor_bundle path_of_three(void)
 {
@@ -152,6 +165,61 @@ TEST(the_path_is_judged_at_the_given_time)
     assert_int_equal(verify(&b, 2, 1, 1, 0, NOW + 9), VENDOR_GOOD);
     assert_int_equal(verify(&b, 2, 1, 1, 0, NOW + 11), VENDOR_EXPIRED);
     vendor_bundle_fini(&b);
+}
+
+static enum vendor_verdict verify_line(const struct vendor_bundle *b, int64_t *ret_not_after)
+{
+    const struct vendor_line line = {
+        .leaf = b->certs[2],
+        .issuers = b->certs + 1,
+        .n_issuers = 1,
+        .root = b->certs[0],
+        .crls = b->crls,
+        .n_crls = b->n_crls,
+        .needs_crls = true,
+        .now = NOW,
+    };
+
+    return vendor_line_verify(&line, ret_not_after, NULL);
+}
+
+/* Two lists of the intermediate that are both current, in either order. */
+TEST(a_revocation_counts_whichever_of_the_current_lists_names_it)
+{
+    for (int newer_first = 0; newer_first < 2; newer_first++) {
+        struct vendor_bundle b = path_of_three();
+        int64_t not_after = 0;
+
+        add_list(&b, 0, rsa, 0, NOW - 1, NOW + 9);
+        if (newer_first)
+            add_list(&b, 1, rsa_too, 2, NOW - 1, NOW + 8);
+        add_list(&b, 1, rsa_too, 0, NOW - 5, NOW + 5);
+        assert_int_equal(verify_line(&b, &not_after), newer_first ? VENDOR_REVOKED : VENDOR_GOOD);
+        if (!newer_first)
+            add_list(&b, 1, rsa_too, 2, NOW - 1, NOW + 8);
+        assert_int_equal(verify_line(&b, &not_after), VENDOR_REVOKED);
+        vendor_bundle_fini(&b);
+    }
+}
+
+TEST(of_lists_that_agree_the_first_to_end_tells_until_when)
+{
+    static const int64_t ends[][2] = {{NOW + 5, NOW + 8}, {NOW + 8, NOW + 5}};
+
+    for (size_t i = 0; i < NEO_COUNT(ends); i++) {
+        struct vendor_bundle b = path_of_three();
+        int64_t not_after = 0;
+
+        add_list(&b, 0, rsa, 0, NOW - 1, NOW + 9);
+        add_list(&b, 1, rsa_too, 0, NOW - 9, NOW); /* out of date: as if it were not there */
+        assert_int_equal(verify_line(&b, &not_after), VENDOR_STALE_CRL);
+        add_list(&b, 1, rsa_too, 0, NOW - 1, ends[i][0]);
+        add_list(&b, 1, rsa_too, 0, NOW - 1, ends[i][1]);
+        add_list(&b, 1, rsa_too, 0, NOW - 9, NOW);
+        assert_int_equal(verify_line(&b, &not_after), VENDOR_GOOD);
+        assert_int_equal(not_after, NOW + 5);
+        vendor_bundle_fini(&b);
+    }
 }
 
 TEST(the_facts_of_a_certificate_are_its_own)
@@ -301,6 +369,8 @@ int main(void)
         cmocka_unit_test(an_intermediate_must_be_an_authority_and_the_signer),
         cmocka_unit_test(two_intermediates_of_one_name_are_both_tried),
         cmocka_unit_test(the_path_is_judged_at_the_given_time),
+        cmocka_unit_test(a_revocation_counts_whichever_of_the_current_lists_names_it),
+        cmocka_unit_test(of_lists_that_agree_the_first_to_end_tells_until_when),
         cmocka_unit_test(the_facts_of_a_certificate_are_its_own),
         cmocka_unit_test(a_changed_byte_makes_a_certificate_unreadable_or_its_path_untrusted),
         cmocka_unit_test(a_cut_certificate_is_unreadable),

@@ -360,6 +360,34 @@ TEST(new_reference_values_make_everybody_prove_themselves_again)
     neo_attest_policies_unref(next);
 }
 
+/* The proof is good by the rules that were in force when the exchange began, and not by these. */
+TEST(a_proof_by_rules_that_were_withdrawn_meanwhile_counts_for_nothing)
+{
+    struct neo_attest_policies *next = policies_for("caller-service", "cb", "");
+    struct neo_policy *strict = compile_policy("service: \"caller-service\"\n"
+                                               "allowed_calls:\n"
+                                               "  - target_service: \"echo-service\"\n"
+                                               "    operations: [\"Say\"]\n");
+    struct exchange x;
+
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    open_exchange(&x, caller_attester, false);
+    wait_for(x.call.n_messages == 1); /* the server's offer: its session has begun */
+    neo_server_update(world.server, &(struct neo_epoch){.attest_policies = next, .policy = strict});
+    wait_for(call_once(&client, "Chat", &hello) == NEO_PERMISSION_DENIED); /* it has arrived */
+    wait_for((carry(&x), x.call.closed));
+    assert_reason(&x.call, NEO_UNAVAILABLE, "ATTESTATION_EXPIRED");
+    assert_int_not_equal(x.state, ATTEST_ACCEPTED); /* nor does the caller believe it is proven */
+    attest_session_free(x.session);
+    rpc_call_fini(&x.call);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_FAILED_PRECONDITION);
+    assert_int_equal(said, 0);
+    assert_int_not_equal(run_exchange(caller_attester, false), NEO_OK);
+    neo_attest_policies_unref(next);
+    neo_policy_unref(strict);
+}
+
 #ifdef NEO_SIM
 TEST(an_exchange_that_does_not_end_is_ended)
 {
@@ -410,6 +438,7 @@ int main(void)
         PROMISE(garbage_is_no_proof),
         PROMISE(one_exchange_at_a_time_and_not_too_many),
         PROMISE(new_reference_values_make_everybody_prove_themselves_again),
+        PROMISE(a_proof_by_rules_that_were_withdrawn_meanwhile_counts_for_nothing),
 #ifdef NEO_SIM
         PROMISE(an_exchange_that_does_not_end_is_ended),
         PROMISE(when_an_appraisal_ends_so_do_the_calls_that_rested_on_it),

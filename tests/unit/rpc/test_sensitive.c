@@ -9,10 +9,17 @@
 #include <neo/channel.h>
 #include <neo/test/v1/secret.neo.h>
 
+#include <openssl/crypto.h>
+
+#include <unistd.h>
+
 static struct neo_buffer bundle, root;
 static struct neo_attest_trust *attest_trust;
 static struct neo_attest_policies *of_caller, *of_server;
 static struct neo_attester *caller_attester, *server_attester;
+static struct neo_attester *channels_attester; /* NULL: that of the caller */
+static struct neo_attest_policies *of_caller_anew;
+static atomic_uint proofs;
 static struct neo_channel *channel;
 static struct neo_arena arena;
 static atomic_uint opened, heard, answered;
@@ -169,7 +176,7 @@ static void serve_vaults(bool caller_proves, bool server_proves)
         .epoch = {.identity = world.caller, .trust = world.trust, .attest_trust = attest_trust},
         .service = "echo-service",
         .trust_domain = "neo.test",
-        .attester = caller_attester,
+        .attester = channels_attester != NULL ? channels_attester : caller_attester,
     };
     struct neo_error err = {0};
     char target[100];
@@ -194,6 +201,7 @@ static int end_vaults(void **state)
 {
     neo_channel_free(channel);
     channel = NULL;
+    channels_attester = NULL;
     neo_arena_fini(&arena);
     return end(state);
 }
@@ -353,6 +361,45 @@ TEST(secrets_travel_between_ends_that_have_proven_themselves)
     neo_stream_free(stream);
 }
 
+/* The first proof meets rules that were replaced while it was made, and has time to arrive so. */
+static enum neo_code attest_late(struct neo_attester *self,
+                                 const uint8_t binder[static NEO_BINDER_LEN],
+                                 struct neo_buffer *out_body, struct neo_buffer *out_certificates,
+                                 struct neo_error *err)
+{
+    enum { ARRIVES_MSEC = 100 };
+
+    (void)self;
+    if (atomic_fetch_add(&proofs, 1) == 0) {
+        neo_server_update(world.server, &(struct neo_epoch){.attest_policies = of_caller_anew});
+        (void)usleep(ARRIVES_MSEC * 1000);
+    }
+    enum neo_code code =
+        caller_attester->attest(caller_attester, binder, out_body, out_certificates, err);
+    OPENSSL_thread_stop(); /* what it keeps for a thread of the pool would look lost */
+    return code;
+}
+
+TEST(who_proved_itself_by_rules_that_were_replaced_meanwhile_does_so_again)
+{
+    struct neo_attester late = {.kind = caller_attester->kind, .attest = attest_late};
+    struct neo_test_v1_Vault request = {.name = NEO_LIT("n")};
+    struct neo_test_v1_Vault response;
+    struct neo_status status;
+
+    of_caller_anew = policies_for("caller-service", "ca");
+    channels_attester = &late;
+    proofs = 0;
+    serve_vaults(true, true);
+    if (neo_test_v1_Vaults_Open(channel, NULL, &request, &response, &arena, &status) != NEO_OK)
+        fail_msg("%.*s", NEO_FMT(status.message));
+    assert_int_equal(proofs, 2);
+    assert_int_equal(opened, 1);
+    neo_channel_free(channel); /* before its attester */
+    channel = NULL;
+    neo_attest_policies_unref(of_caller_anew);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end_vaults)
 
 int main(void)
@@ -365,6 +412,7 @@ int main(void)
         T(a_secret_response_does_not_leave_for_a_caller_that_is_not_attested),
         T(the_first_secret_message_of_a_response_stream_ends_it),
         T(secrets_travel_between_ends_that_have_proven_themselves),
+        T(who_proved_itself_by_rules_that_were_replaced_meanwhile_does_so_again),
     };
     return cmocka_run_group_tests_name("rpc/sensitive", tests, make_machine, break_machine);
 }
