@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,21 +76,20 @@ static enum neo_code await(const char *name, int pid, char *address, size_t len,
                            struct neo_error *err)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
-    char path[PATH_LEN], log[PATH_LEN], pid_file[PATH_LEN], why[PATH_LEN + 16];
-    int now_pid;
+    char path[PATH_LEN], log[PATH_LEN], why[PATH_LEN + 16];
+    bool ended = false;
 
     dir_path(path, "run/%s.address", name);
     dir_path(log, "log/%s.log", name);
-    dir_path(pid_file, "run/%s.pid", name);
-    for (int i = 0; i < START_SECONDS * 100; i++) {
+    for (int i = 0; i < START_SECONDS * 100 && !ended; i++) {
         if (dir_line(path, address, len, NULL) == NEO_OK)
             return NEO_OK;
-        if (i > 10 && !process_alive(pid_file, &now_pid))
-            break;
         (void)nanosleep(&pause, NULL);
+        ended = waitpid(pid, NULL, WNOHANG) != 0; /* a child of ours, whatever it is called yet */
     }
     last_words(log, why, sizeof(why));
-    process_stop(pid, 1);
+    if (!ended)
+        process_stop(pid, 1);
     return neo_fail(err, NEO_UNAVAILABLE, "%s did not start: %s", name, why);
 }
 
