@@ -70,7 +70,7 @@ static enum neo_code create(const char *source, struct neo_arena *arena, struct 
 static enum neo_code call_three(struct neo_json_writer *w, struct neo_arena *arena,
                                 struct neo_bytes *ret_id, struct neo_status *status)
 {
-    struct functionservice_GetFunctionRequest get;
+    struct functionservice_GetFunctionRequest get = {0};
     struct functionservice_GetFunctionResponse got;
     struct functionservice_ExecuteFunctionRequest execute = {.input = NEO_LIT("neo")};
     struct functionservice_ExecuteFunctionResponse executed;

@@ -95,7 +95,8 @@ static void add(struct extension_list *list, enum snp_extension extension, uint8
 
     to[0] = tag;
     to[1] = (uint8_t)value.len;
-    memcpy(to + header, value.at, value.len);
+    if (value.len > 0)
+        memcpy(to + header, value.at, value.len);
     list->oids[list->n] = snp_extension_oid(extension, component);
     list->at[list->n] = (struct vendor_extension){
         .oid = neo_bytes(list->oids[list->n].at, list->oids[list->n].len),

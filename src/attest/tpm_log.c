@@ -104,7 +104,7 @@ static enum neo_code read_event(struct cursor *c, const struct algorithms *a, ui
             ours = found;
     }
     struct neo_bytes data = cursor_take(c, (size_t)cursor_le(c, 4));
-    if (c->failed || pcr >= TPM_PCRS || ours.len != tpm_hash_len(bank))
+    if (c->failed || pcr >= TPM_PCRS || ours.len == 0 || ours.len != tpm_hash_len(bank))
         return malformed("an event that is cut short, or lacks a digest of the bank");
     if (type == EV_NO_ACTION)
         note_locality(r, bank, data);

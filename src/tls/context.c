@@ -56,7 +56,7 @@ static int on_alpn(SSL *ssl, const uint8_t **ret_at, uint8_t *ret_len, const uin
 
 static bool is_same_host(struct neo_bytes a, const char *b)
 {
-    return a.len == strlen(b) && strncasecmp((const char *)a.at, b, a.len) == 0;
+    return a.len > 0 && a.len == strlen(b) && strncasecmp((const char *)a.at, b, a.len) == 0;
 }
 
 /* The service, the service within its trust domain, or a DNS name of the certificate. */
