@@ -15,7 +15,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define REQUEST_PATIENCE (15 * NEO_NSEC_PER_SEC)
+#define REQUEST_PATIENCE   (15 * NEO_NSEC_PER_SEC)
+#define BUSY_LINE_PATIENCE (60 * NEO_NSEC_PER_SEC) /* its connection brings other requests */
 
 enum { POOL_MAX = 256, FAIL_TEXT_MAX = 1024, ANSWER_FIELDS_MAX = 80, ENCODED_KEPT = 256 * 1024 };
 
@@ -293,17 +294,23 @@ void call_judge_attestation(struct neo_call *call)
         deny(call, NEO_REASON_ATTESTATION_EXPIRED);
 }
 
+static bool is_stalled(const struct neo_call *call, neo_nsec now)
+{
+    bool line_moves = now - call->peer->heard_at < REQUEST_PATIENCE;
+
+    if (!list_is_empty(&call->held))
+        return now - call->heard_at >= 2 * REQUEST_PATIENCE;
+    return (call->state == CALL_REQUEST || frame_is_partial(&call->reader)) &&
+           now - call->heard_at >= (line_moves ? BUSY_LINE_PATIENCE : REQUEST_PATIENCE);
+}
+
 /*
  * A stream of requests may pause between messages, but not within one. And who takes so little of
  * what it asked for that a call cannot begin is not waited for either.
  */
 void call_check_stalled(struct neo_call *call, neo_nsec now)
 {
-    bool expects = call->state == CALL_REQUEST || frame_is_partial(&call->reader);
-    bool is_held = !list_is_empty(&call->held);
-    neo_nsec patience = is_held ? 2 * REQUEST_PATIENCE : REQUEST_PATIENCE;
-
-    if (call->state != CALL_ENDED && (expects || is_held) && now - call->heard_at >= patience) {
+    if (call->state != CALL_ENDED && is_stalled(call, now)) {
         record_stalled(call->peer);
         call_end(call, NEO_REASON_CALL_STALLED);
     }

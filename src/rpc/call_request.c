@@ -136,9 +136,20 @@ static void credit(struct neo_call *call, size_t n)
         h2_consume(conn_h2(call->peer->conn), call->stream, n);
 }
 
-/* A message that comes a few bytes at a time is one that stands still. */
+/*
+ * A message that comes a few bytes at a time is one that stands still. On a slow line one request
+ * waits while others come: what all of them bring counts for each, at the price that each would
+ * pay.
+ */
 static void note_heard(struct neo_call *call, size_t n)
 {
+    struct peer *p = call->peer;
+
+    p->trickled += n;
+    if (p->trickled >= TRICKLE * p->n_calls) {
+        p->trickled = 0;
+        p->heard_at = neo_loop_now(call->worker->loop);
+    }
     call->trickled += n;
     if (call->trickled < TRICKLE && frame_is_partial(&call->reader))
         return;

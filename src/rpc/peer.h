@@ -56,8 +56,10 @@ struct peer {
     struct list held;  /* those that wait until the peer takes more of our output */
     struct neo_timer resume;
     size_t n_calls;
-    size_t n_running; /* in handlers, streams gone or not */
-    size_t gathering; /* bytes of messages that are not whole yet */
+    size_t n_running;  /* in handlers, streams gone or not */
+    size_t gathering;  /* bytes of messages that are not whole yet */
+    size_t trickled;   /* bytes of requests since `heard_at` */
+    neo_nsec heard_at; /* when requests last moved by as much as all calls owe */
     struct peer_method *methods;
     struct channelz_counts counts;
     struct method *last_method;

@@ -477,6 +477,44 @@ TEST(a_request_that_stops_halfway_is_cut)
 }
 
 #ifdef NEO_SIM
+/* A slow line, whose client sends one request after the other: those behind are late, not stalled.
+ */
+TEST(a_request_that_waits_for_others_of_its_connection_is_given_a_minute)
+{
+    static struct rpc_client client;
+    static const uint8_t text[3000];
+    const struct neo_test_v1_Echo large = {.text = {text, sizeof(text)}};
+    struct neo_buffer out = {0};
+    struct rpc_call late, never, busy;
+
+    serve();
+    connect_ready(&client, world.caller);
+    start_with(&late, &client, "Say", NULL, false, NULL, 0);
+    start_with(&never, &client, "Say", NULL, false, NULL, 0);
+    start_with(&busy, &client, "Sum", NULL, false, NULL, 0);
+    neo_nsec begun = neo_mono_nsec();
+    for (int i = 0; i < 70 && !never.closed; i++) {
+        neo_buffer_clear(&out);
+        rpc_call_send(&busy, encode_echo(&large, &out));
+        run_for(SEC);
+        if (i == 40) {
+            assert_false(late.closed);
+            neo_buffer_clear(&out);
+            rpc_call_send(&late, encode_echo(&hello, &out));
+            rpc_call_end(&late);
+        }
+    }
+    assert_int_equal(late.status.code, NEO_OK);
+    assert_reason(&never, NEO_DEADLINE_EXCEEDED, "CALL_STALLED");
+    assert_in_range((neo_mono_nsec() - begun) / SEC, 59, 67);
+    neo_buffer_fini(&out);
+    rpc_call_reset(&busy, H2_CANCEL);
+    rpc_call_fini(&late);
+    rpc_call_fini(&never);
+    rpc_call_fini(&busy);
+    disconnect(&client);
+}
+
 TEST(a_stream_nobody_reads_is_cut_after_half_a_minute)
 {
     struct neo_test_v1_Echo echo = {.count = 200, .size = 10000};
@@ -746,6 +784,7 @@ int main(void)
         PROMISE(a_request_must_be_exactly_one_whole_message),
         PROMISE(a_request_that_stops_halfway_is_cut),
 #ifdef NEO_SIM
+        PROMISE(a_request_that_waits_for_others_of_its_connection_is_given_a_minute),
         PROMISE(a_stream_nobody_reads_is_cut_after_half_a_minute),
 #endif
         PROMISE(a_deadline_ends_the_call_and_the_handler_hears_of_it),
