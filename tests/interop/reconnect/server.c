@@ -98,6 +98,15 @@ static bool is_right(size_t i, double waited_ms)
     return waited_ms >= 0.8 * wanted - 1 && waited_ms <= 1.2 * wanted + SLACK_MS;
 }
 
+/* For clients that say no more than whether it was right. */
+static void tell(const struct grpc_testing_ReconnectInfo *info)
+{
+    (void)fprintf(stderr, "%zu waits, in ms:", info->backoff_ms.len);
+    for (size_t i = 0; i < info->backoff_ms.len; i++)
+        (void)fprintf(stderr, " %d", (int)info->backoff_ms.at[i]);
+    (void)fprintf(stderr, ": %s\n", info->passed ? "right" : "WRONG");
+}
+
 static void stop(struct neo_call *call, const struct grpc_testing_Empty *request, void *self)
 {
     static int32_t waits[ATTEMPTS_MAX];
@@ -114,6 +123,7 @@ static void stop(struct neo_call *call, const struct grpc_testing_Empty *request
         reply.backoff_ms.len++;
     }
     (void)pthread_mutex_unlock(&seen.lock);
+    tell(&reply);
     grpc_testing_ReconnectService_Stop_reply(call, &reply);
 }
 
