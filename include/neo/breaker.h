@@ -20,10 +20,15 @@
 #ifndef NEO_BREAKER_H
 #define NEO_BREAKER_H
 
+#include <neo/atomic.h>
 #include <neo/time.h>
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum neo_breaker_state {
     NEO_BREAKER_CLOSED,
@@ -49,8 +54,8 @@ struct neo_breaker_config {
 struct neo_breaker {
     /* private */
     const struct neo_breaker_config *config;
-    _Atomic uint32_t lock; /* held for a few instructions; guards what follows */
-    _Atomic enum neo_breaker_state state;
+    NEO_ATOMIC(uint32_t) lock; /* held for a few instructions; guards what follows */
+    NEO_ATOMIC(enum neo_breaker_state) state;
     uint32_t era;         /* counts state changes; see neo_breaker_permit */
     uint64_t history;     /* latest result in bit 0; 1 is a failure */
     unsigned results;     /* how many bits of `history` count, at most window */
@@ -80,5 +85,9 @@ void neo_breaker_leave(struct neo_breaker *b, struct neo_breaker_permit permit,
 
 /* For metrics and logs. To decide whether to call, use enter(). */
 enum neo_breaker_state neo_breaker_state(const struct neo_breaker *b);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 
 #include <neo/attest.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_evidence_fact {
     const char *name; /* as in policies where there is such a key: "measurement", "mrtd" */
     struct neo_bytes value;
@@ -34,5 +38,9 @@ NEO_MUST_CHECK enum neo_code neo_evidence_describe(const struct neo_evidence *ev
                                                    struct neo_arena *arena,
                                                    struct neo_evidence_facts *ret,
                                                    struct neo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

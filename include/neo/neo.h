@@ -53,15 +53,20 @@
  *
  * Rules that hold everywhere:
  *
- *   Ownership   "borrows": it stays yours and must stay. "takes": it is no longer yours. "gives":
- *               it is yours, to be released by the function that is named. "copied": do as you
- * like. Bytes       struct neo_bytes borrows: a pointer and a length, not ended by NUL.
- * NEO_LIT("text"), neo_text(string); printf("%.*s", NEO_FMT(bytes)). Time        neo_nsec,
- * nanoseconds: 3 * NEO_NSEC_PER_SEC. 0 in an option: the default. Memory      what a decoded
- * message points at lives in the arena that it was decoded into: neo/arena.h. A call has one,
- * neo_call_arena(); it is gone when the call is. Threads     a call, and a channel's callbacks,
- * belong to one loop: stay there, or post a job (neo/loop.h). Each header says what may be called
- * from elsewhere.
+ *   Ownership   "borrows": it stays yours and must stay. "takes": it is no longer yours.
+ *               "gives": it is yours, to be released by the function that is named. "copied": do
+ *               as you like.
+ *
+ *   Bytes       struct neo_bytes borrows: a pointer and a length, not ended by NUL.
+ *               NEO_LIT("text"), neo_text(string); printf("%.*s", NEO_FMT(bytes)).
+ *
+ *   Time        neo_nsec, nanoseconds: 3 * NEO_NSEC_PER_SEC. 0 in an option: the default.
+ *
+ *   Memory      what a decoded message points at lives in the arena that it was decoded into:
+ *               neo/arena.h. A call has one, neo_call_arena(); it is gone when the call is.
+ *
+ *   Threads     a call, and a channel's callbacks, belong to one loop: stay there, or post a job
+ *               (neo/loop.h). Each header says what may be called from elsewhere.
  *
  * Small programs for all of it: examples/guide, with docs/GUIDE.md.
  *

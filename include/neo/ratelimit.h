@@ -18,15 +18,21 @@
 #ifndef NEO_RATELIMIT_H
 #define NEO_RATELIMIT_H
 
+#include <neo/atomic.h>
 #include <neo/time.h>
 
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_ratelimit {
     /* private */
-    _Atomic uint64_t full_at; /* instant at which the bucket is, or was, full; top bit: locked */
-    neo_nsec interval;        /* time to earn one token */
-    neo_nsec capacity;        /* time to earn a full bucket */
+    NEO_ATOMIC(uint64_t)
+    full_at;           /* instant at which the bucket is, or was, full; top bit: locked */
+    neo_nsec interval; /* time to earn one token */
+    neo_nsec capacity; /* time to earn a full bucket */
 };
 
 /* The most buckets that one call may draw from. */
@@ -52,5 +58,9 @@ neo_nsec neo_ratelimit_take(struct neo_ratelimit *rl, neo_nsec now);
  */
 neo_nsec neo_ratelimit_take_all(struct neo_ratelimit *const limits[], size_t n, neo_nsec now,
                                 size_t *ret_which);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

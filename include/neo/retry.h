@@ -16,9 +16,14 @@
 #ifndef NEO_RETRY_H
 #define NEO_RETRY_H
 
+#include <neo/atomic.h>
 #include <neo/time.h>
 
 #include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct neo_backoff {
     neo_nsec initial;  /* before the first jitter; at least 1 */
@@ -61,7 +66,7 @@ struct neo_retry_config {
 struct neo_retry_budget {
     /* private */
     struct neo_retry_config config;
-    _Atomic uint32_t lock; /* held for a few instructions; guards what follows */
+    NEO_ATOMIC(uint32_t) lock; /* held for a few instructions; guards what follows */
     uint32_t milli_tokens;
     struct neo_tally calls; /* tried: calls; counted: retries */
 };
@@ -90,8 +95,8 @@ bool neo_retry_budget_take(struct neo_retry_budget *b, neo_nsec now);
 struct neo_throttle {
     /* private */
     uint32_t k_percent;
-    _Atomic uint32_t lock;  /* held for a few instructions; guards what follows */
-    struct neo_tally calls; /* tried: asked for; counted: accepted by the target */
+    NEO_ATOMIC(uint32_t) lock; /* held for a few instructions; guards what follows */
+    struct neo_tally calls;    /* tried: asked for; counted: accepted by the target */
 };
 
 /* `k_percent`: 200 by default, 150 for what may be shed, 110 when the target publishes its level.
@@ -103,5 +108,9 @@ bool neo_throttle_admits(struct neo_throttle *t, neo_nsec now, uint64_t random);
 
 /* The target took the call: it ended, but not RESOURCE_EXHAUSTED, UNAVAILABLE or unconnected. */
 void neo_throttle_accepted(struct neo_throttle *t, neo_nsec now);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

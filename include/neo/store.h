@@ -23,6 +23,10 @@
 #include <neo/bytes.h>
 #include <neo/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct neo_store;
 
 /*
@@ -51,15 +55,21 @@ struct neo_value {
 /* Values for the `?` of a statement; bytes are borrowed. */
 static inline struct neo_value neo_value_i64(int64_t v)
 {
-    return (struct neo_value){.type = NEO_VALUE_INT, .i64 = v};
+    struct neo_value value = {NEO_VALUE_INT, v, {NULL, 0}};
+
+    return value;
 }
 static inline struct neo_value neo_value_text(struct neo_bytes v)
 {
-    return (struct neo_value){.type = NEO_VALUE_TEXT, .bytes = v};
+    struct neo_value value = {NEO_VALUE_TEXT, 0, v};
+
+    return value;
 }
 static inline struct neo_value neo_value_bytes(struct neo_bytes v)
 {
-    return (struct neo_value){.type = NEO_VALUE_BYTES, .bytes = v};
+    struct neo_value value = {NEO_VALUE_BYTES, 0, v};
+
+    return value;
 }
 
 /*
@@ -120,5 +130,9 @@ struct neo_buffer;
 /* Appends the whole file; RESOURCE_EXHAUSTED beyond `limit` bytes. */
 NEO_MUST_CHECK enum neo_code neo_file_read(const char *path, size_t limit, struct neo_buffer *out,
                                            struct neo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
