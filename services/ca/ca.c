@@ -111,12 +111,12 @@ static void answer(struct ca *ca, struct neo_call *call, enum neo_code code,
         neo_call_reply(call, response);
     else
         neo_call_fail(call, code, "%s", err->message);
-    gate_leave(&ca->gate);
+    svc_gate_leave(&ca->gate);
 }
 
 static bool begin(struct ca *ca, struct neo_call *call)
 {
-    if (gate_enter(&ca->gate))
+    if (svc_gate_enter(&ca->gate))
         return true;
     neo_call_fail(call, NEO_UNAVAILABLE, "the CA is going down");
     return false;
@@ -384,14 +384,14 @@ static void renew_done(struct neo_job *job)
 
     if (!ca->ending)
         arm_renewal(ca);
-    gate_leave(&ca->gate);
+    svc_gate_leave(&ca->gate);
 }
 
 static void renewal_due(struct neo_timer *timer)
 {
     struct ca *ca = neo_owner(timer, struct ca, renewal);
 
-    if (!gate_enter(&ca->gate))
+    if (!svc_gate_enter(&ca->gate))
         return;
     ca->renew = (struct neo_task){.work = renew_work, .done = renew_done};
     neo_loop_offload(neo_runtime_loop(ca->runtime, 0), &ca->renew);
@@ -517,7 +517,7 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
     ca->signer.ask = ca->signer.answer = ca->signer.pid = -1;
     told_init(&ca->told);
     (void)pthread_mutex_init(&ca->telling, NULL);
-    gate_init(&ca->gate);
+    svc_gate_init(&ca->gate);
     enum neo_code code = fill(ca, options, err);
     if (code != NEO_OK) {
         ca_stop(ca);
@@ -540,11 +540,11 @@ void ca_stop(struct ca *ca)
     if (ca == NULL)
         return;
     neo_runtime_call(ca->runtime, 0, end_renewals, ca);
-    gate_close(&ca->gate); /* what the pool has of ours is done, and answered */
+    svc_gate_close(&ca->gate); /* what the pool has of ours is done, and answered */
     neo_server_free(ca->server);
     told_fini(&ca->told);
     (void)pthread_mutex_destroy(&ca->telling);
-    gate_fini(&ca->gate);
+    svc_gate_fini(&ca->gate);
     if (ca->authority.store != NULL)
         authority_close(&ca->authority);
     if (ca->signer.ask >= 0)

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/gate.h"
 
-void gate_init(struct gate *gate)
+void svc_gate_init(struct gate *gate)
 {
     *gate = (struct gate){.inside = 0};
     (void)pthread_mutex_init(&gate->lock, NULL);
     (void)pthread_cond_init(&gate->changed, NULL);
 }
 
-void gate_fini(struct gate *gate)
+void svc_gate_fini(struct gate *gate)
 {
     (void)pthread_cond_destroy(&gate->changed);
     (void)pthread_mutex_destroy(&gate->lock);
 }
 
-bool gate_enter(struct gate *gate)
+bool svc_gate_enter(struct gate *gate)
 {
     (void)pthread_mutex_lock(&gate->lock);
     bool open = !gate->closed;
@@ -23,7 +23,7 @@ bool gate_enter(struct gate *gate)
     return open;
 }
 
-void gate_leave(struct gate *gate)
+void svc_gate_leave(struct gate *gate)
 {
     (void)pthread_mutex_lock(&gate->lock);
     if (--gate->inside == 0)
@@ -31,7 +31,7 @@ void gate_leave(struct gate *gate)
     (void)pthread_mutex_unlock(&gate->lock);
 }
 
-bool gate_is_empty(struct gate *gate)
+bool svc_gate_is_empty(struct gate *gate)
 {
     (void)pthread_mutex_lock(&gate->lock);
     bool empty = gate->inside == 0;
@@ -39,7 +39,7 @@ bool gate_is_empty(struct gate *gate)
     return empty;
 }
 
-void gate_close(struct gate *gate)
+void svc_gate_close(struct gate *gate)
 {
     (void)pthread_mutex_lock(&gate->lock);
     gate->closed = true;

@@ -6,7 +6,7 @@
  * its way in and leaves when it touches nothing of the service any more; who closes the
  * gate waits for them, and nobody enters afterwards.
  *
- * Threads   Safe to share. gate_close() not from inside.
+ * Threads   Safe to share. svc_gate_close() not from inside.
  */
 #ifndef NEO_COMMON_GATE_H
 #define NEO_COMMON_GATE_H
@@ -21,13 +21,13 @@ struct gate {
     bool closed;
 };
 
-void gate_init(struct gate *gate);
-void gate_fini(struct gate *gate);
+void svc_gate_init(struct gate *gate);
+void svc_gate_fini(struct gate *gate);
 /* False: the service is ending; do nothing. */
-bool gate_enter(struct gate *gate);
-void gate_leave(struct gate *gate);
-bool gate_is_empty(struct gate *gate);
+bool svc_gate_enter(struct gate *gate);
+void svc_gate_leave(struct gate *gate);
+bool svc_gate_is_empty(struct gate *gate);
 /* Returns when nobody is inside. */
-void gate_close(struct gate *gate);
+void svc_gate_close(struct gate *gate);
 
 #endif

@@ -52,7 +52,7 @@ static void finish(struct neo_call *call, enum neo_code code, const struct neo_e
 /* For handlers that block: the end of the registry waits for them. */
 static bool enter(struct registry *r, struct neo_call *call)
 {
-    if (gate_enter(&r->gate))
+    if (svc_gate_enter(&r->gate))
         return true;
     neo_call_fail(call, NEO_UNAVAILABLE, "the registry is going down");
     return false;
@@ -77,7 +77,7 @@ static void register_instance(struct neo_call *call,
     finish(call, code, &err, &response);
     if (code == NEO_OK)
         watchers_tell(&r->watchers);
-    gate_leave(&r->gate);
+    svc_gate_leave(&r->gate);
 }
 
 static void beat(struct neo_call *call, const void *message, void *state)
@@ -125,7 +125,7 @@ static void deregister(struct neo_call *call,
     finish(call, code, &err, &response);
     if (code == NEO_OK)
         watchers_tell(&r->watchers);
-    gate_leave(&r->gate);
+    svc_gate_leave(&r->gate);
 }
 
 static void discover(struct neo_call *call, const struct neo_registry_v1_DiscoverRequest *request,
@@ -229,7 +229,7 @@ static void get_status(struct neo_call *call, const struct neo_policy_v1_GetStat
                       NEO_STR("why", err.message)); /* as the status says, too */
     policy_feed_status(&r->feed, neo_call_arena(call), &response);
     neo_call_reply(call, &response);
-    gate_leave(&r->gate);
+    svc_gate_leave(&r->gate);
 }
 
 static void advance(struct neo_call *call, const struct neo_policy_v1_AdvanceRequest *request,
@@ -246,7 +246,7 @@ static void advance(struct neo_call *call, const struct neo_policy_v1_AdvanceReq
                  NEO_U64("beyond", request->beyond), NEO_U64("number", response.number),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
     finish(call, code, &err, &response);
-    gate_leave(&r->gate);
+    svc_gate_leave(&r->gate);
 }
 
 static const struct neo_policy_v1_PolicyFeed_handlers feed_handlers = {
@@ -280,14 +280,14 @@ static void poll_done(struct neo_job *job)
                       NEO_STR("why", r->poll_error.message),
                       NEO_STR("in_force", r->feed.shared.version));
     arm(r, &r->poll, POLL_PERIOD);
-    gate_leave(&r->gate);
+    svc_gate_leave(&r->gate);
 }
 
 static void poll_due(struct neo_timer *timer)
 {
     struct registry *r = neo_owner(timer, struct registry, poll);
 
-    if (!gate_enter(&r->gate))
+    if (!svc_gate_enter(&r->gate))
         return;
     r->polling = (struct neo_task){.work = poll_work, .done = poll_done};
     neo_loop_offload(r->loop, &r->polling);
@@ -313,14 +313,14 @@ static void expire_done(struct neo_job *job)
                       NEO_STR("why", "very many leases end at once: is the network away?"));
     r->held_before = r->held;
     arm(r, &r->expiry, EXPIRY_PERIOD);
-    gate_leave(&r->gate);
+    svc_gate_leave(&r->gate);
 }
 
 static void expiry_due(struct neo_timer *timer)
 {
     struct registry *r = neo_owner(timer, struct registry, expiry);
 
-    if (!gate_enter(&r->gate))
+    if (!svc_gate_enter(&r->gate))
         return;
     r->expiring = (struct neo_task){.work = expire_work, .done = expire_done};
     neo_loop_offload(r->loop, &r->expiring);
@@ -380,7 +380,7 @@ enum neo_code registry_start(const struct registry_options *options, struct regi
     r->loop = neo_runtime_loop(neo_mesh_runtime(r->mesh), 0);
     watchers_init(&r->watchers, send_instances, r);
     policy_feed_init(&r->feed, r->mesh, &r->table, options->dir, options->documents);
-    gate_init(&r->gate);
+    svc_gate_init(&r->gate);
     enum neo_code code = fill(r, options, err);
     if (code != NEO_OK) {
         registry_stop(r);
@@ -392,7 +392,7 @@ enum neo_code registry_start(const struct registry_options *options, struct regi
 
 bool registry_is_busy(struct registry *r)
 {
-    return !gate_is_empty(&r->gate);
+    return !svc_gate_is_empty(&r->gate);
 }
 
 void registry_stop(struct registry *r)
@@ -400,13 +400,13 @@ void registry_stop(struct registry *r)
     if (r == NULL)
         return;
     neo_runtime_call(neo_mesh_runtime(r->mesh), 0, end_timers, r);
-    gate_close(&r->gate); /* what the pool has of ours is done */
+    svc_gate_close(&r->gate); /* what the pool has of ours is done */
     if (neo_mesh_server(r->mesh) != NULL)
         neo_server_drain(neo_mesh_server(r->mesh), 0);
     if (r->table.store != NULL)
         table_close(&r->table);
     policy_feed_fini(&r->feed);
     watchers_fini(&r->watchers);
-    gate_fini(&r->gate);
+    svc_gate_fini(&r->gate);
     neo_free(r);
 }

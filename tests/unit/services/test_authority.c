@@ -269,7 +269,7 @@ static _Atomic bool closed;
 static void *close_gate(void *self)
 {
     (void)self;
-    gate_close(&gate);
+    svc_gate_close(&gate);
     closed = true;
     return NULL;
 }
@@ -278,19 +278,19 @@ TEST(the_end_waits_for_who_is_inside_and_lets_nobody_in)
 {
     pthread_t closing;
 
-    gate_init(&gate);
-    assert_true(gate_enter(&gate));
-    assert_true(gate_enter(&gate));
+    svc_gate_init(&gate);
+    assert_true(svc_gate_enter(&gate));
+    assert_true(svc_gate_enter(&gate));
     assert_int_equal(pthread_create(&closing, NULL, close_gate, NULL), 0);
-    while (gate_enter(&gate)) /* until it is closing */
-        gate_leave(&gate);
-    gate_leave(&gate);
+    while (svc_gate_enter(&gate)) /* until it is closing */
+        svc_gate_leave(&gate);
+    svc_gate_leave(&gate);
     assert_false(closed);
-    gate_leave(&gate);
+    svc_gate_leave(&gate);
     assert_int_equal(pthread_join(closing, NULL), 0);
     assert_true(closed);
-    assert_false(gate_enter(&gate));
-    gate_fini(&gate);
+    assert_false(svc_gate_enter(&gate));
+    svc_gate_fini(&gate);
 }
 
 #define PROMISE(name) cmocka_unit_test_setup_teardown(name, begin, end)
