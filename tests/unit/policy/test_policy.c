@@ -734,6 +734,10 @@ TEST(a_policy_whose_tests_fail_does_not_load)
         assert_int_equal(code, cases[i].passes ? NEO_OK : NEO_FAILED_PRECONDITION);
         neo_policy_unref(policy);
     }
+}
+
+TEST(a_test_that_fails_or_is_none_is_named_with_its_place)
+{
     assert_refused("service: c\ntests:\n  - {from: c, to: t, method: M, expect: allow}\n",
                    "p.yaml:3:5: test failed: c to t M is denied (no rule allows it, line 1 of "
                    "p.yaml)");
@@ -941,6 +945,7 @@ int main(void)
         cmocka_unit_test(an_allowance_names_its_rule),
         cmocka_unit_test(other_kinds_of_document_are_passed_over_and_mixtures_refused),
         cmocka_unit_test(a_policy_whose_tests_fail_does_not_load),
+        cmocka_unit_test(a_test_that_fails_or_is_none_is_named_with_its_place),
         cmocka_unit_test(a_test_may_ask_for_a_full_name_and_several_metadata),
         cmocka_unit_test(a_test_counts_shadow_as_denied),
         cmocka_unit_test(a_file_holds_at_most_ten_thousand_rules),
