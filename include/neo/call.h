@@ -42,7 +42,8 @@ const struct neo_context *neo_call_context(const struct neo_call *call);
 const struct neo_method *neo_call_method(const struct neo_call *call);
 struct neo_arena *neo_call_arena(struct neo_call *call);
 struct neo_loop *neo_call_loop(const struct neo_call *call);
-/* A value of the request's metadata; the empty run with NULL when absent or repeated. */
+/* A value of the request's metadata, of a name in -bin the bytes it stands for; the empty run with
+ * NULL when absent, repeated, or no base64. All of it: neo/metadata.h. */
 struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name);
 
 /* Adds to the response's initial metadata (before anything was sent) or trailers. Copied. */

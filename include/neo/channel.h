@@ -141,8 +141,9 @@ enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *req
 void neo_client_call_close_send(struct neo_client_call *call);
 /* Ends it with CANCELLED, unless it has ended. `done` still comes, later. */
 void neo_client_call_cancel(struct neo_client_call *call);
-/* Response metadata (initial, then also trailing); the empty run with NULL when absent. */
-struct neo_bytes neo_client_call_metadata(const struct neo_client_call *call, const char *name);
+/* Response metadata (initial, then also trailing); of a name in -bin the bytes it stands for. The
+ * empty run with NULL when absent, repeated, or no base64. All of it: neo/metadata.h. */
+struct neo_bytes neo_client_call_metadata(struct neo_client_call *call, const char *name);
 /* "127.0.0.1:8443" of the instance that serves it; NULL before one was picked. */
 const char *neo_client_call_peer(const struct neo_client_call *call);
 

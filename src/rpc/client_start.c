@@ -431,15 +431,6 @@ enum neo_code neo_channel_start(struct neo_channel *channel, const struct neo_me
                              events, NULL, self, ret, err);
 }
 
-struct neo_bytes neo_client_call_metadata(const struct neo_client_call *call, const char *name)
-{
-    if (!call->committed || call->n_running == 0)
-        return wire_header((struct h2_headers){call->response, call->n_response}, name);
-    const struct h2_stream *s = call->running[0]->stream;
-    struct neo_bytes value = wire_header(s->headers, name);
-    return value.at != NULL ? value : wire_header(s->trailers, name);
-}
-
 const char *neo_client_call_peer(const struct neo_client_call *call)
 {
     return call->peer[0] == '\0' ? NULL : call->peer;

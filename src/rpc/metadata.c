@@ -27,7 +27,7 @@ static struct neo_bytes decoded(struct neo_bytes text, struct neo_arena *arena)
 
     if (text.at == NULL || neo_base64_decode(text, &raw, NULL) != NEO_OK)
         return (struct neo_bytes){0};
-    return neo_arena_copy(arena, neo_buffer_bytes(&raw));
+    return raw.len == 0 ? NEO_LIT("") : neo_arena_copy(arena, neo_buffer_bytes(&raw));
 }
 
 static struct neo_bytes trace_id(const struct neo_call *call)

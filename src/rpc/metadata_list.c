@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata one by one. A field of a -bin name is a list: commas are looked for before
- * anything is decoded, since a peer may have joined what it sent (gRPC over HTTP/2).
+ * Metadata one by one, and the client's by name. A field of a -bin name is a list: commas are
+ * looked for before anything is decoded, since a peer may have joined what it sent (gRPC over
+ * HTTP/2).
  */
 #include <neo/encoding.h>
 #include <neo/metadata.h>
@@ -51,7 +52,7 @@ static bool decode(struct neo_bytes text, struct neo_arena *arena, struct neo_by
 
     if (neo_base64_decode(trimmed(text), &raw, NULL) != NEO_OK)
         return false;
-    *ret = neo_arena_copy(arena, neo_buffer_bytes(&raw));
+    *ret = raw.len == 0 ? NEO_LIT("") : neo_arena_copy(arena, neo_buffer_bytes(&raw));
     return !neo_arena_failed(arena);
 }
 
@@ -108,4 +109,25 @@ bool neo_client_call_trailer_next(struct neo_client_call *call, struct neo_metad
                                   struct neo_pair *ret)
 {
     return next(response_part(call, true), &call->arena, cursor, ret);
+}
+
+/* As it came. */
+static struct neo_bytes response_field(const struct neo_client_call *call, const char *name)
+{
+    if (!call->committed || call->n_running == 0)
+        return wire_header((struct h2_headers){call->response, call->n_response}, name);
+    const struct h2_stream *s = call->running[0]->stream;
+    struct neo_bytes value = wire_header(s->headers, name);
+    return value.at != NULL ? value : wire_header(s->trailers, name);
+}
+
+/* Values that were joined are as many as were not: a name that is repeated has no one value. */
+struct neo_bytes neo_client_call_metadata(struct neo_client_call *call, const char *name)
+{
+    struct neo_bytes value = response_field(call, name);
+    struct neo_bytes raw;
+
+    if (value.at == NULL || !is_binary(neo_text(name)))
+        return value;
+    return decode(value, &call->arena, &raw) ? raw : (struct neo_bytes){0};
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc.h"
 
-#include <neo/encoding.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,16 +102,6 @@ static struct neo_bytes metadata(struct rpc *rpc, const char *name)
     return neo_arena_copy(&rpc->arena, neo_client_call_metadata(rpc->call, name));
 }
 
-static struct neo_bytes binary(struct rpc *rpc, const char *name)
-{
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer raw = {0};
-    struct neo_bytes text = neo_client_call_metadata(rpc->call, name);
-
-    if (text.at == NULL || neo_base64_decode(text, &raw, NULL) != NEO_OK)
-        return (struct neo_bytes){0};
-    return neo_arena_copy(&rpc->arena, neo_buffer_bytes(&raw));
-}
-
 static void on_headers(struct neo_client_call *call, void *self)
 {
     struct rpc *rpc = self;
@@ -152,8 +141,8 @@ static void on_done(struct neo_client_call *call, const struct neo_status *statu
 
     rpc->status.code = status->code;
     rpc->status.message = neo_arena_copy(&rpc->arena, status->message);
-    rpc->echo_trailing = binary(rpc, "x-grpc-test-echo-trailing-bin");
-    rpc->load_report = binary(rpc, "endpoint-load-metrics-bin");
+    rpc->echo_trailing = metadata(rpc, "x-grpc-test-echo-trailing-bin");
+    rpc->load_report = metadata(rpc, "endpoint-load-metrics-bin");
     (void)snprintf(rpc->peer, sizeof(rpc->peer), "%s", peer == NULL ? "" : peer);
     rpc->done = true;
     rpc->ended_at = neo_mono_nsec();

@@ -114,9 +114,55 @@ TEST(tells_headers_from_trailers_also_after_the_stream_is_gone)
     free(call);
 }
 
+/* Of a client's call whose response has these fields; "(none)" when there is no such value. */
+static const char *named(const struct h2_header *fields, size_t n, const char *name)
+{
+    static char text[64];
+    struct neo_client_call *call = calloc(1, sizeof(*call));
+
+    assert_non_null(call);
+    neo_arena_init(&call->arena, 1 << 16);
+    struct h2_stream stream = {.headers = {fields, n}};
+    call->running[0] = &call->own;
+    call->n_running = 1;
+    call->own.stream = &stream;
+    call->committed = true;
+    struct neo_bytes value = neo_client_call_metadata(call, name);
+    (void)snprintf(text, sizeof(text), "%.*s", NEO_FMT(value));
+    if (value.at == NULL)
+        (void)snprintf(text, sizeof(text), "(none)");
+    neo_arena_fini(&call->arena);
+    free(call);
+    return text;
+}
+
+TEST(a_client_that_asks_by_name_gets_no_binary_value_that_is_not_one)
+{
+    const struct h2_header fields[] = {FIELD("a-bin", "???"), FIELD("b-bin", "aGk,eW91"),
+                                       FIELD("c-bin", "aGk"), FIELD("c-bin", "eW91")};
+
+    assert_string_equal(named(fields, NEO_COUNT(fields), "a-bin"), "(none)");
+    assert_string_equal(named(fields, NEO_COUNT(fields), "b-bin"), "(none)");
+    assert_string_equal(named(fields, NEO_COUNT(fields), "c-bin"), "(none)");
+    assert_string_equal(named(fields, NEO_COUNT(fields), "d-bin"), "(none)");
+}
+
+TEST(a_client_that_asks_by_name_gets_binary_values_decoded)
+{
+    const struct h2_header fields[] = {FIELD("a-bin", "aGk="), FIELD("b-bin", "aGk"),
+                                       FIELD("c-bin", ""), FIELD("d", "aGk=")};
+
+    assert_string_equal(named(fields, NEO_COUNT(fields), "a-bin"), "hi");
+    assert_string_equal(named(fields, NEO_COUNT(fields), "b-bin"), "hi");
+    assert_string_equal(named(fields, NEO_COUNT(fields), "c-bin"), "");
+    assert_string_equal(named(fields, NEO_COUNT(fields), "d"), "aGk=");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_that_asks_by_name_gets_no_binary_value_that_is_not_one),
+        cmocka_unit_test(a_client_that_asks_by_name_gets_binary_values_decoded),
         cmocka_unit_test(shows_nothing_of_the_protocol_and_nothing_a_peer_may_not_say),
         cmocka_unit_test(leaves_out_binary_values_that_are_not_base64),
         cmocka_unit_test(gives_a_repeated_name_as_often_as_it_came_and_in_order),
