@@ -195,6 +195,17 @@ static const char *one_line(struct neo_cert *cert, const X509_NAME *name)
 
 /* --- the rest ------------------------------------------------------------------------------ */
 
+/* Where nobody can read the key, the certificate still says what kind it is. */
+static const char *claimed_key_kind(const X509 *x509)
+{
+    ASN1_OBJECT *kind = NULL;
+
+    ERR_clear_error();
+    return X509_PUBKEY_get0_param(&kind, NULL, NULL, NULL, X509_get_X509_PUBKEY(x509)) == 1
+               ? OBJ_nid2ln(OBJ_obj2nid(kind))
+               : "unknown";
+}
+
 static const char *name_key_kind(struct neo_cert *cert)
 {
     const struct spki_form *form = spki_form(cert->facts.spki);
@@ -203,7 +214,7 @@ static const char *name_key_kind(struct neo_cert *cert)
     if (form != NULL)
         return form->name;
     if (pkey == NULL)
-        return "unknown";
+        return claimed_key_kind(cert->x509);
     const char *kind = EVP_PKEY_get0_type_name(pkey);
     return neo_arena_printf(&cert->arena, "%s-%d", kind, EVP_PKEY_get_bits(pkey));
 }

@@ -8,6 +8,7 @@
 
 #include <crypto/cert.h>
 #include <crypto/key.h>
+#include <crypto/lean.h>
 #include <crypto/trust.h>
 #include <neo/memory.h>
 
@@ -212,7 +213,8 @@ static enum neo_code make_ssl(struct tls_context *context, const struct tls_opti
                               struct neo_error *err)
 {
     context->ssl =
-        SSL_CTX_new(options->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
+        SSL_CTX_new_ex(options->mode == TLS_MUTUAL ? lean_library() : NULL, NULL,
+                       options->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
     if (context->ssl == NULL)
         return openssl_fail(err, NEO_INTERNAL, "tls: cannot make a context");
     set_options(context->ssl);

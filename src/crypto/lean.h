@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crypto/lean.h - an OpenSSL library context with the algorithms of mutual TLS and no others.
+ *
+ * OpenSSL 3.0 finds the reader of a public key by asking every decoder there is, for each
+ * certificate of each handshake; with all of the default provider that is most of a handshake. In
+ * this context a provider of ours hands on, from the default provider, only what our TLS can
+ * negotiate and our profile admits. What is not there cannot be reached by a peer, either: no
+ * parser of RSA, DSA or DH keys, no old digests but SHA-1, by which OpenSSL tells certificates
+ * apart.
+ *
+ * The implementations are OpenSSL's own; nothing of cryptography is written here. Only the reading
+ * of ECDSA's public keys is ours (lean_ec.h).
+ *
+ * Threads   Any. It lives as long as the process.
+ */
+#ifndef NEO_CRYPTO_LEAN_H
+#define NEO_CRYPTO_LEAN_H
+
+#include <openssl/types.h>
+
+/* NULL, which is OpenSSL's default context, when it cannot be made: slower, and no less strict. */
+OSSL_LIB_CTX *lean_library(void);
+
+#endif
