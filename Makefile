@@ -60,6 +60,11 @@ bench-peers: bench-build
 	@bench/run --peers --rounds 3 --requests 40000 --json build/bench-peers.json calls latency stream handshakes idle
 	@bench/verdict build/bench-peers.json
 
+.PHONY: bench-verifiers
+bench-verifiers: all
+	@ninja -C build/release -j $(JOBS) bench_verify
+	@bench/verifiers/run --json build/bench-verifiers.json
+
 .PHONY: conformance
 conformance: all
 	@tests/conformance/run
@@ -91,6 +96,7 @@ help:
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
 	@echo "make bench    CPU, latency, streams, handshakes, connections against the floor and gRPC C++"
 	@echo "make bench-peers  the same against grpc-go, tonic, grpc-java, grpc-js, where they can be built"
+	@echo "make bench-verifiers  evidence: verdicts and CPU beside dcap-qvl, go-sev-guest, go-tdx-guest"
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"
 	@echo "make portability    gcc and clang, -O0, -O2, LTO: builds and unit tests"

@@ -64,6 +64,7 @@ static bool check_certificates(struct intel_case *c, struct ledger *ledger)
     c->chain = (struct vendor_bundle){
         .max = CHAIN_LEN,
         .known = {&c->q->trust->collateral, &c->q->trust->simulated},
+        .memo = c->q->trust->memo,
     };
     if (vendor_bundle_read(&c->chain, without_nul(c->quote.certificates), "PCK chain", &why) !=
         NEO_OK)
@@ -103,7 +104,7 @@ static void note_end(struct intel_case *c, int64_t end)
         c->not_after = end;
 }
 
-static bool check_line(struct intel_case *c, unsigned check, const struct vendor_cert *leaf,
+static bool check_line(struct intel_case *c, unsigned check, struct vendor_cert *leaf,
                        size_t n_issuers, struct ledger *ledger)
 {
     const struct vendor_line line = {
@@ -115,6 +116,7 @@ static bool check_line(struct intel_case *c, unsigned check, const struct vendor
         .n_crls = c->q->trust->collateral.n_crls,
         .needs_crls = true,
         .now = c->q->now,
+        .memo = c->q->trust->memo,
     };
     struct neo_error why;
     int64_t not_after;
@@ -259,15 +261,31 @@ static const struct intel_document *choose(const struct intel_case *c,
     return best;
 }
 
-static const struct vendor_cert *choose_signer(const struct intel_case *c,
-                                               const struct intel_document *d)
+/* Documents are long and the same for many quotes: a signature that was good stays so. */
+static bool is_signed_by(const struct intel_case *c, const struct intel_document *d,
+                         const struct vendor_cert *signer)
+{
+    const struct neo_bytes parts[] = {neo_bytes(d->sha256, sizeof(d->sha256)),
+                                      neo_bytes(d->signature, sizeof(d->signature)),
+                                      neo_bytes(vendor_cert_facts(signer)->sha256, NEO_SHA256_LEN)};
+    const struct vendor_memo_key key = vendor_memo_key("document", parts, NEO_COUNT(parts));
+
+    if (vendor_memo_knows(c->q->trust->memo, &key, 0))
+        return true;
+    if (!vendor_p256_verify(signer, d->signed_text, d->signature))
+        return false;
+    vendor_memo_keep(c->q->trust->memo, &key, INT64_MIN, INT64_MAX);
+    return true;
+}
+
+static struct vendor_cert *choose_signer(const struct intel_case *c, const struct intel_document *d)
 {
     const struct vendor_bundle *known = &c->q->trust->collateral;
 
     for (size_t i = 0; i < known->n_certs; i++) {
         if (neo_bytes_is(vendor_cert_facts(known->certs[i])->common_name,
                          "Intel SGX TCB Signing") &&
-            vendor_p256_verify(known->certs[i], d->signed_text, d->signature))
+            is_signed_by(c, d, known->certs[i]))
             return known->certs[i];
     }
     return NULL;
@@ -292,7 +310,7 @@ static bool check_collateral(struct intel_case *c, struct ledger *ledger)
 static bool check_document(struct intel_case *c, const struct intel_document *d,
                            struct ledger *ledger)
 {
-    const struct vendor_cert *signer = choose_signer(c, d);
+    struct vendor_cert *signer = choose_signer(c, d);
 
     if (signer == NULL)
         return ledger_fail(ledger, CHECK_INTEL_COLLATERAL_SIGNATURE,

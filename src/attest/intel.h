@@ -61,7 +61,7 @@ struct intel_case {
     struct intel_pck pck;
     const struct intel_document *tcb;
     const struct intel_document *identity;
-    const struct vendor_cert *signer; /* of the two */
+    struct vendor_cert *signer; /* of the two */
     int64_t not_after;
     struct intel_standing standing;
 };

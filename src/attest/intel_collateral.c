@@ -567,6 +567,7 @@ enum neo_code intel_document_read(struct neo_bytes text, const char *what, struc
     if (!is_whole(&d))
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "%s: a TDX document without \"tdxModule\" or TDX components", what);
+    neo_sha256(d.signed_text, d.sha256);
     *ret = d;
     return NEO_OK;
 }

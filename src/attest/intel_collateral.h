@@ -13,6 +13,7 @@
 #include "attest/intel_quote.h"
 
 #include <neo/arena.h>
+#include <neo/digest.h>
 
 /* Worst last among those that are compared; see intel_tcb.c. Name, Intel's word. */
 #define INTEL_STATUSES(X)                                                                          \
@@ -72,6 +73,7 @@ enum intel_document_kind {
 struct intel_document {
     enum intel_document_kind kind;
     struct neo_bytes signed_text;
+    uint8_t sha256[NEO_SHA256_LEN]; /* over it */
     uint8_t signature[INTEL_SIGNATURE_LEN];
     int64_t issued;
     int64_t next_update;

@@ -39,6 +39,7 @@ static bool check_format(struct nitro_case *c, struct ledger *ledger)
     c->bundle = (struct vendor_bundle){
         .max = NITRO_ISSUERS_MAX + 1,
         .known = {&c->q->trust->collateral, &c->q->trust->simulated},
+        .memo = c->q->trust->memo,
     };
     for (size_t i = 0; i <= d->n_cabundle; i++) {
         struct neo_bytes der = i < d->n_cabundle ? d->cabundle[i] : d->certificate;
@@ -86,6 +87,7 @@ static bool check_chain(struct nitro_case *c, struct ledger *ledger)
         .n_issuers = n,
         .root = c->bundle.certs[0],
         .now = c->q->now,
+        .memo = c->q->trust->memo,
     };
     struct neo_error why;
 

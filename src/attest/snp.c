@@ -23,7 +23,7 @@ static bool check_format(struct snp_case *c, struct ledger *ledger)
 /* --- certificates ----------------------------------------------------------------------------- */
 
 /* The hints first, then our own. */
-static const struct vendor_cert *cert_at(const struct snp_case *c, size_t i)
+static struct vendor_cert *cert_at(const struct snp_case *c, size_t i)
 {
     if (i < c->hints.n_certs)
         return c->hints.certs[i];
@@ -66,13 +66,13 @@ static bool fits(const struct snp_case *c, const struct vendor_cert *cert)
  * The first certificate of the right name that was made for this chip and firmware. When none was,
  * the first of the right name, so that the check that fails is the one that tells why.
  */
-static const struct vendor_cert *choose_leaf(const struct snp_case *c)
+static struct vendor_cert *choose_leaf(const struct snp_case *c)
 {
     const char *name = snp_report_vek(&c->report) == SNP_VCEK ? "SEV-VCEK" : "SEV-VLEK";
-    const struct vendor_cert *first = NULL;
+    struct vendor_cert *first = NULL;
 
     for (size_t i = 0; i < n_certs(c); i++) {
-        const struct vendor_cert *cert = cert_at(c, i);
+        struct vendor_cert *cert = cert_at(c, i);
         if (!neo_bytes_is(vendor_cert_facts(cert)->common_name, name))
             continue;
         if (fits(c, cert))
@@ -114,6 +114,7 @@ static bool check_certificates(struct snp_case *c, struct ledger *ledger)
 
     c->hints = (struct vendor_bundle){
         .max = SNP_HINTS_MAX,
+        .memo = c->q->trust->memo,
         .known = {&c->q->trust->collateral, &c->q->trust->simulated},
     };
     if (snp_hints_read(c->q->evidence->certificates, &c->hints, &why) != NEO_OK)
@@ -183,6 +184,7 @@ static bool check_chain(struct snp_case *c, struct ledger *ledger)
         .crls = c->q->trust->collateral.crls,
         .n_crls = c->q->trust->collateral.n_crls,
         .now = c->q->now,
+        .memo = c->q->trust->memo,
     };
 
     enum vendor_verdict verdict = vendor_chain_verify(&chain, &c->path, &why);

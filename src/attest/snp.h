@@ -20,7 +20,7 @@ struct snp_case {
 
     struct snp_report report;
     struct vendor_bundle hints;
-    const struct vendor_cert *leaf;
+    struct vendor_cert *leaf;
     const struct vendor_cert *root;
     const struct snp_product *product; /* whose root that is */
     struct vendor_path path;

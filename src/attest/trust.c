@@ -13,6 +13,7 @@ static void trust_free(struct neo_attest_trust *trust)
         return;
     vendor_bundle_fini(&trust->collateral);
     vendor_bundle_fini(&trust->simulated);
+    vendor_memo_free(trust->memo);
     neo_arena_fini(&trust->arena);
     neo_free(trust);
 }
@@ -106,6 +107,9 @@ enum neo_code neo_attest_trust_new(const struct neo_attest_trust_options *option
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     atomic_init(&trust->refs, 1);
     trust->development = options->development;
+    trust->memo = vendor_memo_new();
+    if (trust->memo == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     neo_arena_init(&trust->arena, ARENA_BUDGET);
     trust->collateral.max = COLLATERAL_MAX;
     trust->simulated.max = SIMULATED_MAX;

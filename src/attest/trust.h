@@ -4,7 +4,7 @@
 
 #include "attest/cca_anchor.h"
 #include "attest/intel_collateral.h"
-#include "crypto/vendor.h"
+#include "crypto/vendor_memo.h"
 
 #include <neo/attest.h>
 
@@ -20,6 +20,7 @@ struct neo_attest_trust {
     struct cca_anchor *cca;         /* a list */
     struct neo_arena arena;         /* of these */
     struct vendor_bundle simulated; /* the simulated roots, or nothing */
+    struct vendor_memo *memo;       /* signatures that were found good under this trust */
 };
 
 #endif

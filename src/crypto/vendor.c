@@ -10,6 +10,7 @@
  * list of the intermediate too, and no vendor here publishes one.
  */
 #include "crypto/vendor_internal.h"
+#include "crypto/vendor_memo.h"
 
 #include "crypto/der.h"
 #include "crypto/openssl.h"
@@ -89,7 +90,13 @@ static bool read_facts(struct vendor_cert *cert, struct neo_bytes der)
            read_time(X509_get0_notAfter(x509), &facts->not_after);
 }
 
-static void cert_unref(struct vendor_cert *cert)
+struct vendor_cert *vendor_cert_ref(struct vendor_cert *cert)
+{
+    atomic_fetch_add_explicit(&cert->refs, 1, memory_order_relaxed);
+    return cert;
+}
+
+void vendor_cert_unref(struct vendor_cert *cert)
 {
     if (cert == NULL || atomic_fetch_sub_explicit(&cert->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -100,7 +107,7 @@ static void cert_unref(struct vendor_cert *cert)
 
 static void cert_unrefp(struct vendor_cert **cert)
 {
-    cert_unref(*cert);
+    vendor_cert_unref(*cert);
 }
 
 static enum neo_code cert_from_der(struct neo_bytes der, const char *what, struct vendor_cert **ret,
@@ -191,9 +198,25 @@ static enum neo_code crl_from_der(struct neo_bytes der, const char *what, struct
                             what);
     if (!read_time(X509_CRL_get0_nextUpdate(crl->crl), &crl->next_update))
         crl->next_update = 0;
+    neo_sha256(der, crl->sha256);
     *ret = crl;
     crl = NULL;
     return NEO_OK;
+}
+
+bool vendor_crl_is_signed(const struct vendor_crl *crl, const struct vendor_cert *issuer,
+                          struct vendor_memo *memo)
+{
+    const struct neo_bytes parts[] = {neo_bytes(crl->sha256, NEO_SHA256_LEN),
+                                      neo_bytes(issuer->facts.sha256, NEO_SHA256_LEN)};
+    const struct vendor_memo_key key = vendor_memo_key("list", parts, NEO_COUNT(parts));
+
+    if (vendor_memo_knows(memo, &key, 0))
+        return true;
+    if (X509_CRL_verify(crl->crl, issuer->key) != 1)
+        return false;
+    vendor_memo_keep(memo, &key, INT64_MIN, INT64_MAX);
+    return true;
 }
 
 /* --- bundles ---------------------------------------------------------------------------------- */
@@ -240,8 +263,8 @@ static enum neo_code add_cert(struct vendor_bundle *bundle, struct neo_bytes der
     if (!grow(&bundle->certs, bundle->n_certs))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
     struct vendor_cert *known = find_known(bundle, der);
+    known = known != NULL ? vendor_cert_ref(known) : vendor_memo_cert(bundle->memo, der);
     if (known != NULL) {
-        atomic_fetch_add_explicit(&known->refs, 1, memory_order_relaxed);
         bundle->certs[bundle->n_certs++] = known;
         return NEO_OK;
     }
@@ -319,7 +342,7 @@ enum neo_code vendor_bundle_read(struct vendor_bundle *bundle, struct neo_bytes 
 void vendor_bundle_fini(struct vendor_bundle *bundle)
 {
     for (size_t i = 0; i < bundle->n_certs; i++)
-        cert_unref(bundle->certs[i]);
+        vendor_cert_unref(bundle->certs[i]);
     for (size_t i = 0; i < bundle->n_crls; i++)
         crl_free(bundle->crls[i]);
     neo_free(bundle->certs);
@@ -367,6 +390,15 @@ static enum vendor_verdict verdict_of(int error)
     }
 }
 
+static int64_t earliest_end(const struct vendor_chain *chain, const struct vendor_cert *issuer)
+{
+    int64_t at = chain->leaf->facts.not_after;
+
+    if (issuer->facts.not_after < at)
+        at = issuer->facts.not_after;
+    return chain->root->facts.not_after < at ? chain->root->facts.not_after : at;
+}
+
 /* What OpenSSL found must have the shape that was asked for, and be signed as the vendor signs. */
 static enum vendor_verdict accept_path(const struct vendor_chain *chain,
                                        const struct vendor_cert *issuer, X509_STORE_CTX *ctx,
@@ -379,18 +411,23 @@ static enum vendor_verdict accept_path(const struct vendor_chain *chain,
     if (!chain->leaf->facts.is_pss_sha384 || !issuer->facts.is_pss_sha384)
         return fault(VENDOR_UNTRUSTED, why, "a signature that is not RSASSA-PSS with SHA-384");
 
-    int64_t not_after = chain->leaf->facts.not_after;
-    if (issuer->facts.not_after < not_after)
-        not_after = issuer->facts.not_after;
-    if (chain->root->facts.not_after < not_after)
-        not_after = chain->root->facts.not_after;
-    *ret = (struct vendor_path){.issuer = issuer, .not_after = not_after};
+    *ret = (struct vendor_path){.issuer = issuer, .not_after = earliest_end(chain, issuer)};
     return VENDOR_GOOD;
 }
 
-static enum vendor_verdict try_issuer(const struct vendor_chain *chain,
-                                      const struct vendor_cert *issuer, struct vendor_path *ret,
-                                      struct neo_error *why)
+static struct vendor_memo_key key_of(const struct vendor_chain *chain,
+                                     const struct vendor_cert *issuer)
+{
+    const struct neo_bytes parts[] = {neo_bytes(chain->leaf->facts.sha256, NEO_SHA256_LEN),
+                                      neo_bytes(issuer->facts.sha256, NEO_SHA256_LEN),
+                                      neo_bytes(chain->root->facts.sha256, NEO_SHA256_LEN)};
+
+    return vendor_memo_key("chain", parts, NEO_COUNT(parts));
+}
+
+static enum vendor_verdict search(const struct vendor_chain *chain,
+                                  const struct vendor_cert *issuer, struct vendor_path *ret,
+                                  struct neo_error *why)
 {
     NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
     NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
@@ -410,6 +447,33 @@ static enum vendor_verdict try_issuer(const struct vendor_chain *chain,
         return fault(verdict_of(error), why, X509_verify_cert_error_string(error));
     }
     return accept_path(chain, issuer, ctx, ret, why);
+}
+
+static int64_t latest_begin(const struct vendor_chain *chain, const struct vendor_cert *issuer)
+{
+    int64_t at = chain->leaf->facts.not_before;
+
+    if (issuer->facts.not_before > at)
+        at = issuer->facts.not_before;
+    return chain->root->facts.not_before > at ? chain->root->facts.not_before : at;
+}
+
+static enum vendor_verdict try_issuer(const struct vendor_chain *chain, struct vendor_cert *issuer,
+                                      struct vendor_path *ret, struct neo_error *why)
+{
+    const struct vendor_memo_key key = key_of(chain, issuer);
+
+    if (vendor_memo_knows(chain->memo, &key, chain->now)) {
+        *ret = (struct vendor_path){.issuer = issuer, .not_after = earliest_end(chain, issuer)};
+        return VENDOR_GOOD;
+    }
+    enum vendor_verdict verdict = search(chain, issuer, ret, why);
+    if (verdict == VENDOR_GOOD) {
+        vendor_memo_keep(chain->memo, &key, latest_begin(chain, issuer), ret->not_after);
+        vendor_memo_keep_cert(chain->memo, chain->leaf);
+        vendor_memo_keep_cert(chain->memo, issuer);
+    }
+    return verdict;
 }
 
 /*
@@ -440,7 +504,7 @@ static enum vendor_verdict consult(const struct vendor_chain *chain, const struc
 
     if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(chain->root->x509)) != 0)
         return VENDOR_GOOD;
-    if (X509_CRL_verify(crl->crl, chain->root->key) != 1)
+    if (!vendor_crl_is_signed(crl, chain->root, chain->memo))
         return fault(VENDOR_NO_CRL, why, "a revocation list that the root did not sign");
     if (chain->now < crl->this_update || chain->now >= crl->next_update)
         return fault(VENDOR_STALE_CRL, why, "the root's revocation list is out of date");

@@ -16,6 +16,7 @@
 
 struct vendor_cert;
 struct vendor_crl;
+struct vendor_memo; /* crypto/vendor_memo.h */
 
 /* All of it borrows the certificate. */
 struct vendor_cert_facts {
@@ -56,6 +57,7 @@ struct vendor_bundle {
     size_t n_crls;
     size_t max; /* of both together */
     const struct vendor_bundle *known[2];
+    struct vendor_memo *memo; /* shared too; NULL: none */
 };
 
 /*
@@ -84,13 +86,14 @@ enum vendor_verdict {
  * revokes issuers. Lists of other roots are ignored.
  */
 struct vendor_chain {
-    const struct vendor_cert *leaf;
+    struct vendor_cert *leaf;
     struct vendor_cert *const *issuers;
     size_t n_issuers;
     const struct vendor_cert *root;
     struct vendor_crl *const *crls;
     size_t n_crls;
     int64_t now;
+    struct vendor_memo *memo; /* a path that was found good is not looked for again; NULL: none */
 };
 struct vendor_path {
     const struct vendor_cert *issuer; /* the one that signed the leaf */
@@ -110,7 +113,7 @@ NEO_MUST_CHECK enum vendor_verdict vendor_chain_verify(const struct vendor_chain
  * is not looked at: for vendors whose leaves live for hours.
  */
 struct vendor_line {
-    const struct vendor_cert *leaf;
+    struct vendor_cert *leaf;
     struct vendor_cert *const *issuers;
     size_t n_issuers;
     const struct vendor_cert *root;
@@ -118,6 +121,7 @@ struct vendor_line {
     size_t n_crls;
     bool needs_crls;
     int64_t now;
+    struct vendor_memo *memo; /* as above */
 };
 /* `*ret_not_after`: the earliest of all, the lists that were used included. On anything but GOOD
  * the reason is in `why`. */

@@ -16,10 +16,18 @@ struct vendor_cert {
     struct vendor_cert_facts facts;
 };
 
+struct vendor_cert *vendor_cert_ref(struct vendor_cert *cert);
+void vendor_cert_unref(struct vendor_cert *cert);
+
 struct vendor_crl {
     X509_CRL *crl;
+    uint8_t sha256[NEO_SHA256_LEN]; /* over the DER */
     int64_t this_update;
     int64_t next_update; /* 0: it names none, and is never good */
 };
+
+/* The list's signature by `issuer`, looked at once. */
+bool vendor_crl_is_signed(const struct vendor_crl *crl, const struct vendor_cert *issuer,
+                          struct vendor_memo *memo);
 
 #endif

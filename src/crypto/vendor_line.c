@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/openssl.h"
 #include "crypto/vendor_internal.h"
+#include "crypto/vendor_memo.h"
 
 #include <openssl/err.h>
+
+enum { PATH_CERTS_MAX = 16 };
 
 bool vendor_cert_issued(const struct vendor_cert *issuer, const struct vendor_cert *cert)
 {
@@ -88,7 +91,7 @@ static enum vendor_verdict consult(const struct vendor_line *line, const struct 
 
         if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(issuer->x509)) != 0)
             continue;
-        if (X509_CRL_verify(crl->crl, issuer->key) != 1)
+        if (!vendor_crl_is_signed(crl, issuer, line->memo))
             continue; /* as if it were not there */
         if (line->now < crl->this_update || line->now >= crl->next_update) {
             if (verdict != VENDOR_GOOD)
@@ -122,8 +125,9 @@ static enum vendor_verdict consult_all(const struct vendor_line *line, int64_t *
     return verdict;
 }
 
-enum vendor_verdict vendor_line_verify(const struct vendor_line *line, int64_t *ret_not_after,
-                                       struct neo_error *why)
+/* --- the path --------------------------------------------------------------------------------- */
+
+static enum vendor_verdict search(const struct vendor_line *line, struct neo_error *why)
 {
     NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
     NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
@@ -144,9 +148,52 @@ enum vendor_verdict vendor_line_verify(const struct vendor_line *line, int64_t *
     }
     if (!is_the_line(line, X509_STORE_CTX_get0_chain(ctx)))
         return fault(VENDOR_UNTRUSTED, why, "the path is not the one that was named");
+    return VENDOR_GOOD;
+}
+
+static void keep(const struct vendor_line *line, const struct vendor_memo_key *key)
+{
+    int64_t begin = line->leaf->facts.not_before;
+
+    vendor_memo_keep_cert(line->memo, line->leaf);
+    for (size_t i = 0; i < line->n_issuers; i++) {
+        vendor_memo_keep_cert(line->memo, line->issuers[i]);
+        if (line->issuers[i]->facts.not_before > begin)
+            begin = line->issuers[i]->facts.not_before;
+    }
+    if (line->root->facts.not_before > begin)
+        begin = line->root->facts.not_before;
+    vendor_memo_keep(line->memo, key, begin, earliest(line));
+}
+
+static enum vendor_verdict find_path(const struct vendor_line *line, struct neo_error *why)
+{
+    struct neo_bytes parts[PATH_CERTS_MAX];
+    size_t n = 0;
+
+    if (line->n_issuers > PATH_CERTS_MAX - 2)
+        return fault(VENDOR_UNTRUSTED, why, "the path is too long");
+    parts[n++] = neo_bytes(line->leaf->facts.sha256, NEO_SHA256_LEN);
+    for (size_t i = 0; i < line->n_issuers; i++)
+        parts[n++] = neo_bytes(line->issuers[i]->facts.sha256, NEO_SHA256_LEN);
+    parts[n++] = neo_bytes(line->root->facts.sha256, NEO_SHA256_LEN);
+    const struct vendor_memo_key key = vendor_memo_key("line", parts, n);
+    if (vendor_memo_knows(line->memo, &key, line->now))
+        return VENDOR_GOOD;
+    enum vendor_verdict verdict = search(line, why);
+    if (verdict == VENDOR_GOOD)
+        keep(line, &key);
+    return verdict;
+}
+
+enum vendor_verdict vendor_line_verify(const struct vendor_line *line, int64_t *ret_not_after,
+                                       struct neo_error *why)
+{
+    enum vendor_verdict verdict = find_path(line, why);
     int64_t not_after = earliest(line);
-    enum vendor_verdict verdict =
-        line->needs_crls ? consult_all(line, &not_after, why) : VENDOR_GOOD;
+
+    if (verdict == VENDOR_GOOD && line->needs_crls)
+        verdict = consult_all(line, &not_after, why);
     ERR_clear_error();
     if (verdict == VENDOR_GOOD)
         *ret_not_after = not_after;

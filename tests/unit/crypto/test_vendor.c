@@ -6,17 +6,21 @@
 #include "../unit.h"
 
 #include "crypto/vendor_issue.h"
+#include "crypto/vendor_memo.h"
 
 #include <neo/memory.h>
 
 #define NOW INT64_C(1790000000)
 
 static struct vendor_key *rsa, *rsa_too, *p384;
+/* One for all tests: what it knows of one must never help another. */
+static struct vendor_memo *memo;
 
 static int setup(void **state)
 {
     (void)state;
-    return vendor_key_generate(VENDOR_RSA_4096, &rsa, NULL) == NEO_OK &&
+    memo = vendor_memo_new();
+    return memo != NULL && vendor_key_generate(VENDOR_RSA_4096, &rsa, NULL) == NEO_OK &&
                    vendor_key_generate(VENDOR_RSA_4096, &rsa_too, NULL) == NEO_OK &&
                    vendor_key_generate(VENDOR_P384, &p384, NULL) == NEO_OK
                ? 0
@@ -29,6 +33,7 @@ static int teardown(void **state)
     vendor_key_free(rsa);
     vendor_key_free(rsa_too);
     vendor_key_free(p384);
+    vendor_memo_free(memo);
     return 0;
 }
 
@@ -83,19 +88,27 @@ static struct vendor_bundle path_of_three(void)
 static enum vendor_verdict verify(const struct vendor_bundle *b, size_t leaf, size_t issuers,
                                   size_t n_issuers, size_t root, int64_t now)
 {
-    const struct vendor_chain chain = {
+    struct vendor_chain chain = {
         .leaf = b->certs[leaf],
         .issuers = b->certs + issuers,
         .n_issuers = n_issuers,
         .root = b->certs[root],
+        .crls = b->crls,
+        .n_crls = b->n_crls,
         .now = now,
     };
-    struct vendor_path path = {0};
+    struct vendor_path path = {0}, again = {0};
     struct neo_error why = {0};
     enum vendor_verdict verdict = vendor_chain_verify(&chain, &path, &why);
 
     assert_int_equal(verdict == VENDOR_GOOD, path.issuer != NULL);
     assert_int_equal(verdict == VENDOR_GOOD, why.message[0] == '\0');
+    chain.memo = memo;
+    for (int i = 0; i < 2; i++) { /* the first may fill it, the second may use it */
+        assert_int_equal(vendor_chain_verify(&chain, &again, NULL), verdict);
+        assert_ptr_equal(again.issuer, path.issuer);
+        assert_int_equal(again.not_after, path.not_after);
+    }
     return verdict;
 }
 
@@ -169,7 +182,7 @@ TEST(the_path_is_judged_at_the_given_time)
 
 static enum vendor_verdict verify_line(const struct vendor_bundle *b, int64_t *ret_not_after)
 {
-    const struct vendor_line line = {
+    struct vendor_line line = {
         .leaf = b->certs[2],
         .issuers = b->certs + 1,
         .n_issuers = 1,
@@ -179,8 +192,57 @@ static enum vendor_verdict verify_line(const struct vendor_bundle *b, int64_t *r
         .needs_crls = true,
         .now = NOW,
     };
+    enum vendor_verdict verdict = vendor_line_verify(&line, ret_not_after, NULL);
 
-    return vendor_line_verify(&line, ret_not_after, NULL);
+    line.memo = memo;
+    for (int i = 0; i < 2; i++) {
+        int64_t again = *ret_not_after;
+        assert_int_equal(vendor_line_verify(&line, &again, NULL), verdict);
+        assert_int_equal(again, *ret_not_after);
+    }
+    line.now = NOW + 11; /* a path that is known to have been good has an end all the same */
+    assert_int_not_equal(vendor_line_verify(&line, &(int64_t){0}, NULL), VENDOR_GOOD);
+    return verdict;
+}
+
+TEST(what_was_found_good_is_known_in_its_time_and_under_its_own_name)
+{
+    const struct neo_bytes ab[] = {NEO_LIT("a"), NEO_LIT("b")};
+    const struct neo_bytes joined[] = {NEO_LIT("ab"), NEO_LIT("")};
+    const struct vendor_memo_key key = vendor_memo_key("path", ab, 2);
+    const struct vendor_memo_key others[] = {vendor_memo_key("list", ab, 2),
+                                             vendor_memo_key("path", joined, 2),
+                                             vendor_memo_key("path", ab, 1)};
+
+    assert_false(vendor_memo_knows(memo, &key, NOW));
+    vendor_memo_keep(memo, &key, NOW, NOW + 2);
+    assert_false(vendor_memo_knows(memo, &key, NOW - 1));
+    assert_true(vendor_memo_knows(memo, &key, NOW));
+    assert_true(vendor_memo_knows(memo, &key, NOW + 1));
+    assert_false(vendor_memo_knows(memo, &key, NOW + 2));
+    assert_false(vendor_memo_knows(NULL, &key, NOW));
+    for (size_t i = 0; i < NEO_COUNT(others); i++)
+        assert_false(vendor_memo_knows(memo, &others[i], NOW));
+}
+
+/* The certificates of a good path are read once; those of a bad one leave no trace. */
+TEST(only_the_certificates_of_good_paths_are_kept)
+{
+    struct vendor_bundle b = path_of_three();
+
+    add(&b, "stray", "middle", p384, rsa, false);
+    assert_int_equal(verify(&b, 3, 1, 1, 0, NOW), VENDOR_UNTRUSTED);
+    assert_null(vendor_memo_cert(memo, vendor_cert_facts(b.certs[3])->der));
+    assert_null(vendor_memo_cert(memo, vendor_cert_facts(b.certs[2])->der));
+    assert_int_equal(verify(&b, 2, 1, 1, 0, NOW), VENDOR_GOOD);
+
+    struct vendor_bundle again = {.max = 1, .memo = memo};
+    assert_int_equal(vendor_bundle_read(&again, vendor_cert_facts(b.certs[2])->der, "t", NULL),
+                     NEO_OK);
+    assert_ptr_equal(again.certs[0], b.certs[2]);
+    vendor_bundle_fini(&b);
+    assert_true(neo_bytes_is(vendor_cert_facts(again.certs[0])->common_name, "leaf"));
+    vendor_bundle_fini(&again);
 }
 
 /* Two lists of the intermediate that are both current, in either order. */
@@ -371,6 +433,8 @@ int main(void)
         cmocka_unit_test(the_path_is_judged_at_the_given_time),
         cmocka_unit_test(a_revocation_counts_whichever_of_the_current_lists_names_it),
         cmocka_unit_test(of_lists_that_agree_the_first_to_end_tells_until_when),
+        cmocka_unit_test(what_was_found_good_is_known_in_its_time_and_under_its_own_name),
+        cmocka_unit_test(only_the_certificates_of_good_paths_are_kept),
         cmocka_unit_test(the_facts_of_a_certificate_are_its_own),
         cmocka_unit_test(a_changed_byte_makes_a_certificate_unreadable_or_its_path_untrusted),
         cmocka_unit_test(a_cut_certificate_is_unreadable),
