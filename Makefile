@@ -60,6 +60,11 @@ bench-peers: bench-build
 	@bench/run --peers --rounds 3 --requests 40000 --json build/bench-peers.json calls latency stream handshakes idle
 	@bench/verdict build/bench-peers.json
 
+.PHONY: fuzz-parsers
+fuzz-parsers: setup
+	@tools/setup lint
+	@tools/fuzz-parsers $(if $(RUNS),-n $(RUNS)) -j $(JOBS) $(PARSERS)
+
 .PHONY: bench-verifiers
 bench-verifiers: all
 	@ninja -C build/release -j $(JOBS) bench_verify
@@ -93,6 +98,7 @@ help:
 	@echo "make connect-conformance  ConnectRPC's suite for gRPC on our client and server; needs Go"
 	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
+	@echo "make fuzz-parsers   each parser of evidence on 10^8 inputs (RUNS=, PARSERS=)"
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
 	@echo "make bench    CPU, latency, streams, handshakes, connections against the floor and gRPC C++"
 	@echo "make bench-peers  the same against grpc-go, tonic, grpc-java, grpc-js, where they can be built"
