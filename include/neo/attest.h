@@ -38,7 +38,11 @@ enum { NEO_BINDER_LEN = 64 };
     X(SIM_TDX, "sim-tdx-quote")                                                                    \
     X(CCA, "cca-token")                                                                            \
     X(SIM_CCA, "sim-cca-token")                                                                    \
-    X(TPM, "tpm-quote")
+    X(TPM, "tpm-quote")                                                                            \
+    X(AZURE_SNP, "azure-snp")                                                                      \
+    X(SIM_AZURE_SNP, "sim-azure-snp")                                                              \
+    X(AZURE_TDX, "azure-tdx")                                                                      \
+    X(SIM_AZURE_TDX, "sim-azure-tdx")
 /* clang-format off */
 enum neo_evidence_kind {
 #define X(name, text) NEO_EVIDENCE_##name,

@@ -9,6 +9,7 @@
 #include "attest/policies.h"
 
 #include <neo/digest.h>
+#include <neo/evidence.h>
 
 #include <stdio.h>
 
@@ -106,15 +107,13 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     return family->judge(q, policy, ledger, appraisal) && ledger_holds(ledger);
 }
 
-enum neo_code neo_attest_appraise(const struct neo_attest_trust *trust,
-                                  const struct neo_attest_policies *policies,
-                                  struct neo_bytes service, const struct neo_evidence *evidence,
-                                  const uint8_t binder[static NEO_BINDER_LEN], int64_t now,
-                                  struct neo_arena *arena, struct neo_appraisal *ret,
-                                  struct neo_error *err)
+static enum neo_code appraise(const struct attest_question *q,
+                              const struct neo_attest_policies *policies, struct neo_bytes service,
+                              struct neo_arena *arena, struct neo_appraisal *ret,
+                              struct neo_error *err)
 {
+    const struct neo_evidence *evidence = q->evidence;
     const struct attest_family *family = attest_family_of(evidence->kind);
-    const struct attest_question q = {trust, evidence, binder, now};
     struct neo_appraisal appraisal = {
         .kind = evidence->kind,
         .simulated = family != NULL && evidence->kind == family->simulated,
@@ -128,8 +127,40 @@ enum neo_code neo_attest_appraise(const struct neo_attest_trust *trust,
         ledger_init(&ledger, common_checks, COMMON_CHECKS_N, arena);
     neo_sha256(evidence->body, appraisal.evidence_sha256);
     const struct attest_policy *policy = attest_policies_find(policies, service);
-    appraisal.accepted = judge(&q, policy, service, &ledger, &appraisal);
+    appraisal.accepted = judge(q, policy, service, &ledger, &appraisal);
     NEO_TRY(publish(&ledger, &appraisal, err));
     *ret = appraisal;
     return NEO_OK;
+}
+
+enum neo_code neo_attest_appraise(const struct neo_attest_trust *trust,
+                                  const struct neo_attest_policies *policies,
+                                  struct neo_bytes service, const struct neo_evidence *evidence,
+                                  const uint8_t binder[static NEO_BINDER_LEN], int64_t now,
+                                  struct neo_arena *arena, struct neo_appraisal *ret,
+                                  struct neo_error *err)
+{
+    const struct attest_question q = {
+        .trust = trust,
+        .evidence = evidence,
+        .binder = neo_bytes(binder, NEO_BINDER_LEN),
+        .now = now,
+    };
+
+    return appraise(&q, policies, service, arena, ret, err);
+}
+
+enum neo_code neo_evidence_appraise(const struct neo_evidence_question *question,
+                                    struct neo_arena *arena, struct neo_appraisal *ret,
+                                    struct neo_error *err)
+{
+    const struct attest_question q = {
+        .trust = question->trust,
+        .evidence = question->evidence,
+        .binder = question->bound,
+        .is_literal = true,
+        .now = question->now,
+    };
+
+    return appraise(&q, question->policies, question->service, arena, ret, err);
 }

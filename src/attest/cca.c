@@ -147,7 +147,7 @@ static bool check_realm_signature(struct cca_case *c, struct ledger *ledger)
 
 static bool check_binder(struct cca_case *c, struct ledger *ledger)
 {
-    if (!neo_secret_equal(c->token.challenge, neo_bytes(c->q->binder, NEO_BINDER_LEN)))
+    if (!attest_is_bound(c->q, c->token.challenge))
         return ledger_fail(ledger, CHECK_CCA_BINDER, "the token was made for another channel");
     ledger_pass(ledger, CHECK_CCA_BINDER);
     return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/describe.h"
 
+#include "attest/azure_hcl.h"
 #include "attest/cca_token.h"
 #include "attest/family.h"
 #include "attest/intel_quote.h"
@@ -188,6 +189,7 @@ enum neo_evidence_kind neo_evidence_guess(struct neo_bytes body)
     struct intel_quote intel;
     struct cca_token cca;
     struct tpm_evidence tpm;
+    struct azure_evidence azure;
 
     if (snp_report_read(body, &snp, NULL) == NEO_OK)
         return NEO_EVIDENCE_SNP;
@@ -197,5 +199,7 @@ enum neo_evidence_kind neo_evidence_guess(struct neo_bytes body)
         return NEO_EVIDENCE_CCA;
     if (nitro_document_read(body, &nitro, NULL) == NEO_OK)
         return NEO_EVIDENCE_NITRO;
+    if (azure_evidence_read(body, &azure, NULL) == NEO_OK)
+        return azure.td_quote.len > 0 ? NEO_EVIDENCE_AZURE_TDX : NEO_EVIDENCE_AZURE_SNP;
     return tpm_evidence_read(body, &tpm, NULL) == NEO_OK ? NEO_EVIDENCE_TPM : NEO_EVIDENCE_UNKNOWN;
 }

@@ -5,7 +5,7 @@
 
 #include <neo/evidence.h>
 
-enum { DESCRIBE_MAX = 64 };
+enum { DESCRIBE_MAX = 96 };
 
 /* Facts as they are found; what does not fit any more is left out. */
 struct description {

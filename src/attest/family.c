@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/family.h"
 
+#include <neo/digest.h>
+
 const struct attest_family *const attest_families[] = {
-    &attest_snp, &attest_tdx, &attest_sgx, &attest_cca, &attest_nitro, &attest_tpm, NULL};
+    &attest_snp, &attest_tdx,       &attest_sgx,       &attest_cca, &attest_nitro,
+    &attest_tpm, &attest_azure_snp, &attest_azure_tdx, NULL};
 
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind)
 {
@@ -20,4 +23,19 @@ const struct attest_family *attest_family_named(struct neo_bytes tee)
             return attest_families[i];
     }
     return NULL;
+}
+
+bool attest_is_bound(const struct attest_question *q, struct neo_bytes found)
+{
+    return neo_secret_equal(found, q->binder);
+}
+
+bool attest_is_bound_by_digest(const struct attest_question *q, struct neo_bytes found)
+{
+    uint8_t digest[NEO_SHA256_LEN];
+
+    if (q->is_literal)
+        return neo_secret_equal(found, q->binder);
+    neo_sha256(q->binder, digest);
+    return neo_secret_equal(found, neo_bytes(digest, sizeof(digest)));
 }

@@ -20,9 +20,16 @@ struct attest_policy;
 struct attest_question {
     const struct neo_attest_trust *trust;
     const struct neo_evidence *evidence;
-    const uint8_t *binder; /* NEO_BINDER_LEN bytes */
-    int64_t now;           /* seconds since 1970 */
+    /* NEO_BINDER_LEN bytes; or, when `is_literal`, what the place for it must hold as it stands: of
+     * evidence that another protocol than ours asked for. */
+    struct neo_bytes binder;
+    bool is_literal;
+    int64_t now; /* seconds since 1970 */
 };
+/* In constant time, and whole. */
+bool attest_is_bound(const struct attest_question *q, struct neo_bytes found);
+/* Where the place holds no more than a digest: SHA-256 of the binder. */
+bool attest_is_bound_by_digest(const struct attest_question *q, struct neo_bytes found);
 
 struct attest_family {
     const char *tee;                  /* in policies and appraisals: "sev-snp" */
@@ -50,6 +57,8 @@ extern const struct attest_family attest_sgx;
 extern const struct attest_family attest_tdx;
 extern const struct attest_family attest_cca;
 extern const struct attest_family attest_tpm;
+extern const struct attest_family attest_azure_snp;
+extern const struct attest_family attest_azure_tdx;
 
 /* NULL: nobody knows it. */
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind);

@@ -204,8 +204,7 @@ static bool check_binder(struct intel_case *c, struct ledger *ledger)
     const uint8_t *bound =
         c->quote.is_tdx ? c->quote.body.tdx.report_data : c->quote.body.sgx.report_data;
 
-    if (!neo_secret_equal(neo_bytes(bound, NEO_BINDER_LEN),
-                          neo_bytes(c->q->binder, NEO_BINDER_LEN)))
+    if (!attest_is_bound(c->q, neo_bytes(bound, INTEL_REPORT_DATA_LEN)))
         return ledger_fail(ledger, CHECK_INTEL_BINDER, "the quote was made for another channel");
     ledger_pass(ledger, CHECK_INTEL_BINDER);
     return true;
@@ -409,18 +408,30 @@ static bool check_tcb(struct intel_case *c, struct ledger *ledger)
     return true;
 }
 
-bool intel_verify(struct intel_case *c, struct ledger *ledger)
+typedef bool step_fn(struct intel_case *c, struct ledger *ledger);
+
+static bool all(step_fn *const *steps, size_t n, struct intel_case *c, struct ledger *ledger)
 {
-    static bool (*const steps[])(struct intel_case *, struct ledger *) = {
-        check_format,
-        check_tee,
-        check_certificates,
-        check_chain,
-        check_pck,
-        check_qe_signature,
-        check_qe_key,
-        check_signature,
-        check_binder,
+    for (size_t i = 0; i < n; i++) {
+        if (!steps[i](c, ledger))
+            return false;
+    }
+    return true;
+}
+
+bool intel_verify_hardware(struct intel_case *c, struct ledger *ledger)
+{
+    static step_fn *const steps[] = {
+        check_format, check_tee,          check_certificates, check_chain,
+        check_pck,    check_qe_signature, check_qe_key,       check_signature,
+    };
+
+    return all(steps, NEO_COUNT(steps), c, ledger);
+}
+
+bool intel_verify_standing(struct intel_case *c, struct ledger *ledger)
+{
+    static step_fn *const steps[] = {
         check_debug,
         check_collateral,
         check_collateral_signature,
@@ -430,11 +441,13 @@ bool intel_verify(struct intel_case *c, struct ledger *ledger)
         check_tcb,
     };
 
-    for (size_t i = 0; i < NEO_COUNT(steps); i++) {
-        if (!steps[i](c, ledger))
-            return false;
-    }
-    return true;
+    return all(steps, NEO_COUNT(steps), c, ledger);
+}
+
+bool intel_verify(struct intel_case *c, struct ledger *ledger)
+{
+    return intel_verify_hardware(c, ledger) && check_binder(c, ledger) &&
+           intel_verify_standing(c, ledger);
 }
 
 /* The digest is over the quote proper: padding does not make it other evidence. */

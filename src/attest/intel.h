@@ -67,6 +67,10 @@ struct intel_case {
 };
 /* `c` has its question and family. All steps, up to the first that fails. True: all passed. */
 bool intel_verify(struct intel_case *c, struct ledger *ledger);
+/* Of these, form to signature; and debug to standing. Between them stands what the quote is bound
+ * to: the binder, or, behind a paravisor, what leads to it. */
+bool intel_verify_hardware(struct intel_case *c, struct ledger *ledger);
+bool intel_verify_standing(struct intel_case *c, struct ledger *ledger);
 /* What is known of the evidence, however far it came. */
 void intel_describe(const struct intel_case *c, const struct ledger *ledger,
                     struct neo_appraisal *appraisal);

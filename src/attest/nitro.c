@@ -142,7 +142,7 @@ static bool check_timestamp(struct nitro_case *c, struct ledger *ledger)
 
 static bool check_binder(struct nitro_case *c, struct ledger *ledger)
 {
-    if (!neo_secret_equal(c->document.user_data, neo_bytes(c->q->binder, NEO_BINDER_LEN)))
+    if (!attest_is_bound(c->q, c->document.user_data))
         return ledger_fail(ledger, CHECK_NITRO_BINDER, "the document was made for another channel");
     ledger_pass(ledger, CHECK_NITRO_BINDER);
     return true;

@@ -128,7 +128,18 @@ static const struct neo_yaml_field masked_fields[] = {
     {0},
 };
 
-static const char supported[] = "sev-snp, tdx, sgx, nitro, arm-cca, tpm";
+static const struct neo_yaml_field vm_fields[] = {
+#define X(name, member, word)                                                                      \
+    {.key = (word),                                                                                \
+     .kind = NEO_YAML_TEXT,                                                                        \
+     .offset = AZURE_##name * sizeof(struct row_text),                                             \
+     .place = AZURE_##name * sizeof(struct row_text) + offsetof(struct row_text, place) + 1},
+    AZURE_VM_BITS(X)
+#undef X
+        {0},
+};
+
+static const char supported[] = "sev-snp, tdx, sgx, nitro, arm-cca, tpm, azure-snp, azure-tdx";
 
 static enum neo_code check_tee(const void *value, struct neo_error *err)
 {
@@ -194,6 +205,7 @@ const struct neo_yaml_field attest_row_fields[] = {
     ROW_TEXT("lifecycle", cca.lifecycle),
     ROW_LISTS("pcr_sha256", tpm.pcr_sha256),
     ROW_STRUCT("ak", tpm.ak, tpm.ak_place, ak_fields),
+    ROW_STRUCT("vm_configuration", azure.vm, azure.vm_place, vm_fields),
     {0},
 };
 
@@ -201,11 +213,17 @@ const struct neo_yaml_field attest_row_fields[] = {
 #define SECTION(member) offsetof(struct attest_row, member)
 static const struct {
     size_t from;
-    const char *tees[2];
+    const char *tees[3];
 } sections[] = {
-    {SECTION(snp), {"sev-snp"}}, {SECTION(nitro), {"nitro"}}, {SECTION(intel), {"sgx", "tdx"}},
-    {SECTION(sgx), {"sgx"}},     {SECTION(tdx), {"tdx"}},     {SECTION(cca), {"arm-cca"}},
-    {SECTION(tpm), {"tpm"}},
+    {SECTION(snp), {"sev-snp", "azure-snp"}},
+    {SECTION(nitro), {"nitro"}},
+    {SECTION(intel), {"sgx", "tdx", "azure-tdx"}},
+    {SECTION(sgx), {"sgx"}},
+    {SECTION(tdx), {"tdx", "azure-tdx"}},
+    {SECTION(cca), {"arm-cca"}},
+    {SECTION(tpm.pcr_sha256), {"tpm", "azure-snp", "azure-tdx"}},
+    {SECTION(tpm.ak), {"tpm"}},
+    {SECTION(azure), {"azure-snp", "azure-tdx"}},
 };
 
 static bool belongs(struct neo_bytes tee, size_t offset)

@@ -8,6 +8,7 @@
 #ifndef NEO_ATTEST_ROW_H
 #define NEO_ATTEST_ROW_H
 
+#include "attest/azure_hcl.h"
 #include "attest/snp_checks.h"
 #include "attest/snp_product.h"
 
@@ -167,6 +168,11 @@ struct tpm_row {
     struct neo_place ak_place;
 };
 
+struct azure_row {
+    struct row_text vm[AZURE_VM_BITS_N];
+    struct neo_place vm_place;
+};
+
 struct attest_row {
     struct neo_bytes tee;
     struct neo_place place; /* of `tee`: the row's own */
@@ -177,6 +183,7 @@ struct attest_row {
     struct tdx_row tdx;
     struct cca_row cca;
     struct tpm_row tpm;
+    struct azure_row azure;
 };
 extern const struct neo_yaml_field attest_row_fields[];
 

@@ -286,8 +286,7 @@ static bool check_signature(struct snp_case *c, struct ledger *ledger)
 
 static bool check_binder(struct snp_case *c, struct ledger *ledger)
 {
-    if (!neo_secret_equal(neo_bytes(c->report.report_data, NEO_BINDER_LEN),
-                          neo_bytes(c->q->binder, NEO_BINDER_LEN)))
+    if (!attest_is_bound(c->q, neo_bytes(c->report.report_data, sizeof(c->report.report_data))))
         return ledger_fail(ledger, CHECK_BINDER, "the report was made for another channel");
     ledger_pass(ledger, CHECK_BINDER);
     return true;
@@ -315,18 +314,38 @@ static bool check_migrate_ma(struct snp_case *c, struct ledger *ledger)
     return true;
 }
 
-bool snp_verify(struct snp_case *c, struct ledger *ledger)
-{
-    static bool (*const steps[])(struct snp_case *, struct ledger *) = {
-        check_format,  check_certificates, check_chain,  check_roles, check_hwid,       check_spl,
-        check_product, check_signature,    check_binder, check_debug, check_migrate_ma,
-    };
+typedef bool step_fn(struct snp_case *c, struct ledger *ledger);
 
-    for (size_t i = 0; i < NEO_COUNT(steps); i++) {
+static bool all(step_fn *const *steps, size_t n, struct snp_case *c, struct ledger *ledger)
+{
+    for (size_t i = 0; i < n; i++) {
         if (!steps[i](c, ledger))
             return false;
     }
     return true;
+}
+
+bool snp_verify_hardware(struct snp_case *c, struct ledger *ledger)
+{
+    static step_fn *const steps[] = {
+        check_format, check_certificates, check_chain,   check_roles,
+        check_hwid,   check_spl,          check_product, check_signature,
+    };
+
+    return all(steps, NEO_COUNT(steps), c, ledger);
+}
+
+bool snp_verify_launch(struct snp_case *c, struct ledger *ledger)
+{
+    static step_fn *const steps[] = {check_debug, check_migrate_ma};
+
+    return all(steps, NEO_COUNT(steps), c, ledger);
+}
+
+bool snp_verify(struct snp_case *c, struct ledger *ledger)
+{
+    return snp_verify_hardware(c, ledger) && check_binder(c, ledger) &&
+           snp_verify_launch(c, ledger);
 }
 
 void snp_case_fini(struct snp_case *c)
@@ -357,16 +376,7 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
 
 /* clang-format off */
 const struct check_info snp_checks[SNP_CHECKS] = {
-    COMMON_CHECKS(CHECK_ROW)
-    SNP_CHECKS_BEFORE_RULES(CHECK_ROW)
-    SNP_CHECKS_OF_RULES(CHECK_ROW)
-#define X(name, key) [CHECK_POLICY_##name] = {"snp.policy." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
-    SNP_POLICY_BITS(X)
-#undef X
-#define X(name, key) [CHECK_PLATFORM_##name] = {"snp.platform." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
-    SNP_PLATFORM_BITS(X)
-#undef X
-    SNP_CHECKS_OF_RULES_REST(CHECK_ROW)
+    SNP_CHECK_ROWS
 };
 /* clang-format on */
 

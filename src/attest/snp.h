@@ -29,6 +29,10 @@ struct snp_case {
 
 /* All steps, up to the first that fails. True: every one passed. */
 bool snp_verify(struct snp_case *c, struct ledger *ledger);
+/* Of these, form to signature; and what is never allowed. Between them stands what the report is
+ * bound to: the binder, or, behind a paravisor, what leads to it. */
+bool snp_verify_hardware(struct snp_case *c, struct ledger *ledger);
+bool snp_verify_launch(struct snp_case *c, struct ledger *ledger);
 void snp_case_fini(struct snp_case *c);
 
 #endif

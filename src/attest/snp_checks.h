@@ -83,6 +83,19 @@ enum snp_check {
 };
 /* clang-format on */
 
+/* The rows of a table of checks, up to SNP_CHECKS. */
+#define SNP_POLICY_ROW(name, key)                                                                  \
+    [CHECK_POLICY_##name] = {"snp.policy." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
+#define SNP_PLATFORM_ROW(name, key)                                                                \
+    [CHECK_PLATFORM_##name] = {"snp.platform." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
+#define SNP_CHECK_ROWS                                                                             \
+    COMMON_CHECKS(CHECK_ROW)                                                                       \
+    SNP_CHECKS_BEFORE_RULES(CHECK_ROW)                                                             \
+    SNP_CHECKS_OF_RULES(CHECK_ROW)                                                                 \
+    SNP_POLICY_BITS(SNP_POLICY_ROW)                                                                \
+    SNP_PLATFORM_BITS(SNP_PLATFORM_ROW)                                                            \
+    SNP_CHECKS_OF_RULES_REST(CHECK_ROW)
+
 extern const struct check_info snp_checks[SNP_CHECKS];
 
 #endif

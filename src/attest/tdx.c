@@ -1,39 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Intel TDX: what a trust domain must be. */
-#include "attest/intel.h"
 #include "attest/policies.h"
 #include "attest/row.h"
-
-#define TDX_CHECKS_OF_RULES(X)                                                                     \
-    X(TDX_ATTRIBUTES, "tdx.td_attributes", PLATFORM, CONFIGURATION)                                \
-    X(TDX_XFAM, "tdx.xfam", PLATFORM, CONFIGURATION)                                               \
-    X(TDX_MRSERVICETD, "tdx.mrservicetd", PLATFORM, CONFIGURATION)                                 \
-    X(TDX_MRSEAM, "tdx.mrseam", PLATFORM, CONFIGURATION)                                           \
-    X(TDX_MRTD, "tdx.mrtd", MEASUREMENT, EXECUTABLES)                                              \
-    X(TDX_RTMR0, "tdx.rtmr.0", MEASUREMENT, EXECUTABLES)                                           \
-    X(TDX_RTMR1, "tdx.rtmr.1", MEASUREMENT, EXECUTABLES)                                           \
-    X(TDX_RTMR2, "tdx.rtmr.2", MEASUREMENT, EXECUTABLES)                                           \
-    X(TDX_RTMR3, "tdx.rtmr.3", MEASUREMENT, EXECUTABLES)                                           \
-    X(TDX_MRCONFIGID, "tdx.mrconfigid", MEASUREMENT, EXECUTABLES)                                  \
-    X(TDX_MROWNER, "tdx.mrowner", MEASUREMENT, EXECUTABLES)                                        \
-    X(TDX_MROWNERCONFIG, "tdx.mrownerconfig", MEASUREMENT, EXECUTABLES)
+#include "attest/tdx_rule.h"
 
 /* clang-format off */
-enum tdx_check {
-    CHECK_TDX_BEFORE = INTEL_CHECKS - 1,
-#define X(name, text, reason, claim) CHECK_##name,
-    TDX_CHECKS_OF_RULES(X)
-#undef X
-    TDX_CHECKS,
-};
-
 static const struct check_info checks[TDX_CHECKS] = {
-    COMMON_CHECKS(CHECK_ROW)
-#define X(name, text, reason, claim) CHECK_ROW(name, "tdx." text, reason, claim)
-    INTEL_CHECKS_BEFORE_RULES(X)
-    INTEL_CHECKS_OF_RULES(X)
-#undef X
-    TDX_CHECKS_OF_RULES(CHECK_ROW)
+    TDX_CHECK_ROWS
 };
 /* clang-format on */
 
@@ -92,7 +65,7 @@ static void judge_servicetd(const struct tdx_rule *rule, const struct tdx_body *
                     "another service TD is bound than the policy names, or none");
 }
 
-static void judge_rule(const void *is, const void *facts, struct ledger *ledger)
+void tdx_rule_judge(const void *is, const void *facts, struct ledger *ledger)
 {
     const struct tdx_rule *rule = is;
     const struct intel_case *c = facts;
@@ -122,7 +95,7 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     if (!genuine)
         return false;
     appraisal->not_after = c.not_after;
-    return attest_judge_rules(policy, &attest_tdx, judge_rule, &c, ledger);
+    return attest_judge_rules(policy, &attest_tdx, tdx_rule_judge, &c, ledger);
 }
 
 /* --- from the file ---------------------------------------------------------------------------- */
@@ -177,8 +150,8 @@ static enum neo_code read_digests(const struct tdx_row *row, struct neo_arena *a
     return read_rtmrs(&row->rtmr, arena, rule, err);
 }
 
-static enum neo_code compile(const struct attest_row *row, struct neo_arena *arena,
-                             const void **ret, struct neo_error *err)
+enum neo_code tdx_rule_compile(const struct attest_row *row, struct neo_arena *arena,
+                               const void **ret, struct neo_error *err)
 {
     struct tdx_rule *rule = neo_arena_calloc(arena, 1, sizeof(*rule));
 
@@ -203,6 +176,6 @@ const struct attest_family attest_tdx = {
     .checks = checks,
     .n_checks = TDX_CHECKS,
     .judge = judge,
-    .compile = compile,
+    .compile = tdx_rule_compile,
     .describe = describe_intel,
 };

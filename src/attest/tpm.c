@@ -8,7 +8,7 @@
 #include "attest/family.h"
 #include "attest/policies.h"
 #include "attest/row.h"
-#include "attest/tpm_log.h"
+#include "attest/tpm_rule.h"
 
 #define TPM_CHECKS_BEFORE_RULES(X)                                                                 \
     X(TPM_FORMAT, "tpm.format", FORMAT, HARDWARE)                                                  \
@@ -30,14 +30,11 @@ enum tpm_check {
     TPM_CHECKS = CHECK_TPM_PCR + TPM_PCRS,
 };
 
-#define PCR(i) [CHECK_TPM_PCR + (i)] = {"tpm.pcr_sha256." #i, NEO_ATTEST_MEASUREMENT, CLAIM_EXECUTABLES}
 static const struct check_info checks[TPM_CHECKS] = {
     COMMON_CHECKS(CHECK_ROW)
     TPM_CHECKS_BEFORE_RULES(CHECK_ROW)
     TPM_CHECKS_OF_RULES(CHECK_ROW)
-    PCR(0), PCR(1), PCR(2), PCR(3), PCR(4), PCR(5), PCR(6), PCR(7), PCR(8), PCR(9), PCR(10),
-    PCR(11), PCR(12), PCR(13), PCR(14), PCR(15), PCR(16), PCR(17), PCR(18), PCR(19), PCR(20),
-    PCR(21), PCR(22), PCR(23),
+    TPM_PCR_ROWS(CHECK_TPM_PCR, "tpm")
 };
 /* clang-format on */
 
@@ -62,7 +59,7 @@ struct tpm_rule {
     struct attest_values cas; /* SHA-256 of root certificates */
     const struct neo_bytes *names;
     size_t n_names;
-    struct attest_values pcrs[TPM_PCRS];
+    struct tpm_pcr_rule pcrs;
 };
 
 /* --- genuine, and ours ------------------------------------------------------------------------ */
@@ -105,13 +102,9 @@ static bool check_signature(struct tpm_case *c, struct ledger *ledger)
     return true;
 }
 
-/* extraData holds no more than the TPM's largest digest: the binder's digest always fits. */
 static bool check_binder(struct tpm_case *c, struct ledger *ledger)
 {
-    uint8_t digest[NEO_SHA256_LEN];
-
-    neo_sha256(neo_bytes(c->q->binder, NEO_BINDER_LEN), digest);
-    if (!neo_secret_equal(c->quote.extra_data, neo_bytes(digest, sizeof(digest))))
+    if (!attest_is_bound_by_digest(c->q, c->quote.extra_data))
         return ledger_fail(ledger, CHECK_TPM_BINDER, "the quote was made for another channel");
     ledger_pass(ledger, CHECK_TPM_BINDER);
     return true;
@@ -127,23 +120,7 @@ static bool check_pcr_digest(struct tpm_case *c, struct ledger *ledger)
 
 static bool check_log(struct tpm_case *c, struct ledger *ledger)
 {
-    struct tpm_replay replay;
-    struct neo_error why;
-
-    if (c->evidence.event_log.len == 0) {
-        ledger_skip(ledger, CHECK_TPM_LOG, "none came");
-        return true;
-    }
-    if (tpm_log_replay(c->evidence.event_log, c->quote.bank, &replay, &why) != NEO_OK)
-        return ledger_fail_as(ledger, CHECK_TPM_LOG, NEO_ATTEST_FORMAT, "%s", why.message);
-    for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes quoted = tpm_pcr(&c->quote, c->evidence.pcrs, i);
-        if ((replay.touched & UINT32_C(1) << i) != 0 && quoted.len > 0 &&
-            memcmp(quoted.at, replay.pcrs[i], quoted.len) != 0)
-            return ledger_fail(ledger, CHECK_TPM_LOG, "it does not replay to PCR %u", i);
-    }
-    ledger_pass(ledger, CHECK_TPM_LOG);
-    return true;
+    return tpm_log_judge(c->evidence.event_log, &c->quote, c->evidence.pcrs, CHECK_TPM_LOG, ledger);
 }
 
 static bool verify(struct tpm_case *c, struct ledger *ledger)
@@ -244,13 +221,7 @@ static void judge_rule(const void *is, const void *facts, struct ledger *ledger)
     const struct tpm_case *c = facts;
 
     judge_ak(rule, c, ledger);
-    for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes value = tpm_pcr(&c->quote, c->evidence.pcrs, i);
-        if (rule->pcrs[i].n > 0 && (c->quote.bank != TPM_SHA256 || value.len != SHA256_LEN))
-            ledger_fail(ledger, CHECK_TPM_PCR + i, "it is not among the quoted of SHA-256's bank");
-        else
-            ledger_judge_value(ledger, CHECK_TPM_PCR + i, rule->pcrs[i], value.at, value.len);
-    }
+    tpm_pcr_rule_judge(&rule->pcrs, &c->quote, c->evidence.pcrs, CHECK_TPM_PCR, ledger);
 }
 
 static bool judge(const struct attest_question *q, const struct attest_policy *policy,
@@ -264,39 +235,6 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
         return false;
     appraisal->not_after = INT64_MAX; /* the policy's age ends it */
     return attest_judge_rules(policy, &attest_tpm, judge_rule, &c, ledger);
-}
-
-/* "0" to "23" */
-static bool read_index(struct neo_bytes key, unsigned *ret)
-{
-    unsigned value = 0;
-
-    if (key.len == 0 || key.len > 2 || (key.len == 2 && key.at[0] == '0'))
-        return false;
-    for (size_t i = 0; i < key.len; i++) {
-        if (key.at[i] < '0' || key.at[i] > '9')
-            return false;
-        value = value * 10 + (unsigned)(key.at[i] - '0');
-    }
-    *ret = value;
-    return value < TPM_PCRS;
-}
-
-static enum neo_code read_pcrs(const struct row_lists *pcrs, struct neo_arena *arena,
-                               struct tpm_rule *rule, struct neo_error *err)
-{
-    const struct row_lists_entry *entries = pcrs->items.at;
-
-    for (size_t i = 0; i < pcrs->items.len; i++) {
-        const struct row_list list = {entries[i].items, entries[i].place};
-        unsigned index;
-        if (!read_index(entries[i].key, &index))
-            return row_refuse(entries[i].place, "\"%.*s\" is no PCR: 0 to 23",
-                              NEO_FMT(entries[i].key));
-        NEO_TRY(
-            row_read_values(&list, "pcr_sha256", SHA256_LEN, 0, arena, &rule->pcrs[index], err));
-    }
-    return NEO_OK;
 }
 
 static enum neo_code read_names(const struct row_list *list, struct neo_arena *arena,
@@ -330,15 +268,12 @@ static enum neo_code compile(const struct attest_row *row, struct neo_arena *are
 
     if (rule == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a rule");
-    if (tpm->pcr_sha256.items.len == 0)
-        return row_refuse(row->place, "no code identity: anything may have booted; add "
-                                      "\"pcr_sha256\" with the allowed values");
+    NEO_TRY(tpm_pcr_rule_compile(row, arena, &rule->pcrs, err));
     if (!row_gives(tpm->ak.names.place) && !row_gives(tpm->ak.ca.place))
         return row_refuse(row->place, "whose key? any TPM would be accepted; add \"ak\" with "
                                       "\"names\" or \"ca\"");
     NEO_TRY(read_names(&tpm->ak.names, arena, rule, err));
     NEO_TRY(row_read_values(&tpm->ak.ca, "ca", SHA256_LEN, 0, arena, &rule->cas, err));
-    NEO_TRY(read_pcrs(&tpm->pcr_sha256, arena, rule, err));
     *ret = rule;
     return NEO_OK;
 }
@@ -352,16 +287,8 @@ static enum neo_code describe(const struct neo_evidence *evidence, struct descri
     NEO_TRY(tpm_evidence_read(evidence->body, &e, err));
     NEO_TRY(tpm_signature_read(e.signature, &quote, err));
     NEO_TRY(tpm_attest_read(e.attest, &quote, err));
-    for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes value = tpm_pcr(&quote, e.pcrs, i);
-        const char *name = value.len == 0 ? NULL : neo_arena_printf(d->arena, "pcr.%u", i);
-        if (name != NULL)
-            describe_bytes(d, name, value.at, value.len);
-    }
-    describe_number(d, "bank", "0x%04x", quote.bank);
-    describe_number(d, "event_log", "%zu bytes", e.event_log.len);
-    describe_bytes(d, "extra_data", quote.extra_data.at, quote.extra_data.len);
-    return NEO_OK; /* it holds the binder's digest, and not the binder */
+    tpm_describe(&quote, e.pcrs, e.event_log, d);
+    return NEO_OK;
 }
 
 const struct attest_family attest_tpm = {

@@ -24,6 +24,15 @@ static struct neo_bytes take_sized(struct cursor *c)
     return cursor_take(c, (size_t)cursor_be(c, 2));
 }
 
+/* What a TPM2B wraps, when `text` is one: its first two bytes count the rest. */
+static struct neo_bytes unwrapped(struct neo_bytes text)
+{
+    struct cursor c = cursor_of(text);
+    uint64_t len = cursor_be(&c, 2);
+
+    return !c.failed && len == c.left ? neo_bytes(c.at, c.left) : text;
+}
+
 size_t tpm_hash_len(uint16_t hash)
 {
     switch (hash) {
@@ -62,7 +71,8 @@ static enum neo_code read_selection(struct cursor *c, struct tpm_quote *q, struc
 
 enum neo_code tpm_attest_read(struct neo_bytes attest, struct tpm_quote *ret, struct neo_error *err)
 {
-    struct cursor c = cursor_of(attest);
+    struct neo_bytes whole = unwrapped(attest);
+    struct cursor c = cursor_of(whole);
     struct tpm_quote q = *ret;
 
     if (cursor_be(&c, 4) != GENERATED)
@@ -77,7 +87,7 @@ enum neo_code tpm_attest_read(struct neo_bytes attest, struct tpm_quote *ret, st
     q.pcr_digest = take_sized(&c);
     if (!cursor_is_done(&c))
         return malformed("a quote that is cut short, or bytes behind it");
-    q.attest = attest;
+    q.attest = whole;
     *ret = q;
     return NEO_OK;
 }
@@ -173,8 +183,9 @@ static bool digest(uint16_t hash, struct neo_bytes data, uint8_t *ret)
     }
 }
 
-enum neo_code tpm_public_read(struct neo_bytes area, struct tpm_key *ret, struct neo_error *err)
+enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret, struct neo_error *err)
 {
+    struct neo_bytes area = unwrapped(text);
     struct cursor c = cursor_of(area);
     struct tpm_key key = {.key = NULL};
     uint16_t type = (uint16_t)cursor_be(&c, 2);

@@ -37,7 +37,7 @@ struct tpm_quote {
     struct neo_bytes pcr_digest;
     struct vendor_parts signature;
 };
-/* TPMS_ATTEST of a quote over one bank, and TPMT_SIGNATURE. */
+/* TPMS_ATTEST of a quote over one bank, bare or as a TPM2B_ATTEST, and TPMT_SIGNATURE. */
 NEO_MUST_CHECK enum neo_code tpm_attest_read(struct neo_bytes attest, struct tpm_quote *ret,
                                              struct neo_error *err);
 NEO_MUST_CHECK enum neo_code tpm_signature_read(struct neo_bytes signature, struct tpm_quote *ret,
@@ -49,8 +49,8 @@ struct tpm_key {
     size_t name_len;
     struct vendor_public *key; /* vendor_public_free() */
 };
-/* TPMT_PUBLIC of an RSA or ECC signing key. */
-NEO_MUST_CHECK enum neo_code tpm_public_read(struct neo_bytes area, struct tpm_key *ret,
+/* TPMT_PUBLIC of an RSA or ECC signing key, bare or as a TPM2B_PUBLIC. */
+NEO_MUST_CHECK enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret,
                                              struct neo_error *err);
 
 /* The parts of our evidence. */

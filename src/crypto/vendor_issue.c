@@ -13,7 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-enum { RSA_BITS = 4096, RSA_PRIMES = 4, SALT_LEN = 48 };
+enum { SALT_LEN = 48, RSA_MOST = 512 };
 
 struct vendor_key {
     EVP_PKEY *pkey;
@@ -41,19 +41,18 @@ static enum neo_code wrap(EVP_PKEY *pkey, struct vendor_key **ret, struct neo_er
 }
 
 /*
- * Of four primes: found ten times sooner than two, and no verifier can tell. These keys issue one
- * certificate each and protect nothing.
+ * Of three or four primes: found ten times sooner than two, and no verifier can tell. These keys
+ * issue one certificate each and protect nothing.
  */
-static EVP_PKEY *generate_rsa(void)
+static EVP_PKEY *generate_rsa(int bits, int primes)
 {
     NEO_CLEANUP(openssl_pkey_ctx_freep)
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
     EVP_PKEY *pkey = NULL;
 
     if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
-        EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, RSA_BITS) != 1 ||
-        EVP_PKEY_CTX_set_rsa_keygen_primes(ctx, RSA_PRIMES) != 1 ||
-        EVP_PKEY_keygen(ctx, &pkey) != 1)
+        EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, bits) != 1 ||
+        EVP_PKEY_CTX_set_rsa_keygen_primes(ctx, primes) != 1 || EVP_PKEY_keygen(ctx, &pkey) != 1)
         return NULL;
     return pkey;
 }
@@ -61,10 +60,22 @@ static EVP_PKEY *generate_rsa(void)
 enum neo_code vendor_key_generate(enum vendor_key_kind kind, struct vendor_key **ret,
                                   struct neo_error *err)
 {
-    EVP_PKEY *pkey = kind == VENDOR_RSA_4096 ? generate_rsa()
-                     : kind == VENDOR_P384   ? EVP_EC_gen(SN_secp384r1)
-                                             : EVP_EC_gen(SN_X9_62_prime256v1);
+    EVP_PKEY *pkey = NULL;
 
+    switch (kind) {
+    case VENDOR_RSA_4096:
+        pkey = generate_rsa(4096, 4);
+        break;
+    case VENDOR_RSA_2048:
+        pkey = generate_rsa(2048, 3);
+        break;
+    case VENDOR_P384:
+        pkey = EVP_EC_gen(SN_secp384r1);
+        break;
+    case VENDOR_P256:
+        pkey = EVP_EC_gen(SN_X9_62_prime256v1);
+        break;
+    }
     if (pkey == NULL)
         return openssl_fail(err, NEO_INTERNAL, "cannot make a key");
     return wrap(pkey, ret, err);
@@ -366,5 +377,48 @@ enum neo_code vendor_key_point(const struct vendor_key *key, uint8_t *ret, size_
         found != 1 + len)
         return openssl_fail(err, NEO_INTERNAL, "cannot write the simulator's key");
     memcpy(ret, point + 1, len);
+    return NEO_OK;
+}
+
+static const EVP_MD *digest_of(enum vendor_hash hash)
+{
+    return hash == VENDOR_SHA256   ? EVP_sha256()
+           : hash == VENDOR_SHA384 ? EVP_sha384()
+                                   : EVP_sha512();
+}
+
+enum neo_code vendor_rsa_sign(const struct vendor_key *key, enum vendor_scheme scheme,
+                              enum vendor_hash hash, struct neo_bytes message,
+                              struct neo_buffer *out, struct neo_error *err)
+{
+    NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    uint8_t signature[RSA_MOST];
+    size_t len = sizeof(signature);
+    EVP_PKEY_CTX *pkey; /* the ctx's own */
+
+    if (ctx == NULL || EVP_DigestSignInit(ctx, &pkey, digest_of(hash), NULL, key->pkey) != 1 ||
+        (scheme == VENDOR_RSAPSS &&
+         (EVP_PKEY_CTX_set_rsa_padding(pkey, RSA_PKCS1_PSS_PADDING) != 1 ||
+          EVP_PKEY_CTX_set_rsa_pss_saltlen(pkey, RSA_PSS_SALTLEN_MAX) != 1)) ||
+        EVP_DigestSign(ctx, signature, &len, message.at, message.len) != 1)
+        return openssl_fail(err, NEO_INTERNAL, "cannot sign with the simulator's key");
+    if (!neo_buffer_append(out, neo_bytes(signature, len)))
+        return no_memory(err);
+    return NEO_OK;
+}
+
+enum neo_code vendor_key_modulus(const struct vendor_key *key, struct neo_buffer *out,
+                                 struct neo_error *err)
+{
+    BIGNUM *n = NULL;
+
+    if (EVP_PKEY_get_bn_param(key->pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1)
+        return openssl_fail(err, NEO_INTERNAL, "cannot write the simulator's key");
+    uint8_t *to = neo_buffer_reserve(out, (size_t)BN_num_bytes(n));
+    int len = to == NULL ? -1 : BN_bn2bin(n, to);
+    BN_free(n);
+    if (len < 0)
+        return no_memory(err);
+    out->len += (size_t)len;
     return NEO_OK;
 }

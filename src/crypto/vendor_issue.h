@@ -8,7 +8,7 @@
 #ifndef NEO_CRYPTO_VENDOR_ISSUE_H
 #define NEO_CRYPTO_VENDOR_ISSUE_H
 
-#include "crypto/vendor.h"
+#include "crypto/vendor_public.h"
 
 #include <neo/buffer.h>
 
@@ -18,6 +18,7 @@ enum vendor_key_kind {
     VENDOR_RSA_4096, /* authorities */
     VENDOR_P384,     /* chips, and authorities of those who have no RSA */
     VENDOR_P256,
+    VENDOR_RSA_2048, /* TPMs */
 };
 
 /* An RSA key takes a while. Gives `*ret`: vendor_key_free(). */
@@ -74,5 +75,15 @@ NEO_MUST_CHECK enum neo_code vendor_p256_sign(const struct vendor_key *key,
 /* The public point of an EC key, x and y: VENDOR_P256_LEN or VENDOR_P384_LEN bytes. */
 NEO_MUST_CHECK enum neo_code vendor_key_point(const struct vendor_key *key, uint8_t *ret,
                                               size_t len, struct neo_error *err);
+
+/* By an RSA key, with the scheme's and the hash's usual parameters; PSS salts with as much as fits,
+ * as TPMs do. Appends the number. */
+NEO_MUST_CHECK enum neo_code vendor_rsa_sign(const struct vendor_key *key,
+                                             enum vendor_scheme scheme, enum vendor_hash hash,
+                                             struct neo_bytes message, struct neo_buffer *out,
+                                             struct neo_error *err);
+/* Of an RSA key whose exponent is 65537: appends the modulus, big-endian. */
+NEO_MUST_CHECK enum neo_code vendor_key_modulus(const struct vendor_key *key,
+                                                struct neo_buffer *out, struct neo_error *err);
 
 #endif

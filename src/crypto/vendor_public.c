@@ -149,12 +149,13 @@ static int ecdsa_der(const struct vendor_parts *parts, uint8_t **ret)
     return i2d_ECDSA_SIG(sig, ret);
 }
 
+/* TPMs salt with as much as fits, newer ones with as much as the digest: any length will do. */
 static bool set_padding(EVP_PKEY_CTX *ctx, enum vendor_scheme scheme)
 {
     if (scheme == VENDOR_RSASSA)
         return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
     return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_AUTO) == 1;
 }
 
 bool vendor_public_verify(const struct vendor_public *key, struct neo_bytes message,

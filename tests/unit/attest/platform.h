@@ -46,6 +46,7 @@ struct platform {
     uint8_t service_td; /* every byte of MRSERVICETD */
     uint8_t code;       /* every byte of MRTD or MRENCLAVE */
     uint8_t binder;     /* every byte of REPORTDATA */
+    const uint8_t *report_data; /* instead: 64 bytes; NULL: `binder` */
 
     /* What Intel says: text of "tcbLevels", and of the module's levels. */
     const char *levels;
@@ -374,7 +375,10 @@ static inline void platform_tdx_body(const struct platform *p, struct neo_buffer
     platform_fill(out, 0xc3, 48);
     for (uint8_t i = 0; i < INTEL_RTMRS; i++)
         platform_fill(out, (uint8_t)(0x70 + i), 48);
-    platform_fill(out, p->binder, 64);
+    if (p->report_data != NULL)
+        platform_put(out, p->report_data, 64);
+    else
+        platform_fill(out, p->binder, 64);
     if (p->version == 5) {
         platform_put(out, p->tee_svn_now, 16);
         platform_fill(out, p->service_td, 48);
