@@ -21,6 +21,7 @@ pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.44)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1>=0.2.5)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2.13)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(TSS2 IMPORTED_TARGET tss2-esys>=3.2 tss2-mu>=3.2 tss2-tctildr>=3.2) # optional: a TPM's evidence
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 add_library(neo_flags INTERFACE)

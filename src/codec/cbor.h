@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * codec/cbor.h - a pull reader for CBOR (RFC 8949), as strict as evidence needs it.
+ * codec/cbor.h - a pull reader for CBOR (RFC 8949), as strict as evidence needs it, and a writer.
  *
  * Refused: indefinite lengths, lengths beyond the input, reserved forms, simple
  * values other than false, true and null, floats, text that is not UTF-8. Heads
@@ -55,5 +55,12 @@ static inline bool cbor_is_done(const struct cbor *c)
 {
     return !c->failed && c->at == c->end;
 }
+
+struct neo_buffer;
+/* Appends an item's head in its shortest form; false as neo_buffer_append(). */
+bool cbor_put(struct neo_buffer *out, enum cbor_type type, uint64_t value);
+/* Whole strings. `text` is UTF-8. */
+bool cbor_put_bytes(struct neo_buffer *out, struct neo_bytes bytes);
+bool cbor_put_text(struct neo_buffer *out, const char *text);
 
 #endif

@@ -3,6 +3,9 @@
 
 #include "codec/cbor.h"
 
+#include <neo/buffer.h>
+#include <neo/error.h>
+
 static bool reads(const char *text, size_t len)
 {
     struct cbor c = cbor_of(neo_bytes(text, len));
@@ -131,6 +134,41 @@ TEST(a_whole_item_can_be_taken_as_it_stands)
     assert_true(cbor_is_done(&c));
 }
 
+TEST(what_is_written_is_the_shortest_and_reads_back)
+{
+    static const struct {
+        enum cbor_type type;
+        uint64_t value;
+        const char *text;
+        size_t len;
+    } cases[] = {
+        {CBOR_UINT, 23, "\x17", 1},
+        {CBOR_UINT, 24, "\x18\x18", 2},
+        {CBOR_NINT, 255, "\x38\xff", 2},
+        {CBOR_MAP, 256, "\xb9\x01\x00", 3},
+        {CBOR_ARRAY, 65536, "\x9a\x00\x01\x00\x00", 5},
+        {CBOR_TAG, UINT64_C(1) << 32, "\xdb\x00\x00\x00\x01\x00\x00\x00\x00", 9},
+        {CBOR_FALSE, 0, "\xf4", 1},
+        {CBOR_TRUE, 7, "\xf5", 1},
+        {CBOR_NULL, 0, "\xf6", 1},
+    };
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct cbor_item item;
+
+    for (size_t i = 0; i < NEO_COUNT(cases); i++) {
+        neo_buffer_clear(&out);
+        assert_true(cbor_put(&out, cases[i].type, cases[i].value));
+        assert_true(
+            neo_bytes_equal(neo_buffer_bytes(&out), neo_bytes(cases[i].text, cases[i].len)));
+    }
+    neo_buffer_clear(&out);
+    assert_true(cbor_put_text(&out, "nonce") && cbor_put_bytes(&out, NEO_LIT("\x00\xff")));
+    struct cbor c = cbor_of(neo_buffer_bytes(&out));
+    assert_true(cbor_take(&c, CBOR_TEXT, &item) && neo_bytes_is(item.bytes, "nonce"));
+    assert_true(cbor_take(&c, CBOR_BYTES, &item) &&
+                neo_bytes_equal(item.bytes, NEO_LIT("\x00\xff")) && cbor_is_done(&c));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +180,7 @@ int main(void)
         cmocka_unit_test(after_a_failure_every_read_fails),
         cmocka_unit_test(values_and_strings_are_read_in_every_length),
         cmocka_unit_test(a_whole_item_can_be_taken_as_it_stands),
+        cmocka_unit_test(what_is_written_is_the_shortest_and_reads_back),
     };
     return cmocka_run_group_tests_name("codec/cbor", tests, NULL, NULL);
 }

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a TPM says, put together as attest/tpm_quote.h reads it. */
+#include "mesh/attester_tss.h"
+
+#include "attest/tpm_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#define EVENT_LOG "/sys/kernel/security/tpm0/binary_bios_measurements"
+
+enum { PARTS = 5, LEN_LEN = 4 };
+
+static bool put_part(struct neo_buffer *out, const struct neo_buffer *part)
+{
+    uint8_t len[LEN_LEN] = {(uint8_t)(part->len >> 24), (uint8_t)(part->len >> 16),
+                            (uint8_t)(part->len >> 8), (uint8_t)part->len};
+
+    return neo_buffer_append(out, neo_bytes(len, sizeof(len))) &&
+           neo_buffer_append(out, neo_buffer_bytes(part));
+}
+
+/* PCRs may be extended between the reading and the quote. */
+static enum neo_code check_pcrs(const struct tss_quote *q, struct tpm_quote *ret,
+                                struct neo_error *err)
+{
+    struct tpm_quote quote = {.bank = 0};
+
+    NEO_TRY(tpm_signature_read(neo_buffer_bytes(&q->signature), &quote, err));
+    NEO_TRY(tpm_attest_read(neo_buffer_bytes(&q->attest), &quote, err));
+    if (!tpm_pcrs_fit(&quote, neo_buffer_bytes(&q->pcrs)))
+        return neo_fail(err, NEO_ABORTED, "PCRs were extended while they were quoted");
+    *ret = quote;
+    return NEO_OK;
+}
+
+static bool replays(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes pcrs)
+{
+    struct tpm_replay replay;
+
+    if (tpm_log_replay(log, quote->bank, &replay, NULL) != NEO_OK)
+        return false;
+    for (unsigned i = 0; i < TPM_PCRS; i++) {
+        struct neo_bytes value = tpm_pcr(quote, pcrs, i);
+        if ((replay.touched & UINT32_C(1) << i) != 0 && value.len > 0 &&
+            memcmp(value.at, replay.pcrs[i], value.len) != 0)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * The firmware's log, where it may be read, fits, and tells the whole story: what the running
+ * system extends later is not in it, and a log that does not replay would have good evidence
+ * refused.
+ */
+static void read_log(struct attester_run *run, const struct tpm_quote *quote,
+                     const struct tss_quote *q, size_t room, struct neo_buffer *out)
+{
+    if (attester_read(run, EVENT_LOG, room, out, NULL) != NEO_OK ||
+        !replays(neo_buffer_bytes(out), quote, neo_buffer_bytes(&q->pcrs)))
+        neo_buffer_clear(out);
+}
+
+static enum neo_code put_together(struct attester_run *run, const struct tss_quote *q,
+                                  struct neo_buffer *out_body, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer log = {0};
+    struct tpm_quote quote;
+    size_t others = q->attest.len + q->signature.len + q->public_area.len + q->pcrs.len +
+                    (size_t)PARTS * LEN_LEN;
+
+    NEO_TRY(check_pcrs(q, &quote, err));
+    if (others < ATTESTER_BODY_MAX)
+        read_log(run, &quote, q, ATTESTER_BODY_MAX - others, &log);
+    neo_buffer_clear(out_body);
+    if (!put_part(out_body, &q->attest) || !put_part(out_body, &q->signature) ||
+        !put_part(out_body, &q->public_area) || !put_part(out_body, &q->pcrs) ||
+        !put_part(out_body, &log))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a quote");
+    return NEO_OK;
+}
+
+static enum neo_code ask(struct attester_run *run, const uint8_t *extra_data,
+                         struct neo_buffer *out_body, struct neo_error *err)
+{
+    NEO_CLEANUP(tss_quote_fini) struct tss_quote q = {.attest = {0}};
+
+    NEO_TRY(tss_make_quote(run, extra_data, &q, err));
+    return put_together(run, &q, out_body, err);
+}
+
+enum neo_code tpm_attest(struct attester_run *run, const struct attester_way *way,
+                         const uint8_t binder[NEO_AT_LEAST(NEO_BINDER_LEN)],
+                         struct neo_buffer *out_body, struct neo_buffer *out_certificates,
+                         struct neo_error *err)
+{
+    uint8_t extra_data[NEO_SHA256_LEN];
+
+    (void)way;
+    (void)out_certificates; /* a policy names the key, or its certificate is known beforehand */
+    neo_sha256(neo_bytes(binder, NEO_BINDER_LEN), extra_data);
+    for (;;) {
+        enum neo_code code = ask(run, extra_data, out_body, err);
+        if (code == NEO_OK)
+            return NEO_OK;
+        NEO_TRY(attester_again(run, code, err));
+    }
+}
+
+void tpm_look(struct attester_run *run, const struct attester_way *way,
+              struct neo_attester_finding *ret)
+{
+    const char *tpm = run->options->tpm == NULL ? TPM_DEVICE : run->options->tpm;
+    int number = tss_is_device(tpm) ? attester_open_error(run, tpm, O_RDWR) : 0;
+
+    (void)way;
+    if (number == ENOENT && attester_exists(run, "/dev/tpm0")) {
+        attester_found(ret, NEO_ATTESTER_LACKING, "there is a TPM, but no %s", tpm);
+        attester_next(ret, "a TPM 1.2, or a kernel without CONFIG_TCG_TPM's resource manager: "
+                           "TPM 2.0 is needed");
+    } else if (number != 0) {
+        attester_found_device(ret, tpm, number);
+        if (number == EACCES)
+            attester_next(ret, "add the service's user to the group tss, which owns %s", tpm);
+    } else if (!tss_is_there()) {
+        attester_found(ret, NEO_ATTESTER_LACKING, "a TPM, but this build has no tpm2-tss");
+        attester_next(ret, "apt-get install libtss2-dev; then build anew");
+    } else {
+        attester_found(ret, NEO_ATTESTER_READY, "%s%s", tss_is_device(tpm) ? "" : "TCTI ", tpm);
+    }
+}
