@@ -104,8 +104,27 @@ struct neo_task {
     /* private */
     struct neo_job job;
     struct neo_loop *loop;
+    struct neo_lane *lane;
 };
 void neo_loop_offload(struct neo_loop *loop, struct neo_task *task);
+
+/*
+ * A lane of the pool for one kind of work: at most `width` of its tasks run at once, whatever else
+ * the pool does, and at most `length` more wait, in order. Static storage, {.width = , .length = };
+ * all loops may share it.
+ */
+struct neo_lane {
+    unsigned width;
+    unsigned length;
+    /* private */
+    unsigned running;
+    unsigned waiting;
+    struct neo_job *first;
+    struct neo_job *last;
+};
+/* False: so many wait already, and nothing was begun. */
+NEO_MUST_CHECK bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane,
+                                        struct neo_task *task);
 
 #ifdef __cplusplus
 }

@@ -2,18 +2,23 @@
 /*
  * The pool of the process, for work that blocks.
  *
- * A thread is started when a task finds none idle, up to POOL_MAX, and stays. Where
- * not even the first can be started, the task runs on its loop: late is better than
- * never.
+ * A task belongs to a lane, and a lane has only so many of its tasks on the pool at
+ * once; the others wait in it. So handlers that hang cannot keep evidence from being
+ * judged, nor the other way round. A thread is started when a task finds none idle,
+ * up to POOL_MAX, and stays. Where not even the first can be started, the task runs
+ * on its loop: late is better than never.
  */
 #include "io/loop.h"
 #include "io/thread.h"
 
 #include <assert.h>
+#include <limits.h>
 
-enum { POOL_MAX = 4 };
+enum { POOL_MAX = 8 };
 
-static struct { /* any thread, under `lock` */
+static struct neo_lane common = {.width = 4, .length = UINT_MAX};
+
+static struct { /* any thread, under `lock`, and so is what is private of all lanes */
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct neo_job *first;
@@ -23,9 +28,16 @@ static struct { /* any thread, under `lock` */
     unsigned queued;
 } pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &pool.first, 0, 0, 0};
 
+static struct neo_task *task_of(struct neo_job *job)
+{
+    return neo_owner(job, struct neo_task, job);
+}
+
+static void leave_lane(struct neo_lane *lane);
+
 static void finish(struct neo_job *job)
 {
-    struct neo_task *task = neo_owner(job, struct neo_task, job);
+    struct neo_task *task = task_of(job);
 
     task->loop->under_way--;
     task->done(&task->job);
@@ -33,9 +45,10 @@ static void finish(struct neo_job *job)
 
 static void work_here(struct neo_job *job)
 {
-    struct neo_task *task = neo_owner(job, struct neo_task, job);
+    struct neo_task *task = task_of(job);
 
     task->work(&task->job);
+    leave_lane(task->lane);
     finish(&task->job);
 }
 
@@ -53,7 +66,7 @@ static struct neo_task *wait_for_task(void)
     if (pool.first == NULL)
         pool.end = &pool.first;
     (void)pthread_mutex_unlock(&pool.lock);
-    return neo_owner(job, struct neo_task, job);
+    return task_of(job);
 }
 
 static void *work_for_ever(void *unused)
@@ -61,6 +74,7 @@ static void *work_for_ever(void *unused)
     for (;;) {
         struct neo_task *task = wait_for_task();
         task->work(&task->job);
+        leave_lane(task->lane);
         task->job.run = finish;
         neo_loop_post(task->loop, &task->job);
     }
@@ -77,31 +91,94 @@ static bool start_thread(void)
     return true;
 }
 
-static void enqueue(struct neo_job *job)
+/* To a thread of the pool; false when there is none. Under the lock. */
+static bool enqueue(struct neo_job *job)
 {
+    if (pool.queued >= pool.idle && pool.threads < POOL_MAX && start_thread())
+        pool.threads++;
+    if (pool.threads == 0)
+        return false;
     job->next = NULL;
     *pool.end = job;
     pool.end = &job->next;
     pool.queued++;
     (void)pthread_cond_signal(&pool.more);
+    return true;
+}
+
+/* Under the lock; what is left to be done on the task's own loop, or NULL. */
+static struct neo_job *begin(struct neo_job *job)
+{
+    if (enqueue(job))
+        return NULL;
+    job->run = work_here;
+    return job;
+}
+
+static void run_at_home(struct neo_job *job)
+{
+    if (job != NULL)
+        neo_loop_post(task_of(job)->loop, job);
+}
+
+/* A task of the lane has been worked on: the next takes its place. */
+static void leave_lane(struct neo_lane *lane)
+{
+    struct neo_job *at_home = NULL;
+
+    (void)pthread_mutex_lock(&pool.lock);
+    struct neo_job *next = lane->first;
+    if (next != NULL) {
+        lane->first = next->next;
+        lane->waiting--;
+        at_home = begin(next);
+    } else {
+        lane->running--;
+    }
+    (void)pthread_mutex_unlock(&pool.lock);
+    run_at_home(at_home);
+}
+
+/* False: its queue is full. Under the lock. */
+static bool enter_lane(struct neo_lane *lane, struct neo_job *job, struct neo_job **ret_at_home)
+{
+    if (lane->running < lane->width) {
+        lane->running++;
+        *ret_at_home = begin(job);
+        return true;
+    }
+    if (lane->waiting >= lane->length)
+        return false;
+    job->next = NULL;
+    if (lane->first == NULL)
+        lane->first = job;
+    else
+        lane->last->next = job;
+    lane->last = job;
+    lane->waiting++;
+    return true;
+}
+
+bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane, struct neo_task *task)
+{
+    struct neo_job *at_home = NULL;
+
+    assert(neo_loop_is_current(loop));
+    task->loop = loop;
+    task->lane = lane;
+    (void)pthread_mutex_lock(&pool.lock);
+    bool entered = enter_lane(lane, &task->job, &at_home);
+    if (entered)
+        loop->under_way++; /* ours alone, and the task comes back to this thread */
+    (void)pthread_mutex_unlock(&pool.lock);
+    run_at_home(at_home);
+    return entered;
 }
 
 void neo_loop_offload(struct neo_loop *loop, struct neo_task *task)
 {
-    assert(neo_loop_is_current(loop));
-    task->loop = loop;
-    loop->under_way++;
+    bool entered = neo_loop_offload_in(loop, &common, task);
 
-    (void)pthread_mutex_lock(&pool.lock);
-    if (pool.queued >= pool.idle && pool.threads < POOL_MAX && start_thread())
-        pool.threads++;
-    bool has_pool = pool.threads > 0;
-    if (has_pool)
-        enqueue(&task->job);
-    (void)pthread_mutex_unlock(&pool.lock);
-
-    if (!has_pool) {
-        task->job.run = work_here;
-        neo_loop_post(loop, &task->job);
-    }
+    assert(entered); /* its queue has no end */
+    (void)entered;
 }

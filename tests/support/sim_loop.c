@@ -275,6 +275,22 @@ static void report(struct neo_job *job)
     task->done(&task->job);
 }
 
+static void begin_work(struct neo_task *task);
+
+/* Of the lane, none is more than `width`; the pool itself has no limit in this world. */
+static void leave_lane(struct neo_lane *lane)
+{
+    struct neo_job *next = lane == NULL ? NULL : lane->first;
+
+    if (next != NULL) {
+        lane->first = next->next;
+        lane->waiting--;
+        begin_work(neo_owner(next, struct neo_task, job));
+    } else if (lane != NULL) {
+        lane->running--;
+    }
+}
+
 static void do_work(struct neo_timer *timer)
 {
     struct work *work = neo_owner(timer, struct work, timer);
@@ -285,20 +301,55 @@ static void do_work(struct neo_timer *timer)
     world->in_pool = true;
     task->work(&task->job);
     world->in_pool = false;
+    leave_lane(task->lane);
     task->job.run = report;
     neo_loop_post(task->loop, &task->job);
+}
+
+static void begin_work(struct neo_task *task)
+{
+    struct work *work = world_alloc(sizeof(*work));
+
+    work->task = task;
+    work->timer.expired = do_work;
+    world_at(&work->timer, world->now + 1 + world_random(WORK_TAKES));
+}
+
+static void wait_in_lane(struct neo_lane *lane, struct neo_job *job)
+{
+    job->next = NULL;
+    if (lane->first == NULL)
+        lane->first = job;
+    else
+        lane->last->next = job;
+    lane->last = job;
+    lane->waiting++;
+}
+
+bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane, struct neo_task *task)
+{
+    check_current(loop, "work is offloaded");
+    if (lane->running >= lane->width && lane->waiting >= lane->length)
+        return false;
+    task->loop = loop;
+    task->lane = lane;
+    loop->under_way++;
+    if (lane->running < lane->width) {
+        lane->running++;
+        begin_work(task);
+    } else {
+        wait_in_lane(lane, &task->job);
+    }
+    return true;
 }
 
 void neo_loop_offload(struct neo_loop *loop, struct neo_task *task)
 {
     check_current(loop, "work is offloaded");
-    struct work *work = world_alloc(sizeof(*work));
-
     task->loop = loop;
+    task->lane = NULL;
     loop->under_way++;
-    work->task = task;
-    work->timer.expired = do_work;
-    world_at(&work->timer, world->now + 1 + world_random(WORK_TAKES));
+    begin_work(task);
 }
 
 /* <neo/runtime.h> */

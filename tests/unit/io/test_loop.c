@@ -2,6 +2,9 @@
 /* The promises of <neo/loop.h>; built against the real loop and against the twin. */
 #include "fixture.h"
 
+#include <sched.h>
+#include <stdatomic.h>
+
 struct alarm {
     struct neo_timer timer;
     struct alarm *other;
@@ -311,6 +314,49 @@ TEST(more_work_than_threads_is_all_done)
     assert_int_equal(logged, 40);
 }
 
+/* --- lanes ------------------------------------------------------------------------------------ */
+
+static struct {
+    atomic_uint at_once, most;
+    atomic_bool go;
+    unsigned done;
+} narrow;
+
+static void work_in_lane(struct neo_job *job)
+{
+    unsigned now = atomic_fetch_add(&narrow.at_once, 1) + 1;
+
+    (void)job;
+    if (now > atomic_load(&narrow.most))
+        atomic_store(&narrow.most, now);
+    while (!atomic_load(&narrow.go))
+        sched_yield();
+    atomic_fetch_sub(&narrow.at_once, 1);
+}
+
+static void lane_done(struct neo_job *job)
+{
+    (void)job;
+    if (++narrow.done == 11)
+        neo_loop_stop(loop);
+}
+
+TEST(a_lane_refuses_what_is_too_much_and_runs_no_more_at_once_than_it_is_wide)
+{
+    static struct neo_lane lane = {.width = 1, .length = 10};
+    static struct neo_task tasks[12];
+
+    for (size_t i = 0; i < NEO_COUNT(tasks); i++) {
+        tasks[i] = (struct neo_task){.work = work_in_lane, .done = lane_done};
+        assert_int_equal(neo_loop_offload_in(loop, &lane, &tasks[i]), i < 11);
+    }
+    atomic_store(&narrow.go, true);
+    run();
+    assert_int_equal(narrow.done, 11);
+    assert_int_equal(atomic_load(&narrow.most), 1);
+    assert_int_equal(lane.running + lane.waiting, 0);
+}
+
 TEST(free_finishes_what_is_under_way)
 {
     struct sum sum = {.task = {.work = do_nothing, .done = report}, .result = 5};
@@ -408,6 +454,7 @@ int main(void)
         test(a_stop_before_the_run_lets_one_turn_pass),
         test(can_be_run_again_after_a_stop),
         test(offloaded_work_is_done_elsewhere_and_reported_here),
+        test(a_lane_refuses_what_is_too_much_and_runs_no_more_at_once_than_it_is_wide),
         test(more_work_than_threads_is_all_done),
         test(free_finishes_what_is_under_way),
         test(a_signal_is_told_to_the_loop),
