@@ -102,6 +102,14 @@ struct neo_server_options {
     /* Serves grpc.channelz.v1: this server, its connections, and the channels of the process, to
        those whom a rule of the policy allows "grpc.channelz.v1.Channelz/..." . */
     bool channelz;
+
+    /* Evidence is dear to make and to judge. Exchanges of attestation that the connections of one
+       identity may begin, and proofs of our own that all callers together may cause; beyond that
+       they end with RATE_LIMITED. A burst is what may come at once. */
+    unsigned exchanges_per_second; /* 0: 2 */
+    unsigned exchanges_burst;      /* 0: 64 */
+    unsigned quotes_per_second;    /* 0: 20 */
+    unsigned quotes_burst;         /* 0: 256 */
 };
 
 /* Gives `*ret`: neo_server_free(). */

@@ -10,6 +10,7 @@ enum {
     ARENA_BUDGET = 256 << 10,
     FRAME_ARENA_BUDGET = 128 << 10,
     FRAME_ARENA_FIRST = 2048,
+    EVIDENCE_MIN = 512,
 };
 
 static bool is_zero(const uint8_t *at, size_t len)
@@ -132,6 +133,11 @@ enum attest_state attest_session_tick(struct attest_session *s, neo_nsec now,
     if (is_over || now < s->deadline)
         return s->state;
     return exchange_refuse(s, NEO_ATTEST_TIMEOUT, out, "the exchange took longer than 10 s");
+}
+
+bool attest_session_is_dear(const struct attest_session *s, struct neo_bytes frame)
+{
+    return s->want_peer && !s->is_appraised && frame.len >= EVIDENCE_MIN;
 }
 
 enum attest_state attest_session_feed(struct attest_session *s, struct neo_bytes frame,

@@ -62,6 +62,8 @@ NEO_MUST_CHECK enum neo_code attest_session_start(struct attest_session *s, stru
 /* One whole frame of at most 64 KiB; appends at most one frame to `out` (empty: none). */
 enum attest_state attest_session_feed(struct attest_session *s, struct neo_bytes frame,
                                       int64_t wall, neo_nsec now, struct neo_buffer *out);
+/* Feeding it may cost several signature checks: do it off the loop. Evidence is never smaller. */
+bool attest_session_is_dear(const struct attest_session *s, struct neo_bytes frame);
 /* In ATTEST_NEEDS_EVIDENCE: what must be bound; then its evidence, or a failure (body empty). */
 const uint8_t *attest_session_binder(const struct attest_session *s);
 enum attest_state attest_session_evidence(struct attest_session *s, struct neo_bytes body,

@@ -5,8 +5,9 @@
  * is no path on which a request could leave early.
  *
  * The same connection is asked again at two thirds of the appraisal's life, with
- * a new nonce. An attester that blocks works on a pool thread; the connection may
- * be gone when it comes back, so its memory waits for it.
+ * a new nonce. Evidence is judged, and made, on a pool thread; the connection may be
+ * gone when that is done, so its memory waits for it. A peer that has no time for us
+ * now is asked again later for as long as its last proof holds.
  */
 #include "rpc/channel_internal.h"
 
@@ -38,6 +39,8 @@ static void fill_channel(const struct sub_conn *sc, struct attest_channel *ret)
     ret->peer_service = neo_text(channel->service);
 }
 
+static void work_done(struct attest_work *w);
+
 static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
 {
     struct neo_channel *channel = sc->sub->channel;
@@ -53,10 +56,10 @@ static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
     fill_channel(sc, &facts);
     NEO_TRY(tls_exporter(conn_tls(sc->conn), facts.exporter, err));
     neo_random(options.nonce, sizeof(options.nonce));
-    attest_session_free(sc->attest);
-    sc->attest = NULL;
+    attest_work_fini(&sc->attest);
+    sc->attest = (struct attest_work){.attester = channel->attester, .done = work_done};
     sc->attested_by = channel->attest_number;
-    return attest_session_new(&options, &sc->attest, err);
+    return attest_session_new(&options, &sc->attest.session, err);
 }
 
 static void send_frame(struct sub_conn *sc, struct neo_bytes frame)
@@ -84,7 +87,11 @@ static void begin(struct sub_conn *sc)
 
     frame_reader_fini(&sc->attest_reader);
     sc->attest_reader = (struct frame_reader){.max = 64 * 1024};
-    if (new_session(sc, &err) != NEO_OK || attest_session_start(sc->attest, &out, &err) != NEO_OK ||
+    if (!sc->attested) /* else it is armed for the end of what was proven */
+        neo_loop_arm(channel->loop, &sc->reattest,
+                     neo_loop_now(channel->loop) + ATTEST_EXCHANGE_MAX);
+    if (new_session(sc, &err) != NEO_OK ||
+        attest_session_start(sc->attest.session, &out, &err) != NEO_OK ||
         h2_request(conn_h2(sc->conn), neo_text(attest_path), neo_text(channel->authority), headers,
                    NEO_COUNT(headers), NULL, &sc->attest_stream, &err) != NEO_OK) {
         refuse(sc, NEO_ATTEST_PROTOCOL, err.message);
@@ -99,16 +106,34 @@ static void reattest_expired(struct neo_timer *timer)
     struct neo_loop *loop = sc->sub->channel->loop;
 
     /* A peer that has said goodbye lingers without HTTP/2: there is nobody to ask. */
-    if (sc->draining || !sc->attested || conn_is_closing(sc->conn))
+    if (sc->draining || conn_is_closing(sc->conn))
         return;
+    if (!sc->attested) {
+        refuse(sc, NEO_ATTEST_TIMEOUT, "the exchange took longer than 10 s");
+        return;
+    }
     if (neo_loop_now(loop) >= sc->attested_until) {
         refuse(sc, NEO_ATTEST_EXPIRED, "the peer did not prove itself anew in time");
         return;
     }
     /* A peer that never answers, or never ended the exchange before, is not used beyond that. */
     neo_loop_arm(loop, &sc->reattest, sc->attested_until);
-    if (sc->attest_stream == NULL && !sc->quoting)
+    if (sc->attest_stream == NULL && !sc->attest.busy)
         begin(sc);
+}
+
+/* There is no time for us now, here or there. */
+static void try_later(struct sub_conn *sc, const char *detail)
+{
+    struct neo_loop *loop = sc->sub->channel->loop;
+    neo_nsec now = neo_loop_now(loop);
+
+    if (!sc->attested || now >= sc->attested_until) {
+        refuse(sc, NEO_ATTEST_RATE_LIMITED, detail);
+        return;
+    }
+    neo_nsec wait = (sc->attested_until - now) / 4;
+    neo_loop_arm(loop, &sc->reattest, wait < NEO_NSEC_PER_SEC ? sc->attested_until : now + wait);
 }
 
 void attest_client_start(struct sub_conn *sc)
@@ -120,16 +145,18 @@ void attest_client_start(struct sub_conn *sc)
 static void accept_peer(struct sub_conn *sc)
 {
     struct neo_channel *channel = sc->sub->channel;
-    const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest);
+    const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest.session);
     neo_nsec now = neo_loop_now(channel->loop);
 
     sc->attested = appraisal != NULL && appraisal->accepted;
     sc->simulated = sc->attested && appraisal->simulated;
-    sc->attested_until = attest_session_valid_until(sc->attest);
+    sc->attested_until = attest_session_valid_until(sc->attest.session);
     sc->asked_anew = false;
     channel->wire.verdict_at = neo_mono_nsec();
     if (sc->attested && sc->attested_until > now)
         neo_loop_arm(channel->loop, &sc->reattest, now + (sc->attested_until - now) / 3 * 2);
+    else
+        neo_loop_disarm(channel->loop, &sc->reattest);
     h2_send_end(conn_h2(sc->conn), sc->attest_stream);
     conn_kick(sc->conn);
     neo_log_info(channel->log, "channel.attested", NEO_STR("target", channel->target),
@@ -147,7 +174,7 @@ static void finish(struct sub_conn *sc)
         return;
     }
     if (channel_wants_attestation(sc->sub->channel)) {
-        const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest);
+        const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest.session);
         if (appraisal == NULL || !appraisal->accepted) {
             refuse(sc, NEO_ATTEST_PROTOCOL, "the exchange ended without an appraisal");
             return;
@@ -156,94 +183,72 @@ static void finish(struct sub_conn *sc)
     accept_peer(sc);
 }
 
-static void step(struct sub_conn *sc, enum attest_state state);
+static void go_on(struct sub_conn *sc, enum attest_progress progress);
 
-static void quote_made(struct sub_conn *sc)
+static void settle(struct sub_conn *sc)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
-    enum attest_state state =
-        attest_session_evidence(sc->attest, neo_buffer_bytes(&sc->quote_body),
-                                neo_buffer_bytes(&sc->quote_certificates), &out);
+    struct attest_work *w = &sc->attest;
 
-    send_frame(sc, neo_buffer_bytes(&out));
-    step(sc, state);
-}
-
-static void make_quote(struct sub_conn *sc)
-{
-    struct neo_attester *attester = sc->attester; /* its subchannel may be gone by now */
-
-    neo_buffer_clear(&sc->quote_body);
-    neo_buffer_clear(&sc->quote_certificates);
-    if (attester->attest(attester, attest_session_binder(sc->attest), &sc->quote_body,
-                         &sc->quote_certificates, NULL) != NEO_OK) {
-        /* An empty body tells the session that there is none. */
-        neo_buffer_clear(&sc->quote_body);
-        neo_buffer_clear(&sc->quote_certificates);
-    }
-}
-
-static struct sub_conn *quoted(struct neo_job *job)
-{
-    return neo_owner(neo_owner(job, struct neo_task, job), struct sub_conn, quote);
-}
-
-static void quote_work(struct neo_job *job)
-{
-    make_quote(quoted(job));
-}
-
-static void release(struct sub_conn *sc)
-{
-    neo_buffer_fini(&sc->quote_body);
-    neo_buffer_fini(&sc->quote_certificates);
-    frame_reader_fini(&sc->attest_reader);
-    attest_session_free(sc->attest);
-    sc->attest = NULL;
-}
-
-static void quote_done(struct neo_job *job)
-{
-    struct sub_conn *sc = quoted(job);
-
-    sc->quoting = false;
-    if (sc->dead) {
-        release(sc);
-        neo_free(sc);
-        return;
-    }
-    if (!conn_is_closing(sc->conn))
-        quote_made(sc);
-}
-
-static void step(struct sub_conn *sc, enum attest_state state)
-{
-    switch (state) {
+    send_frame(sc, neo_buffer_bytes(&w->out));
+    switch (w->state) {
     case ATTEST_RUNNING:
         return;
     case ATTEST_NEEDS_EVIDENCE:
-        sc->attester = sc->sub->channel->attester;
-        if (sc->attester->is_fast) {
-            make_quote(sc);
-            quote_made(sc);
-            return;
-        }
-        sc->quoting = true;
-        sc->quote = (struct neo_task){.work = quote_work, .done = quote_done};
-        neo_loop_offload(sc->sub->channel->loop, &sc->quote);
+        go_on(sc, attest_work_quote(w, sc->sub->channel->loop));
         return;
     case ATTEST_ACCEPTED:
         finish(sc);
         return;
     case ATTEST_REFUSED:
-        refuse(sc, attest_session_reason(sc->attest), attest_session_detail(sc->attest));
+        refuse(sc, attest_session_reason(w->session), attest_session_detail(w->session));
         return;
     }
 }
 
+static void go_on(struct sub_conn *sc, enum attest_progress progress)
+{
+    switch (progress) {
+    case ATTEST_SETTLED:
+        settle(sc);
+        return;
+    case ATTEST_BUSY:
+        return;
+    case ATTEST_FULL:
+        sc->attest.state = ATTEST_REFUSED;
+        if (sc->attest_stream != NULL)
+            h2_reset(conn_h2(sc->conn), sc->attest_stream, H2_CANCEL, false);
+        conn_kick(sc->conn);
+        try_later(sc, "too much evidence waits here to be judged or made");
+        return;
+    }
+}
+
+static void work_done(struct attest_work *w)
+{
+    struct sub_conn *sc = neo_owner(w, struct sub_conn, attest);
+
+    if (sc->dead) { /* its subchannel is gone, too */
+        attest_work_fini(&sc->attest);
+        neo_free(sc);
+        return;
+    }
+    if (sc->draining || conn_is_closing(sc->conn))
+        return;
+    if (sc->attest_stream == NULL) /* the peer has ended it meanwhile */
+        w->state = ATTEST_REFUSED;
+    else
+        settle(sc);
+}
+
+static bool is_over(const struct sub_conn *sc)
+{
+    const struct attest_work *w = &sc->attest;
+
+    return w->session == NULL || w->state == ATTEST_ACCEPTED || w->state == ATTEST_REFUSED;
+}
+
 void attest_client_data(struct sub_conn *sc, struct neo_bytes bytes)
 {
-    struct neo_channel *channel = sc->sub->channel;
     struct neo_bytes frame;
     struct neo_error err;
 
@@ -257,24 +262,20 @@ void attest_client_data(struct sub_conn *sc, struct neo_bytes bytes)
         case FRAME_MESSAGE:
             break;
         }
-        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
-        enum attest_state before = attest_session_state(sc->attest);
-        if (before == ATTEST_ACCEPTED || before == ATTEST_REFUSED || sc->draining)
+        if (sc->draining || is_over(sc))
             return;
-        enum attest_state state =
-            attest_session_feed(sc->attest, frame, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
-                                neo_loop_now(channel->loop), &out);
-        send_frame(sc, neo_buffer_bytes(&out));
-        step(sc, state);
-        if (state != ATTEST_RUNNING)
+        if (sc->attest.busy) { /* it is our turn to speak */
+            refuse(sc, NEO_ATTEST_PROTOCOL, "the peer speaks out of turn");
             return;
+        }
+        go_on(sc, attest_work_feed(&sc->attest, sc->sub->channel->loop, frame));
     }
 }
 
 /* Its rules changed while it judged us by those before. Once: it may not keep us at it. */
 static bool is_asked_anew(const struct sub_conn *sc, const struct neo_status *status)
 {
-    return !sc->asked_anew && !sc->quoting && status->code == NEO_UNAVAILABLE &&
+    return !sc->asked_anew && !sc->attest.busy && status->code == NEO_UNAVAILABLE &&
            neo_bytes_is(status->reason, neo_reason_name(NEO_REASON_ATTESTATION_EXPIRED));
 }
 
@@ -282,9 +283,7 @@ void attest_client_closed(struct sub_conn *sc, const struct neo_status *status)
 {
     char detail[200];
 
-    if (sc->attest == NULL || sc->draining || attest_session_state(sc->attest) == ATTEST_ACCEPTED)
-        return;
-    if (attest_session_state(sc->attest) == ATTEST_REFUSED)
+    if (sc->draining || is_over(sc))
         return;
     if (is_asked_anew(sc, status)) {
         sc->asked_anew = true;
@@ -293,15 +292,22 @@ void attest_client_closed(struct sub_conn *sc, const struct neo_status *status)
     }
     (void)snprintf(detail, sizeof(detail), "the peer ended the exchange: %s %.*s",
                    neo_code_name(status->code), NEO_FMT(status->message));
+    if (status->code == NEO_RESOURCE_EXHAUSTED) {
+        sc->attest.state = ATTEST_REFUSED;
+        try_later(sc, detail);
+        return;
+    }
     refuse(sc, NEO_ATTEST_PROTOCOL, detail);
 }
 
 bool attest_client_fini(struct sub_conn *sc)
 {
-    if (sc->quoting) {
+    frame_reader_fini(&sc->attest_reader);
+    if (sc->attest.busy) {
+        attest_work_forget(&sc->attest);
         sc->dead = true;
         return false;
     }
-    release(sc);
+    attest_work_fini(&sc->attest);
     return true;
 }

@@ -6,14 +6,15 @@
  * when.
  *
  * One exchange at a time, a few at once and one a second after that, ten seconds
- * each. An attester that blocks runs on the pool; the exchange outlives the call for
- * as long as that takes.
+ * each; no more of one identity, and of all together, than the server's rates say.
+ * Evidence is judged and made on the pool; the exchange outlives the call for as long
+ * as that takes.
  */
+#include "rpc/attest_work.h"
 #include "rpc/builtin.h"
 #include "rpc/call.h"
 #include "rpc/record.h"
-
-#include "attest/session.h"
+#include "rpc/server_attest.h"
 
 #include <neo/attest/v1/attest.neo.h>
 #include <neo/digest.h>
@@ -28,12 +29,7 @@ enum { EXCHANGE_BURST = 4, FRAME_MAX = 64 * 1024 };
 
 struct attest_exchange {
     struct neo_call *call;
-    struct attest_session *session;
-    struct neo_task quote; /* an attester that blocks */
-    struct neo_buffer body;
-    struct neo_buffer certificates;
-    enum neo_code quoted;
-    bool quoting;
+    struct attest_work work;
     bool over;     /* the call has ended */
     bool settling; /* a frame is being taken: who does that frees */
     bool want_peer;
@@ -42,9 +38,7 @@ struct attest_exchange {
 
 static void free_exchange(struct attest_exchange *x)
 {
-    attest_session_free(x->session);
-    neo_buffer_fini(&x->body);
-    neo_buffer_fini(&x->certificates);
+    attest_work_fini(&x->work);
     neo_free(x);
 }
 
@@ -68,9 +62,9 @@ static void accept(struct attest_exchange *x)
     struct peer *p = x->call->peer;
 
     if (x->want_peer) {
-        keep_digest(p, attest_session_appraisal(x->session));
-        record_attested(x->call, attest_session_detail(x->session));
-        peer_set_attested(p, attest_session_valid_until(x->session));
+        keep_digest(p, attest_session_appraisal(x->work.session));
+        record_attested(x->call, attest_session_detail(x->work.session));
+        peer_set_attested(p, attest_session_valid_until(x->work.session));
     }
     neo_call_finish(x->call, &ok);
 }
@@ -82,7 +76,7 @@ static void refuse(struct attest_exchange *x)
     struct neo_call *call = x->call;
 
     record_denied(call, "attestation", NEO_REASON_ATTESTATION_REFUSED,
-                  attest_session_detail(x->session));
+                  attest_session_detail(x->work.session));
     if (x->want_peer)
         peer_set_attested(p, 0);
     call_end(call, NEO_REASON_ATTESTATION_REFUSED);
@@ -100,78 +94,54 @@ static void ask_anew(struct attest_exchange *x)
     call_end(x->call, NEO_REASON_ATTESTATION_EXPIRED);
 }
 
-static void send_frame(struct attest_exchange *x, const struct neo_buffer *frame)
+/* --- too much ---------------------------------------------------------------------------- */
+
+static void refuse_for_now(struct neo_call *call, enum neo_reason reason, neo_nsec wait)
 {
-    if (frame->len > 0)
-        (void)call_send_raw(x->call, neo_buffer_bytes(frame));
+    struct neo_status status = {
+        .code = neo_reason_code(reason),
+        .message = neo_text(neo_reason_text(reason)),
+        .reason = neo_text(neo_reason_name(reason)),
+        .retry_after = wait + worker_random(call->worker, wait / 2 + 1),
+    };
+
+    record_denied(call, "attestation", reason, NULL);
+    status.decision_id = neo_text(call->decision.text);
+    call_finish(call, &status);
 }
 
-/* --- evidence ---------------------------------------------------------------------------- */
+/* --- going on ---------------------------------------------------------------------------- */
 
-static void quote(struct attest_exchange *x)
-{
-    struct neo_attester *attester = x->call->worker->server->options.attester;
-
-    x->quoted = attester->attest(attester, attest_session_binder(x->session), &x->body,
-                                 &x->certificates, NULL);
-}
-
-static void go_on(struct attest_exchange *x, enum attest_state state,
-                  const struct neo_buffer *frame);
-
-static void hand_in(struct attest_exchange *x)
-{
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
-
-    if (x->quoted != NEO_OK)
-        neo_buffer_clear(&x->body);
-    enum attest_state state = attest_session_evidence(x->session, neo_buffer_bytes(&x->body),
-                                                      neo_buffer_bytes(&x->certificates), &out);
-    go_on(x, state, &out);
-}
-
-static void quote_there(struct neo_job *job)
-{
-    quote(neo_owner(job, struct attest_exchange, quote.job));
-}
-
-static void quoted(struct neo_job *job)
-{
-    struct attest_exchange *x = neo_owner(job, struct attest_exchange, quote.job);
-    struct neo_call *call = x->call;
-
-    x->quoting = false;
-    if (x->over)
-        free_exchange(x);
-    else
-        hand_in(x);
-    neo_call_unref(call);
-}
+static void go_on(struct attest_exchange *x, enum attest_progress progress);
 
 static void get_evidence(struct attest_exchange *x)
 {
-    struct neo_attester *attester = x->call->worker->server->options.attester;
+    struct worker *w = x->call->worker;
+    neo_nsec wait = 0;
 
-    if (attester == NULL) {
-        x->quoted = NEO_FAILED_PRECONDITION;
-        hand_in(x);
-    } else if (attester->is_fast) {
-        quote(x);
-        hand_in(x);
-    } else {
-        x->quoting = true;
-        x->quote.work = quote_there;
-        x->quote.done = quoted;
-        (void)neo_call_ref(x->call);
-        neo_loop_offload(x->call->worker->loop, &x->quote);
-    }
+    if (x->work.attester != NULL)
+        wait = server_attest_quote(w->server->attest, neo_loop_now(w->loop));
+    if (wait > 0)
+        refuse_for_now(x->call, NEO_REASON_RATE_LIMITED, wait);
+    else
+        go_on(x, attest_work_quote(&x->work, w->loop));
 }
 
-static void settle(struct attest_exchange *x, enum attest_state state)
+/* To where the session has come, with the frame that says so. */
+static void settle(struct attest_exchange *x)
 {
+    const struct neo_buffer *frame = &x->work.out;
+
     if (x->over)
         return;
-    switch (state) {
+    if (x->work.state == ATTEST_ACCEPTED &&
+        x->attest_number != x->call->worker->epoch->attest_number) {
+        ask_anew(x);
+        return;
+    }
+    if (frame->len > 0)
+        (void)call_send_raw(x->call, neo_buffer_bytes(frame));
+    switch (x->work.state) {
     case ATTEST_RUNNING:
         return;
     case ATTEST_NEEDS_EVIDENCE:
@@ -186,17 +156,32 @@ static void settle(struct attest_exchange *x, enum attest_state state)
     }
 }
 
-/* To where the session has come, with the frame that says so. */
-static void go_on(struct attest_exchange *x, enum attest_state state,
-                  const struct neo_buffer *frame)
+static void work_done(struct attest_work *w)
 {
-    if (state == ATTEST_ACCEPTED && !x->over &&
-        x->attest_number != x->call->worker->epoch->attest_number) {
-        ask_anew(x);
+    struct attest_exchange *x = neo_owner(w, struct attest_exchange, work);
+    struct neo_call *call = x->call;
+
+    x->settling = true;
+    settle(x);
+    x->settling = false;
+    if (x->over && !w->busy)
+        free_exchange(x);
+    neo_call_unref(call);
+}
+
+static void go_on(struct attest_exchange *x, enum attest_progress progress)
+{
+    switch (progress) {
+    case ATTEST_SETTLED:
+        settle(x);
+        return;
+    case ATTEST_BUSY: /* the pool's work keeps the call, and the call its worker */
+        (void)neo_call_ref(x->call);
+        return;
+    case ATTEST_FULL:
+        refuse_for_now(x->call, NEO_REASON_OVERLOADED, NEO_NSEC_PER_SEC);
         return;
     }
-    send_frame(x, frame);
-    settle(x, state);
 }
 
 /* --- the stream -------------------------------------------------------------------------- */
@@ -208,28 +193,25 @@ static void on_done(struct neo_call *call, const struct neo_status *status, void
     (void)status;
     call->peer->exchange = NULL;
     x->over = true;
-    if (!x->quoting && !x->settling)
+    attest_work_forget(&x->work);
+    if (!x->work.busy && !x->settling)
         free_exchange(x);
 }
 
 static void on_frame(struct neo_call *call, struct neo_bytes frame)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
     struct attest_exchange *x = call->peer->exchange;
 
     if (x == NULL || x->call != call)
         return;
-    if (x->quoting) { /* it is our turn to speak */
+    if (x->work.busy) { /* it is our turn to speak */
         call_end(call, NEO_REASON_REQUEST_MALFORMED);
         return;
     }
     x->settling = true;
-    enum attest_state state =
-        attest_session_feed(x->session, frame, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
-                            neo_loop_now(call->worker->loop), &out);
-    go_on(x, state, &out);
+    go_on(x, attest_work_feed(&x->work, call->worker->loop, frame));
     x->settling = false;
-    if (x->over && !x->quoting)
+    if (x->over && !x->work.busy)
         free_exchange(x);
 }
 
@@ -260,7 +242,7 @@ static enum neo_code open_session(struct attest_exchange *x, struct neo_error *e
     tls_own_spki_sha256(conn_tls(p->conn), channel.own_spki_sha256);
     memcpy(channel.peer_spki_sha256, facts->spki_sha256, sizeof(channel.peer_spki_sha256));
     neo_random(options.nonce, sizeof(options.nonce));
-    return attest_session_new(&options, &x->session, err);
+    return attest_session_new(&options, &x->work.session, err);
 }
 
 /* Appraising costs as much as many calls: a few at once, then one a second. */
@@ -283,6 +265,11 @@ static void start(struct neo_call *call)
     struct neo_error err;
 
     call->reader.max = FRAME_MAX;
+    neo_nsec wait = server_attest_begin(call->worker->server->attest, call->peer->counted_as, now);
+    if (wait > 0) {
+        refuse_for_now(call, NEO_REASON_RATE_LIMITED, wait);
+        return;
+    }
     if (!may_try(call->peer, now)) {
         call_end(call, NEO_REASON_OVERLOADED);
         return;
@@ -293,6 +280,8 @@ static void start(struct neo_call *call)
         return;
     }
     x->call = call;
+    x->work.attester = call->worker->server->options.attester;
+    x->work.done = work_done;
     x->attest_number = e->attest_number;
     x->want_peer = e->is.attest_policies != NULL &&
                    neo_attest_policies_has(e->is.attest_policies, call->peer->caller);

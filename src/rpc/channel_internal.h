@@ -26,8 +26,8 @@
 #include <neo/interceptor.h>
 #include <neo/retry.h>
 
-#include "attest/session.h"
 #include "base/list.h"
+#include "rpc/attest_work.h"
 #include "rpc/channelz.h"
 #include "rpc/conn.h"
 #include "rpc/frame.h"
@@ -72,14 +72,10 @@ struct sub_conn {
     bool healthy;
 
     /* attestation; see attest_client.c */
-    struct attest_session *attest;
+    struct attest_work attest;
     struct h2_stream *attest_stream;
     struct frame_reader attest_reader;
     struct neo_timer reattest;
-    struct neo_task quote;         /* an attester that blocks */
-    struct neo_attester *attester; /* borrowed; the one that makes it */
-    struct neo_buffer quote_body, quote_certificates;
-    bool quoting;
     bool asked_anew; /* the peer's rules changed during the exchange before this one */
     bool attested;
     uint64_t attested_by; /* the channel's attest_number when its exchange began */
@@ -270,7 +266,7 @@ void attest_client_start(struct sub_conn *sc);
 void attest_client_data(struct sub_conn *sc, struct neo_bytes bytes);
 /* The stream ended, however. */
 void attest_client_closed(struct sub_conn *sc, const struct neo_status *status);
-/* False: the attester's thread still uses `sc`; it frees it when it comes back. */
+/* False: the pool still uses `sc`; it is freed when that is done. */
 bool attest_client_fini(struct sub_conn *sc);
 
 /* Metadata of one call, business context included. */

@@ -8,6 +8,7 @@
 
 #include "rpc/builtin.h"
 #include "rpc/record.h"
+#include "rpc/server_attest.h"
 
 #include <neo/insecure.h>
 #include <neo/memory.h>
@@ -193,7 +194,8 @@ static enum neo_code make(struct neo_server *server, struct neo_error *err)
     const struct neo_server_options *o = &server->options;
 
     server->name = neo_string_dup(o->name);
-    if (server->name == NULL || !record_init(server))
+    server->attest = server_attest_new(o);
+    if (server->name == NULL || server->attest == NULL || !record_init(server))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for server '%s'", o->name);
     server->options.name = server->name;
     server->target = neo_text(server->name);
@@ -519,6 +521,7 @@ void neo_server_free(struct neo_server *server)
     neo_free(server->workers);
     free_services(server);
     map_fini(&server->shared.identities);
+    server_attest_free(server->attest);
     epoch_unref(server->shared.epoch);
     if (server->waiting != NULL)
         neo_loop_free(server->waiting);

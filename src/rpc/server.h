@@ -12,6 +12,7 @@
  *   call_request.c   what comes in for it
  *   call_blocking.c  handlers that block
  *   share.c          how much of a worker one caller may have
+ *   server_attest.c  how much attestation callers may cause
  *   record.c         audit and metrics
  *   metadata.c       headers as handlers see and set them
  *   authority.c      whether a call is addressed to us
@@ -43,6 +44,7 @@
 
 struct neo_call;
 struct peer;
+struct server_attest;
 struct worker;
 
 /* --- epoch.c ----------------------------------------------------------------------------- */
@@ -141,6 +143,7 @@ struct neo_server {
     struct server_metrics metrics;
     struct h2_limits own_limits;
     const struct h2_limits *h2_limits; /* those above. Tests switch the guard off with it */
+    struct server_attest *attest;
     atomic_bool draining;
     struct neo_loop *waiting; /* run by whoever waits for the workers to be empty */
     struct {
