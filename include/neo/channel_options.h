@@ -53,6 +53,19 @@ struct neo_channel_tuning {
     neo_nsec resolve_interval; /* dns: between two lookups, at least: 30 s */
     size_t retry_buffer;       /* request bytes of one call kept for another attempt: 256 KiB */
     size_t retry_buffers;      /* of all calls of the channel together: 16 MiB */
+    /*
+     * Calls that wait for a connection, or for their turn on one (the peer's
+     * MAX_CONCURRENT_STREAMS): so many, with so many bytes of requests. The next one ends at once
+     * with RESOURCE_EXHAUSTED (CHANNEL_FULL). One that was under way and waits again (a retry, a
+     * server's goodbye) is never turned away.
+     */
+    size_t max_waiting;       /* 10,000 */
+    size_t max_waiting_bytes; /* 64 MiB */
+    /*
+     * Connections to one instance: another is made when a call finds the others full. Each is
+     * proven, attested and retired like the first. At most 16.
+     */
+    uint32_t max_connections; /* 1 */
 };
 
 #endif

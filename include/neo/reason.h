@@ -50,7 +50,8 @@ extern "C" {
     /* the calling side alone */                                                                   \
     X(NO_ENDPOINT,           UNAVAILABLE,         "no instance of the service is known")           \
     X(CONNECT_FAILED,        UNAVAILABLE,         "no instance of the service can be reached")     \
-    X(CIRCUIT_OPEN,          UNAVAILABLE,         "the circuit to the service is open")
+    X(CIRCUIT_OPEN,          UNAVAILABLE,         "the circuit to the service is open")            \
+    X(CHANNEL_FULL,          RESOURCE_EXHAUSTED,  "too many calls wait in the channel")
 /* clang-format on */
 
 enum neo_reason {

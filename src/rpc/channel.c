@@ -124,12 +124,6 @@ static void refresh(struct neo_channel *channel)
     channel->stale = false;
 }
 
-static bool can_take(const struct subchannel *sub)
-{
-    return sub->current != NULL && !sub->current->draining &&
-           !conn_is_closing(sub->current->conn) && h2_stream_room(conn_h2(sub->current->conn)) > 0;
-}
-
 /* Whoever waits in line for a circuit to close is asked again: nothing else would wake them. */
 void channel_look_again_soon(struct neo_channel *channel)
 {
@@ -155,12 +149,15 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
     size_t at = balance_pick(b, now);
     for (size_t i = 0; i < b->n; i++, at = at + 1 == b->n ? 0 : at + 1) {
         struct subchannel *sub = neo_owner(b->hosts[at], struct subchannel, host);
-        if (!can_take(sub))
+        struct sub_conn *sc = subchannel_with_room(sub);
+        if (sc == NULL)
             continue;
         if (neo_breaker_enter(&sub->breaker, now, ret_permit))
-            return sub->current;
+            return sc;
         channel_look_again_soon(channel);
     }
+    if (channel->tuning.max_connections > 1)
+        subchannel_widen(neo_owner(b->hosts[at], struct subchannel, host));
     return NULL;
 }
 
@@ -218,6 +215,58 @@ bool channel_is_failing(const struct neo_channel *channel, struct neo_status *st
                                        : "no instance of the service is registered");
     }
     return true;
+}
+
+/* --- who waits -------------------------------------------------------------------------------- */
+
+void channel_line_join(struct neo_client_call *call)
+{
+    struct neo_channel *channel = call->channel;
+
+    list_push_back(&channel->waiting, &call->waiting);
+    if (call->waits)
+        return;
+    call->waits = true;
+    channel->n_waiting++;
+    neo_counter_add(channel->metrics.waiting, 1);
+    channel_line_count(call);
+}
+
+void channel_line_leave(struct neo_client_call *call)
+{
+    struct neo_channel *channel = call->channel;
+
+    list_remove(&call->waiting);
+    if (!call->waits)
+        return;
+    call->waits = false;
+    channel->n_waiting--;
+    neo_counter_add(channel->metrics.waiting, (uint64_t)-1);
+    channel->waiting_bytes -= call->counted_waiting;
+    call->counted_waiting = 0;
+}
+
+void channel_line_count(struct neo_client_call *call)
+{
+    call->channel->waiting_bytes += call->sent.len - call->counted_waiting;
+    call->counted_waiting = call->sent.len;
+}
+
+bool channel_line_admits(const struct neo_channel *channel, size_t n, size_t bytes,
+                         struct neo_status *status)
+{
+    const struct neo_channel_tuning *t = &channel->tuning;
+    bool many = channel->n_waiting + n > t->max_waiting;
+
+    if (!many && channel->waiting_bytes + bytes <= t->max_waiting_bytes)
+        return true;
+    *status = neo_status_of(NEO_RESOURCE_EXHAUSTED,
+                            many ? "too many calls wait for a connection (max_waiting)"
+                                 : "the calls that wait for a connection hold too many bytes "
+                                   "(max_waiting_bytes)");
+    status->reason = NEO_LIT("CHANNEL_FULL");
+    neo_counter_add(channel->metrics.turned_away, 1);
+    return false;
 }
 
 /* All are told, but those that wait however long it takes. */

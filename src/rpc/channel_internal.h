@@ -7,6 +7,7 @@
  *   channel_resolve.c   where the instances are
  *   subchannel.c        one instance: connecting, backing off, draining
  *   subchannel_conn.c   one connection of it: its events, keepalive, retirement
+ *   subchannel_extra.c  further ones, when that is full
  *   attest_client.c     the exchange on a new connection, before any call
  *   health_client.c     whether the instance says that it serves
  *   client_call.c       one call: its events and its end
@@ -47,12 +48,15 @@ enum subchannel_state {
 
 /* A connection of a subchannel. The newest serves; older ones finish their calls. */
 struct sub_conn {
-    struct list link; /* in subchannel.draining, when not the current one */
+    struct list link; /* in subchannel.extra or .draining, when not the current one */
     struct subchannel *sub;
     struct conn *conn;
     struct neo_timer retire; /* drain before a certificate ends */
     int64_t own_ends;        /* of the certificate we showed, seconds since 1970; 0: none */
-    bool settled;            /* SETTINGS came */
+    neo_nsec opened_at;
+    bool settled; /* SETTINGS came */
+    bool extra;   /* in subchannel.extra */
+    bool usable;  /* an extra one that takes calls */
     bool draining;
     bool answered;    /* a call on it was answered */
     const char *lost; /* why, when we gave it up; static */
@@ -92,6 +96,9 @@ struct subchannel {
     enum subchannel_state state;
     bool listed; /* the resolver still names it */
     struct sub_conn *current;
+    struct list extra; /* beside the current one: subchannel_extra.c */
+    unsigned n_extra;
+    neo_nsec extra_at; /* no further one before */
     struct list draining;
     struct neo_timer timer; /* backoff */
     struct balance_host host;
@@ -140,7 +147,9 @@ struct neo_channel {
     size_t n_subchannels;
     struct list calls;   /* all that have not ended */
     struct list waiting; /* without a connection yet */
-    struct list ended;   /* `done` still to be called */
+    size_t n_waiting;    /* calls that wait, those that are being looked at included */
+    size_t waiting_bytes;
+    struct list ended; /* `done` still to be called */
     struct neo_timer later;
     struct neo_timer look_again; /* an open circuit closes without an event */
     unsigned in_events;          /* inside an h2 event: `done` may be called at once */
@@ -172,6 +181,7 @@ struct neo_channel {
     struct {
         struct neo_family *calls;
         struct neo_family *retries;
+        struct neo_counter *waiting, *turned_away;
     } metrics;
 };
 
@@ -185,6 +195,14 @@ void channel_changed(struct neo_channel *channel);
 void channel_has_room(struct neo_channel *channel);
 /* The same a little later, when nothing else would bring them forward. */
 void channel_look_again_soon(struct neo_channel *channel);
+/* One call waits in line, at its end; it is counted once, until it leaves for good. */
+void channel_line_join(struct neo_client_call *call);
+void channel_line_leave(struct neo_client_call *call);
+/* A call that waits has more to send. */
+void channel_line_count(struct neo_client_call *call);
+/* Whether one more may wait, with `bytes`. False: `status` says why not. */
+bool channel_line_admits(const struct neo_channel *channel, size_t n, size_t bytes,
+                         struct neo_status *status);
 /* Why nothing is ready: fills `status` for a call that does not wait. False: something may still
  * come. */
 bool channel_is_failing(const struct neo_channel *channel, struct neo_status *status);
@@ -225,6 +243,20 @@ void subchannel_set_state(struct subchannel *sub, enum subchannel_state state);
 /* Its connection ended, or was given up, while it was the current one. */
 void subchannel_lost(struct subchannel *sub, bool served, const char *why);
 void subchannel_enter_backoff(struct subchannel *sub, const char *why);
+
+/* --- subchannel_extra.c ----------------------------------------------------------------------- */
+
+/* A connection that takes one more call; NULL: all are full. */
+struct sub_conn *subchannel_with_room(const struct subchannel *sub);
+/* All are full: begins another connection, when it may have one. */
+void subchannel_widen(struct subchannel *sub);
+void subchannel_extra_proven(struct sub_conn *sc);
+/* It is retired, or gone; nothing happens to one that is not extra. */
+void subchannel_extra_left(struct sub_conn *sc);
+/* They are not needed any more. */
+void subchannel_extra_rest(struct subchannel *sub, const char *why);
+/* There is no current one: one of these is it from now on. False: none can be. */
+bool subchannel_promote(struct subchannel *sub);
 
 /* --- subchannel_conn.c ------------------------------------------------------------------------ */
 
@@ -324,6 +356,8 @@ struct neo_client_call {
 
     struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
     size_t counted;         /* of `sent`, what is in neo_channel.buffered */
+    size_t counted_waiting; /* the same for .waiting_bytes */
+    bool waits;             /* counted in .n_waiting */
     bool send_closed;
     bool gzip;        /* said in the headers */
     bool compressing; /* the next message */

@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { DEFAULT_MAX_MESSAGE = 4 << 20 };
+enum { DEFAULT_MAX_MESSAGE = 4 << 20, MAX_CONNECTIONS = 16 };
 
 /* --- a job somebody waits for --------------------------------------------------------------------
  */
@@ -232,6 +232,7 @@ static void make_metrics(struct neo_channel *channel, struct neo_metrics *metric
 {
     static const char *const call_labels[] = {"service", "method", "code", NULL};
     static const char *const retry_labels[] = {"service", "method", NULL};
+    static const char *const target_labels[] = {"target", NULL};
 
     if (metrics == NULL)
         return;
@@ -240,6 +241,17 @@ static void make_metrics(struct neo_channel *channel, struct neo_metrics *metric
     channel->metrics.retries =
         neo_metrics_family(metrics, "neo_client_retries_total", "Attempts after the first.",
                            NEO_COUNTER, retry_labels);
+    struct neo_bytes target = neo_text(channel->target);
+    channel->metrics.waiting = neo_counter(
+        neo_metrics_family(metrics, "neo_client_waiting_calls",
+                           "Calls that wait for a connection, or for their turn on one.", NEO_GAUGE,
+                           target_labels),
+        &target);
+    channel->metrics.turned_away =
+        neo_counter(neo_metrics_family(metrics, "neo_client_turned_away_total",
+                                       "Calls that ended because too many waited already.",
+                                       NEO_COUNTER, target_labels),
+                    &target);
 }
 
 static void channel_destroy(struct neo_channel *channel)
@@ -304,6 +316,11 @@ static void tune(struct neo_channel *channel, const struct neo_channel_tuning *t
     t->resolve_interval = or_else(t->resolve_interval, 30 * NEO_NSEC_PER_SEC);
     t->retry_buffer = t->retry_buffer == 0 ? 256u << 10 : t->retry_buffer;
     t->retry_buffers = t->retry_buffers == 0 ? 16u << 20 : t->retry_buffers;
+    t->max_waiting = t->max_waiting == 0 ? 10000 : t->max_waiting;
+    t->max_waiting_bytes = t->max_waiting_bytes == 0 ? 64u << 20 : t->max_waiting_bytes;
+    t->max_connections = t->max_connections == 0                ? 1
+                         : t->max_connections > MAX_CONNECTIONS ? MAX_CONNECTIONS
+                                                                : t->max_connections;
     neo_random(&seed, sizeof(seed));
     balance_init(&channel->balance, &channel->config.balance, seed);
 }

@@ -84,7 +84,7 @@ void client_call_commit(struct call_attempt *a)
     call->committed = true;
     if (neo_timer_is_armed(&call->retry))
         neo_loop_disarm(call->channel->loop, &call->retry);
-    list_remove(&call->waiting);
+    channel_line_leave(call);
     while (call->n_running > 1)
         client_attempt_finish(call->running[call->running[0] == a], NEO_CANCELLED);
 }
@@ -149,7 +149,7 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
     neo_loop_disarm(channel->loop, &call->deadline);
     neo_loop_disarm(channel->loop, &call->retry);
     call->status = copy_status(call, status);
-    list_remove(&call->waiting);
+    channel_line_leave(call);
     if (call->n_running > 0 && call->running[0]->stream != NULL)
         keep_metadata(call->running[0], call->running[0]->stream);
     while (call->n_running > 0)
@@ -198,7 +198,7 @@ void client_call_free(struct neo_client_call *call)
     neo_loop_disarm(channel->loop, &call->deadline); /* another call may get this memory */
     neo_loop_disarm(channel->loop, &call->retry);
     list_remove(&call->link);
-    list_remove(&call->waiting);
+    channel_line_leave(call);
     client_call_forget_sent(call);
     neo_arena_fini(&call->arena);
     neo_arena_fini(&call->message_arena);

@@ -22,6 +22,8 @@ static void count_sent(struct neo_client_call *call)
 {
     call->channel->buffered += call->sent.len - call->counted;
     call->counted = call->sent.len;
+    if (call->waits)
+        channel_line_count(call);
 }
 
 static bool is_too_much(const struct neo_client_call *call)
@@ -79,6 +81,8 @@ static bool append_framed(struct neo_client_call *call, struct neo_bytes wire)
 
 enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire)
 {
+    struct neo_status status;
+
     if (call->over || call->send_closed)
         return NEO_FLOW_GONE;
     if (wire.len > call->max_request) {
@@ -87,6 +91,11 @@ enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_byt
     }
     if (!append_framed(call, wire)) {
         client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "out of memory queueing a request");
+        return NEO_FLOW_GONE;
+    }
+    if (call->waits && call->n_running == 0 &&
+        !channel_line_admits(call->channel, 0, call->sent.len - call->counted_waiting, &status)) {
+        client_call_end(call, &status);
         return NEO_FLOW_GONE;
     }
     count_sent(call);

@@ -241,7 +241,7 @@ static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
     /* The connection changed its mind since it was picked, or broke for want of memory: then it
        ends in the turn that is asked for here. */
     conn_kick(sc->conn);
-    list_push_back(&channel->waiting, &call->waiting);
+    channel_line_join(call);
     channel_look_again_soon(channel);
 }
 
@@ -280,6 +280,7 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
     a->sc = sc;
     a->permit = permit;
     call->running[call->n_running++] = a;
+    channel_line_leave(call);
     sub_conn_call_begun(sc);
     memcpy(call->peer, sc->sub->address, sizeof(call->peer));
     if (channel->wire.first_request_at < channel->wire.verdict_at ||
@@ -307,7 +308,12 @@ void client_call_try(struct neo_client_call *call)
         client_call_end(call, &status);
         return;
     }
-    list_push_back(&channel->waiting, &call->waiting);
+    /* Only who comes anew is turned away: what was taken once is kept to its end. */
+    if (call->starting && !channel_line_admits(channel, 1, call->sent.len, &status)) {
+        client_call_end(call, &status);
+        return;
+    }
+    channel_line_join(call);
 }
 
 /* --- the beginning ---------------------------------------------------------------------------- */

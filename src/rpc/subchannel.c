@@ -110,7 +110,7 @@ void subchannel_lost(struct subchannel *sub, bool served, const char *why)
 {
     struct neo_channel *channel = sub->channel;
 
-    if (!sub->listed)
+    if (!sub->listed || subchannel_promote(sub))
         return;
     if (!served) {
         subchannel_enter_backoff(sub, why);
@@ -149,6 +149,7 @@ struct subchannel *subchannel_new(struct neo_channel *channel, const struct neo_
     sub->listed = true;
     sub->timer.expired = backoff_expired;
     list_init(&sub->draining);
+    list_init(&sub->extra);
     neo_breaker_init(&sub->breaker, &breaker_config);
     (void)snprintf(sub->address, sizeof(sub->address), "%.*s", NEO_FMT(endpoint->address));
     (void)snprintf(sub->id, sizeof(sub->id), "%.*s", NEO_FMT(endpoint->id));
@@ -172,6 +173,8 @@ void subchannel_free(struct subchannel *sub)
         sub->current = NULL;
         sub_conn_free(sc);
     }
+    list_each (node, &sub->extra)
+        sub_conn_free(neo_owner(node, struct sub_conn, link));
     list_each (node, &sub->draining)
         sub_conn_free(neo_owner(node, struct sub_conn, link));
     list_remove(&sub->link);
@@ -185,6 +188,7 @@ void subchannel_drain(struct subchannel *sub)
     sub->listed = false;
     sub->channel->stale = true;
     neo_loop_disarm(sub->channel->loop, &sub->timer);
+    subchannel_extra_rest(sub, "no longer listed");
     if (sub->current != NULL)
         sub_conn_retire(sub->current, 0, NEO_OK, "no longer listed");
     else if (list_is_empty(&sub->draining))
@@ -195,6 +199,7 @@ void subchannel_rest(struct subchannel *sub, const char *why)
 {
     struct sub_conn *sc = sub->current;
 
+    subchannel_extra_rest(sub, why);
     if (sc == NULL)
         return;
     if (sub->state == SUB_CONNECTING) {
@@ -241,6 +246,12 @@ void subchannel_rejudge(struct subchannel *sub, bool identity_changed)
         rejudge_conn(sc);
         if (is_unproven(sc))
             conn_close(sc->conn, 0, why, REATTEST, NEO_UNAVAILABLE, why);
+    }
+    list_each (node, &sub->extra) {
+        struct sub_conn *sc = neo_owner(node, struct sub_conn, link);
+        rejudge_conn(sc);
+        if (sc->usable && is_unproven(sc))
+            sub_conn_retire(sc, REATTEST, NEO_UNAVAILABLE, why);
     }
     if (sub->current == NULL)
         return;

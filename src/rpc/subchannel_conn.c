@@ -23,6 +23,7 @@ void sub_conn_free(struct sub_conn *sc)
     neo_loop_disarm(loop, &sc->retire);
     neo_loop_disarm(loop, &sc->reattest);
     neo_loop_disarm(loop, &sc->ask);
+    subchannel_extra_left(sc);
     list_remove(&sc->link);
     if (sc->conn != NULL)
         conn_free(sc->conn);
@@ -50,12 +51,18 @@ static bool step_down(struct sub_conn *sc, const char *why)
     sc->draining = true;
     neo_loop_disarm(sub->channel->loop, &sc->retire);
     health_client_stop(sc);
+    if (sc->extra) {
+        subchannel_extra_left(sc);
+        list_push_back(&sub->draining, &sc->link);
+    }
     if (sub->current != sc)
         return false;
     bool served = sub_conn_has_served(sc);
     sub->current = NULL;
     list_push_back(&sub->draining, &sc->link);
     subchannel_set_state(sub, SUB_IDLE);
+    if (sub->listed && subchannel_promote(sub))
+        return true;
     /* A server that sends everybody away at once must not be asked again at once. */
     if (served)
         sub->failures = 0;
@@ -201,6 +208,8 @@ void sub_conn_proven(struct sub_conn *sc)
 
     if (channel->keepalive.without_calls)
         watch_for_silence(sc);
+    if (sc->extra)
+        subchannel_extra_proven(sc);
     if (sub->current != sc || sub->state == SUB_READY || sub->state == SUB_UNHEALTHY) {
         channel_changed(channel); /* proven anew */
     } else if (channel->config.has_health && channel->config.balance.policy->connects_all) {
@@ -238,7 +247,8 @@ void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const 
     neo_log_warn(sub->channel->log, "channel.attestation_refused",
                  NEO_STR("target", sub->channel->target), NEO_STR("address", sub->address),
                  NEO_STR("reason", neo_attest_reason_text(reason)), NEO_STR("detail", detail));
-    sub->attestation_refused = true;
+    if (!sc->extra)
+        sub->attestation_refused = true;
     sc->attested = false;
     sc->draining = true; /* takes no more calls */
     conn_close(sc->conn, 0, "attestation refused", 0, NEO_FAILED_PRECONDITION, why);
@@ -479,6 +489,7 @@ enum neo_code sub_conn_open(struct subchannel *sub, struct sub_conn **ret, struc
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory connecting to %s",
                         sub->address);
     sc->sub = sub;
+    sc->opened_at = neo_loop_now(sub->channel->loop);
     sc->retire.expired = retire_expired;
     sc->ask.expired = ask_expired;
     list_init(&sc->link);

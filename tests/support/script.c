@@ -250,6 +250,14 @@ void script_goaway(struct script *s, uint32_t h2_error, const char *debug)
     }
 }
 
+void script_goaway_first(struct script *s, uint32_t h2_error, const char *debug)
+{
+    struct served *served = neo_owner(s->conns.next, struct served, link);
+
+    assert(!list_is_empty(&s->conns));
+    conn_close(served->conn, h2_error, debug, 3600 * NEO_NSEC_PER_SEC, NEO_OK, "script");
+}
+
 void script_cut(struct script *s)
 {
     list_each (node, &s->conns) {

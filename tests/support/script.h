@@ -67,6 +67,8 @@ void script_finish(struct script_call *call, enum neo_code code, const char *nam
 void script_refuse(struct script_call *call);
 /* GOAWAY on all connections; they close when their streams have ended. */
 void script_goaway(struct script *s, uint32_t h2_error, const char *debug);
+/* The same on the connection that has been there for longest. */
+void script_goaway_first(struct script *s, uint32_t h2_error, const char *debug);
 /* All connections, without a word. */
 void script_cut(struct script *s);
 
