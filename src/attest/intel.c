@@ -3,8 +3,7 @@
 
 #include <neo/digest.h>
 
-/* Intel SGX Root CA: SHA-256 of its DER. */
-static const uint8_t root_sha256[NEO_SHA256_LEN] = {
+const uint8_t intel_root_sha256[NEO_SHA256_LEN] = {
     0x44, 0xa0, 0x19, 0x6b, 0x2b, 0x99, 0xf8, 0x89, 0xb8, 0xe1, 0x49, 0xe9, 0x5b, 0x80, 0x7a, 0x35,
     0x0e, 0x74, 0x24, 0x96, 0x43, 0x99, 0xe8, 0x85, 0xa7, 0xcb, 0xb8, 0xcc, 0xfa, 0xb6, 0x74, 0xd3,
 };
@@ -41,7 +40,7 @@ static bool is_root(const struct intel_case *c, const struct vendor_cert *cert)
     const uint8_t *sha256 = vendor_cert_facts(cert)->sha256;
 
     if (c->q->evidence->kind == c->family->kind)
-        return memcmp(sha256, root_sha256, sizeof(root_sha256)) == 0;
+        return memcmp(sha256, intel_root_sha256, sizeof(intel_root_sha256)) == 0;
     for (size_t i = 0; i < simulated->n_certs; i++) {
         if (memcmp(vendor_cert_facts(simulated->certs[i])->sha256, sha256, NEO_SHA256_LEN) == 0)
             return true;

@@ -52,6 +52,9 @@ enum intel_check {
 };
 /* clang-format on */
 
+/* Intel SGX Root CA: SHA-256 of its DER. */
+extern const uint8_t intel_root_sha256[NEO_SHA256_LEN];
+
 /* What was verified, and what rules are judged on. */
 struct intel_case {
     const struct attest_question *q;

@@ -6,8 +6,7 @@
 
 #include <neo/digest.h>
 
-/* AWS Nitro Enclaves Root-G1: SHA-256 of its DER. */
-static const uint8_t root_sha256[NEO_SHA256_LEN] = {
+const uint8_t nitro_root_sha256[NEO_SHA256_LEN] = {
     0x64, 0x1a, 0x03, 0x21, 0xa3, 0xe2, 0x44, 0xef, 0xe4, 0x56, 0x46, 0x31, 0x95, 0xd6, 0x06, 0x31,
     0x7e, 0xd7, 0xcd, 0xcc, 0x3c, 0x17, 0x56, 0xe0, 0x98, 0x93, 0xf3, 0xc6, 0x8f, 0x79, 0xbb, 0x5b,
 };
@@ -69,7 +68,7 @@ static bool check_root(struct nitro_case *c, struct ledger *ledger)
     const uint8_t *sha256 = vendor_cert_facts(c->bundle.certs[0])->sha256;
     bool is_ours = c->q->evidence->kind == NEO_EVIDENCE_SIM_NITRO
                        ? is_simulated_root(c, sha256)
-                       : memcmp(sha256, root_sha256, sizeof(root_sha256)) == 0;
+                       : memcmp(sha256, nitro_root_sha256, sizeof(nitro_root_sha256)) == 0;
 
     if (!is_ours)
         return ledger_fail(ledger, CHECK_NITRO_ROOT, "the bundle does not begin with the root");

@@ -32,6 +32,9 @@ enum nitro_check {
 };
 /* clang-format on */
 
+/* AWS Nitro Enclaves Root-G1: SHA-256 of its DER. */
+extern const uint8_t nitro_root_sha256[NEO_SHA256_LEN];
+
 struct nitro_rule {
     uint8_t pcrs[NITRO_PCRS][NITRO_PCR_LEN];
     uint32_t asked; /* bit i: PCR i must have this value. PCR 0 always is. */

@@ -38,7 +38,7 @@ static bool read_time(const ASN1_TIME *text, int64_t *ret)
     return true;
 }
 
-static struct neo_bytes only_common_name(const X509_NAME *name)
+struct neo_bytes vendor_only_common_name(const X509_NAME *name)
 {
     int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
 
@@ -78,8 +78,8 @@ static bool read_facts(struct vendor_cert *cert, struct neo_bytes der)
     cert->key = X509_get0_pubkey(x509);
     *facts = (struct vendor_cert_facts){
         .der = der,
-        .common_name = only_common_name(X509_get_subject_name(x509)),
-        .issuer_common_name = only_common_name(X509_get_issuer_name(x509)),
+        .common_name = vendor_only_common_name(X509_get_subject_name(x509)),
+        .issuer_common_name = vendor_only_common_name(X509_get_issuer_name(x509)),
         .is_ca = X509_check_ca(x509) != 0,
         .is_p384 = cert->key != NULL && key_is_on(cert->key, SN_secp384r1),
         .is_p256 = cert->key != NULL && key_is_on(cert->key, SN_X9_62_prime256v1),
@@ -170,6 +170,7 @@ static void crl_free(struct vendor_crl *crl)
     if (crl == NULL)
         return;
     X509_CRL_free(crl->crl);
+    neo_free(crl->der);
     neo_free(crl);
 }
 
@@ -199,6 +200,11 @@ static enum neo_code crl_from_der(struct neo_bytes der, const char *what, struct
     if (!read_time(X509_CRL_get0_nextUpdate(crl->crl), &crl->next_update))
         crl->next_update = 0;
     neo_sha256(der, crl->sha256);
+    crl->der = neo_alloc(der.len);
+    if (crl->der == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    memcpy(crl->der, der.at, der.len);
+    crl->der_len = der.len;
     *ret = crl;
     crl = NULL;
     return NEO_OK;

@@ -42,6 +42,20 @@ bool vendor_cert_extension(const struct vendor_cert *cert, struct neo_bytes oid,
 
 /* By name and key identifiers; not by its signature, which is a path's to judge. */
 bool vendor_cert_issued(const struct vendor_cert *issuer, const struct vendor_cert *cert);
+/* By name and signature, whatever the time is: for sorting, never for judging a peer. */
+bool vendor_cert_signed(const struct vendor_cert *issuer, const struct vendor_cert *cert);
+
+/* All of it borrows the list. */
+struct vendor_crl_facts {
+    struct neo_bytes der;
+    struct neo_bytes issuer_common_name; /* empty unless there is exactly one */
+    uint64_t number;                     /* 0: none, or none that fits */
+    int64_t this_update;                 /* seconds since 1970 */
+    int64_t next_update;                 /* 0: it names none */
+};
+struct vendor_crl_facts vendor_crl_facts(const struct vendor_crl *crl);
+/* By name and signature. */
+bool vendor_crl_signed(const struct vendor_cert *issuer, const struct vendor_crl *crl);
 
 /* --- bundles ---------------------------------------------------------------------------------- */
 

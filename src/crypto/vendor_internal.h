@@ -22,6 +22,8 @@ void vendor_cert_unref(struct vendor_cert *cert);
 struct vendor_crl {
     X509_CRL *crl;
     uint8_t sha256[NEO_SHA256_LEN]; /* over the DER */
+    uint8_t *der; /* as it came */
+    size_t der_len;
     int64_t this_update;
     int64_t next_update; /* 0: it names none, and is never good */
 };
@@ -29,5 +31,7 @@ struct vendor_crl {
 /* The list's signature by `issuer`, looked at once. */
 bool vendor_crl_is_signed(const struct vendor_crl *crl, const struct vendor_cert *issuer,
                           struct vendor_memo *memo);
+/* Empty unless there is exactly one. */
+struct neo_bytes vendor_only_common_name(const X509_NAME *name);
 
 #endif
