@@ -39,6 +39,15 @@ static const char *plain_text(struct neo_arena *arena, struct neo_bytes text)
     return copy;
 }
 
+/* "amd-ask_Milan_67d303bd3905fd38.der": no two certificates have one name. */
+static const char *cert_name(struct neo_arena *arena, const struct collateral_entry *entry,
+                             const char *product)
+{
+    return neo_arena_printf(arena, "%s%s%s_%s.der", neo_collateral_kind_text(entry->is.kind),
+                            product == NULL ? "" : "_", product == NULL ? "" : product,
+                            digest_text(arena, vendor_cert_facts(entry->cert)->der));
+}
+
 /* --- AMD's certificates ----------------------------------------------------------------------- */
 
 static bool is_amd_authority(struct neo_arena *arena, struct collateral_entry *entry)
@@ -57,6 +66,7 @@ static bool is_amd_authority(struct neo_arena *arena, struct collateral_entry *e
         else
             continue;
         is->subject = p->name;
+        is->name = cert_name(arena, entry, p->name);
         is->request = neo_arena_printf(
             arena, is->kind == NEO_COLLATERAL_AMD_VLEK_CA ? "amd-vlek-chain %s" : "amd-chain %s",
             p->name);
@@ -90,12 +100,12 @@ static enum neo_code describe_leaf(struct neo_arena *arena, const char *what, en
 
     if (snp_endorsement_read(entry->cert, vek, &e, &why) != NEO_OK)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: %s", what, why.message);
+    is->kind = vek == SNP_VLEK ? NEO_COLLATERAL_AMD_VLEK : NEO_COLLATERAL_AMD_VCEK;
+    is->name = cert_name(arena, entry, e.product->name);
     if (vek == SNP_VLEK) {
-        is->kind = NEO_COLLATERAL_AMD_VLEK;
         is->subject = neo_arena_printf(arena, "%s %.*s", e.product->name, NEO_FMT(e.csp_id));
         return NEO_OK;
     }
-    is->kind = NEO_COLLATERAL_AMD_VCEK;
     is->request = vcek_request(arena, e.product, e.hwid, e.tcb);
     is->subject = neo_arena_printf(arena, "%s chip %02x%02x%02x%02x.. TCB %u.%u.%u.%u",
                                    e.product->name, e.hwid.at[0], e.hwid.at[1], e.hwid.at[2],
@@ -145,9 +155,8 @@ enum neo_code collateral_describe_cert(struct neo_arena *arena, const char *what
     } else if (!is_amd_authority(arena, entry)) {
         is->kind = kind_by_name(entry->cert);
         is->subject = plain_text(arena, facts->common_name);
+        is->name = cert_name(arena, entry, NULL);
     }
-    is->name = neo_arena_printf(arena, "%s_%s.der", neo_collateral_kind_text(is->kind),
-                                digest_text(arena, facts->der));
     return NEO_OK;
 }
 

@@ -39,7 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)neo_collateral_is_request(text);
     if (neo_collateral_add(set, text, "fuzz", NULL) != NEO_OK)
         must(neo_collateral_count(set) == 0);
-    (void)neo_collateral_add_headers(set, text, "fuzz", NULL);
+    size_t before = neo_collateral_count(set);
+    if (neo_collateral_add_headers(set, text, "fuzz", NULL) != NEO_OK)
+        must(neo_collateral_count(set) == before);
     neo_collateral_verify(set);
     for (size_t i = 0; i < neo_collateral_count(set); i++) {
         const struct neo_collateral_item *item = neo_collateral_at(set, i);
