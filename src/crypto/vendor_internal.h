@@ -22,7 +22,7 @@ void vendor_cert_unref(struct vendor_cert *cert);
 struct vendor_crl {
     X509_CRL *crl;
     uint8_t sha256[NEO_SHA256_LEN]; /* over the DER */
-    uint8_t *der; /* as it came */
+    uint8_t *der;                   /* as it came */
     size_t der_len;
     int64_t this_update;
     int64_t next_update; /* 0: it names none, and is never good */
