@@ -148,13 +148,15 @@ static int open_socket(size_t number)
 
 static void open_connection(struct connection *c)
 {
+    /* OpenSSL's macros cast const away, and some compilers mind. */
+    static char localhost[] = "localhost";
     struct epoll_event event = {.events = EPOLLIN | (uint32_t)EPOLLOUT, .data.ptr = c};
 
     c->fd = open_socket(load.opened++);
     c->waits_to_write = true;
     c->ssl = SSL_new(load.tls);
     if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1 ||
-        SSL_set_tlsext_host_name(c->ssl, "localhost") != 1 ||
+        SSL_set_tlsext_host_name(c->ssl, localhost) != 1 ||
         epoll_ctl(load.epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
         die("connection");
     SSL_set_connect_state(c->ssl);
@@ -294,13 +296,14 @@ static void report(uint64_t began)
 static SSL_CTX *new_context(const char *cert, const char *key)
 {
     static const uint8_t h2[] = {2, 'h', '2'};
+    static char groups[] = "X25519:P-256";
     SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
 
     if (tls == NULL || SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1 ||
         SSL_CTX_use_certificate_chain_file(tls, cert) != 1 ||
         SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256") != 1 ||
-        SSL_CTX_set1_groups_list(tls, "X25519:P-256") != 1 ||
+        SSL_CTX_set1_groups_list(tls, groups) != 1 ||
         SSL_CTX_set_alpn_protos(tls, h2, sizeof(h2)) != 0)
         die("TLS");
     SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |

@@ -322,13 +322,15 @@ static enum neo_code describe(const struct neo_evidence *evidence, struct descri
 
 /* --- the families ----------------------------------------------------------------------------- */
 
+/* Azure's checks stand behind those of the processor. */
+#define AFTER(base, check) ((unsigned)(base) + (unsigned)(check))
 /* clang-format off */
 #define AZURE_CHECK_ROWS(base, name, text, reason, claim)                                          \
-    [(base) + CHECK_##name] = {text, NEO_ATTEST_##reason, CLAIM_##claim},
+    [AFTER(base, CHECK_##name)] = {text, NEO_ATTEST_##reason, CLAIM_##claim},
 #define AZURE_VM_ROWS(base, name, key)                                                             \
-    [(base) + CHECK_AZURE_VM_##name] = {"azure.vm." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
+    [AFTER(base, CHECK_AZURE_VM_##name)] = {"azure.vm." key, NEO_ATTEST_PLATFORM, CLAIM_CONFIGURATION},
 
-static const struct check_info snp_table[SNP_CHECKS + AZURE_CHECKS] = {
+static const struct check_info snp_table[AFTER(SNP_CHECKS, AZURE_CHECKS)] = {
     SNP_CHECK_ROWS
 #define X(name, text, reason, claim) AZURE_CHECK_ROWS(SNP_CHECKS, name, text, reason, claim)
     AZURE_CHECKS_BEFORE_RULES(X)
@@ -336,10 +338,10 @@ static const struct check_info snp_table[SNP_CHECKS + AZURE_CHECKS] = {
 #define X(name, member, key) AZURE_VM_ROWS(SNP_CHECKS, name, key)
     AZURE_VM_BITS(X)
 #undef X
-    TPM_PCR_ROWS(SNP_CHECKS + CHECK_AZURE_PCR, "azure")
+    TPM_PCR_ROWS(AFTER(SNP_CHECKS, CHECK_AZURE_PCR), "azure")
 };
 
-static const struct check_info tdx_table[TDX_CHECKS + AZURE_CHECKS] = {
+static const struct check_info tdx_table[AFTER(TDX_CHECKS, AZURE_CHECKS)] = {
     TDX_CHECK_ROWS
 #define X(name, text, reason, claim) AZURE_CHECK_ROWS(TDX_CHECKS, name, text, reason, claim)
     AZURE_CHECKS_BEFORE_RULES(X)
@@ -347,18 +349,18 @@ static const struct check_info tdx_table[TDX_CHECKS + AZURE_CHECKS] = {
 #define X(name, member, key) AZURE_VM_ROWS(TDX_CHECKS, name, key)
     AZURE_VM_BITS(X)
 #undef X
-    TPM_PCR_ROWS(TDX_CHECKS + CHECK_AZURE_PCR, "azure")
+    TPM_PCR_ROWS(AFTER(TDX_CHECKS, CHECK_AZURE_PCR), "azure")
 };
 /* clang-format on */
-static_assert(SNP_CHECKS + AZURE_CHECKS <= LEDGER_MAX, "the ledger holds every check");
-static_assert(TDX_CHECKS + AZURE_CHECKS <= LEDGER_MAX, "the ledger holds every check");
+static_assert(AFTER(SNP_CHECKS, AZURE_CHECKS) <= LEDGER_MAX, "the ledger holds every check");
+static_assert(AFTER(TDX_CHECKS, AZURE_CHECKS) <= LEDGER_MAX, "the ledger holds every check");
 
 const struct attest_family attest_azure_snp = {
     .tee = "azure-snp",
     .kind = NEO_EVIDENCE_AZURE_SNP,
     .simulated = NEO_EVIDENCE_SIM_AZURE_SNP,
     .checks = snp_table,
-    .n_checks = SNP_CHECKS + AZURE_CHECKS,
+    .n_checks = AFTER(SNP_CHECKS, AZURE_CHECKS),
     .judge = judge_snp,
     .compile = azure_snp_rule_compile,
     .describe = describe,
@@ -369,7 +371,7 @@ const struct attest_family attest_azure_tdx = {
     .kind = NEO_EVIDENCE_AZURE_TDX,
     .simulated = NEO_EVIDENCE_SIM_AZURE_TDX,
     .checks = tdx_table,
-    .n_checks = TDX_CHECKS + AZURE_CHECKS,
+    .n_checks = AFTER(TDX_CHECKS, AZURE_CHECKS),
     .judge = judge_tdx,
     .compile = azure_tdx_rule_compile,
     .describe = describe,

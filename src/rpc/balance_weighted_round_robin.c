@@ -62,7 +62,7 @@ static void weigh(struct balance *b, neo_nsec now)
     for (size_t i = 0; i < b->n; i++)
         greatest = weights[i] > greatest ? weights[i] : greatest;
     for (size_t i = 0; i < b->n; i++) {
-        double scaled = weights[i] / greatest * TOP;
+        double scaled = weights[i] / greatest * (double)TOP;
         b->weights[i] = scaled < 1 ? 1 : (uint16_t)scaled;
         b->equal = b->equal && b->weights[i] == b->weights[0];
     }

@@ -513,7 +513,8 @@ static void judge_costs(const struct row *row, struct result *res)
         complain(res, "%zu KiB for each connection", res->memory / KIB);
     if (row->share > 0 && res->cpu > res->took * row->share / 100)
         complain(res, "%.1f ms of the server in %.1f ms", res->cpu, res->took);
-    if (row->share == 0 && res->cpu > CPU_NOISE && res->cpu > res->guarded.cpu * RATIO_MOST)
+    if (row->share == 0 && res->cpu > (double)CPU_NOISE &&
+        res->cpu > res->guarded.cpu * (double)RATIO_MOST)
         complain(res, "%.1f ms of the server for %.1f of the attacker", res->cpu, res->guarded.cpu);
 }
 

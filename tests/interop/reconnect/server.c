@@ -93,9 +93,9 @@ static void start(struct neo_call *call, const struct grpc_testing_ReconnectPara
 
 static bool is_right(size_t i, double waited_ms)
 {
-    double wanted = fmin(FIRST_MS * pow(1.6, (double)i), seen.max_ms);
+    double wanted = fmin((double)FIRST_MS * pow(1.6, (double)i), seen.max_ms);
 
-    return waited_ms >= 0.8 * wanted - 1 && waited_ms <= 1.2 * wanted + SLACK_MS;
+    return waited_ms >= 0.8 * wanted - 1 && waited_ms <= 1.2 * wanted + (double)SLACK_MS;
 }
 
 /* For clients that say no more than whether it was right. */

@@ -109,7 +109,7 @@ static void set(struct neo_buffer *text, size_t at, struct neo_bytes hex)
 
 static void apply(struct neo_json *r, struct neo_buffer *text)
 {
-    struct neo_bytes op, hex;
+    struct neo_bytes op = {0}, hex = {0};
     uint64_t at = text->len, value = 0;
 
     assert_true(neo_json_enter_array(r) && neo_json_element(r) && neo_json_string(r, &op));

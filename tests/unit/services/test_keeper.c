@@ -22,7 +22,7 @@ static int begin(void **state)
         return -1;
     (void)snprintf(folder, sizeof(folder), "%s", scratch("signer"));
     now = NOW;
-    return keeper_open(&keeper, folder, "neo.test", false, now, &err);
+    return keeper_open(&keeper, folder, "neo.test", false, now, &err) == NEO_OK ? 0 : -1;
 }
 
 static int end(void **state)
