@@ -2,6 +2,8 @@
 /*
  *   CONNECTING --> HANDSHAKE --> SETTLING --> OPEN --> CLOSING --> FLUSHING --> LINGERING --> GONE
  *    (client)        TLS        SETTINGS               GOAWAY      no more h2    FIN sent
+ *   GREETING ---/
+ *    (server: the ClientHello gathers, and waits until somebody spends a handshake on it)
  *
  * States only move to the right; change_state() is the one place. A failure jumps to
  * FLUSHING when there is still something to say (an alert, a GOAWAY), else to GONE.
@@ -210,6 +212,19 @@ static void note_read_end(struct conn *c)
         part(c, busy ? NEO_UNAVAILABLE : NEO_OK, "the peer closed the connection");
 }
 
+static bool has_greeted(const struct conn *c)
+{
+    return c->greeting.len > 0 && tls_greeting_lacks(neo_buffer_bytes(&c->greeting)) == 0;
+}
+
+static void take_greeting(struct conn *c, struct neo_bytes in)
+{
+    if (!neo_buffer_append(&c->greeting, in))
+        give_up(c, NEO_RESOURCE_EXHAUSTED, "out of memory for a greeting");
+    else if (has_greeted(c))
+        c->hooks->greeted(c);
+}
+
 static void take_cipher(struct conn *c, struct neo_bytes in)
 {
     struct neo_buffer *plain = scratch_use(&scratch->plain);
@@ -240,7 +255,8 @@ static void take_cipher(struct conn *c, struct neo_bytes in)
 /* A FIN. Without close_notify the peer died, which only an idle connection may shrug off. */
 static void take_fin(struct conn *c)
 {
-    if (tls_mode(c->tls) == TLS_CLEARTEXT && c->state < CONN_FLUSHING && !c->read_ended) {
+    if (c->tls != NULL && tls_mode(c->tls) == TLS_CLEARTEXT && c->state < CONN_FLUSHING &&
+        !c->read_ended) {
         note_read_end(c); /* here it is all there is of a goodbye */
         return;
     }
@@ -254,6 +270,10 @@ static void read_socket(struct conn *c)
 {
     struct neo_error err = {0};
     size_t len = 0;
+
+    c->impatient = c->state == CONN_GREETING && has_greeted(c);
+    if (c->impatient)
+        return; /* what is there stays there until conn_secure() */
     switch (net_read(c->loop, c->watch.fd, scratch->read, SCRATCH_READ_SIZE, &len, &err)) {
     case NET_AGAIN:
         return;
@@ -267,7 +287,9 @@ static void read_socket(struct conn *c)
         break;
     }
     c->last_read = neo_loop_now(c->loop);
-    if (c->state <= CONN_CLOSING)
+    if (c->state == CONN_GREETING)
+        take_greeting(c, neo_bytes(scratch->read, len));
+    else if (c->state <= CONN_CLOSING)
         take_cipher(c, neo_bytes(scratch->read, len));
 }
 
@@ -306,6 +328,8 @@ static unsigned wanted(const struct conn *c)
     switch (c->state) {
     case CONN_CONNECTING:
         return NET_WRITE;
+    case CONN_GREETING:
+        return c->impatient ? 0 : NET_READ;
     case CONN_HANDSHAKE:
     case CONN_SETTLING:
     case CONN_OPEN:
@@ -349,6 +373,7 @@ static void release(struct conn *c)
     h2_free(c->h2);
     c->h2 = NULL;
     neo_buffer_fini(&c->backlog);
+    neo_buffer_fini(&c->greeting);
 }
 
 /* Nothing may touch the connection after this. */
@@ -414,6 +439,7 @@ static void on_flush(struct neo_timer *timer)
 /* In each state before OPEN; the later ones may end quietly. */
 static const char *const too_late[CONN_OPEN] = {
     [CONN_CONNECTING] = "connecting took too long",
+    [CONN_GREETING] = "the TLS handshake took too long",
     [CONN_HANDSHAKE] = "the TLS handshake took too long",
     [CONN_SETTLING] = "the peer's SETTINGS took too long",
 };
@@ -450,7 +476,9 @@ static void init(struct conn *c, const struct conn_options *o)
     if (timeout == 0)
         timeout = o->server ? HANDSHAKE_TIMEOUT : CONNECT_TIMEOUT;
     *c = (struct conn){
-        .state = o->server ? CONN_HANDSHAKE : CONN_CONNECTING,
+        .state = !o->server       ? CONN_CONNECTING
+                 : o->tls == NULL ? CONN_GREETING
+                                  : CONN_HANDSHAKE,
         .server = o->server,
         .loop = o->loop,
         .watch = {.ready = on_ready, .fd = o->fd},
@@ -490,6 +518,23 @@ enum neo_code conn_new(const struct conn_options *options, struct conn **ret, st
     arm_deadline(c);
     *ret = c;
     return NEO_OK;
+}
+
+void conn_secure(struct conn *c, struct tls *tls)
+{
+    neo_nsec ends = c->state_ends;
+    struct neo_buffer greeting = c->greeting;
+
+    assert(c->state == CONN_GREETING);
+    turn_begin(c);
+    c->tls = tls;
+    c->impatient = false;
+    c->greeting = (struct neo_buffer){0};
+    change_state(c, CONN_HANDSHAKE, 0);
+    c->state_ends = ends; /* one limit for all of it */
+    take_cipher(c, neo_buffer_bytes(&greeting));
+    neo_buffer_fini(&greeting);
+    turn_end(c);
 }
 
 void conn_free(struct conn *c)

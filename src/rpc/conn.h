@@ -22,6 +22,10 @@
 struct conn;
 
 struct conn_hooks {
+    /* A server made without `tls`: the client's first record has come whole, and nothing was
+       computed yet. Whenever the owner wants to spend a handshake on it: conn_secure(), but not
+       from in here. */
+    void (*greeted)(struct conn *c);
     /* TLS is open: the peer's facts are valid. Before any h2 event. Not OK: refuse the peer. */
     enum neo_code (*proven)(struct conn *c, struct neo_error *err);
     /* The end, exactly once, after every stream's `closed`; never from inside a conn_ function.
@@ -34,7 +38,7 @@ struct conn_options {
     struct neo_loop *loop;
     int fd; /* taken on success; a client's may still be connecting */
     bool server;
-    struct tls *tls; /* taken on success */
+    struct tls *tls; /* taken on success; NULL: a server that waits for conn_secure() */
     const struct h2_events *events;
     const struct h2_limits *limits; /* NULL: defaults */
     const struct conn_hooks *hooks;
@@ -49,10 +53,13 @@ NEO_MUST_CHECK enum neo_code conn_new(const struct conn_options *options, struct
  * event. */
 void conn_free(struct conn *c);
 
+/* Takes `tls`; the handshake goes on. It may end the connection: `c` may be gone after it. */
+void conn_secure(struct conn *c, struct tls *tls);
+
 void *conn_owner(const struct conn *c);
 struct neo_loop *conn_loop(const struct conn *c);
 struct h2 *conn_h2(const struct conn *c);
-struct tls *conn_tls(const struct conn *c);
+struct tls *conn_tls(const struct conn *c); /* NULL before conn_secure() */
 const char *conn_peer_address(const struct conn *c);
 
 /* Something was queued: send it by the end of the turn. Cheap; call it freely. */

@@ -9,6 +9,7 @@
 
 enum conn_state {
     CONN_CONNECTING,
+    CONN_GREETING,
     CONN_HANDSHAKE,
     CONN_SETTLING,
     CONN_OPEN,
@@ -23,11 +24,12 @@ struct conn {
     bool server;
     bool in_turn;
     bool read_ended; /* the peer's close_notify or FIN was seen */
+    bool impatient;  /* it sends more although its greeting was not taken up yet */
     unsigned want;   /* what the socket is watched for */
     struct neo_loop *loop;
     struct net_watch watch;
-    struct tls *tls;
-    struct h2 *h2; /* from TLS' opening until GONE */
+    struct tls *tls; /* NULL until conn_secure(), if it was made without */
+    struct h2 *h2;   /* from TLS' opening until GONE */
     const struct conn_hooks *hooks;
     void *owner;
     struct neo_timer flush;    /* the turn that conn_kick() asked for */
@@ -36,7 +38,8 @@ struct conn {
     neo_nsec state_ends; /* 0: the state has no end */
     neo_nsec last_read;
     neo_nsec last_write;
-    struct neo_buffer backlog; /* ciphertext the socket did not take */
+    struct neo_buffer backlog;  /* ciphertext the socket did not take */
+    struct neo_buffer greeting; /* the client's first record, while it gathers and waits */
     struct neo_error why;
     struct h2_events events; /* the owner's, with `ready` seen here first */
     void (*owner_ready)(struct h2 *h2);

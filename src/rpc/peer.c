@@ -422,6 +422,13 @@ static enum neo_code copy_identity(struct peer *p, struct neo_error *err)
     return NEO_OK;
 }
 
+static void on_greeted(struct conn *c)
+{
+    struct peer *p = conn_owner(c);
+
+    worker_greeted(p->worker, p);
+}
+
 static enum neo_code on_proven(struct conn *c, struct neo_error *err)
 {
     struct peer *p = conn_owner(c);
@@ -482,11 +489,13 @@ void peer_cut(struct peer *p)
 }
 
 static const struct conn_hooks hooks = {
+    .greeted = on_greeted,
     .proven = on_proven,
     .gone = on_gone,
 };
 
-enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_error *err)
+enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct peer **ret,
+                       struct neo_error *err)
 {
     struct peer *p = neo_alloc(sizeof(*p));
     const struct conn_options options = {
@@ -514,10 +523,10 @@ enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct neo_err
     list_init(&p->held);
     list_init(&p->calls);
     list_push_back(&w->peers, &p->link);
-    list_push_back(&w->handshakes, &p->handshake);
+    list_init(&p->handshake);
     w->n_peers++;
-    w->n_handshakes++;
     stat_add(&w->stats.connections, 1);
+    *ret = p;
     return NEO_OK;
 }
 

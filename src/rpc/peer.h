@@ -36,7 +36,8 @@ struct peer_method {
 
 struct peer {
     struct list link;      /* worker.peers */
-    struct list handshake; /* worker.handshakes, while in it */
+    struct list handshake; /* one of worker.handshakes, until it is over */
+    enum handshake_stage stage;
     struct worker *worker;
     struct conn *conn; /* NULL when GONE */
     enum peer_state state;
@@ -88,8 +89,9 @@ struct peer {
     neo_nsec exchange_tat;            /* how often it may try */
 };
 
-/* Takes `fd` and `tls` on success. Starts the handshake. */
-NEO_MUST_CHECK enum neo_code peer_new(struct worker *w, int fd, struct tls *tls,
+/* Takes `fd` and `tls` on success; without `tls` it waits for worker_greeted(). `*ret` belongs to
+   the worker. */
+NEO_MUST_CHECK enum neo_code peer_new(struct worker *w, int fd, struct tls *tls, struct peer **ret,
                                       struct neo_error *err);
 /* At once, without a word. */
 void peer_cut(struct peer *p);

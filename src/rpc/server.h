@@ -3,7 +3,8 @@
  * rpc/server.h - the parts of a server, for the files that make one.
  *
  *   server.c         its life: options, services, listening, updates, draining, the end
- *   worker.c         one loop of it: listeners, the handshake gate, its peers and calls
+ *   worker.c         one loop of it: its peers and calls
+ *   accept.c         its listeners, and the gates before a handshake
  *   epoch.c          what it lives by, as one immutable snapshot
  *   peer.c           one connection: who it is, whether it still may, when it ends
  *   peer_events.c    what HTTP/2 tells of it
@@ -175,18 +176,30 @@ struct listener {
     bool open;
 };
 
+/* How far a connection has come that has proven nothing yet. */
+enum handshake_stage {
+    STAGE_SILENT,  /* accepted; its first record has not come */
+    STAGE_WAITING, /* it has come, and waits until a handshake may be spent on it */
+    STAGE_SHAKING, /* under way */
+    HANDSHAKE_STAGES,
+};
+
 struct worker {
     struct neo_server *server;
     struct neo_loop *loop;
     struct epoch *epoch;
     struct listener listeners[LISTENERS_MAX];
-    struct list peers; /* all; those in the handshake are on `handshakes` too */
-    struct list handshakes;
+    struct list peers; /* all; those in the handshake are in `handshakes` too */
     size_t n_peers;
-    size_t n_handshakes;
-    neo_nsec handshake_tat;  /* the gate: theoretical arrival time */
-    struct neo_timer resume; /* accepting, after the gate was shut */
-    bool paused;
+
+    struct { /* see accept.c */
+        struct list list;
+        size_t n;
+    } handshakes[HANDSHAKE_STAGES];
+    neo_nsec accept_tat; /* the gates: theoretical arrival times */
+    neo_nsec handshake_tat;
+    struct neo_timer resume; /* accepting, after its gate was shut */
+    struct neo_timer shake;  /* the next handshakes of those that wait */
 
     struct map shares; /* caller -> struct caller_share */
     struct neo_admission admission;
@@ -244,8 +257,11 @@ void worker_post_update(struct worker *w, struct epoch *next);
 void worker_drain(struct worker *w, neo_nsec grace);
 /* At once. */
 void worker_cut(struct worker *w);
+/* The first record of `p` has come. */
+void worker_greeted(struct worker *w, struct peer *p);
 /* The handshake of `p` is over. */
 void worker_handshake_done(struct worker *w, struct peer *p);
+void worker_init_gates(struct worker *w);
 void worker_peer_gone(struct worker *w);
 /* The wall clock in seconds, read once a turn. */
 int64_t worker_wall(struct worker *w);

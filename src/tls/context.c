@@ -270,3 +270,8 @@ struct neo_identity *tls_context_identity(const struct tls_context *context)
 {
     return context->identity;
 }
+
+enum tls_mode tls_context_mode(const struct tls_context *context)
+{
+    return context->mode;
+}

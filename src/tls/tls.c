@@ -201,6 +201,18 @@ static enum neo_code handshake(struct tls *tls, struct neo_error *err)
     return explain(tls, err);
 }
 
+size_t tls_greeting_lacks(struct neo_bytes in)
+{
+    enum { HEADER = 5, HANDSHAKE_RECORD = 22 };
+
+    if (in.len > 0 && in.at[0] != HANDSHAKE_RECORD)
+        return 0;
+    if (in.len < HEADER)
+        return HEADER - in.len;
+    size_t all = HEADER + ((size_t)in.at[3] << 8 | in.at[4]);
+    return all > HEADER + TLS_RECORD_MAX || in.len >= all ? 0 : all - in.len;
+}
+
 /* --- data ---------------------------------------------------------------------------------- */
 
 /* One SSL_read into the caller's buffer. */

@@ -55,6 +55,7 @@ struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context);
 struct neo_trust *tls_context_trust(const struct tls_context *context);
 struct neo_identity *tls_context_identity(const struct tls_context *context);
+enum tls_mode tls_context_mode(const struct tls_context *context);
 
 /*
  * References `context`. Client: `expect` is the SPIFFE id the server must prove, byte for byte
@@ -72,6 +73,13 @@ enum tls_state {
     TLS_OPEN,   /* both Finished were seen: the peer's facts and the exporter are valid */
     TLS_CLOSED, /* the peer sent close_notify; nothing more will come */
 };
+
+/*
+ * How many bytes are missing, at least, before a server can do anything with the first that came
+ * from a client. 0: a whole record, or no TLS at all. To be asked before a connection is made, so
+ * that whoever says nothing costs nothing.
+ */
+size_t tls_greeting_lacks(struct neo_bytes in);
 
 /*
  * Feeds what the socket gave; `in` may be empty (a client's first call starts the handshake).

@@ -8,7 +8,9 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -63,12 +65,78 @@ static EVP_PKEY *explicit_p256(void)
     return key;
 }
 
+/*
+ * RSA of 16384 bits takes a minute to make from two primes. Half its length made of several primes
+ * does in their place: a multiple of the group's order is all that the arithmetic asks for.
+ */
+static void make_half(BIGNUM *ret, BIGNUM *ret_order, const BIGNUM *e, BN_CTX *ctx)
+{
+    enum { PRIMES = 8, BITS = 1024 };
+    BIGNUM *prime = BN_new(), *rest = BN_new();
+
+    must(BN_one(ret) == 1 && BN_one(ret_order) == 1);
+    for (int i = 0; i < PRIMES; i++) {
+        must(BN_generate_prime_ex(prime, BITS, 0, NULL, NULL, NULL) == 1);
+        must(BN_mul(ret, ret, prime, ctx) == 1 && BN_sub_word(prime, 1) == 1);
+        must(BN_mul(ret_order, ret_order, prime, ctx) == 1);
+        must(BN_gcd(rest, prime, e, ctx) == 1 && BN_is_one(rest) == 1);
+    }
+    BN_free(prime);
+    BN_free(rest);
+}
+
+static EVP_PKEY *rsa_16384(void)
+{
+    BN_CTX *ctx = BN_CTX_new();
+    BIGNUM *n = BN_new(), *e = BN_new(), *d = BN_new(), *part = BN_new();
+    BIGNUM *half[2] = {BN_new(), BN_new()}, *order[2] = {BN_new(), BN_new()};
+    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+
+    must(BN_set_word(e, RSA_F4) == 1);
+    make_half(half[0], order[0], e, ctx);
+    make_half(half[1], order[1], e, ctx);
+    must(BN_mul(n, half[0], half[1], ctx) == 1 && BN_mul(part, order[0], order[1], ctx) == 1);
+    must(BN_mod_inverse(d, e, part, ctx) != NULL);
+    BIGNUM *exponent[2] = {BN_new(), BN_new()}, *coefficient = BN_new();
+    must(BN_mod(exponent[0], d, order[0], ctx) == 1 && BN_mod(exponent[1], d, order[1], ctx) == 1);
+    must(BN_mod_inverse(coefficient, half[1], half[0], ctx) != NULL);
+    const struct {
+        const char *name;
+        const BIGNUM *value;
+    } parts[] = {{OSSL_PKEY_PARAM_RSA_N, n},
+                 {OSSL_PKEY_PARAM_RSA_E, e},
+                 {OSSL_PKEY_PARAM_RSA_D, d},
+                 {OSSL_PKEY_PARAM_RSA_FACTOR1, half[0]},
+                 {OSSL_PKEY_PARAM_RSA_FACTOR2, half[1]},
+                 {OSSL_PKEY_PARAM_RSA_EXPONENT1, exponent[0]},
+                 {OSSL_PKEY_PARAM_RSA_EXPONENT2, exponent[1]},
+                 {OSSL_PKEY_PARAM_RSA_COEFFICIENT1, coefficient}};
+    for (size_t i = 0; i < NEO_COUNT(parts); i++)
+        must(OSSL_PARAM_BLD_push_BN(bld, parts[i].name, parts[i].value) == 1);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+    must(EVP_PKEY_fromdata_init(maker) == 1);
+    must(EVP_PKEY_fromdata(maker, &key, EVP_PKEY_KEYPAIR, params) == 1);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(bld);
+    EVP_PKEY_CTX_free(maker);
+    BIGNUM *all[] = {n,        e,        d,           part,        half[0],    half[1],
+                     order[0], order[1], exponent[0], exponent[1], coefficient};
+    for (size_t i = 0; i < NEO_COUNT(all); i++)
+        BN_free(all[i]);
+    BN_CTX_free(ctx);
+    return key;
+}
+
 static EVP_PKEY *make_key(const char *kind)
 {
     if (kind == NULL)
         return EVP_EC_gen("P-256");
     if (strcmp(kind, "P-256 explicit") == 0)
         return explicit_p256();
+    if (strcmp(kind, "RSA-16384") == 0)
+        return rsa_16384();
     if (strncmp(kind, "RSA-", 4) == 0)
         return EVP_RSA_gen((unsigned)strtoul(kind + 4, NULL, 10));
     if (strcmp(kind, "ED25519") == 0)

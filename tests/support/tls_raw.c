@@ -143,6 +143,8 @@ struct raw *raw_new(const struct raw_options *o)
     SSL_CTX_set_info_callback(raw->ctx, on_info);
     SSL_CTX_set_keylog_callback(raw->ctx, on_secret);
     SSL_CTX_set_mode(raw->ctx, SSL_MODE_NO_AUTO_CHAIN);
+    if (o->certs_most > 0)
+        SSL_CTX_set_max_cert_list(raw->ctx, o->certs_most);
     set_protocols(raw->ctx, o);
     set_sessions(raw->ctx, o);
     if (o->cert != NULL)

@@ -23,6 +23,7 @@ struct raw_options {
     const char *server_name;
     bool tickets;        /* a server gives them, with early data */
     SSL_SESSION *resume; /* a client tries to */
+    long certs_most;     /* bytes of the other's certificates; 0: OpenSSL's 100 KiB */
 };
 
 struct raw {

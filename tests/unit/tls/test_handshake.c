@@ -63,6 +63,27 @@ static void assert_peer(const struct tls_end *end, const char *service)
     assert_memory_equal(spki, peer->spki_sha256, sizeof(spki));
 }
 
+TEST(a_greeting_is_whole_with_its_last_byte_and_not_before)
+{
+    static const uint8_t hello[5 + 300] = {22, 3, 1, 1, 44, 1};
+
+    for (size_t n = 0; n < sizeof(hello); n++) {
+        size_t lacks = tls_greeting_lacks(neo_bytes(hello, n));
+        assert_true(lacks > 0);
+        assert_true(n + lacks <= sizeof(hello));
+    }
+    assert_int_equal(tls_greeting_lacks(neo_bytes(hello, sizeof(hello))), 0);
+}
+
+/* Then there is nothing to wait for: the engine says what is wrong. */
+TEST(what_is_no_greeting_is_not_waited_for)
+{
+    assert_int_equal(tls_greeting_lacks(NEO_LIT("G")), 0);
+    assert_int_equal(tls_greeting_lacks(NEO_LIT("\x80\x2e\x01")), 0);
+    assert_int_equal(tls_greeting_lacks(NEO_LIT("\x16\x03\x01\x40\x01")), 0);
+    assert_int_equal(tls_greeting_lacks(NEO_LIT("\x16\x03\x01\x40\x00")), 16384);
+}
+
 TEST(both_ends_learn_who_the_other_is)
 {
     struct tls_link link = open_link(0);
@@ -313,6 +334,8 @@ TEST(a_connection_holds_on_to_its_context)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_greeting_is_whole_with_its_last_byte_and_not_before),
+        cmocka_unit_test(what_is_no_greeting_is_not_waited_for),
         cmocka_unit_test(both_ends_learn_who_the_other_is),
         cmocka_unit_test(a_handshake_works_a_byte_at_a_time_in_both_directions),
         cmocka_unit_test(a_handshake_works_in_steps_of_any_size),
