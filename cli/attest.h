@@ -12,6 +12,8 @@
 /* Each in a file of its own, cli/attest_<word>.c. */
 #define ATTEST_WORDS(X)                                                                            \
     X(collateral)                                                                                  \
+    X(collect)                                                                                     \
+    X(doctor)                                                                                      \
     X(show)                                                                                        \
     X(verify)
 #define X(name) extern const struct command attest_##name;

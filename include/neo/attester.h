@@ -27,6 +27,7 @@
 #define NEO_ATTESTER_H
 
 #include <neo/attest.h>
+#include <neo/log.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,6 +76,8 @@ struct neo_attester_options {
                          of the endorsement hierarchy, the same at each time */
     uint32_t pcrs;    /* bit i: quote PCR i; 0: all of them, 0 to 23 */
     neo_nsec timeout; /* of one attest(); 0: 10 s */
+    const struct neo_log *log; /* copied; says why evidence could not be made, which attest() tells
+                                  nobody but its caller; NULL: none */
 };
 
 /*

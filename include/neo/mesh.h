@@ -54,6 +54,11 @@ struct neo_mesh_options {
     const char *service_config; /* default of channels; NULL: neo/channel.h's */
     bool own_policy;            /* the registry: policy comes from neo_mesh_set_documents() */
     enum neo_log_level log_level; /* default NEO_LOG_INFO when made by neo_mesh_start() */
+    const char
+        *tee;           /* what we prove ourselves with, neo/attester.h: NULL or "auto": what this
+                           machine has, if anything; "none"; or "sev-snp", ...: joining fails without */
+    const char *tpm;    /* the TPM: a device, or a TCTI of tpm2-tss; NULL: /dev/tpmrm0 */
+    const char *tpm_ak; /* its key: "0x81010002"; NULL: a primary one */
 };
 
 /*
@@ -65,8 +70,8 @@ NEO_MUST_CHECK enum neo_code neo_mesh_join(const struct neo_mesh_options *option
 /*
  * The same from a command line: --join STRING | --join-file FILE, --state DIR, --listen ADDR,
  * --admin ADDR, --instance ID, --insecure-dev, --simulated-tee FILE, --measurement HEX,
- * --log-level L, --audit FILE, --help. --help prints and is CANCELLED, for which neo_mesh_failed()
- * gives 0; wrong use is INVALID_ARGUMENT.
+ * --log-level L, --audit FILE, --tee TEE, --tpm TPM, --tpm-ak HANDLE, --help. --help prints and is
+ * CANCELLED, for which neo_mesh_failed() gives 0; wrong use is INVALID_ARGUMENT.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_start(int argc, char **argv, const char *service,
                                             struct neo_mesh **ret, struct neo_error *err);

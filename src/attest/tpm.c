@@ -283,11 +283,15 @@ static enum neo_code describe(const struct neo_evidence *evidence, struct descri
 {
     struct tpm_quote quote = {.bank = 0};
     struct tpm_evidence e;
+    struct tpm_key key;
 
     NEO_TRY(tpm_evidence_read(evidence->body, &e, err));
     NEO_TRY(tpm_signature_read(e.signature, &quote, err));
     NEO_TRY(tpm_attest_read(e.attest, &quote, err));
+    NEO_TRY(tpm_public_read(e.public_area, &key, err));
+    vendor_public_free(key.key);
     tpm_describe(&quote, e.pcrs, e.event_log, d);
+    describe_bytes(d, "ak_name", key.name, key.name_len); /* for `ak: names:` of a policy */
     return NEO_OK;
 }
 

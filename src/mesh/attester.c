@@ -27,6 +27,7 @@ struct attester {
     struct attester_sys *sys; /* `own`, or a test's */
     struct attester_linux own;
     struct neo_attester_options options;
+    struct neo_log log;
     char *tpm;
 };
 
@@ -124,18 +125,6 @@ static bool take_turn(struct attester_run *run)
     return true;
 }
 
-/* TPMs are bound to the binder's digest, which describe does not know the place of. */
-static struct neo_bytes bound_to(const struct neo_evidence_facts *facts)
-{
-    if (facts->binder.len > 0)
-        return facts->binder;
-    for (size_t i = 0; i < facts->n; i++) {
-        if (strcmp(facts->at[i].name, "extra_data") == 0)
-            return facts->at[i].value;
-    }
-    return facts->binder;
-}
-
 /* Of its form, and for this binder? Whoever judges it knows more, but not whose fault it is. */
 static enum neo_code look_at(enum neo_evidence_kind kind, const uint8_t *binder,
                              const struct neo_buffer *body, const struct neo_buffer *certificates,
@@ -151,14 +140,30 @@ static enum neo_code look_at(enum neo_evidence_kind kind, const uint8_t *binder,
     if (neo_evidence_describe(&e, &arena, &facts, &why) != NEO_OK)
         return neo_fail(err, NEO_DATA_LOSS, "what this machine gave is no %s: %.180s",
                         neo_evidence_kind_text(kind), why.message);
-    neo_sha256(neo_bytes(binder, NEO_BINDER_LEN), digest);
-    if (!neo_bytes_equal(bound_to(&facts), facts.binder.len > 0
-                                               ? neo_bytes(binder, NEO_BINDER_LEN)
-                                               : neo_bytes(digest, sizeof(digest))))
+    neo_sha256(neo_bytes(binder, NEO_BINDER_LEN), digest); /* what a TPM has room for */
+    if (!neo_bytes_equal(facts.binder, kind == NEO_EVIDENCE_TPM || kind == NEO_EVIDENCE_AZURE_SNP
+                                           ? neo_bytes(digest, sizeof(digest))
+                                           : neo_bytes(binder, NEO_BINDER_LEN)))
         return neo_fail(err, NEO_DATA_LOSS,
                         "this machine gave a %s that was made for another question",
                         neo_evidence_kind_text(kind));
     return NEO_OK;
+}
+
+static enum neo_code make_evidence(struct attester *a, const uint8_t *binder,
+                                   struct neo_buffer *body, struct neo_buffer *certificates,
+                                   struct neo_error *err)
+{
+    NEO_CLEANUP(give_turn) pthread_mutex_t *held = NULL;
+    neo_nsec timeout = a->options.timeout == 0 ? TIMEOUT : a->options.timeout;
+    struct attester_run run = {
+        .sys = a->sys, .options = &a->options, .until = a->sys->now(a->sys) + timeout};
+
+    if (!take_turn(&run))
+        return neo_fail(err, NEO_DEADLINE_EXCEEDED, "another quote is still being made");
+    held = &turn;
+    NEO_TRY(a->way->attest(&run, a->way, binder, body, certificates, err));
+    return look_at(a->face.kind, binder, body, certificates, err);
 }
 
 static enum neo_code attest(struct neo_attester *self,
@@ -167,21 +172,18 @@ static enum neo_code attest(struct neo_attester *self,
                             struct neo_error *err)
 {
     struct attester *a = neo_owner(self, struct attester, face);
-    NEO_CLEANUP(give_turn) pthread_mutex_t *held = NULL;
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = {0};
-    neo_nsec timeout = a->options.timeout == 0 ? TIMEOUT : a->options.timeout;
-    struct attester_run run = {
-        .sys = a->sys, .options = &a->options, .until = a->sys->now(a->sys) + timeout};
     struct neo_error unused;
 
     if (err == NULL)
         err = &unused;
-    if (!take_turn(&run))
-        return neo_fail(err, NEO_DEADLINE_EXCEEDED, "another quote is still being made");
-    held = &turn;
-    NEO_TRY(a->way->attest(&run, a->way, binder, &body, &certificates, err));
-    NEO_TRY(look_at(a->face.kind, binder, &body, &certificates, err));
+    enum neo_code code = make_evidence(a, binder, &body, &certificates, err);
+    if (code != NEO_OK) {
+        neo_log_error(&a->log, "attester.failed", NEO_STR("code", neo_code_name(code)),
+                      NEO_STR("why", err->message));
+        return code;
+    }
     if (!neo_buffer_append(out_body, neo_buffer_bytes(&body)) ||
         !neo_buffer_append(out_certificates, neo_buffer_bytes(&certificates)))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for evidence");
@@ -210,6 +212,11 @@ static enum neo_code make(struct attester_sys *sys, const struct neo_attester_op
     a->sys = sys;
     a->options = *options;
     a->options.tee = a->options.root = NULL; /* the caller's, and not needed any more */
+    a->options.log = NULL;
+    if (options->log != NULL)
+        a->log = *options->log;
+    else
+        a->log.level = NEO_LOG_OFF;
     if (options->tpm != NULL) {
         a->tpm = neo_string_dup(options->tpm);
         a->options.tpm = a->tpm;

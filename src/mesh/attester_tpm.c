@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a TPM says, put together as attest/tpm_quote.h reads it. */
+/* What a TPM says, in parts that make one piece of evidence. */
 #include "mesh/attester_tss.h"
 
 #include "attest/tpm_log.h"
+
+#include <neo/evidence.h>
 
 #include <errno.h>
 #include <fcntl.h>
 
 #define EVENT_LOG "/sys/kernel/security/tpm0/binary_bios_measurements"
-
-enum { PARTS = 5, LEN_LEN = 4 };
-
-static bool put_part(struct neo_buffer *out, const struct neo_buffer *part)
-{
-    uint8_t len[LEN_LEN] = {(uint8_t)(part->len >> 24), (uint8_t)(part->len >> 16),
-                            (uint8_t)(part->len >> 8), (uint8_t)part->len};
-
-    return neo_buffer_append(out, neo_bytes(len, sizeof(len))) &&
-           neo_buffer_append(out, neo_buffer_bytes(part));
-}
 
 /* PCRs may be extended between the reading and the quote. */
 static enum neo_code check_pcrs(const struct tss_quote *q, struct tpm_quote *ret,
@@ -66,19 +57,21 @@ static enum neo_code put_together(struct attester_run *run, const struct tss_quo
                                   struct neo_buffer *out_body, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer log = {0};
+    const size_t others = q->attest.len + q->signature.len + q->public_area.len + q->pcrs.len;
     struct tpm_quote quote;
-    size_t others = q->attest.len + q->signature.len + q->public_area.len + q->pcrs.len +
-                    (size_t)PARTS * LEN_LEN;
 
     NEO_TRY(check_pcrs(q, &quote, err));
     if (others < ATTESTER_BODY_MAX)
         read_log(run, &quote, q, ATTESTER_BODY_MAX - others, &log);
+    const struct neo_bytes parts[NEO_EVIDENCE_PARTS_N] = {
+        [NEO_PART_QUOTE] = neo_buffer_bytes(&q->attest),
+        [NEO_PART_SIGNATURE] = neo_buffer_bytes(&q->signature),
+        [NEO_PART_KEY] = neo_buffer_bytes(&q->public_area),
+        [NEO_PART_PCRS] = neo_buffer_bytes(&q->pcrs),
+        [NEO_PART_LOG] = neo_buffer_bytes(&log),
+    };
     neo_buffer_clear(out_body);
-    if (!put_part(out_body, &q->attest) || !put_part(out_body, &q->signature) ||
-        !put_part(out_body, &q->public_area) || !put_part(out_body, &q->pcrs) ||
-        !put_part(out_body, &log))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a quote");
-    return NEO_OK;
+    return neo_evidence_pack(NEO_EVIDENCE_TPM, parts, out_body, err);
 }
 
 static enum neo_code ask(struct attester_run *run, const uint8_t *extra_data,
@@ -113,6 +106,7 @@ void tpm_look(struct attester_run *run, const struct attester_way *way,
 {
     const char *tpm = run->options->tpm == NULL ? TPM_DEVICE : run->options->tpm;
     int number = tss_is_device(tpm) ? attester_open_error(run, tpm, O_RDWR) : 0;
+    struct neo_error err;
 
     (void)way;
     if (number == ENOENT && attester_exists(run, "/dev/tpm0")) {
@@ -126,6 +120,9 @@ void tpm_look(struct attester_run *run, const struct attester_way *way,
     } else if (!tss_is_there()) {
         attester_found(ret, NEO_ATTESTER_LACKING, "a TPM, but this build has no tpm2-tss");
         attester_next(ret, "apt-get install libtss2-dev; then build anew");
+    } else if (tss_reach(run, &err) != NEO_OK) {
+        attester_found(ret, NEO_ATTESTER_LACKING, "%.190s", err.message);
+        attester_next(ret, "is '%s' right, and does what it names run?", tpm);
     } else {
         attester_found(ret, NEO_ATTESTER_READY, "%s%s", tss_is_device(tpm) ? "" : "TCTI ", tpm);
     }

@@ -16,7 +16,7 @@
 
 #define REPORTS "/sys/kernel/config/tsm/report"
 
-enum { NAME_LEN = 128, WORD_MAX = 64, LEVEL_MAX = 3, ENTRY_RANDOM = 12 };
+enum { NAME_LEN = 128, WORD_MAX = 64, LEVEL_MAX = 3, ENTRY_RANDOM = 12, CPU_LEN = 4096 };
 
 struct entry {
     struct attester_run *run;
@@ -201,12 +201,16 @@ static const struct guest *guest_of(enum neo_evidence_kind kind)
     return kind == NEO_EVIDENCE_SNP ? &snp : kind == NEO_EVIDENCE_TDX ? &tdx : &cca;
 }
 
-/* The processor says it of a trust domain even when no driver is there. */
+/*
+ * The processor says it of a trust domain even when no driver is there. The first of its processors
+ * will do: the kernel takes its time over all of them.
+ */
 static bool has_cpu_flag(struct attester_run *run, const char *flag)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    enum neo_code code = attester_read(run, "/proc/cpuinfo", CPU_LEN, &text, NULL);
 
-    return attester_read(run, "/proc/cpuinfo", 4 << 20, &text, NULL) == NEO_OK &&
+    return (code == NEO_OK || code == NEO_RESOURCE_EXHAUSTED) &&
            memmem(text.at, text.len, flag, strlen(flag)) != NULL;
 }
 

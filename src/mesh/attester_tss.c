@@ -203,6 +203,13 @@ static enum neo_code open_session(struct session *s, struct attester_run *run,
     return NEO_OK;
 }
 
+enum neo_code tss_reach(struct attester_run *run, struct neo_error *err)
+{
+    NEO_CLEANUP(session_close) struct session s = {.key = ESYS_TR_NONE, .device.fd = -1};
+
+    return open_session(&s, run, err);
+}
+
 /* --- the key ---------------------------------------------------------------------------------- */
 
 /* The primary key of this template: the TPM makes the same one from its seed each time. */

@@ -16,6 +16,8 @@ void tss_quote_fini(struct tss_quote *q);
 
 /* Was this build made with tpm2-tss? */
 bool tss_is_there(void);
+/* Can it be reached? Asks it nothing. */
+NEO_MUST_CHECK enum neo_code tss_reach(struct attester_run *run, struct neo_error *err);
 /*
  * Over `extra_data` (32 bytes), by the key and over the PCRs of the options. The values may be
  * those of a moment before the quote. UNAVAILABLE: the TPM is busy.

@@ -12,6 +12,12 @@ bool tss_is_there(void)
     return false;
 }
 
+enum neo_code tss_reach(struct attester_run *run, struct neo_error *err)
+{
+    (void)run;
+    return neo_fail(err, NEO_UNIMPLEMENTED, "this build has no tpm2-tss");
+}
+
 enum neo_code tss_make_quote(struct attester_run *run, const uint8_t extra_data[NEO_AT_LEAST(32)],
                              struct tss_quote *ret, struct neo_error *err)
 {

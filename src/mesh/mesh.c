@@ -206,27 +206,6 @@ static enum neo_code judge_start(struct neo_mesh *mesh, struct neo_error *err)
                     has_identity ? mesh->registry_address : mesh->ca_address);
 }
 
-static enum neo_code make_attester(struct neo_mesh *mesh, const struct neo_mesh_options *o,
-                                   struct neo_error *err)
-{
-    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer bundle = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer measurement = {0};
-
-    if (o->simulated_tee == NULL)
-        return NEO_OK;
-    if (!o->development)
-        return neo_fail(err, NEO_FAILED_PRECONDITION,
-                        "a simulated TEE is for development: add --insecure-dev");
-    NEO_TRY(neo_file_read(o->simulated_tee, 256 * 1024, &bundle, err));
-    if (o->measurement == NULL ||
-        neo_hex_decode(neo_text(o->measurement), &measurement, NULL) != NEO_OK ||
-        measurement.len != 48)
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "--simulated-tee needs --measurement with 96 hex digits");
-    return neo_sim_snp_attester(neo_buffer_bytes(&bundle), measurement.at, o->development,
-                                &mesh->attester, err);
-}
-
 static enum neo_code copy_options(struct neo_mesh *mesh, const struct neo_mesh_options *o,
                                   struct neo_error *err)
 {
@@ -284,7 +263,7 @@ static enum neo_code set_up(struct neo_mesh *mesh, const struct neo_mesh_options
     mesh->metrics = neo_metrics_new();
     if (mesh->metrics == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory joining");
-    NEO_TRY(make_attester(mesh, o, err));
+    NEO_TRY(mesh_make_attester(mesh, o, err));
     NEO_TRY(open_audit(mesh, o, err));
     NEO_TRY(neo_runtime_new(1, &mesh->control, err));
     NEO_TRY(neo_runtime_new(o->workers, &mesh->runtime, err));

@@ -12,6 +12,7 @@
  *   register.c   this instance in the registry
  *   admin.c      the administration port
  *   state.c      the state folder
+ *   attester_mesh.c  what this service proves itself with (attester.h: how)
  *
  * Everything below runs on the control loop, a thread of its own, so that slow files and a slow
  * control plane never hold up a call. What other threads need is behind a lock, named as such.
@@ -209,6 +210,13 @@ void lease_stop(struct neo_mesh *mesh);
 NEO_MUST_CHECK enum neo_code admin_start(struct neo_mesh *mesh, struct neo_error *err);
 const char *admin_address(const struct neo_mesh *mesh);
 void admin_stop(struct neo_mesh *mesh);
+
+/* --- attester_mesh.c -------------------------------------------------------------------------- */
+
+/* Sets `mesh->attester`, or leaves it at NULL where there is nothing and nothing was named. */
+NEO_MUST_CHECK enum neo_code mesh_make_attester(struct neo_mesh *mesh,
+                                                const struct neo_mesh_options *o,
+                                                struct neo_error *err);
 
 /* --- state.c ---------------------------------------------------------------------------------- */
 

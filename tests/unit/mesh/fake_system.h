@@ -170,6 +170,7 @@ static inline ssize_t fake_write(struct attester_sys *s, int fd, const void *at,
     neo_buffer_clear(&file->got);
     assert_true(neo_buffer_append(&file->got, neo_bytes(at, len)));
     f->generation++;
+    f->handles[fd].at = 0;
     if (file->wrote != NULL)
         file->wrote(f, file);
     return (ssize_t)(file->takes_less ? len - 1 : len);

@@ -714,7 +714,8 @@ static int answer_nsm(struct fake *f, unsigned long request, void *argument)
                     cbor_put(&response, CBOR_MAP, 1) && cbor_put_text(&response, "document") &&
                     cbor_put_bytes(&response, neo_buffer_bytes(&document)));
     }
-    memcpy(pointer(m->response_at), response.at, response.len);
+    if (response.len > 0)
+        memcpy(pointer(m->response_at), response.at, response.len);
     m->response_len = h->claims != 0 ? h->claims : response.len;
     return 0;
 }
