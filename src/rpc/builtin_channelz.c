@@ -43,7 +43,33 @@ static void note_ref(struct sweep *s, struct peer *p)
     s->refs[s->n++] = ref;
 }
 
-static void sweep_there(void *self)
+static void note_listener(struct sweep *s, struct listener *l)
+{
+    struct net_address local;
+
+    if (!l->open || net_local_address(s->worker->loop, l->watch.fd, &local, NULL) != NEO_OK)
+        return;
+    if (l->channelz_id == 0)
+        l->channelz_id = channelz_new_id();
+    if (s->wanted != 0 && s->wanted != l->channelz_id)
+        return;
+    struct grpc_channelz_v1_Socket *socket =
+        channelz_listener(s->arena, l->channelz_id, local.text);
+    if (s->wanted != 0)
+        s->found = socket;
+    else if (socket != NULL && s->n < s->cap)
+        s->refs[s->n++] = socket->ref;
+}
+
+static void sweep_listeners(void *self)
+{
+    struct sweep *s = self;
+
+    for (size_t i = 0; i < LISTENERS_MAX; i++)
+        note_listener(s, &s->worker->listeners[i]);
+}
+
+static void sweep_peers(void *self)
 {
     struct sweep *s = self;
 
@@ -60,15 +86,30 @@ static void sweep_there(void *self)
     }
 }
 
-static void sweep(struct sweep *s)
+static void sweep(struct sweep *s, void look(void *self))
 {
     for (unsigned i = 0; i < s->server->n_workers; i++) {
         s->worker = s->server->workers[i];
-        neo_runtime_call(s->server->options.runtime, i, sweep_there, s);
+        neo_runtime_call(s->server->options.runtime, i, look, s);
     }
 }
 
 /* --- the server ------------------------------------------------------------------------------- */
+
+static bool add_listeners(struct neo_server *server, struct neo_arena *arena,
+                          struct grpc_channelz_v1_Server *ret)
+{
+    struct sweep s = {
+        .server = server, .arena = arena, .cap = (size_t)server->n_workers * LISTENERS_MAX};
+
+    s.refs = neo_arena_calloc(arena, s.cap, sizeof(struct grpc_channelz_v1_SocketRef *));
+    if (s.refs == NULL)
+        return false;
+    sweep(&s, sweep_listeners);
+    ret->listen_socket.at = s.refs;
+    ret->listen_socket.len = s.n;
+    return !neo_arena_failed(arena);
+}
 
 static struct grpc_channelz_v1_Server *view_server(struct neo_server *server,
                                                    struct neo_arena *arena)
@@ -89,7 +130,7 @@ static struct grpc_channelz_v1_Server *view_server(struct neo_server *server,
     }
     s->ref = ref;
     s->data = data;
-    return s;
+    return add_listeners(server, arena, s) ? s : NULL;
 }
 
 /* Of the handler's thread: the call's own belongs to its worker. */
@@ -131,6 +172,8 @@ static void get_server(struct neo_call *call,
 
     if (request->server_id != server->channelz_id)
         neo_call_fail(call, NEO_NOT_FOUND, "there is no such server");
+    else if (response.server == NULL)
+        out_of_memory(call);
     else
         neo_call_reply(call, &response);
 }
@@ -168,7 +211,7 @@ static void get_server_sockets(struct neo_call *call,
         out_of_memory(call);
         return;
     }
-    sweep(&s);
+    sweep(&s, sweep_peers);
     qsort(s.refs, s.n, sizeof(struct grpc_channelz_v1_SocketRef *), by_id);
     response.end = s.n <= page(request->max_results);
     response.socket_ref.at = s.refs;
@@ -269,7 +312,9 @@ static void get_socket(struct neo_call *call,
     struct grpc_channelz_v1_GetSocketResponse response = {0};
 
     if (request->socket_id > 0)
-        sweep(&s);
+        sweep(&s, sweep_peers);
+    if (request->socket_id > 0 && s.found == NULL)
+        sweep(&s, sweep_listeners);
     response.socket = s.found;
     if (s.found != NULL)
         neo_call_reply(call, &response);

@@ -108,7 +108,8 @@ struct subchannel {
     bool attestation_refused; /* the last attempt failed for that */
     char last_error[240];
     uint64_t calls;
-    int64_t channelz_id; /* 0: nobody has asked yet */
+    int64_t channelz_id;
+    struct channelz_trace trace;
 };
 
 struct neo_channel {
@@ -158,6 +159,8 @@ struct neo_channel {
     struct list idle_calls; /* freed calls, kept for the next */
     unsigned n_idle_calls;
     struct channelz_entry channelz;
+    struct channelz_trace trace;
+    int32_t traced_state; /* the last that `trace` tells of */
     struct {
         uint64_t started, succeeded, failed;
         neo_nsec last_started;

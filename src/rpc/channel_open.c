@@ -387,6 +387,7 @@ enum neo_code neo_channel_open(const char *target, const struct neo_channel_opti
     list_init(&channel->ended);
     list_init(&channel->idle_calls);
     channel_init_events(channel);
+    channelz_note(&channel->trace, neo_loop_now(channel->loop), false, 0, "created");
 
     enum neo_code code = fill(channel, target, options, err);
     if (code == NEO_OK) {

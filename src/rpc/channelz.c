@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <time.h>
 
 enum { VIEW_BUDGET = 8 << 20, PATIENCE_SECONDS = 2 };
@@ -204,6 +205,13 @@ static struct grpc_channelz_v1_Address *address_of(struct neo_arena *arena, cons
     return a;
 }
 
+static struct grpc_channelz_v1_Address *local_of(struct neo_arena *arena, const struct conn *c)
+{
+    struct net_address local;
+
+    return conn_local_address(c, &local) ? address_of(arena, local.text) : NULL;
+}
+
 static struct grpc_channelz_v1_Security *security_of(struct neo_arena *arena, const struct tls *tls)
 {
     struct grpc_channelz_v1_Security *s = neo_arena_calloc(arena, 1, sizeof(*s));
@@ -258,10 +266,82 @@ struct grpc_channelz_v1_Socket *channelz_socket(struct neo_arena *arena, struct 
     ref->name = neo_arena_copy(arena, neo_text(conn_peer_address(c)));
     s->ref = ref;
     s->data = data_of(arena, counts, is_server);
+    s->local = local_of(arena, c);
     s->remote = address_of(arena, conn_peer_address(c));
     if (!summary)
         s->security = security_of(arena, conn_tls(c));
     if (conn_tls(c) != NULL && tls_peer(conn_tls(c)) != NULL)
         s->remote_name = neo_arena_copy(arena, tls_peer(conn_tls(c))->uri);
     return neo_arena_failed(arena) ? NULL : s;
+}
+
+struct grpc_channelz_v1_Socket *channelz_listener(struct neo_arena *arena, int64_t id,
+                                                  const char *address)
+{
+    struct grpc_channelz_v1_Socket *s = neo_arena_calloc(arena, 1, sizeof(*s));
+    struct grpc_channelz_v1_SocketRef *ref = neo_arena_calloc(arena, 1, sizeof(*ref));
+
+    if (s == NULL || ref == NULL)
+        return NULL;
+    ref->socket_id = id;
+    ref->name = neo_arena_copy(arena, neo_text(address));
+    s->ref = ref;
+    s->local = address_of(arena, address);
+    s->data = neo_arena_calloc(arena, 1, sizeof(*s->data));
+    return neo_arena_failed(arena) ? NULL : s;
+}
+
+/* --- traces ----------------------------------------------------------------------------------- */
+
+void channelz_note(struct channelz_trace *trace, neo_nsec now, bool warning, int64_t subchannel,
+                   const char *text)
+{
+    struct channelz_event *e = &trace->events[trace->n++ % CHANNELZ_EVENTS_KEPT];
+
+    if (trace->created == 0)
+        trace->created = now;
+    *e = (struct channelz_event){.at = now, .subchannel = subchannel, .warning = warning};
+    (void)snprintf(e->text, sizeof(e->text), "%s", text);
+}
+
+static struct grpc_channelz_v1_ChannelTraceEvent *event_of(struct neo_arena *arena,
+                                                           const struct channelz_event *e)
+{
+    struct grpc_channelz_v1_ChannelTraceEvent *t = neo_arena_calloc(arena, 1, sizeof(*t));
+    struct grpc_channelz_v1_SubchannelRef *ref = neo_arena_calloc(arena, 1, sizeof(*ref));
+
+    if (t == NULL || ref == NULL)
+        return NULL;
+    t->description = neo_arena_copy(arena, neo_text(e->text));
+    t->severity = e->warning ? grpc_channelz_v1_ChannelTraceEvent_CT_WARNING
+                             : grpc_channelz_v1_ChannelTraceEvent_CT_INFO;
+    t->timestamp = channelz_time(arena, e->at);
+    if (e->subchannel != 0) {
+        ref->subchannel_id = e->subchannel;
+        t->subchannel_ref = ref;
+        t->child_ref_case = grpc_channelz_v1_ChannelTraceEvent_subchannel_ref_FIELD;
+    }
+    return t;
+}
+
+struct grpc_channelz_v1_ChannelTrace *channelz_trace(struct neo_arena *arena,
+                                                     const struct channelz_trace *trace)
+{
+    struct grpc_channelz_v1_ChannelTrace *t = neo_arena_calloc(arena, 1, sizeof(*t));
+    struct grpc_channelz_v1_ChannelTraceEvent **events =
+        neo_arena_calloc(arena, CHANNELZ_EVENTS_KEPT, sizeof(*events));
+    size_t n = trace->n < CHANNELZ_EVENTS_KEPT ? (size_t)trace->n : CHANNELZ_EVENTS_KEPT;
+
+    if (t == NULL || events == NULL)
+        return NULL;
+    t->num_events_logged = (int64_t)trace->n;
+    t->creation_timestamp = channelz_time(arena, trace->created);
+    for (size_t i = 0; i < n; i++) {
+        events[i] = event_of(arena, &trace->events[(trace->n - n + i) % CHANNELZ_EVENTS_KEPT]);
+        if (events[i] == NULL)
+            return NULL;
+    }
+    t->events.at = events;
+    t->events.len = n;
+    return t;
 }

@@ -24,6 +24,23 @@ struct google_protobuf_Timestamp;
 struct grpc_channelz_v1_Channel;
 struct grpc_channelz_v1_Subchannel;
 struct grpc_channelz_v1_Socket;
+struct grpc_channelz_v1_ChannelTrace;
+
+/* What happened to a channel or a subchannel; the last of it. Zero: nothing yet. */
+enum { CHANNELZ_EVENTS_KEPT = 16, CHANNELZ_TEXT_MAX = 80 };
+struct channelz_trace {
+    neo_nsec created;
+    uint64_t n; /* events ever */
+    struct channelz_event {
+        neo_nsec at;
+        int64_t subchannel; /* 0: it is of the thing itself */
+        bool warning;
+        char text[CHANNELZ_TEXT_MAX]; /* cut off when longer */
+    } events[CHANNELZ_EVENTS_KEPT];
+};
+/* The first one is its creation. */
+void channelz_note(struct channelz_trace *trace, neo_nsec now, bool warning, int64_t subchannel,
+                   const char *text);
 
 /* A channel's place in the list of all; its first member. */
 struct channelz_entry {
@@ -71,5 +88,13 @@ struct grpc_channelz_v1_Socket *channelz_socket(struct neo_arena *arena, struct 
                                                 struct channelz_counts *counts, bool is_server,
                                                 bool summary);
 struct google_protobuf_Timestamp *channelz_time(struct neo_arena *arena, neo_nsec mono);
+/* A socket that listens. */
+struct grpc_channelz_v1_Socket *channelz_listener(struct neo_arena *arena, int64_t id,
+                                                  const char *address);
+struct grpc_channelz_v1_ChannelTrace *channelz_trace(struct neo_arena *arena,
+                                                     const struct channelz_trace *trace);
+/* The state of a channel may be another now: its trace tells of it. */
+struct neo_channel;
+void channelz_channel_changed(struct neo_channel *channel);
 
 #endif

@@ -41,6 +41,24 @@ static int32_t state_of_all(const struct neo_channel *channel)
     return grpc_channelz_v1_ChannelConnectivityState_IDLE;
 }
 
+void channelz_channel_changed(struct neo_channel *channel)
+{
+    static const char *const names[] = {
+        [grpc_channelz_v1_ChannelConnectivityState_IDLE] = "idle",
+        [grpc_channelz_v1_ChannelConnectivityState_CONNECTING] = "connecting",
+        [grpc_channelz_v1_ChannelConnectivityState_READY] = "ready",
+        [grpc_channelz_v1_ChannelConnectivityState_TRANSIENT_FAILURE] = "transient failure",
+    };
+    int32_t state = state_of_all(channel);
+
+    if (state == channel->traced_state)
+        return;
+    channel->traced_state = state;
+    channelz_note(&channel->trace, neo_loop_now(channel->loop),
+                  state == grpc_channelz_v1_ChannelConnectivityState_TRANSIENT_FAILURE, 0,
+                  names[state]);
+}
+
 static struct grpc_channelz_v1_ChannelData *new_data(struct neo_arena *arena, int32_t state,
                                                      const char *target)
 {
@@ -55,23 +73,54 @@ static struct grpc_channelz_v1_ChannelData *new_data(struct neo_arena *arena, in
     return d;
 }
 
-/* The connection, when there is one, as the subchannel's only socket. */
+/* One connection of a subchannel. */
 static void fill_socket(struct channelz_view *view, struct sub_conn *sc,
                         struct grpc_channelz_v1_Subchannel *s)
 {
     struct neo_arena *arena = &view->arena;
-    struct grpc_channelz_v1_SocketRef **refs = neo_arena_calloc(arena, 1, sizeof(*refs));
     struct channelz_counts counts = {.id = sc->socket_id, .started = sc->started};
+
+    if (sc->conn == NULL)
+        return;
     struct grpc_channelz_v1_Socket *socket =
         channelz_socket(arena, sc->conn, &counts, false, false);
-
-    if (refs == NULL || socket == NULL)
+    if (socket == NULL)
         return;
     sc->socket_id = counts.id;
-    refs[0] = socket->ref;
-    s->socket_ref.at = refs;
-    s->socket_ref.len = 1;
+    s->socket_ref.at[s->socket_ref.len++] = socket->ref;
     view->sockets[view->n_sockets++] = socket;
+}
+
+static size_t count(const struct list *of)
+{
+    size_t n = 0;
+
+    list_each (node, of)
+        n++;
+    return n;
+}
+
+static size_t count_sockets(const struct subchannel *sub)
+{
+    return (sub->current != NULL) + count(&sub->extra) + count(&sub->draining);
+}
+
+/* The one that serves, those beside it, and those that only end their calls. */
+static void fill_sockets(struct channelz_view *view, struct subchannel *sub,
+                         struct grpc_channelz_v1_Subchannel *s)
+{
+    struct grpc_channelz_v1_SocketRef **refs =
+        neo_arena_calloc(&view->arena, count_sockets(sub) + 1, sizeof(*refs));
+
+    if (refs == NULL)
+        return;
+    s->socket_ref.at = refs;
+    if (sub->current != NULL)
+        fill_socket(view, sub->current, s);
+    list_each (node, &sub->extra)
+        fill_socket(view, neo_owner(node, struct sub_conn, link), s);
+    list_each (node, &sub->draining)
+        fill_socket(view, neo_owner(node, struct sub_conn, link), s);
 }
 
 static struct grpc_channelz_v1_Subchannel *view_subchannel(struct channelz_view *view,
@@ -83,16 +132,15 @@ static struct grpc_channelz_v1_Subchannel *view_subchannel(struct channelz_view 
 
     if (s == NULL || ref == NULL)
         return NULL;
-    if (sub->channelz_id == 0)
-        sub->channelz_id = channelz_new_id();
     ref->subchannel_id = sub->channelz_id;
     ref->name = neo_arena_copy(arena, neo_text(sub->address));
     s->ref = ref;
     s->data = new_data(arena, state_of(sub->state), sub->address);
-    if (s->data != NULL)
+    if (s->data != NULL) {
         s->data->calls_started = (int64_t)sub->calls;
-    if (sub->current != NULL && sub->current->conn != NULL)
-        fill_socket(view, sub->current, s);
+        s->data->trace = channelz_trace(arena, &sub->trace);
+    }
+    fill_sockets(view, sub, s);
     return s;
 }
 
@@ -100,12 +148,14 @@ static bool fill_subchannels(struct neo_channel *channel, struct channelz_view *
                              struct grpc_channelz_v1_Channel *c)
 {
     struct neo_arena *arena = &view->arena;
-    size_t most = channel->n_subchannels + 1;
+    size_t most = channel->n_subchannels + 1, sockets = 1;
     struct grpc_channelz_v1_SubchannelRef **refs = neo_arena_calloc(arena, most, sizeof(*refs));
     size_t n = 0;
 
     view->subchannels = neo_arena_calloc(arena, most, sizeof(struct grpc_channelz_v1_Subchannel *));
-    view->sockets = neo_arena_calloc(arena, most, sizeof(struct grpc_channelz_v1_Socket *));
+    list_each (link, &channel->subchannels)
+        sockets += count_sockets(neo_owner(link, struct subchannel, link));
+    view->sockets = neo_arena_calloc(arena, sockets, sizeof(struct grpc_channelz_v1_Socket *));
     if (refs == NULL || view->subchannels == NULL || view->sockets == NULL)
         return false;
     list_each (link, &channel->subchannels) {
@@ -136,6 +186,7 @@ void channelz_fill(struct channelz_entry *entry, struct channelz_view *view)
     c->data = new_data(&view->arena, state_of_all(channel), channel->target);
     if (c->data == NULL)
         return;
+    c->data->trace = channelz_trace(&view->arena, &channel->trace);
     c->data->calls_started = (int64_t)channel->counts.started;
     c->data->calls_succeeded = (int64_t)channel->counts.succeeded;
     c->data->calls_failed = (int64_t)channel->counts.failed;

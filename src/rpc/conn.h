@@ -61,6 +61,8 @@ struct neo_loop *conn_loop(const struct conn *c);
 struct h2 *conn_h2(const struct conn *c);
 struct tls *conn_tls(const struct conn *c); /* NULL before conn_secure() */
 const char *conn_peer_address(const struct conn *c);
+/* Of our end; asks the kernel. False: it has none any more. */
+bool conn_local_address(const struct conn *c, struct net_address *ret);
 
 /* Something was queued: send it by the end of the turn. Cheap; call it freely. */
 void conn_kick(struct conn *c);

@@ -27,6 +27,11 @@ const char *conn_peer_address(const struct conn *c)
     return c->peer.text;
 }
 
+bool conn_local_address(const struct conn *c, struct net_address *ret)
+{
+    return c->state != CONN_GONE && net_local_address(c->loop, c->watch.fd, ret, NULL) == NEO_OK;
+}
+
 bool conn_is_closing(const struct conn *c)
 {
     return c->state >= CONN_CLOSING;

@@ -173,6 +173,7 @@ enum { LISTENERS_MAX = 4, SCRATCH_BLOCK = 16 * 1024 };
 struct listener {
     struct net_watch watch;
     struct worker *worker;
+    int64_t channelz_id; /* 0: nobody has asked yet */
     bool open;
 };
 

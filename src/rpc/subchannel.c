@@ -61,8 +61,22 @@ void subchannel_set_state(struct subchannel *sub, enum subchannel_state state)
     }
     if (state != SUB_BACKOFF)
         neo_loop_disarm(channel->loop, &sub->timer);
+    if (sub->state != state)
+        channelz_note(&sub->trace, neo_loop_now(channel->loop), state == SUB_BACKOFF, 0,
+                      state == SUB_BACKOFF ? sub->last_error : state_names[state]);
     sub->state = state;
     channel->stale = true;
+    channelz_channel_changed(channel);
+}
+
+/* It comes, or goes. */
+static void trace_life(struct subchannel *sub, const char *what)
+{
+    struct neo_channel *channel = sub->channel;
+    char text[CHANNELZ_TEXT_MAX];
+
+    (void)snprintf(text, sizeof(text), "subchannel %.58s %s", sub->address, what);
+    channelz_note(&channel->trace, neo_loop_now(channel->loop), false, sub->channelz_id, text);
 }
 
 static void remember(struct subchannel *sub, const char *why)
@@ -153,6 +167,9 @@ struct subchannel *subchannel_new(struct neo_channel *channel, const struct neo_
     neo_breaker_init(&sub->breaker, &breaker_config);
     (void)snprintf(sub->address, sizeof(sub->address), "%.*s", NEO_FMT(endpoint->address));
     (void)snprintf(sub->id, sizeof(sub->id), "%.*s", NEO_FMT(endpoint->id));
+    sub->channelz_id = channelz_new_id();
+    channelz_note(&sub->trace, neo_loop_now(channel->loop), false, 0, "created");
+    trace_life(sub, "created");
     list_push_back(&channel->subchannels, &sub->link);
     channel->n_subchannels++;
     channel->stale = true;
@@ -164,6 +181,7 @@ void subchannel_free(struct subchannel *sub)
     struct neo_channel *channel = sub->channel;
 
     neo_loop_disarm(channel->loop, &sub->timer);
+    trace_life(sub, "removed");
     sub->state = SUB_IDLE;
     sub->listed = false;
     /* The balancer may still name it; and what its calls do now must not find it. */
@@ -180,6 +198,7 @@ void subchannel_free(struct subchannel *sub)
     list_remove(&sub->link);
     channel->n_subchannels--;
     channel->stale = true;
+    channelz_channel_changed(channel);
     neo_free(sub);
 }
 

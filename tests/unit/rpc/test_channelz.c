@@ -8,6 +8,11 @@
 
 #include <grpc/channelz/v1/channelz.neo.h>
 
+#include "rpc/channelz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
 static struct echo_world world;
 static struct neo_server *server;
 static struct neo_channel *channel;
@@ -180,6 +185,7 @@ TEST(a_connection_is_shown_with_its_caller_and_its_counters)
         assert_true(neo_bytes_starts(socket.socket->security->tls->standard_name, NEO_LIT("TLS_")));
         assert_int_equal(socket.socket->remote->tcpip_address->ip_address.len, 4);
         assert_true(socket.socket->remote->tcpip_address->port > 0);
+        assert_true(socket.socket->local->tcpip_address->port > 0);
         if (socket.socket->data->streams_failed == 1)
             found = socket.socket->data;
     }
@@ -242,6 +248,77 @@ TEST(channels_are_shown_with_their_subchannels_and_sockets)
     assert_true(neo_bytes_is(socket.socket->remote_name, "spiffe://neo.test/echo-service"));
 }
 
+static bool tells(const struct grpc_channelz_v1_ChannelTrace *trace, size_t i, const char *of)
+{
+    return trace != NULL && i < trace->events.len && trace->events.at[i]->timestamp != NULL &&
+           neo_bytes_starts(trace->events.at[i]->description, neo_text(of));
+}
+
+TEST(a_trace_tells_how_a_channel_and_its_subchannel_came_to_be_ready)
+{
+    static const char *const of_channel[] = {"created", "subchannel 127.0.0.1:", "connecting",
+                                             "ready"};
+    static const char *const of_subchannel[] = {"created", "connecting", "ready"};
+    const struct grpc_channelz_v1_GetTopChannelsRequest request = {0};
+    struct grpc_channelz_v1_GetTopChannelsResponse response;
+    struct grpc_channelz_v1_GetSubchannelResponse sub;
+
+    assert_int_equal(say(0), NEO_OK);
+    assert_int_equal(ASK(GetTopChannels, &request, &response), NEO_OK);
+    const struct grpc_channelz_v1_Channel *c = response.channel.at[0];
+    const struct grpc_channelz_v1_ChannelTrace *trace = c->data->trace;
+    size_t at = 0;
+    for (size_t i = 0; i < NEO_COUNT(of_channel); i++, at++)
+        while (!tells(trace, at, of_channel[i]))
+            if (++at >= trace->events.len)
+                fail_msg("the channel's trace does not tell '%s'", of_channel[i]);
+    assert_non_null(trace->creation_timestamp);
+    assert_int_equal(trace->num_events_logged, trace->events.len);
+    const struct grpc_channelz_v1_GetSubchannelRequest its = {
+        .subchannel_id = c->subchannel_ref.at[0]->subchannel_id};
+    assert_int_equal(trace->events.at[1]->subchannel_ref->subchannel_id, its.subchannel_id);
+    assert_int_equal(ASK(GetSubchannel, &its, &sub), NEO_OK);
+    for (size_t i = 0; i < NEO_COUNT(of_subchannel); i++)
+        assert_true(tells(sub.subchannel->data->trace, i, of_subchannel[i]));
+}
+
+TEST(a_trace_keeps_the_last_events_and_counts_all)
+{
+    struct channelz_trace trace = {0};
+    char text[200];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)snprintf(text, sizeof(text), "event %u %0150u", i, 0u);
+        channelz_note(&trace, neo_mono_nsec(), i == 999, 0, text);
+    }
+    const struct grpc_channelz_v1_ChannelTrace *t = channelz_trace(&arena, &trace);
+    assert_int_equal(t->num_events_logged, 1000);
+    assert_int_equal(t->events.len, CHANNELZ_EVENTS_KEPT);
+    assert_true(tells(t, 0, "event 984 "));
+    assert_true(tells(t, CHANNELZ_EVENTS_KEPT - 1, "event 999 "));
+    assert_int_equal(t->events.at[CHANNELZ_EVENTS_KEPT - 1]->severity,
+                     grpc_channelz_v1_ChannelTraceEvent_CT_WARNING);
+    assert_int_equal(t->events.at[0]->description.len, CHANNELZ_TEXT_MAX - 1);
+}
+
+TEST(a_server_names_the_sockets_on_which_it_listens)
+{
+    const struct grpc_channelz_v1_Server *s = the_server();
+    const char *port = strrchr(neo_server_address(server), ':') + 1;
+    struct grpc_channelz_v1_GetSocketResponse socket;
+
+    assert_true(s->listen_socket.len >= 1);
+    for (size_t i = 0; i < s->listen_socket.len; i++) {
+        const struct grpc_channelz_v1_GetSocketRequest one = {
+            .socket_id = s->listen_socket.at[i]->socket_id};
+        assert_int_equal(ASK(GetSocket, &one, &socket), NEO_OK);
+        assert_int_equal(socket.socket->local->tcpip_address->port, strtol(port, NULL, 10));
+        assert_null(socket.socket->remote);
+    }
+    assert_int_equal(the_server()->listen_socket.at[0]->socket_id,
+                     s->listen_socket.at[0]->socket_id);
+}
+
 TEST(a_channel_that_was_freed_is_not_shown)
 {
     const struct grpc_channelz_v1_GetTopChannelsRequest request = {0};
@@ -265,6 +342,9 @@ int main(void)
         SHOWN(a_connection_is_shown_with_its_caller_and_its_counters),
         SHOWN(pages_begin_where_they_are_asked_to_and_say_whether_they_are_the_last),
         SHOWN(channels_are_shown_with_their_subchannels_and_sockets),
+        SHOWN(a_trace_tells_how_a_channel_and_its_subchannel_came_to_be_ready),
+        SHOWN(a_trace_keeps_the_last_events_and_counts_all),
+        SHOWN(a_server_names_the_sockets_on_which_it_listens),
         SHOWN(a_channel_that_was_freed_is_not_shown),
     };
 
