@@ -26,10 +26,16 @@ attack: all
 h2spec: all
 	@tests/h2spec/run
 
-.PHONY: interop connect-conformance
+.PHONY: interop interop-grpcurl interop-backoff connect-conformance
 interop: all
 	@tools/setup interop
 	@tests/interop/run $(if $(PEERS),--peers $(PEERS))
+
+interop-grpcurl: all
+	@tests/interop/grpcurl
+
+interop-backoff: all
+	@tests/interop/reconnect/java build/release/tests
 
 connect-conformance: all
 	@tests/connect/run
@@ -95,6 +101,8 @@ help:
 	@echo "make attack   each known attack against a running server, its costs, its control"
 	@echo "make h2spec   h2spec's 147 cases against a server of ours; needs Go"
 	@echo "make interop  gRPC's interop cases, both roles, against Go, Java, Python, Rust, Node"
+	@echo "make interop-grpcurl  grpcurl against our server, by reflection; needs Go"
+	@echo "make interop-backoff  grpc-java's ReconnectTestClient against our server, 9 minutes; needs Java"
 	@echo "make connect-conformance  ConnectRPC's suite for gRPC on our client and server; needs Go"
 	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"

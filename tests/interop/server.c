@@ -102,6 +102,7 @@ int main(int argc, char **argv)
         .max_connections_per_identity = 10000, /* all of them come from one address */
         .max_message = 16u << 20,
         .accept_gzip = true,
+        .channelz = true,
     };
     struct neo_server *server = make_server(&options);
     must(serve_add(server, &err), &err);
