@@ -10,8 +10,8 @@ enum {
     GZIP_WINDOW = 15 + 16, /* the largest window, in gzip's wrapping and no other */
     LEVEL = 6,
     MEMORY_LEVEL = 8,
-    STEP_MIN = 512,
-    STEP_MAX = 64 * 1024,
+    STEP = 16 * 1024,
+    MEMBER_LEAST = 18, /* its head and its tail */
 };
 
 static void *take(void *unused, unsigned count, unsigned size)
@@ -48,18 +48,6 @@ static void end_inflate(z_stream **z)
     (void)inflateEnd(*z);
 }
 
-/* Room for what comes next: a little more than there was so far, and one byte beyond `max`. */
-static size_t next_step(size_t made, size_t in_len, size_t max)
-{
-    size_t step = made == 0 ? in_len * 2 : made;
-
-    if (step < STEP_MIN)
-        step = STEP_MIN;
-    if (step > STEP_MAX)
-        step = STEP_MAX;
-    return step < max - made ? step : max - made + 1;
-}
-
 static enum neo_code judge(const z_stream *z, int result, struct neo_error *err)
 {
     switch (result) {
@@ -79,28 +67,62 @@ static enum neo_code judge(const z_stream *z, int result, struct neo_error *err)
     }
 }
 
-static enum neo_code inflate_all(z_stream *z, size_t in_len, size_t max, struct neo_buffer *out,
+/* RFC 1952, 2.3.1: a member ends with the length of what it stands for, modulo 2^32. */
+static size_t told_length(struct neo_bytes in)
+{
+    const uint8_t *at = in.at + in.len - 4;
+
+    return (size_t)at[3] << 24 | (size_t)at[2] << 16 | (size_t)at[1] << 8 | (size_t)at[0];
+}
+
+/* Fills what there is room for. `result` is that of zlib, and its end is not seen before it. */
+static enum neo_code inflate_some(z_stream *z, uint8_t *at, size_t room, int *result,
+                                  struct neo_error *err)
+{
+    z->next_out = at;
+    z->avail_out = (unsigned)room;
+    *result = inflate(z, Z_NO_FLUSH);
+    NEO_TRY(judge(z, *result, err));
+    return *result == Z_OK && z->avail_in == 0 && z->avail_out > 0 ? judge(z, Z_BUF_ERROR, err)
+                                                                   : NEO_OK;
+}
+
+/*
+ * By what it tells it is too large, or it was cut short or damaged: which of them, is found out
+ * without keeping anything of it.
+ */
+static enum neo_code refuse(z_stream *z, size_t max, struct neo_error *err)
+{
+    uint8_t gone[STEP];
+    size_t made = 0;
+    int result = Z_OK;
+
+    while (result != Z_STREAM_END && made <= max) {
+        NEO_TRY(inflate_some(z, gone, sizeof(gone), &result, err));
+        made += sizeof(gone) - z->avail_out;
+    }
+    return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                    "a compressed message is larger than the limit of %zu", max);
+}
+
+/* Never more than it has told: a byte beyond that, for which there is room, proves it wrong. */
+static enum neo_code inflate_all(z_stream *z, size_t told, struct neo_buffer *out,
                                  struct neo_error *err)
 {
     size_t made = 0;
     int result = Z_OK;
 
     while (result != Z_STREAM_END) {
-        size_t step = next_step(made, in_len, max);
-        uint8_t *at = neo_buffer_reserve(out, step);
+        size_t room = told - made < STEP ? told - made + 1 : STEP;
+        uint8_t *at = neo_buffer_reserve(out, room);
         if (at == NULL)
             return no_memory(err);
-        z->next_out = at;
-        z->avail_out = (unsigned)step;
-        result = inflate(z, Z_NO_FLUSH);
-        made += step - z->avail_out;
-        if (made > max)
-            return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
-                            "a compressed message is larger than the limit of %zu", max);
-        out->len += step - z->avail_out;
-        NEO_TRY(judge(z, result, err));
-        if (result == Z_OK && z->avail_in == 0 && z->avail_out > 0)
-            return judge(z, Z_BUF_ERROR, err);
+        NEO_TRY(inflate_some(z, at, room, &result, err));
+        made += room - z->avail_out;
+        if (made > told)
+            return neo_fail(err, NEO_INTERNAL,
+                            "a compressed message is damaged: longer than it says");
+        out->len += room - z->avail_out;
     }
     return NEO_OK;
 }
@@ -112,11 +134,14 @@ enum neo_code gzip_inflate(struct neo_bytes in, size_t max, struct neo_buffer *o
 
     if (in.len > INT_MAX || max > INT_MAX)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "a compressed message of %zu bytes", in.len);
+    if (in.len < MEMBER_LEAST)
+        return neo_fail(err, NEO_INTERNAL, "a compressed message is cut short");
     start(&stream, in);
     if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
         return no_memory(err);
     NEO_CLEANUP(end_inflate) z_stream *z = &stream;
-    return inflate_all(z, in.len, max, out, err);
+    size_t told = told_length(in);
+    return told > max ? refuse(z, max, err) : inflate_all(z, told, out, err);
 }
 
 /* --- out -------------------------------------------------------------------------------------- */

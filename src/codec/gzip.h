@@ -3,7 +3,8 @@
  * codec/gzip.h - RFC 1952, one member at a time. The only place that knows zlib.
  *
  * A few bytes may stand for gigabytes, so whoever inflates names the most that may come
- * out, and no more than that is ever made or allocated.
+ * out. A member ends with the length of what it stands for: one that tells more than the most
+ * leaves nothing in memory, and one that tells less than is true ends at what it has told.
  *
  * Threads   Nothing is shared.
  */

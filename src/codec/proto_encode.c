@@ -13,7 +13,12 @@
 
 #include <neo/encoding.h>
 
-enum { FIRST_ROOM = 128, SCALAR_MAX = WIRE_TAG_MAX + WIRE_VARINT_MAX, LONG_RUN = 256 };
+enum {
+    FIRST_ROOM = 128,
+    SPARE = 128,
+    SCALAR_MAX = WIRE_TAG_MAX + WIRE_VARINT_MAX,
+    LONG_RUN = 256,
+};
 
 #define NOT_ASCII UINT64_C(0x8080808080808080)
 
@@ -68,7 +73,10 @@ static uint8_t *use_spare(struct encoder *e, size_t offset, size_t len)
     return e->end - len;
 }
 
-/* Asks for twice the room, or for what the buffer's limit leaves if that is enough. */
+/*
+ * Asks for as much again as is written already, or for what the buffer's limit leaves if that is
+ * enough. What is long at once gets no more than it needs: the room may wait in a queue with it.
+ */
 __attribute__((noinline)) static uint8_t *grow(struct encoder *e, uint8_t *at, size_t more)
 {
     struct neo_buffer *out = e->out;
@@ -81,7 +89,7 @@ __attribute__((noinline)) static uint8_t *grow(struct encoder *e, uint8_t *at, s
     if (out->limit != 0)
         left = out->limit > out->len ? out->limit - out->len : 0;
     if (needed <= left)
-        wanted = needed <= left / 2 ? needed * 2 : left;
+        wanted = len + SPARE <= left - needed ? needed + len + SPARE : left;
     if (wanted < FIRST_ROOM && FIRST_ROOM <= left)
         wanted = FIRST_ROOM;
     if (neo_buffer_reserve(out, wanted) == NULL)

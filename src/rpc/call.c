@@ -2,6 +2,7 @@
 #include "rpc/call.h"
 
 #include "codec/proto.h"
+#include "rpc/holding.h"
 #include "rpc/intercept.h"
 #include "rpc/metadata.h"
 #include "rpc/method_gate.h"
@@ -72,6 +73,7 @@ static void recycle(struct neo_call *call)
     frame_reader_fini(&call->reader);
     neo_buffer_fini(&call->body);
     h2_kept_free(call->kept);
+    holding_end(call);
     peer_unref(call->peer);
     w->n_calls--;
     stat_add(&w->stats.calls, -1);
@@ -145,7 +147,6 @@ void call_closed(struct neo_call *call)
     struct peer *p = call->peer;
 
     call_end(call, NEO_REASON_CALL_CANCELLED);
-    p->gathering -= call->gathered;
     list_remove(&call->link);
     peer_note_idle(p);
     if (!call->rested)

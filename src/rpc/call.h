@@ -72,7 +72,8 @@ struct neo_call {
     struct frame_reader reader;
     struct neo_bytes request; /* unary: the one message, undecoded, */
     struct neo_buffer body;   /* which lies here when it came in pieces */
-    size_t gathered;          /* what peer.gathering has of it */
+    size_t holds;             /* what peer.holding has of it, */
+    size_t arena_holds;       /* and of that the arena when the handler began */
 
     const struct neo_stream_events *events;
     void *events_state;

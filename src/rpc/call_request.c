@@ -2,13 +2,14 @@
 /*
  * What comes in for a call. Bytes of a call that has ended are credited and forgotten;
  * those of one that has not are never more than its message limit, and all calls of a
- * connection together gather at most a few messages' worth.
+ * connection together hold at most a few messages' worth: see holding.h.
  */
 #include "rpc/call.h"
 
+#include "rpc/holding.h"
 #include "rpc/record.h"
 
-enum { GATHERING_MESSAGES = 4, TRICKLE = 1024 /* bytes that are no progress */ };
+enum { TRICKLE = 1024 /* bytes that are no progress */ };
 
 /* --- messages ---------------------------------------------------------------------------- */
 
@@ -45,18 +46,28 @@ static enum neo_reason reason_of(enum neo_code code)
     return code == NEO_RESOURCE_EXHAUSTED ? NEO_REASON_OUT_OF_MEMORY : NEO_REASON_REQUEST_MALFORMED;
 }
 
-/* NULL and a reason when it is malformed or too large for the arena. */
-static void *decode(const struct neo_message_info *info, struct neo_bytes wire,
-                    struct neo_arena *arena, enum neo_reason *ret_reason)
+/* NULL and a reason when it is malformed or becomes larger than there is room. */
+static void *decode(struct neo_call *call, struct neo_bytes wire, struct neo_arena *arena,
+                    enum neo_reason *ret_reason)
 {
-    void *message = neo_arena_calloc(arena, 1, info->size);
+    const struct neo_message_info *info = call->method->info->request;
+    size_t had = arena->left, room;
+    bool uncrowded = holding_room(call, wire.len, &room);
     enum neo_code code = NEO_RESOURCE_EXHAUSTED;
 
+    arena->left = had < room ? had : room;
+    size_t beyond = had - arena->left;
+    void *message = neo_arena_calloc(arena, 1, info->size);
     if (message != NULL)
         code = neo_proto_decode(info, wire, message, arena, NULL);
+    arena->left += beyond;
+    if (arena == call->arena)
+        (void)holding_note(call);
     if (code == NEO_OK)
         return message;
-    *ret_reason = reason_of(code);
+    arena->failed = false; /* what is left is for the status */
+    *ret_reason =
+        uncrowded || code != NEO_RESOURCE_EXHAUSTED ? reason_of(code) : NEO_REASON_OVERLOADED;
     return NULL;
 }
 
@@ -72,7 +83,7 @@ static void deliver(struct neo_call *call, struct neo_bytes wire)
     }
     if (call->events == NULL || call->events->message == NULL)
         return;
-    void *message = decode(call->method->info->request, wire, arena, &reason);
+    void *message = decode(call, wire, arena, &reason);
     if (message == NULL)
         call_end(call, reason);
     else
@@ -92,18 +103,6 @@ static enum neo_reason reason_of_frame(enum neo_code code)
     }
 }
 
-/* Counts what lies around unfinished. False when the connection has too much of it. */
-static bool note_gathered(struct neo_call *call)
-{
-    struct peer *p = call->peer;
-    size_t limit = GATHERING_MESSAGES * call->worker->server->largest_request;
-    size_t has = call->reader.partial.len + call->body.len;
-
-    p->gathering += has - call->gathered;
-    call->gathered = has;
-    return p->gathering <= limit;
-}
-
 static void read_messages(struct neo_call *call, struct neo_bytes bytes)
 {
     struct neo_bytes message;
@@ -120,7 +119,7 @@ static void read_messages(struct neo_call *call, struct neo_bytes bytes)
                 keep_request(call, message);
             break;
         case FRAME_MORE:
-            if (!note_gathered(call))
+            if (!holding_note(call))
                 call_end(call, NEO_REASON_OVERLOADED);
             return;
         case FRAME_BAD:
@@ -249,7 +248,7 @@ enum neo_reason call_run(struct neo_call *call)
     if (m->handler == NULL && m->raw == NULL)
         return NEO_REASON_METHOD_UNIMPLEMENTED;
     if (!call_is_streaming_in(call)) {
-        request = decode(m->info->request, call->request, call->arena, &reason);
+        request = decode(call, call->request, call->arena, &reason);
         if (request == NULL)
             return reason;
     }

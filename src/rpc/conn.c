@@ -135,7 +135,8 @@ static bool send_frames(struct conn *c)
     struct neo_buffer *framed = scratch_framed();
     struct neo_buffer *cipher = scratch_use(&scratch->cipher);
     struct neo_error err = {0};
-    enum neo_code code = h2_pull(c->h2, PULL_SIZE, neo_loop_now(c->loop), framed, &err);
+    size_t most = framed->len < PULL_SIZE ? PULL_SIZE - framed->len : 0;
+    enum neo_code code = h2_pull(c->h2, most, neo_loop_now(c->loop), framed, &err);
     bool any = framed->len > 0;
 
     if (any && tls_write(c->tls, neo_buffer_bytes(framed), cipher, &err) != NEO_OK) {

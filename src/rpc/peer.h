@@ -58,7 +58,7 @@ struct peer {
     struct neo_timer resume;
     size_t n_calls;
     size_t n_running;  /* in handlers, streams gone or not */
-    size_t gathering;  /* bytes of messages that are not whole yet */
+    size_t holding;    /* bytes of requests: holding.h */
     size_t trickled;   /* bytes of requests since `heard_at` */
     neo_nsec heard_at; /* when requests last moved by as much as all calls owe */
     struct peer_method *methods;

@@ -11,6 +11,7 @@
 struct caller_share {
     unsigned peers;
     unsigned running; /* calls in handlers, streams gone or not */
+    size_t holding;   /* bytes of their requests: holding.h */
     size_t len;
     uint8_t name[];
 };

@@ -156,14 +156,16 @@ static int hex_value(uint8_t c)
     return -1;
 }
 
+/* No further than is shown. */
 struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *arena)
 {
-    uint8_t *at = neo_arena_alloc(arena, text.len + 1);
+    size_t most = text.len <= MESSAGE_SHOWN ? text.len : (size_t)MESSAGE_SHOWN + 1;
+    uint8_t *at = neo_arena_alloc(arena, most + 1);
     size_t len = 0;
 
     if (at == NULL)
         return (struct neo_bytes){0};
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < text.len && len < most; i++) {
         int high = text.at[i] == '%' && i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
         int low = high < 0 ? -1 : hex_value(text.at[i + 2]);
         if (low < 0) {
@@ -173,7 +175,7 @@ struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *ar
         at[len++] = (uint8_t)(high << 4 | low);
         i += 2;
     }
-    return neo_bytes(at, len);
+    return shown(neo_bytes(at, len));
 }
 
 /* --- names ------------------------------------------------------------------------------- */
@@ -329,6 +331,7 @@ static struct neo_status read_details(struct h2_headers trailers, enum neo_code 
     if (neo_status_decode(details, arena, &status, NULL) != NEO_OK || status.code != code)
         return bare;
     status.details = details;
+    status.message = shown(status.message);
     return status;
 }
 

@@ -23,7 +23,10 @@ enum { WIRE_TIMEOUT_LEN = 12 };
 /* Rounded up to the finest unit that fits eight digits. Returns the length. */
 size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN]);
 
-/* Percent-encoding of grpc-message; at most 1 KiB of input is shown. The decoder never fails. */
+/*
+ * Percent-encoding of grpc-message. Either way at most 1 KiB of plain text is kept, cut between
+ * characters. The decoder never fails.
+ */
 struct neo_bytes wire_message_encode(struct neo_bytes text, struct neo_arena *arena);
 struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *arena);
 

@@ -10,6 +10,8 @@
 #ifndef NEO_TESTS_ATTACK_H
 #define NEO_TESTS_ATTACK_H
 
+#include "latency.h"
+
 #include "unit/unit.h"
 
 #include "support/frames.h"
@@ -62,6 +64,7 @@ struct seen {
     atomic_uint text;     /* and the bytes of its text */
     atomic_uint honest;   /* answers of the honest server */
     atomic_uint honest_bad;
+    struct latency honest_took;
 };
 
 static struct {
@@ -72,9 +75,12 @@ static struct {
     struct neo_trust *trust;
     struct neo_loop *loop;
     struct seen *seen;
-    pid_t server;
+    struct seen *twin_seen; /* of the twin's server, which nobody attacks; NULL: there is none */
+    pid_t server, twin;
     pid_t watched; /* whose memory and time are looked at: the server, or a client */
     int orders;    /* a byte is an order to the server */
+    int twin_orders;
+    size_t max_message;             /* of the server; 0: the default */
     const struct h2_limits *limits; /* of the server; NULL: the defaults */
     rlim_t files;                   /* that the server may open; 0: as many as we */
 } world;
@@ -120,6 +126,12 @@ static inline void never(struct neo_call *call, const struct neo_test_v1_Echo *r
     look_for_forgeries(call);
     atomic_fetch_add(&world.seen->attacked, 1);
     neo_call_on_stream(call, &events, NULL);
+}
+
+static inline void plant(struct neo_call *call, const struct neo_test_v1_Bush *bush, void *self)
+{
+    (void)bush;
+    never(call, NULL, self);
 }
 
 /* More than a window: an attacker that opens none makes the server hold it. */
@@ -219,7 +231,7 @@ static inline void limit_files(void)
 static inline void serve(int orders)
 {
     static const struct neo_test_v1_Echoes_handlers echo_handlers = {
-        .Say = say, .Never = never, .Later = large, .Sum = sum};
+        .Say = say, .Never = never, .Later = large, .Sum = sum, .Plant = plant};
     struct neo_policy *policy = open_policy();
     struct neo_log log = {.fd = STDERR_FILENO,
                           .level = getenv("NEO_TEST_LOG") ? NEO_LOG_DEBUG : NEO_LOG_OFF,
@@ -228,6 +240,7 @@ static inline void serve(int orders)
         .name = "echo-service",
         .epoch = {.identity = world.server_identity, .trust = world.trust, .policy = policy},
         .log = &log,
+        .max_message = world.max_message,
         .max_connections_per_identity = 1000,
         .accept_gzip = true,
     };
@@ -247,24 +260,34 @@ static inline void serve(int orders)
     neo_policy_unref(policy);
 }
 
-static inline void start_server(void)
+/* A server in a process of its own; returns the end that takes orders. */
+static inline int start_one(struct seen *seen, pid_t *ret)
 {
     int ends[2];
 
     assert_int_equal(pipe(ends), 0);
-    world.server = fork();
-    assert_true(world.server >= 0);
-    if (world.server == 0) {
+    *ret = fork();
+    assert_true(*ret >= 0);
+    if (*ret == 0) {
         (void)close(ends[1]);
+        if (world.orders > 0)
+            (void)close(world.orders);
+        world.seen = seen;
         serve(ends[0]);
         _exit(0);
     }
     (void)close(ends[0]);
-    world.orders = ends[1];
-    world.watched = world.server;
-    for (int i = 0; i < 10000 && world.seen->address[0] == '\0'; i++)
+    (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    for (int i = 0; i < 10000 && seen->address[0] == '\0'; i++)
         (void)usleep(1000);
-    assert_true(world.seen->address[0] != '\0');
+    assert_true(seen->address[0] != '\0');
+    return ends[1];
+}
+
+static inline void start_server(void)
+{
+    world.orders = start_one(world.seen, &world.server);
+    world.watched = world.server;
 }
 
 /* A line of /proc/PID/status in bytes. */
@@ -306,7 +329,10 @@ static inline size_t memory_peak(void)
 
 static inline int begin_with(const struct h2_limits *limits, rlim_t files)
 {
+    size_t max_message = world.max_message;
+
     memset(&world, 0, sizeof(world));
+    world.max_message = max_message;
     world.limits = limits;
     world.files = files;
     world.seen =
@@ -387,59 +413,77 @@ static inline void run_for(neo_nsec duration)
 
 /* --- the innocent ------------------------------------------------------------------------ */
 
-static struct {
+struct neighbour {
     struct rpc_client client;
     struct rpc_call call;
     struct neo_timer next;
+    neo_nsec pause; /* from one call to the next */
     neo_nsec begun;
     unsigned ok;
     unsigned failed;
-    neo_nsec slowest;
+    struct latency took;
     bool busy;
-} innocent;
+};
 
-static inline void innocent_call(void)
+static struct neighbour innocent;
+
+static inline void neighbour_call(struct neighbour *n)
 {
     const struct neo_test_v1_Echo echo = {.text = NEO_LIT("hello")};
     struct neo_buffer out = {0};
 
-    innocent.begun = neo_mono_nsec();
-    innocent.busy = rpc_call_start(&innocent.call, &innocent.client,
-                                   &(struct rpc_request){.path = "/neo.test.v1.Echoes/Say"});
-    innocent.failed += !innocent.busy;
-    if (!innocent.busy)
+    n->begun = neo_mono_nsec();
+    n->busy = rpc_call_start(&n->call, &n->client,
+                             &(struct rpc_request){.path = "/neo.test.v1.Echoes/Say"});
+    n->failed += !n->busy;
+    if (!n->busy)
         return;
     assert_int_equal(neo_test_v1_Echo_encode(&echo, &out, NULL), NEO_OK);
-    rpc_call_send(&innocent.call, neo_buffer_bytes(&out));
-    rpc_call_end(&innocent.call);
+    rpc_call_send(&n->call, neo_buffer_bytes(&out));
+    rpc_call_end(&n->call);
     neo_buffer_fini(&out);
 }
 
-/* Every other millisecond: 500 calls a second. */
-static inline void innocent_next(struct neo_timer *timer)
+static inline void neighbour_next(struct neo_timer *timer)
 {
-    if (innocent.busy && innocent.call.closed) {
-        neo_nsec took = neo_mono_nsec() - innocent.begun;
-        innocent.slowest = took > innocent.slowest ? took : innocent.slowest;
-        innocent.ok += innocent.call.status.code == NEO_OK;
-        innocent.failed += innocent.call.status.code != NEO_OK;
-        rpc_call_fini(&innocent.call);
-        innocent.busy = false;
+    struct neighbour *n = neo_owner(timer, struct neighbour, next);
+
+    if (n->busy && n->call.closed) {
+        latency_add(&n->took, neo_mono_nsec() - n->begun);
+        n->ok += n->call.status.code == NEO_OK;
+        n->failed += n->call.status.code != NEO_OK;
+        rpc_call_fini(&n->call);
+        n->busy = false;
     }
-    if (!innocent.busy)
-        innocent_call();
-    neo_loop_arm(world.loop, timer, neo_mono_nsec() + 2 * MSEC);
+    if (!n->busy && neo_mono_nsec() - n->begun >= n->pause)
+        neighbour_call(n);
+    neo_loop_arm(world.loop, timer, neo_mono_nsec() + MSEC);
 }
 
+static inline void neighbour_begin(struct neighbour *n, const char *address, neo_nsec pause)
+{
+    memset(n, 0, sizeof(*n));
+    n->pause = pause;
+    assert_true(rpc_client_connect(&n->client, world.loop, address, world.caller, world.trust,
+                                   "spiffe://neo.test/echo-service"));
+    wait_at_most(5 * SEC, n->client.ready);
+    n->next.expired = neighbour_next;
+    neighbour_next(&n->next);
+    wait_at_most(5 * SEC, n->ok > 10);
+}
+
+static inline void neighbour_end(struct neighbour *n)
+{
+    neo_loop_disarm(world.loop, &n->next);
+    rpc_client_close(&n->client);
+    if (n->busy)
+        rpc_call_fini(&n->call);
+}
+
+/* Every other millisecond: 500 calls a second. */
 static inline void innocent_begin(void)
 {
-    memset(&innocent, 0, sizeof(innocent));
-    assert_true(rpc_client_connect(&innocent.client, world.loop, world.seen->address, world.caller,
-                                   world.trust, "spiffe://neo.test/echo-service"));
-    wait_at_most(5 * SEC, innocent.client.ready);
-    innocent.next.expired = innocent_next;
-    innocent_next(&innocent.next);
-    wait_at_most(5 * SEC, innocent.ok > 10);
+    neighbour_begin(&innocent, world.seen->address, 2 * MSEC);
 }
 
 static inline void innocent_end(void)
@@ -447,12 +491,9 @@ static inline void innocent_end(void)
     unsigned before = innocent.ok;
 
     wait_at_most(5 * SEC, innocent.ok > before + 10); /* still served */
-    neo_loop_disarm(world.loop, &innocent.next);
-    rpc_client_close(&innocent.client);
-    if (innocent.busy)
-        rpc_call_fini(&innocent.call);
+    neighbour_end(&innocent);
     assert_int_equal(innocent.failed, 0);
-    assert_true(innocent.slowest < SEC);
+    assert_true(innocent.took.slowest < SEC);
 }
 
 /* --- the attackers ----------------------------------------------------------------------- */

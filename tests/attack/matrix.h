@@ -2,9 +2,11 @@
 /*
  * matrix.h - one row for each attack: what is done, what may come of it, and its control.
  *
- * Each row is played in four processes of its own: a server, an innocent client that calls it 500
- * times a second, an attacker, and the one that watches and judges. What the attacker's function
- * finds goes into its report. `through` is the question of every row: did the attack get through?
+ * Each row is played in processes of its own: a server, an attacker, a second server, and the one
+ * that watches and judges. That one is the neighbour, too: it calls the server 500 times a second
+ * (50 in rows that take long), and at the same pace its twin, which nobody attacks. Whatever the
+ * machine does to the neighbour, it does to both. What the attacker's function finds goes into its
+ * report. `through` is the question of every row: did the attack get through?
  * Against the guarded server it must not. Then comes the control, where the same question must be
  * answered with yes: against a server whose guard counts but does not stop, or, where the guard is
  * not what stops it, with the harmless twin of the attack against the same server.
@@ -40,14 +42,19 @@ struct row {
     bool streams; /* each unit opens one: the control waits for the server, else nghttp2 ends it */
     bool library; /* nghttp2 or OpenSSL end it, guard or no guard: no control by flood */
     void (*control)(struct report *r); /* instead of `run` */
-    bool client;       /* the attacker is a server; a client of ours calls it and an honest one */
-    bool same_server;  /* the control is against the guarded server, too */
-    unsigned handlers; /* that may start, beside the innocent's */
-    size_t memory;     /* for each connection; 0: 1 MiB */
-    size_t explodes;   /* the control got through when it took so much memory */
-    unsigned share;    /* percent of a core, instead of ten times the attacker's time */
-    unsigned files;    /* RLIMIT_NOFILE of the server; 0: ours */
-    unsigned slow;     /* seconds that it takes: plays beside the others */
+    /* What a peer may do by design and takes more than 1 MiB: a large message. Its memory counts as
+     * the least; `through` when it was accepted. */
+    void (*honest)(struct report *r);
+    bool client;        /* the attacker is a server; a client of ours calls it and an honest one */
+    bool same_server;   /* the control is against the guarded server, too */
+    unsigned handlers;  /* that may start, beside the innocent's */
+    size_t memory;      /* for each connection, beyond what `honest` takes; 0: 1 MiB */
+    size_t max_message; /* of the server; 0: 4 MiB */
+    size_t explodes;    /* the control got through when it took so much memory */
+    unsigned share;     /* percent of a core, beside ten times the attacker's time */
+    bool waits;         /* and instead of it: the attacker's time is too little for a ratio */
+    unsigned files;     /* RLIMIT_NOFILE of the server; 0: ours */
+    unsigned slow;      /* seconds that it takes: plays beside the others */
     const char *not_applicable;
 };
 
@@ -94,7 +101,7 @@ struct victim {
     struct neo_trust *trust;
     const struct h2_limits *limits; /* NULL: the defaults */
     /* Told of each call's end. */
-    void (*ended)(bool honest, enum neo_code code, size_t text, unsigned msec);
+    void (*ended)(bool honest, enum neo_code code, size_t text, neo_nsec took);
 };
 /* Calls both for ever. */
 _Noreturn void victim_run(const struct victim *v);
@@ -110,6 +117,13 @@ bool attack_send(struct link *l, struct neo_buffer *out);
 void put_call(struct neo_buffer *out, uint32_t stream, const char *method);
 void put_head(struct neo_buffer *out, uint32_t stream, const char *path, uint8_t flags);
 void put_message(struct neo_buffer *out, uint32_t stream, struct neo_bytes message, uint8_t flags);
+/* --- bodies.c: a prefix, and messages with theirs */
+void put_prefix(struct neo_buffer *body, bool compressed, size_t len);
+enum { GZIP_BOMB_LEN = 1200000 * 258 + 1 };
+/* 1.95 MB that stand for so many zeros, and end with the length that they are `told` to have. */
+void put_gzip_bomb(struct neo_buffer *body, uint32_t told);
+/* An Echo of `len` bytes. */
+void put_large_message(struct neo_buffer *body, size_t len);
 /* How a link ended, in words. */
 void attack_say_end(struct report *r, const struct link *l, uint32_t units);
 

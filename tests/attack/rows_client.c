@@ -198,7 +198,50 @@ static void no_answer(struct report *r)
     answer_with(r, &l, &out);
 }
 
-/* Zeros as one fixed-code block by hand would be of no use here: stored blocks of nothing do. */
+/* As slowly as the client's windows let it in. */
+static void send_data(struct link *l, struct neo_buffer *out, struct neo_bytes body)
+{
+    while (body.len > 0 && !l->closed) {
+        size_t len = body.len < 16384 ? body.len : 16384;
+        frames_put(out, FRAME_DATA, 0, 1, neo_bytes(body.at, len));
+        body = neo_bytes_from(body, len);
+        (void)attack_send(l, out);
+        link_read(l, 1);
+    }
+}
+
+/* 1.95 MB that stand for 310. */
+static void gzip_bomb(struct report *r)
+{
+    struct neo_buffer bomb = {0}, out = {0};
+    struct link l;
+
+    put_gzip_bomb(&bomb, GZIP_BOMB_LEN);
+    attack_serve(&l);
+    put_head_of_answer(&out, 1, "gzip");
+    send_data(&l, &out, neo_buffer_bytes(&bomb));
+    put_status(&out, 1, false, "0", NULL, NULL);
+    neo_buffer_fini(&bomb);
+    answer_with(r, &l, &out);
+}
+
+/* What an answer takes that is large and no more. */
+static void large_answer(struct report *r)
+{
+    enum { LEN = 1950000 };
+    struct neo_buffer body = {0}, out = {0};
+    struct link l;
+
+    put_large_message(&body, LEN);
+    attack_serve(&l);
+    put_head_of_answer(&out, 1, NULL);
+    send_data(&l, &out, neo_buffer_bytes(&body));
+    put_status(&out, 1, false, "0", NULL, NULL);
+    neo_buffer_fini(&body);
+    answer_with(r, &l, &out);
+    r->through = stage_calls_ok() > 0;
+}
+
 static void gzip_garbage(struct report *r)
 {
     struct neo_buffer out = {0};
@@ -215,20 +258,56 @@ static void gzip_garbage(struct report *r)
 }
 
 /* G07: a text longer than anybody wants to read. What is in it is the writer's: logs escape it. */
-static void long_message(struct report *r)
+static void answer_with_text(struct report *r, size_t len)
 {
     static char text[1 << 20];
     struct neo_buffer out = {0};
     struct link l;
 
-    for (size_t i = 0; i + 9 < sizeof(text); i += 9)
+    for (size_t i = 0; i + 9 < len; i += 9)
         memcpy(text + i, "%0d%0a%00", 9);
     attack_serve(&l);
     put_head_of_answer(&out, 1, NULL);
     put_status(&out, 1, false, "13", "grpc-message", text);
     answer_with(r, &l, &out);
-    r->through = r->through || stage_text() > 16 * KIB;
+    r->through = r->through || stage_text() > KIB;
     attack_say(r, "call ends with %d and %u bytes of text", stage_code(), stage_text());
+}
+
+static void huge_text(struct report *r)
+{
+    answer_with_text(r, 1 << 20);
+}
+
+/* It fits into what a client takes of headers. */
+static void long_text(struct report *r)
+{
+    answer_with_text(r, 15000);
+}
+
+/* The same text with nothing to escape and short enough arrives whole. */
+static void short_text(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_serve(&l);
+    put_status(&out, 1, true, "13", "grpc-message", "a%0d%0ab");
+    answer_with(r, &l, &out);
+    r->through = stage_code() == NEO_INTERNAL && stage_text() == 4;
+    attack_say(r, "a short one arrives");
+}
+
+/* G07: what should be base64, in details and in metadata. */
+static void bad_binary(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_serve(&l);
+    put_status(&out, 1, true, "13", "grpc-status-details-bin", "%%% this is none");
+    answer_with(r, &l, &out);
+    r->through = r->through || stage_code() != NEO_INTERNAL;
 }
 
 /* T07: the line goes dead in the middle of a message. */
@@ -314,9 +393,14 @@ const struct row rows_client[] = {
     {"H19", "client: 4 GiB announced", ANSWER(announced)},
     {"H19", "client: a second message", ANSWER(second_message)},
     {"H19", "client: reset instead of a status", ANSWER(no_status)},
-    {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 10},
+    {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 5, .waits = true},
     {"H19", "client: gzip that is none", ANSWER(gzip_garbage)},
-    {"G07", "grpc-message of 1 MiB", ANSWER(long_message)},
+    {"H19", "client: gzip bomb, 310 MB in 1.9", ANSWER(gzip_bomb), .honest = large_answer},
+    {"G07", "grpc-message of 1 MiB", .run = huge_text, .control = short_text, .client = true,
+     .same_server = true},
+    {"G07", "grpc-message of 15 KB", .run = long_text, .control = short_text, .client = true,
+     .same_server = true},
+    {"G07", "grpc-status-details-bin, no base64", ANSWER(bad_binary)},
     {"G10", "pushback -1, abc, 2^31 s, 1e3, empty", .run = pushback, .client = true,
      .same_server = true},
     {"T07", "client: FIN within a message", ANSWER(truncated)},

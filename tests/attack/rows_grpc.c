@@ -163,72 +163,76 @@ static void empty_messages(struct report *r)
 /* --- G03, G04: what is in a message --------------------------------------------------------------
  */
 
-struct bits {
-    struct neo_buffer *out;
-    uint32_t held;
-    unsigned n;
-};
-
-static void put_bits(struct bits *b, uint32_t value, unsigned n)
+/* A body as it is, at the pace of the server's window. */
+static void send_body(struct link *l, const char *path, bool gzip, struct neo_bytes body)
 {
-    b->held |= value << b->n;
-    for (b->n += n; b->n >= 8; b->n -= 8, b->held >>= 8)
-        neo_buffer_append_byte(b->out, (uint8_t)b->held);
+    struct frames_request request = frames_good_request;
+    struct neo_buffer out = {0};
+
+    request.path = path;
+    request.authority = "echo-service";
+    request.more[0] = gzip ? "grpc-encoding" : NULL;
+    request.more[1] = gzip ? "gzip" : NULL;
+    frames_request(&out, 1, 0, &request);
+    while (body.len > 0 && !l->closed && l->http < 0 && l->reset < 0) {
+        size_t len = body.len < 16384 ? body.len : 16384;
+        frames_put(&out, FRAME_DATA, len == body.len ? FLAG_END_STREAM : 0, 1,
+                   neo_bytes(body.at, len));
+        body = neo_bytes_from(body, len);
+        (void)attack_send(l, &out);
+        link_read(l, 1); /* its window opens as it takes */
+    }
+    neo_buffer_fini(&out);
 }
 
-/*
- * RFC 1952 and 1951: zeros, as one block with the fixed codes, in which each 13 bits stand for 258
- * of them. `n` of these: 159 times what is sent.
- */
-static void put_gzip_of_zeros(struct neo_buffer *out, uint32_t n)
+static void drop_gzip(struct report *r, uint32_t told)
 {
-    struct bits b = {.out = out};
+    struct neo_buffer body = {0};
+    struct link l;
 
-    neo_buffer_append(out, NEO_LIT("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"));
-    put_bits(&b, 1 | 1 << 1, 3); /* the last block; fixed codes */
-    put_bits(&b, 0x0c, 8);       /* a zero: 00110000, from its first bit */
-    for (uint32_t i = 0; i < n; i++) {
-        put_bits(&b, 0xa3, 8); /* 258 bytes: 11000101 */
-        put_bits(&b, 0, 5);    /* from one before */
-    }
-    put_bits(&b, 0, 7 + 8); /* the end, and what is left of a byte */
-    neo_buffer_append(out, NEO_LIT("\0\0\0\0\0\0\0\0"));
+    put_gzip_bomb(&body, told);
+    attack_open(&l);
+    send_body(&l, NEVER, true, neo_buffer_bytes(&body));
+    (void)link_wait_answer(&l, 3000);
+    r->through = stage_handlers() > 0;
+    attack_say(r, "%u handlers, grpc-status %d", stage_handlers(), l.grpc);
+    neo_buffer_fini(&body);
+    link_close(&l);
 }
 
 static void gzip_bomb(struct report *r)
 {
-    struct frames_request request = frames_good_request;
-    struct neo_buffer out = {0}, bomb = {0}, body = {0};
+    drop_gzip(r, GZIP_BOMB_LEN);
+}
+
+static void lying_gzip_bomb(struct report *r)
+{
+    drop_gzip(r, 1000);
+}
+
+/* What a message of so many bytes takes that is nothing but large. */
+static void honest_message(struct report *r, size_t len)
+{
+    struct neo_buffer body = {0};
     struct link l;
 
-    put_gzip_of_zeros(&bomb, 1200000); /* 1.9 MB, or 310 MB */
-    neo_buffer_append_byte(&body, 1);
-    for (unsigned i = 0; i < 4; i++)
-        neo_buffer_append_byte(&body, (uint8_t)(bomb.len >> 8 * (3 - i)));
-    neo_buffer_append(&body, neo_buffer_bytes(&bomb));
-    request.path = NEVER;
-    request.authority = "echo-service";
-    request.more[0] = "grpc-encoding";
-    request.more[1] = "gzip";
+    put_large_message(&body, len);
     attack_open(&l);
-    frames_request(&out, 1, 0, &request);
-    for (struct neo_bytes left = neo_buffer_bytes(&body); left.len > 0 && !l.closed;) {
-        size_t len = left.len < 16384 ? left.len : 16384;
-        frames_put(&out, FRAME_DATA, len == left.len ? FLAG_END_STREAM : 0, 1,
-                   neo_bytes(left.at, len));
-        left = neo_bytes_from(left, len);
-        (void)attack_send(&l, &out);
-        link_read(&l, 1); /* its window opens as it takes */
-        if (l.http >= 0 || l.reset >= 0)
-            break;
-    }
-    (void)link_wait_answer(&l, 2000);
-    r->through = stage_handlers() > 0;
-    attack_say(r, "%u handlers, grpc-status %d", stage_handlers(), l.grpc);
-    neo_buffer_fini(&out);
-    neo_buffer_fini(&bomb);
+    send_body(&l, NEVER, false, neo_buffer_bytes(&body));
+    r->through = stage_wait_handlers(1);
+    attack_say(r, "%zu bytes, %u handlers", body.len, stage_handlers());
     neo_buffer_fini(&body);
     link_close(&l);
+}
+
+static void honest_2_mb(struct report *r)
+{
+    honest_message(r, 1950000);
+}
+
+static void honest_4_mb(struct report *r)
+{
+    honest_message(r, 4000000);
 }
 
 static void malformed(struct report *r)
@@ -260,52 +264,165 @@ static void malformed(struct report *r)
     link_close(&l);
 }
 
-/* A message of `len` times `unit`, at the pace of the server's window. */
-static void send_message_of(struct link *l, struct neo_bytes unit, size_t times, char *said,
-                            size_t room)
+/* A message of `times` times `unit`. */
+static void send_units(struct report *r, const char *path, struct neo_bytes unit, size_t times)
 {
-    struct neo_buffer out = {0}, message = {0}, frames = {0};
+    struct neo_buffer body = {0};
+    struct link l;
 
+    put_prefix(&body, false, unit.len * times);
     for (size_t i = 0; i < times; i++)
-        neo_buffer_append(&message, unit);
-    put_head(&out, 1, NEVER, 0);
-    put_message(&frames, 1, neo_buffer_bytes(&message), FLAG_END_STREAM);
-    for (struct neo_bytes left = neo_buffer_bytes(&frames); left.len > 0 && !l->closed;) {
-        size_t len = left.len < 16393 ? left.len : 16393;
-        neo_buffer_append(&out, neo_bytes(left.at, len));
-        left = neo_bytes_from(left, len);
-        (void)attack_send(l, &out);
-        link_read(l, 1);
-    }
-    ask(l, &out, said, room);
-    neo_buffer_fini(&out);
-    neo_buffer_fini(&message);
-    neo_buffer_fini(&frames);
-}
-
-static void nested(struct report *r)
-{
-    char said[64] = "";
-    struct link l;
-
+        neo_buffer_append(&body, unit);
     attack_open(&l);
-    send_message_of(&l, NEO_LIT("\x2b"), 1000000, said, sizeof(said));
+    send_body(&l, path, false, neo_buffer_bytes(&body));
+    for (int i = 0; i < 3000 && stage_handlers() == 0 && l.grpc < 0 && !l.closed; i++)
+        link_read(&l, 1);
     r->through = stage_handlers() > 0;
-    attack_say(r, "%u handlers; grpc-status %s", stage_handlers(), said);
+    attack_say(r, "%zu KiB; %u handlers, grpc-status %d", body.len / KIB, stage_handlers(), l.grpc);
+    neo_buffer_fini(&body);
     link_close(&l);
 }
 
-static void wide(struct report *r)
+#define PLANT "/neo.test.v1.Echoes/Plant"
+
+static void nested_groups(struct report *r)
 {
-    char said[64] = "";
+    send_units(r, NEVER, NEO_LIT("\x2b"), r->control ? 0 : 4000000);
+}
+
+/* As deep as lengths of three bytes allow, and the control no deeper than is allowed. */
+static void nested_messages(struct report *r)
+{
+    enum { MOST = 100000 };
+    unsigned depth = r->control ? 90 : MOST;
+    struct neo_buffer heads = {0}, body = {0};
+    size_t inner = 0;
     struct link l;
 
+    for (unsigned i = 0; i < depth; i++) { /* from the inside out, and each turned round */
+        uint8_t head[5] = {0x0a};
+        size_t n = 1;
+        for (size_t left = inner; left > 0x7f || n == 1 || left > 0; left >>= 7) {
+            head[n++] = (uint8_t)(left | (left > 0x7f ? 0x80 : 0));
+            if (left <= 0x7f)
+                break;
+        }
+        inner += n;
+        while (n > 0)
+            neo_buffer_append_byte(&heads, head[--n]);
+    }
+    put_prefix(&body, false, inner);
+    for (size_t i = heads.len; i > 0; i--)
+        neo_buffer_append_byte(&body, heads.at[i - 1]);
     attack_open(&l);
-    send_message_of(&l, NEO_LIT("\x2a\x00"), r->control ? 10 : 2000000, said, sizeof(said));
-    (void)stage_wait_handlers(1);
-    r->through = r->control && stage_handlers() == 1;
-    attack_say(r, "%u handlers; for what it costs", stage_handlers());
+    send_body(&l, PLANT, false, neo_buffer_bytes(&body));
+    for (int i = 0; i < 3000 && stage_handlers() == 0 && l.grpc < 0 && !l.closed; i++)
+        link_read(&l, 1);
+    r->through = stage_handlers() > 0;
+    attack_say(r, "%u levels; %u handlers, grpc-status %d", depth, stage_handlers(), l.grpc);
+    neo_buffer_fini(&heads);
+    neo_buffer_fini(&body);
     link_close(&l);
+}
+
+static void unknown_messages(struct report *r)
+{
+    send_units(r, NEVER, NEO_LIT("\x2a\x00"), r->control ? 10 : 2000000);
+    r->through = r->control && r->through; /* it may pass, if it costs no more than it weighs */
+}
+
+static void submessages(struct report *r)
+{
+    send_units(r, PLANT, NEO_LIT("\x0a\x00"), r->control ? 10 : 2000000);
+}
+
+/* Under a limit of 64 KiB for a message. */
+static void few_submessages(struct report *r)
+{
+    send_units(r, PLANT, NEO_LIT("\x0a\x00"), r->control ? 10 : 32000);
+}
+
+/* A list of short messages, of 20 bytes each, which is nearly as much as the server takes. */
+static void honest_list(struct report *r)
+{
+    send_units(r, PLANT,
+               NEO_LIT("\x0a\x12\x12\x10"
+                       "0123456789abcdef"),
+               199000);
+}
+
+static void entries(struct report *r)
+{
+    send_units(r, PLANT, NEO_LIT("\x1a\x00"), r->control ? 10 : 2000000);
+}
+
+/* Numbers of one byte, in runs of a hundred: each becomes four, and the runs are moved together. */
+static void packed(struct report *r)
+{
+    uint8_t unit[102] = {0x12, 100};
+
+    send_units(r, PLANT, neo_bytes(unit, sizeof(unit)), r->control ? 1 : 39000);
+}
+
+/* Each of a hundred calls keeps its handler waiting, and what it was decoded to. */
+static void many_decoded(struct report *r)
+{
+    struct neo_buffer out = {0}, list = {0};
+    struct link l;
+
+    for (int i = 0; i < 4000; i++)
+        neo_buffer_append(&list, NEO_LIT("\x0a\x00"));
+    attack_open(&l);
+    for (uint32_t i = 0; i < (r->control ? 1 : 100) && !l.closed; i++) {
+        put_head(&out, id_of(i), PLANT, 0);
+        put_message(&out, id_of(i), neo_buffer_bytes(&list), FLAG_END_STREAM);
+        (void)attack_send(&l, &out);
+        link_read(&l, 1);
+    }
+    link_read(&l, 100);
+    r->through = stage_handlers() == (r->control ? 1 : 100);
+    attack_say(r, "%u of 100 handlers, %zu refused", stage_handlers(), l.failures);
+    neo_buffer_fini(&out);
+    neo_buffer_fini(&list);
+    link_close(&l);
+}
+
+/* Bodies that are never whole, on as many connections as one caller may have. */
+static void unfinished_bodies(struct report *r)
+{
+    enum { LINKS = 64, STREAMS = 4, PIECES = 50 };
+    static const uint8_t piece[16384];
+    static struct link links[LINKS];
+    struct neo_buffer out = {0};
+    unsigned n = r->control ? 1 : LINKS;
+    size_t failures = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        attack_open(&links[i]);
+        for (uint32_t s = 0; s < STREAMS; s++) {
+            put_head(&out, id_of(s), NEVER, 0);
+            frames_put(&out, FRAME_DATA, 0, id_of(s), NEO_LIT("\x00\x00\x3f\x00\x00"));
+        }
+        (void)attack_send(&links[i], &out);
+    }
+    for (unsigned p = 0; p < PIECES; p++)
+        for (unsigned i = 0; i < n; i++) {
+            for (uint32_t s = 0; s < STREAMS; s++)
+                frames_put(&out, FRAME_DATA, 0, id_of(s), neo_bytes(piece, sizeof(piece)));
+            (void)attack_send(&links[i], &out);
+            link_read(&links[i], 0);
+        }
+    for (unsigned i = 0; i < n; i++) {
+        link_read(&links[i], 1);
+        failures += links[i].failures;
+    }
+    r->connections = n;
+    r->through = failures == 0;
+    attack_say(r, "%zu of %u MiB begun, %zu of %u calls refused",
+               n * STREAMS * PIECES * sizeof(piece) / MIB, n * STREAMS * 4, failures, n * STREAMS);
+    for (unsigned i = 0; i < n; i++)
+        link_close(&links[i]);
+    neo_buffer_fini(&out);
 }
 
 /* --- G05, G06: headers ---------------------------------------------------------------------------
@@ -440,12 +557,25 @@ const struct row rows_grpc[] = {
      .same_server = true},
     {"G02", "1,000,000 empty messages", .run = empty_messages, .same_server = true},
     {"G03", "gzip bomb, 310 MB in 1.9", .run = gzip_bomb, .control = good_call, .same_server = true,
-     .memory = 12 * MIB},
+     .honest = honest_2_mb},
+    {"G03", "the same, which says it is 1,000 bytes", .run = lying_gzip_bomb, .control = good_call,
+     .same_server = true, .honest = honest_2_mb},
     {"G04", "malformed protobuf", .run = malformed, .control = good_call, .same_server = true},
-    {"G04", "1,000,000 nested groups", .run = nested, .control = good_call, .same_server = true,
-     .memory = 4 * MIB},
-    {"G04", "2,000,000 empty submessages", .run = wide, .same_server = true, .handlers = 1,
-     .memory = 32 * MIB},
+    {"G04", "4,000,000 nested groups", .run = nested_groups, .same_server = true,
+     .honest = honest_4_mb},
+    {"G04", "100,000 nested messages", .run = nested_messages, .same_server = true},
+    {"G04", "2,000,000 unknown fields", .run = unknown_messages, .same_server = true,
+     .honest = honest_4_mb, .handlers = 1},
+    {"G04", "2,000,000 empty submessages", .run = submessages, .same_server = true,
+     .honest = honest_list},
+    {"G04", "2,000,000 empty entries of a map", .run = entries, .same_server = true,
+     .honest = honest_list},
+    {"G04", "3,900,000 packed numbers", .run = packed, .same_server = true, .honest = honest_list},
+    {"G04", "32,000 submessages, limit of 64 KiB", .run = few_submessages, .same_server = true,
+     .max_message = 64 * KIB},
+    {"G04", "100 lists held, limit of 64 KiB", .run = many_decoded, .same_server = true,
+     .max_message = 64 * KIB, .handlers = 99},
+    {"G02", "256 bodies of 4 MiB without end", .run = unfinished_bodies, .same_server = true},
     {"G05", "grpc-timeout", .run = timeouts, .control = good_call, .same_server = true},
     {"G06", "metadata that forges a caller", .run = spoof, .same_server = true, .handlers = 1},
     {"G06", "underscores and capitals", .run = underscores, .control = good_call,

@@ -77,7 +77,7 @@ static void slow_hello(struct report *r)
 
 static void slow_preface(struct report *r)
 {
-    enum { LINKS = 32 };
+    enum { LINKS = 8 };
     static struct link links[LINKS];
     const struct raw_options tls = stage_tls();
 
@@ -93,7 +93,7 @@ static void slow_preface(struct report *r)
 
 static void slow_headers(struct report *r)
 {
-    enum { LINKS = 32 };
+    enum { LINKS = 8 };
     static struct link links[LINKS];
     struct neo_buffer out = {0};
 
@@ -138,7 +138,7 @@ static void slow_body(struct report *r)
 /* TCP's window shut, HTTP/2's open. */
 static void never_reads(struct report *r)
 {
-    enum { LINKS = 4 };
+    enum { LINKS = 1 };
     static struct link links[LINKS];
     struct neo_buffer out = {0};
     neo_nsec begun = neo_mono_nsec();
@@ -226,16 +226,18 @@ static void hoard(struct report *r)
     neo_buffer_fini(&out);
 }
 
-#define CALL .share = 5, .same_server = true, .control = good_call
+#define TWIN .same_server = true, .control = good_call
+/* Of those that do little but wait a ratio would say nothing. */
+#define IDLE TWIN, .share = 1, .waits = true
 
 const struct row rows_slow[] = {
     {"G11", "6,400 calls that never end", .run = hoard, .same_server = true, .handlers = 1000,
      .slow = 8},
-    {"H12", "ClientHello, a byte a second", .run = slow_hello, CALL, .memory = 64 * KIB, .slow = 9},
-    {"H12", "preface, a byte a second", .run = slow_preface, CALL, .memory = 64 * KIB, .slow = 9},
-    {"H12", "HEADERS without end", .run = slow_headers, CALL, .memory = 64 * KIB, .slow = 15},
-    {"H12", "a body, a byte each 10 s", .run = slow_body, CALL, .slow = 30},
-    {"H12", "who reads nothing", .run = never_reads, CALL, .handlers = 400, .slow = 45},
-    {"H04", "a window of a byte each 10 s", .run = tiny_window, CALL, .handlers = 100, .slow = 45},
+    {"H12", "ClientHello, a byte a second", .run = slow_hello, TWIN, .memory = 64 * KIB, .slow = 9},
+    {"H12", "preface, a byte a second", .run = slow_preface, TWIN, .memory = 64 * KIB, .slow = 9},
+    {"H12", "HEADERS without end", .run = slow_headers, TWIN, .memory = 64 * KIB, .slow = 15},
+    {"H12", "a body, a byte each 10 s", .run = slow_body, IDLE, .slow = 30},
+    {"H12", "who reads nothing", .run = never_reads, IDLE, .handlers = 400, .slow = 45},
+    {"H04", "a window of a byte each 10 s", .run = tiny_window, IDLE, .handlers = 100, .slow = 45},
 };
 const size_t n_rows_slow = NEO_COUNT(rows_slow);

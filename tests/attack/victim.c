@@ -60,8 +60,7 @@ static void call(const struct caller *c)
     neo_arena_init(&arena, 32 * MIB);
     enum neo_code code = neo_channel_call(c->channel, &neo_test_v1_Echoes_info.methods[0], &options,
                                           &request, &response, &arena, &status);
-    c->victim->ended(c->honest, code, status.message.len,
-                     (unsigned)((neo_mono_nsec() - begun) / NEO_NSEC_PER_MSEC));
+    c->victim->ended(c->honest, code, status.message.len, neo_mono_nsec() - begun);
     neo_arena_fini(&arena);
 }
 

@@ -3,6 +3,8 @@
 
 #include "rpc/wire.h"
 
+#include <neo/encoding.h>
+
 #include <stdio.h>
 
 #define HOUR (3600 * NEO_NSEC_PER_SEC)
@@ -137,6 +139,44 @@ TEST(a_long_message_is_cut_between_characters)
     }
     memset(text, 0x80, sizeof(text)); /* no characters at all */
     assert_int_equal(wire_message_encode(neo_bytes(text, sizeof(text)), &arena).len, 3 * 1024);
+}
+
+/* What a peer sends is longer than what we would: escapes of everything, characters at the cut. */
+TEST(of_a_peers_message_no_more_is_kept)
+{
+    static uint8_t text[12000];
+    struct neo_arena small;
+
+    neo_arena_init(&small, 8192);
+    memset(text, 'x', sizeof(text));
+    assert_int_equal(wire_message_decode(neo_bytes(text, sizeof(text)), &small).len, 1024);
+    for (size_t i = 0; i < sizeof(text); i += 12)
+        memcpy(text + i, "%F0%9F%98%88", 12);
+    for (size_t skip = 0; skip < 4; skip++) { /* whole characters, however the first one begins */
+        struct neo_bytes kept = wire_message_decode(
+            neo_bytes(text + 12 - skip * 3, sizeof(text) - 12 + skip * 3), &small);
+        assert_int_equal(kept.len, 1024 - (1024 - skip) % 4);
+    }
+    neo_arena_fini(&small);
+}
+
+TEST(of_the_message_in_a_peers_details_no_more_is_kept)
+{
+    static uint8_t long_text[5000];
+    struct neo_buffer details = {0}, text = {0};
+    struct h2_header trailers[2] = {{NEO_LIT("grpc-status"), NEO_LIT("13")},
+                                    {NEO_LIT("grpc-status-details-bin"), NEO_LIT("")}};
+
+    memset(long_text, 'x', sizeof(long_text));
+    assert_true(neo_buffer_append(&details, NEO_LIT("\x08\x0d\x12\x88\x27")) &&
+                neo_buffer_append(&details, neo_bytes(long_text, sizeof(long_text))));
+    assert_true(neo_base64_encode(&text, neo_buffer_bytes(&details), NEO_BASE64_PADDED));
+    trailers[1].value = neo_buffer_bytes(&text);
+    struct neo_status got = wire_status_read((struct h2_headers){trailers, 2}, 200, &arena);
+    assert_int_equal(got.code, NEO_INTERNAL);
+    assert_int_equal(got.message.len, 1024);
+    neo_buffer_fini(&details);
+    neo_buffer_fini(&text);
 }
 
 /* --- headers ----------------------------------------------------------------------------- */
@@ -371,6 +411,8 @@ int main(void)
         PROMISE(a_bad_escape_stays_as_it_is),
         PROMISE(a_long_message_is_cut),
         PROMISE(a_long_message_is_cut_between_characters),
+        PROMISE(of_a_peers_message_no_more_is_kept),
+        PROMISE(of_the_message_in_a_peers_details_no_more_is_kept),
         PROMISE(a_repeated_header_has_no_value),
         PROMISE(a_peer_cannot_say_who_it_is),
         PROMISE(a_good_end_is_one_short_trailer),
