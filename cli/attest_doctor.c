@@ -31,14 +31,14 @@ static void print_sources(const struct neo_attester_finding *found)
                                     [NEO_ATTESTER_LACKING] = INK_YELLOW,
                                     [NEO_ATTESTER_READY] = INK_GREEN};
 
-    (void)printf("\n%s%-8s  %-12s  %-7s  %s%s\n", ink(INK_DIM), "TEE", "BY", "PROVES", "WHY",
+    (void)printf("\n%s%-9s  %-12s  %-7s  %s%s\n", ink(INK_DIM), "TEE", "BY", "PROVES", "WHY",
                  ink(INK_NONE));
     for (size_t i = 0; i < NEO_ATTESTER_SOURCES_N; i++) {
         const struct neo_attester_finding *f = &found[i];
-        (void)printf("%-8s  %-12s  %s%-7s%s  %s\n", f->tee, f->via, ink(inks[f->state]),
+        (void)printf("%-9s  %-12s  %s%-7s%s  %s\n", f->tee, f->via, ink(inks[f->state]),
                      states[f->state], ink(INK_NONE), f->what);
         if (f->next[0] != '\0')
-            (void)printf("%-33s→ %s\n", "", f->next);
+            (void)printf("%-34s→ %s\n", "", f->next);
     }
 }
 

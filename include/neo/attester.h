@@ -41,6 +41,7 @@ extern "C" {
     X(SNP_TSM, "sev-snp", "configfs-tsm")                                                          \
     X(SNP_DEVICE, "sev-snp", "sev-guest")                                                          \
     X(CCA_TSM, "arm-cca", "configfs-tsm")                                                          \
+    X(AZURE_SNP_VTPM, "azure-snp", "vtpm")                                                         \
     X(TPM_TSS, "tpm", "tpm2-tss")
 /* clang-format off */
 enum neo_attester_source {
@@ -73,7 +74,7 @@ struct neo_attester_options {
     const char *tpm;  /* NULL: /dev/tpmrm0; a device's path, or a TCTI of tpm2-tss
                          ("swtpm:path=/run/swtpm/sock") */
     uint32_t ak;      /* persistent handle of the TPM's attestation key; 0: the primary signing key
-                         of the endorsement hierarchy, the same at each time */
+                         of the endorsement hierarchy, the same at each time; Azure: its own */
     uint32_t pcrs;    /* bit i: quote PCR i; 0: all of them, 0 to 23 */
     neo_nsec timeout; /* of one attest(); 0: 10 s */
     const struct neo_log *log; /* copied; says why evidence could not be made, which attest() tells

@@ -39,6 +39,7 @@ static const struct attester_way ways[NEO_ATTESTER_SOURCES_N] = {
     [NEO_ATTESTER_SNP_TSM]     = {NEO_EVIDENCE_SNP, "sev_guest", tsm_look, tsm_attest},
     [NEO_ATTESTER_SNP_DEVICE]  = {NEO_EVIDENCE_SNP, NULL, sev_look, sev_attest},
     [NEO_ATTESTER_CCA_TSM]     = {NEO_EVIDENCE_CCA, "arm_cca_guest", tsm_look, tsm_attest},
+    [NEO_ATTESTER_AZURE_SNP_VTPM] = {NEO_EVIDENCE_AZURE_SNP, NULL, azure_look, azure_attest},
     [NEO_ATTESTER_TPM_TSS]     = {NEO_EVIDENCE_TPM, NULL, tpm_look, tpm_attest},
 };
 static const struct { const char *tee, *via; } names[NEO_ATTESTER_SOURCES_N] = {
@@ -240,9 +241,11 @@ static enum neo_code check_tee(const char *tee, struct neo_error *err)
         if (strcmp(names[i].tee, tee) == 0)
             return NEO_OK;
     }
-    return neo_fail(err, NEO_INVALID_ARGUMENT,
-                    "there is no TEE '%s'; there are: auto, sev-snp, tdx, sgx, nitro, arm-cca, tpm",
-                    tee);
+    return neo_fail(
+        err, NEO_INVALID_ARGUMENT,
+        "there is no TEE '%s'; there are: auto, sev-snp, tdx, sgx, nitro, arm-cca, azure-snp, "
+        "tpm",
+        tee);
 }
 
 static enum neo_code fail_none(const char *tee, const struct neo_attester_finding *nearest,

@@ -8,6 +8,7 @@
  *   attester_sev.c      /dev/sev-guest
  *   attester_gramine.c  Gramine's /dev/attestation
  *   attester_nsm.c      /dev/nsm of a Nitro enclave
+ *   attester_azure.c    the virtual TPM of Azure's confidential machines
  *   attester_tpm.c      a TPM's quote: our evidence from its parts
  *   attester_tss.c      the same TPM through tpm2-tss
  */
@@ -91,8 +92,8 @@ typedef enum neo_code attester_make(struct attester_run *run, const struct attes
                                     const uint8_t binder[NEO_AT_LEAST(NEO_BINDER_LEN)],
                                     struct neo_buffer *out_body,
                                     struct neo_buffer *out_certificates, struct neo_error *err);
-attester_look tsm_look, sev_look, gramine_look, nsm_look, tpm_look;
-attester_make tsm_attest, sev_attest, gramine_attest, nsm_attest, tpm_attest;
+attester_look tsm_look, sev_look, gramine_look, nsm_look, azure_look, tpm_look;
+attester_make tsm_attest, sev_attest, gramine_attest, nsm_attest, azure_attest, tpm_attest;
 
 /* Fills state and texts. */
 NEO_PRINTF(3, 4)

@@ -53,34 +53,30 @@ static void read_log(struct attester_run *run, const struct tpm_quote *quote,
         neo_buffer_clear(out);
 }
 
-static enum neo_code put_together(struct attester_run *run, const struct tss_quote *q,
-                                  struct neo_buffer *out_body, struct neo_error *err)
+enum neo_code tpm_quote_into(struct attester_run *run, enum neo_evidence_kind kind, uint32_t ak,
+                             const uint8_t *extra_data, struct neo_bytes hcl,
+                             struct neo_buffer *out_body, struct neo_error *err)
 {
+    NEO_CLEANUP(tss_quote_fini) struct tss_quote q = {.attest = {0}};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer log = {0};
-    const size_t others = q->attest.len + q->signature.len + q->public_area.len + q->pcrs.len;
     struct tpm_quote quote;
 
-    NEO_TRY(check_pcrs(q, &quote, err));
+    NEO_TRY(tss_make_quote(run, ak, extra_data, &q, err));
+    NEO_TRY(check_pcrs(&q, &quote, err));
+    const size_t others = hcl.len + q.attest.len + q.signature.len + q.public_area.len + q.pcrs.len;
     if (others < ATTESTER_BODY_MAX)
-        read_log(run, &quote, q, ATTESTER_BODY_MAX - others, &log);
+        read_log(run, &quote, &q, ATTESTER_BODY_MAX - others, &log);
     const struct neo_bytes parts[NEO_EVIDENCE_PARTS_N] = {
-        [NEO_PART_QUOTE] = neo_buffer_bytes(&q->attest),
-        [NEO_PART_SIGNATURE] = neo_buffer_bytes(&q->signature),
-        [NEO_PART_KEY] = neo_buffer_bytes(&q->public_area),
-        [NEO_PART_PCRS] = neo_buffer_bytes(&q->pcrs),
+        [NEO_PART_HCL] = hcl,
+        [NEO_PART_QUOTE] = neo_buffer_bytes(&q.attest),
+        [NEO_PART_SIGNATURE] = neo_buffer_bytes(&q.signature),
+        [NEO_PART_KEY] = kind == NEO_EVIDENCE_TPM ? neo_buffer_bytes(&q.public_area)
+                                                  : neo_bytes(NULL, 0), /* the report has it */
+        [NEO_PART_PCRS] = neo_buffer_bytes(&q.pcrs),
         [NEO_PART_LOG] = neo_buffer_bytes(&log),
     };
     neo_buffer_clear(out_body);
-    return neo_evidence_pack(NEO_EVIDENCE_TPM, parts, out_body, err);
-}
-
-static enum neo_code ask(struct attester_run *run, const uint8_t *extra_data,
-                         struct neo_buffer *out_body, struct neo_error *err)
-{
-    NEO_CLEANUP(tss_quote_fini) struct tss_quote q = {.attest = {0}};
-
-    NEO_TRY(tss_make_quote(run, extra_data, &q, err));
-    return put_together(run, &q, out_body, err);
+    return neo_evidence_pack(kind, parts, out_body, err);
 }
 
 enum neo_code tpm_attest(struct attester_run *run, const struct attester_way *way,
@@ -94,7 +90,8 @@ enum neo_code tpm_attest(struct attester_run *run, const struct attester_way *wa
     (void)out_certificates; /* a policy names the key, or its certificate is known beforehand */
     neo_sha256(neo_bytes(binder, NEO_BINDER_LEN), extra_data);
     for (;;) {
-        enum neo_code code = ask(run, extra_data, out_body, err);
+        enum neo_code code = tpm_quote_into(run, NEO_EVIDENCE_TPM, run->options->ak, extra_data,
+                                            neo_bytes(NULL, 0), out_body, err);
         if (code == NEO_OK)
             return NEO_OK;
         NEO_TRY(attester_again(run, code, err));

@@ -13,7 +13,7 @@
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_tctildr.h>
 
-enum { HEADER_LEN = 10, RESPONSE_MAX = 4096, READS_MAX = TPM_PCRS };
+enum { HEADER_LEN = 10, RESPONSE_MAX = 4096, READS_MAX = TPM_PCRS, NV_CHUNK = 1024 };
 
 #define MAGIC UINT64_C(0x6e656f2d74637469)
 
@@ -161,6 +161,12 @@ static bool is_busy(TSS2_RC rc)
     return rc == TPM2_RC_RETRY || rc == TPM2_RC_TESTING || rc == TPM2_RC_YIELDED;
 }
 
+/* A handle that is not there, whichever of the command's it is. */
+static bool is_absent(TSS2_RC rc)
+{
+    return (rc & (TPM2_RC_FMT1 | 0x3f)) == TPM2_RC_HANDLE && rc < TSS2_RC_LAYER(1);
+}
+
 static enum neo_code failed(const struct session *s, const char *what, TSS2_RC rc,
                             struct neo_error *err)
 {
@@ -168,6 +174,8 @@ static enum neo_code failed(const struct session *s, const char *what, TSS2_RC r
         return neo_fail(err, NEO_DEADLINE_EXCEEDED, "%s: the TPM did not answer in time", what);
     if (is_busy(rc))
         return neo_fail(err, NEO_UNAVAILABLE, "%s: the TPM is busy (0x%x)", what, rc);
+    if (is_absent(rc))
+        return neo_fail(err, NEO_NOT_FOUND, "%s: the TPM has no such handle", what);
     if (s->device.number != 0) {
         errno = s->device.number;
         return attester_fail_errno(err, "%s", what);
@@ -254,6 +262,58 @@ static enum neo_code find_key(struct session *s, uint32_t handle, struct neo_err
             Esys_ReadPublic(s->esys, s->key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                             &s->public_area, NULL, NULL));
     return NEO_OK;
+}
+
+/* --- NV --------------------------------------------------------------------------------------- */
+
+static enum neo_code read_chunk(struct session *s, ESYS_TR index, uint16_t len,
+                                struct neo_buffer *out, struct neo_error *err)
+{
+    TPM2B_MAX_NV_BUFFER *data = NULL;
+
+    TSS_TRY("cannot read the NV index",
+            Esys_NV_Read(s->esys, ESYS_TR_RH_OWNER, index, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                         ESYS_TR_NONE, len, (uint16_t)out->len, &data));
+    bool whole = data->size == len;
+    bool ok = neo_buffer_append(out, neo_bytes(data->buffer, data->size));
+    Esys_Free(data);
+    if (!whole)
+        return neo_fail(err, NEO_DATA_LOSS, "the TPM gave less of an NV index than was asked");
+    return ok ? NEO_OK : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for an NV index");
+}
+
+static enum neo_code read_index(struct session *s, ESYS_TR index, size_t max,
+                                struct neo_buffer *out, struct neo_error *err)
+{
+    TPM2B_NV_PUBLIC *public_area = NULL;
+
+    TSS_TRY("cannot read about the NV index",
+            Esys_NV_ReadPublic(s->esys, index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                               &public_area, NULL));
+    size_t size = public_area->nvPublic.dataSize;
+    Esys_Free(public_area);
+    if (size > max)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "an NV index of %zu bytes, at most %zu", size,
+                        max);
+    while (out->len < size) {
+        size_t left = size - out->len;
+        NEO_TRY(read_chunk(s, index, (uint16_t)(left < NV_CHUNK ? left : NV_CHUNK), out, err));
+    }
+    return NEO_OK;
+}
+
+enum neo_code tss_read_nv(struct attester_run *run, uint32_t index, size_t max,
+                          struct neo_buffer *out, struct neo_error *err)
+{
+    NEO_CLEANUP(session_close) struct session session = {.key = ESYS_TR_NONE, .device.fd = -1};
+    struct session *s = &session;
+
+    neo_buffer_clear(out);
+    NEO_TRY(open_session(s, run, err));
+    TSS_TRY("cannot find the NV index",
+            Esys_TR_FromTPMPublic(s->esys, index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  &s->key)); /* closed with the session */
+    return read_index(s, s->key, max, out, err);
 }
 
 /* --- PCRs and quote --------------------------------------------------------------------------- */
@@ -354,18 +414,19 @@ static enum neo_code quote(struct session *s, const uint8_t *extra_data, uint32_
     return code;
 }
 
-enum neo_code tss_make_quote(struct attester_run *run, const uint8_t extra_data[NEO_AT_LEAST(32)],
-                             struct tss_quote *ret, struct neo_error *err)
+enum neo_code tss_make_quote(struct attester_run *run, uint32_t ak,
+                             const uint8_t extra_data[NEO_AT_LEAST(32)], struct tss_quote *ret,
+                             struct neo_error *err)
 {
     NEO_CLEANUP(session_close) struct session s = {.key = ESYS_TR_NONE, .device.fd = -1};
     uint32_t all = (UINT32_C(1) << TPM_PCRS) - 1;
     uint32_t pcrs = run->options->pcrs == 0 ? all : run->options->pcrs & all;
 
     NEO_TRY(open_session(&s, run, err));
-    if (run->options->ak == 0)
+    if (ak == 0)
         NEO_TRY(make_key(&s, err));
     else
-        NEO_TRY(find_key(&s, run->options->ak, err));
+        NEO_TRY(find_key(&s, ak, err));
     NEO_TRY(read_pcrs(&s, pcrs, &ret->pcrs, err));
     return quote(&s, extra_data, pcrs, ret, err);
 }

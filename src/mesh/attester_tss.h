@@ -18,13 +18,22 @@ void tss_quote_fini(struct tss_quote *q);
 bool tss_is_there(void);
 /* Can it be reached? Asks it nothing. */
 NEO_MUST_CHECK enum neo_code tss_reach(struct attester_run *run, struct neo_error *err);
+/* All of an NV index that its owner may read. NOT_FOUND: there is none; RESOURCE_EXHAUSTED. */
+NEO_MUST_CHECK enum neo_code tss_read_nv(struct attester_run *run, uint32_t index, size_t max,
+                                         struct neo_buffer *out, struct neo_error *err);
 /*
- * Over `extra_data` (32 bytes), by the key and over the PCRs of the options. The values may be
- * those of a moment before the quote. UNAVAILABLE: the TPM is busy.
+ * Over `extra_data` (32 bytes), by the key `ak` (0: the primary one) and over the PCRs of the
+ * options. The values may be those of a moment before the quote. UNAVAILABLE: the TPM is busy.
  */
-NEO_MUST_CHECK enum neo_code tss_make_quote(struct attester_run *run,
+NEO_MUST_CHECK enum neo_code tss_make_quote(struct attester_run *run, uint32_t ak,
                                             const uint8_t extra_data[NEO_AT_LEAST(32)],
                                             struct tss_quote *ret, struct neo_error *err);
+
+/* attester_tpm.c: such a quote as evidence of `kind`, a tpm-quote or (with `hcl`) azure-snp. */
+NEO_MUST_CHECK enum neo_code tpm_quote_into(struct attester_run *run, enum neo_evidence_kind kind,
+                                            uint32_t ak, const uint8_t *extra_data,
+                                            struct neo_bytes hcl, struct neo_buffer *out_body,
+                                            struct neo_error *err);
 
 #define TPM_DEVICE "/dev/tpmrm0"
 /* Is it a device's path, and no TCTI of tpm2-tss? */

@@ -4,10 +4,9 @@
 
 #include "../scratch.h"
 
-#include "attest/tpm_quote.h"
-#include "mesh/attester_tss.h"
+#include "../attest/cvm.h"
 
-#include <neo/arena.h>
+#include "mesh/attester_tss.h"
 
 #include <signal.h>
 #include <spawn.h>
@@ -23,6 +22,7 @@ static uint8_t binder[NEO_BINDER_LEN];
 
 struct answer {
     enum neo_code code;
+    enum neo_evidence_kind kind;
     struct neo_buffer body;
     struct neo_buffer certificates;
     struct neo_error err;
@@ -41,7 +41,7 @@ static struct answer ask(struct attester_sys *sys, const struct neo_attester_opt
 
     if (attester_detect(sys, options, &attester, NULL, &a.err) != NEO_OK)
         fail_msg("%s", a.err.message);
-    assert_int_equal(attester->kind, NEO_EVIDENCE_TPM);
+    a.kind = attester->kind;
     a.code = attester->attest(attester, binder, &a.body, &a.certificates, &a.err);
     attester->free(attester);
     if (a.code != NEO_OK)
@@ -412,9 +412,32 @@ TEST(the_firmwares_log_comes_along_when_it_tells_the_whole_story)
     assert_int_equal(e.event_log.len, 0);
 }
 
-/* An RSA key, kept in the TPM at `handle`. */
-static void keep_key(TPM2_HANDLE handle, TPMA_OBJECT attributes)
+struct tss {
+    TSS2_TCTI_CONTEXT *tcti;
+    ESYS_CONTEXT *esys;
+};
+
+static struct tss tss_open(void)
 {
+    struct tss t = {.tcti = NULL};
+
+    assert_int_equal(Tss2_TctiLdr_Initialize(live.tcti, &t.tcti), 0);
+    assert_int_equal(Esys_Initialize(&t.esys, t.tcti, NULL), 0);
+    return t;
+}
+
+static void tss_close(struct tss *t)
+{
+    Esys_Finalize(&t->esys);
+    Tss2_TctiLdr_Finalize(&t->tcti);
+}
+
+/* An RSA key for attestation, kept in the TPM at `handle`. */
+static void keep_key(TPM2_HANDLE handle, struct neo_buffer *out_modulus)
+{
+    const TPMA_OBJECT attributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                   TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                                   TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT;
     const TPM2B_PUBLIC template = {
         .publicArea = {.type = TPM2_ALG_RSA,
                        .nameAlg = TPM2_ALG_SHA256,
@@ -428,27 +451,27 @@ static void keep_key(TPM2_HANDLE handle, TPMA_OBJECT attributes)
     const TPM2B_SENSITIVE_CREATE nothing = {.size = 0};
     const TPM2B_DATA no_data = {.size = 0};
     const TPML_PCR_SELECTION no_pcrs = {.count = 0};
-    TSS2_TCTI_CONTEXT *tcti = NULL;
-    ESYS_CONTEXT *esys = NULL;
+    NEO_CLEANUP(tss_close) struct tss t = tss_open();
+    TPM2B_PUBLIC *made;
     ESYS_TR key, kept;
 
-    assert_int_equal(Tss2_TctiLdr_Initialize(live.tcti, &tcti), 0);
-    assert_int_equal(Esys_Initialize(&esys, tcti, NULL), 0);
-    assert_int_equal(Esys_CreatePrimary(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+    assert_int_equal(Esys_CreatePrimary(t.esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
                                         ESYS_TR_NONE, &nothing, &template, &no_data, &no_pcrs, &key,
-                                        NULL, NULL, NULL, NULL),
+                                        &made, NULL, NULL, NULL),
                      0);
-    assert_int_equal(Esys_EvictControl(esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                                       ESYS_TR_NONE, handle, &kept),
+    assert_int_equal(Esys_EvictControl(t.esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD,
+                                       ESYS_TR_NONE, ESYS_TR_NONE, handle, &kept),
                      0);
-    assert_int_equal(Esys_FlushContext(esys, key), 0);
-    assert_int_equal(Esys_TR_Close(esys, &kept), 0);
-    Esys_Finalize(&esys);
-    Tss2_TctiLdr_Finalize(&tcti);
+    assert_true(neo_buffer_append(out_modulus, neo_bytes(made->publicArea.unique.rsa.buffer,
+                                                         made->publicArea.unique.rsa.size)));
+    Esys_Free(made);
+    assert_int_equal(Esys_FlushContext(t.esys, key), 0);
+    assert_int_equal(Esys_TR_Close(t.esys, &kept), 0);
 }
 
 TEST(a_key_that_is_kept_in_the_tpm_signs_and_one_that_is_not_there_fails)
 {
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer modulus = {0};
     struct neo_attester_options kept = {.tee = "tpm", .tpm = live.tcti, .ak = 0x81010002};
     struct tpm_evidence e;
     struct tpm_quote q = {.bank = 0};
@@ -456,15 +479,152 @@ TEST(a_key_that_is_kept_in_the_tpm_signs_and_one_that_is_not_there_fails)
     if (!is_live())
         skip();
     NEO_CLEANUP(answer_fini) struct answer a = ask(&live.linux.face, &kept);
-    expect_says(&a, NEO_INTERNAL, "attestation key");
-    keep_key(kept.ak, TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                          TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-                          TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT);
+    expect_says(&a, NEO_NOT_FOUND, "cannot find the attestation key: the TPM has no such handle");
+    keep_key(kept.ak, &modulus);
     NEO_CLEANUP(answer_fini) struct answer b = ask(&live.linux.face, &kept);
     assert_string_equal(verdict_on(&b, binder, &e, &q), "accepted");
     kept.tpm = NULL; /* the same key by the device */
     NEO_CLEANUP(answer_fini) struct answer c = ask(&live.linux.face, &kept);
     assert_string_equal(verdict_on(&c, binder, &e, &q), "accepted");
+}
+
+/* --- Azure ------------------------------------------------------------------------------------ */
+
+static void put_index(TPM2_HANDLE handle, struct neo_bytes bytes)
+{
+    NEO_CLEANUP(tss_close) struct tss t = tss_open();
+    const TPM2B_AUTH no_password = {.size = 0};
+    const TPM2B_NV_PUBLIC about = {
+        .nvPublic = {.nvIndex = handle,
+                     .nameAlg = TPM2_ALG_SHA256,
+                     .attributes = TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE,
+                     .dataSize = (uint16_t)bytes.len},
+    };
+    ESYS_TR index;
+
+    assert_int_equal(Esys_NV_DefineSpace(t.esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                         ESYS_TR_NONE, &no_password, &about, &index),
+                     0);
+    for (size_t at = 0; at < bytes.len;) {
+        TPM2B_MAX_NV_BUFFER chunk = {.size =
+                                         (uint16_t)(bytes.len - at < 1024 ? bytes.len - at : 1024)};
+        memcpy(chunk.buffer, bytes.at + at, chunk.size);
+        assert_int_equal(Esys_NV_Write(t.esys, ESYS_TR_RH_OWNER, index, ESYS_TR_PASSWORD,
+                                       ESYS_TR_NONE, ESYS_TR_NONE, &chunk, (uint16_t)at),
+                         0);
+        at += chunk.size;
+    }
+    assert_int_equal(Esys_TR_Close(t.esys, &index), 0);
+}
+
+static void write_tag(void)
+{
+    FILE *file;
+
+    (void)mkdir(scratch("sys"), 0700);
+    (void)mkdir(scratch("sys/class"), 0700);
+    (void)mkdir(scratch("sys/class/dmi"), 0700);
+    (void)mkdir(scratch("sys/class/dmi/id"), 0700);
+    file = fopen(scratch("sys/class/dmi/id/chassis_asset_tag"), "w");
+    assert_non_null(file);
+    (void)fputs("7783-7084-3265-9085-8269-3286-77\n", file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void expect_azure(enum neo_attester_state state, const char *what)
+{
+    struct neo_attester_finding findings[NEO_ATTESTER_SOURCES_N];
+
+    attester_survey(&live.linux.face, &options, findings);
+    assert_int_equal(findings[NEO_ATTESTER_AZURE_SNP_VTPM].state, state);
+    if (strstr(findings[NEO_ATTESTER_AZURE_SNP_VTPM].what, what) == NULL)
+        fail_msg("%s", findings[NEO_ATTESTER_AZURE_SNP_VTPM].what);
+}
+
+/* What the paravisor keeps about this TPM's key; without the zeros behind it, which this TPM has no
+ * room for. */
+static struct neo_buffer report_about(struct cvm *c, const struct neo_buffer *modulus)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer keys = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer quote = {0};
+    struct neo_buffer report = {0};
+
+    assert_true(neo_buffer_append_text(
+        &keys, "{\"kid\":\"HCLAkPub\",\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\""));
+    assert_true(neo_base64_encode(&keys, neo_buffer_bytes(modulus), NEO_BASE64_URL));
+    assert_true(neo_buffer_append(&keys, neo_bytes("\"}", 3)));
+    c->keys = (const char *)keys.at;
+    cvm_blob(c, &report, &quote);
+    c->keys = NULL;
+    while (report.at[report.len - 1] == 0)
+        report.len--;
+    return report;
+}
+
+static const char *azure_verdict(struct cvm *c, const struct answer *a)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rest = {0};
+    struct neo_attest_policies *policies;
+    struct azure_evidence e;
+    enum neo_attest_reason reason;
+
+    if (a->code != NEO_OK)
+        fail_msg("%s", a->err.message);
+    assert_int_equal(a->kind, NEO_EVIDENCE_AZURE_SNP);
+    assert_int_equal(azure_evidence_read(neo_buffer_bytes(&a->body), &e, NULL), NEO_OK);
+    assert_true(neo_buffer_append_text(&rest, "        pcr_sha256: {0: [\""));
+    assert_true(neo_hex_encode(&rest, neo_bytes(e.pcrs.at, 32)));
+    assert_true(neo_buffer_append(&rest, neo_bytes("\"]}\n", 5)));
+    assert_int_equal(cvm_compile(c, (const char *)rest.at, &policies, NULL), NEO_OK);
+    const char *said = cvm_judge(c, neo_buffer_bytes(&a->body), cvm_kind(c), policies, &reason);
+    neo_attest_policies_unref(policies);
+    return said;
+}
+
+TEST(a_confidential_machine_of_azures_proves_itself_to_our_judge)
+{
+    const struct neo_attester_options any = {.tee = "auto"};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer modulus = {0};
+    NEO_CLEANUP(cvm_fini) struct cvm c;
+
+    cvm_init(&c, false);
+    if (!is_live())
+        skip();
+    expect_azure(NEO_ATTESTER_ABSENT, "not a machine of Azure's");
+    write_tag();
+    expect_azure(NEO_ATTESTER_ABSENT, "keeps no report");
+    keep_key(0x81000003, &modulus);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer report = report_about(&c, &modulus);
+    put_index(0x01400001, neo_buffer_bytes(&report));
+    expect_azure(NEO_ATTESTER_READY, "SEV-SNP in Azure's virtual TPM");
+    NEO_CLEANUP(answer_fini) struct answer a = ask(&live.linux.face, &any);
+    assert_string_equal(azure_verdict(&c, &a), "accepted");
+}
+
+TEST(what_azures_tpm_keeps_must_be_a_report_of_a_kind_that_is_made)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer modulus = {0};
+    NEO_CLEANUP(cvm_fini) struct cvm c;
+
+    cvm_init(&c, true);
+    if (!is_live())
+        skip();
+    write_tag();
+    assert_true(neo_buffer_append(&modulus, neo_bytes(c.pcrs, sizeof(c.pcrs))));
+    while (modulus.len < 256)
+        assert_true(neo_buffer_append_byte(&modulus, 0xaf));
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer report = report_about(&c, &modulus);
+    put_index(0x01400001, neo_buffer_bytes(&report));
+    expect_azure(NEO_ATTESTER_LACKING, "metadata service");
+}
+
+TEST(a_report_of_azures_that_is_none_is_said_to_be_none)
+{
+    if (!is_live())
+        skip();
+    write_tag();
+    put_index(0x01400001, NEO_LIT("HCLA, and then nothing"));
+    expect_azure(NEO_ATTESTER_LACKING, "cannot be read");
 }
 
 TEST(a_tcti_that_is_not_there_is_named)
@@ -495,9 +655,12 @@ int main(void)
         with_live(fewer_pcrs_are_quoted_when_asked),
         with_live(the_firmwares_log_comes_along_when_it_tells_the_whole_story),
         with_live(a_key_that_is_kept_in_the_tpm_signs_and_one_that_is_not_there_fails),
+        with_live(a_report_of_azures_that_is_none_is_said_to_be_none),
+        with_live(what_azures_tpm_keeps_must_be_a_report_of_a_kind_that_is_made),
+        with_live(a_confidential_machine_of_azures_proves_itself_to_our_judge),
         with_live(a_tcti_that_is_not_there_is_named),
     };
 
     (void)setenv("TSS2_LOG", "all+NONE", 1); /* failures that are meant */
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, machine_setup, machine_teardown);
 }
