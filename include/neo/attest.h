@@ -108,6 +108,7 @@ bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct 
 /* --- roots of the vendors (an epoch) ---------------------------------------------------------- */
 
 struct neo_attest_trust;
+struct neo_evidence;
 /*
  * The makers' roots are pinned by digest. `collateral` is what is known beforehand, each as it
  * came: PEM or DER certificates (ARK, ASK, VCEK, TCB signing, ...) and revocation lists, and
@@ -121,6 +122,9 @@ struct neo_attest_trust_options {
     size_t n_collateral;
     struct neo_bytes simulated_root;
     bool development;
+    /* Told, on any thread and not for long, of evidence whose collateral is missing or stale. */
+    void (*missing)(void *self, const struct neo_evidence *evidence);
+    void *missing_self; /* must outlive the trust */
 };
 NEO_MUST_CHECK enum neo_code neo_attest_trust_new(const struct neo_attest_trust_options *options,
                                                   struct neo_attest_trust **ret,
@@ -159,6 +163,7 @@ struct neo_appraisal {
     size_t n_checks;
     int64_t not_after; /* of the certificates, seconds since 1970 */
     neo_nsec max_age;  /* of the policy */
+    bool by_grace;     /* collateral was out of date, within the policy's max_stale */
 };
 
 /*

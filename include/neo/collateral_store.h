@@ -124,8 +124,10 @@ void neo_collateral_store_due(const struct neo_collateral_store *store, int64_t 
  * file $NEO_FETCH_HEADERS, and complaints to stderr; its exit status is 0 on success.
  */
 struct neo_collateral_fetcher {
-    const char *const *command; /* NULL-terminated; [0] is a path, or found in PATH */
-    unsigned timeout_seconds;   /* 0: 30 */
+    const char *const *command;       /* NULL-terminated; [0] is a path, or found in PATH */
+    unsigned timeout_seconds;         /* 0: 30 */
+    bool (*is_cancelled)(void *self); /* asked five times a second; NULL: nobody cancels */
+    void *self;
 };
 /*
  * Asks for `request`, verifies the answer and stores it. OK: it was answered, be it with what is

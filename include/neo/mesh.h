@@ -59,6 +59,9 @@ struct neo_mesh_options {
                            machine has, if anything; "none"; or "sev-snp", ...: joining fails without */
     const char *tpm;    /* the TPM: a device, or a TCTI of tpm2-tss; NULL: /dev/tpmrm0 */
     const char *tpm_ak; /* its key: "0x81010002"; NULL: a primary one */
+    /* neo/collateral_store.h; NULL: <state_dir>/collateral, when it is there */
+    const char *collateral;
+    const char *collateral_fetch; /* program and its words that gets what is due; NULL: nobody */
 };
 
 /*
@@ -70,8 +73,9 @@ NEO_MUST_CHECK enum neo_code neo_mesh_join(const struct neo_mesh_options *option
 /*
  * The same from a command line: --join STRING | --join-file FILE, --state DIR, --listen ADDR,
  * --admin ADDR, --instance ID, --insecure-dev, --simulated-tee FILE, --measurement HEX,
- * --log-level L, --audit FILE, --tee TEE, --tpm TPM, --tpm-ak HANDLE, --help. --help prints and is
- * CANCELLED, for which neo_mesh_failed() gives 0; wrong use is INVALID_ARGUMENT.
+ * --log-level L, --audit FILE, --collateral DIR, --collateral-fetch CMD, --tee TEE, --tpm TPM,
+ * --tpm-ak HANDLE, --help. --help prints and is CANCELLED, for which neo_mesh_failed() gives 0;
+ * wrong use is INVALID_ARGUMENT.
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_start(int argc, char **argv, const char *service,
                                             struct neo_mesh **ret, struct neo_error *err);

@@ -92,6 +92,7 @@ static enum neo_code publish(const struct ledger *ledger, struct neo_appraisal *
     appraisal->checks = checks;
     appraisal->n_checks = ledger->n;
     appraisal->reason = ledger->reason;
+    appraisal->by_grace = ledger->by_grace;
     return NEO_OK;
 }
 
@@ -103,8 +104,10 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
 
     if (!check_service(policy, service, ledger) || !check_kind(policy, q, family, ledger))
         return false;
+    struct attest_question mine = *q;
+    mine.grace = policy->max_stale;
     appraisal->max_age = policy->max_age;
-    return family->judge(q, policy, ledger, appraisal) && ledger_holds(ledger);
+    return family->judge(&mine, policy, ledger, appraisal) && ledger_holds(ledger);
 }
 
 static enum neo_code appraise(const struct attest_question *q,
@@ -129,6 +132,9 @@ static enum neo_code appraise(const struct attest_question *q,
     const struct attest_policy *policy = attest_policies_find(policies, service);
     appraisal.accepted = judge(q, policy, service, &ledger, &appraisal);
     NEO_TRY(publish(&ledger, &appraisal, err));
+    if (q->trust->missing != NULL && (appraisal.reason == NEO_ATTEST_COLLATERAL ||
+                                      appraisal.reason == NEO_ATTEST_COLLATERAL_STALE))
+        q->trust->missing(q->trust->missing_self, evidence);
     *ret = appraisal;
     return NEO_OK;
 }

@@ -69,7 +69,9 @@ static const char *status_of(const struct neo_appraisal *a)
 {
     if (!a->accepted)
         return "contraindicated";
-    return a->simulated ? "none" : "affirming";
+    if (a->simulated)
+        return "none";
+    return a->by_grace ? "warning" : "affirming";
 }
 
 static void put_text(struct neo_json_writer *w, const char *key, const char *text)
@@ -123,6 +125,8 @@ static void put_submodule(struct neo_json_writer *w, const struct neo_appraisal 
     put_vector(w, a);
     neo_json_put_key(w, "neo.accepted");
     neo_json_put_bool(w, a->accepted);
+    neo_json_put_key(w, "neo.collateral-by-grace");
+    neo_json_put_bool(w, a->by_grace);
     put_text(w, "neo.reason", neo_attest_reason_text(a->reason));
     put_hex(w, "neo.measurement", a->measurement);
     put_hex(w, "neo.evidence-sha256", neo_bytes(a->evidence_sha256, sizeof(a->evidence_sha256)));

@@ -24,7 +24,8 @@ struct attest_question {
      * evidence that another protocol than ours asked for. */
     struct neo_bytes binder;
     bool is_literal;
-    int64_t now; /* seconds since 1970 */
+    int64_t now;   /* seconds since 1970 */
+    int64_t grace; /* the policy's: seconds for which stale collateral does */
 };
 /* In constant time, and whole. */
 bool attest_is_bound(const struct attest_question *q, struct neo_bytes found);

@@ -104,7 +104,7 @@ static void note_end(struct intel_case *c, int64_t end)
 }
 
 static bool check_line(struct intel_case *c, unsigned check, struct vendor_cert *leaf,
-                       size_t n_issuers, struct ledger *ledger)
+                       size_t n_issuers, bool *by_grace, struct ledger *ledger)
 {
     const struct vendor_line line = {
         .leaf = leaf,
@@ -115,6 +115,8 @@ static bool check_line(struct intel_case *c, unsigned check, struct vendor_cert 
         .n_crls = c->q->trust->collateral.n_crls,
         .needs_crls = true,
         .now = c->q->now,
+        .grace = c->q->grace,
+        .by_grace = by_grace,
         .memo = c->q->trust->memo,
     };
     struct neo_error why;
@@ -129,9 +131,11 @@ static bool check_line(struct intel_case *c, unsigned check, struct vendor_cert 
 
 static bool check_chain(struct intel_case *c, struct ledger *ledger)
 {
-    if (!check_line(c, CHECK_INTEL_CHAIN, c->chain.certs[LEAF], 1, ledger))
+    bool by_grace = false;
+
+    if (!check_line(c, CHECK_INTEL_CHAIN, c->chain.certs[LEAF], 1, &by_grace, ledger))
         return false;
-    ledger_pass(ledger, CHECK_INTEL_CHAIN);
+    ledger_pass_fresh(ledger, CHECK_INTEL_CHAIN, by_grace);
     return true;
 }
 
@@ -305,7 +309,7 @@ static bool check_collateral(struct intel_case *c, struct ledger *ledger)
     return true;
 }
 
-static bool check_document(struct intel_case *c, const struct intel_document *d,
+static bool check_document(struct intel_case *c, const struct intel_document *d, bool *by_grace,
                            struct ledger *ledger)
 {
     struct vendor_cert *signer = choose_signer(c, d);
@@ -317,27 +321,39 @@ static bool check_document(struct intel_case *c, const struct intel_document *d,
     if (signer == c->signer)
         return true;
     c->signer = signer;
-    return check_line(c, CHECK_INTEL_COLLATERAL_SIGNATURE, signer, 0, ledger);
+    return check_line(c, CHECK_INTEL_COLLATERAL_SIGNATURE, signer, 0, by_grace, ledger);
 }
 
 static bool check_collateral_signature(struct intel_case *c, struct ledger *ledger)
 {
-    if (!check_document(c, c->tcb, ledger) || !check_document(c, c->identity, ledger))
+    bool by_grace = false;
+
+    if (!check_document(c, c->tcb, &by_grace, ledger) ||
+        !check_document(c, c->identity, &by_grace, ledger))
         return false;
-    ledger_pass(ledger, CHECK_INTEL_COLLATERAL_SIGNATURE);
+    ledger_pass_fresh(ledger, CHECK_INTEL_COLLATERAL_SIGNATURE, by_grace);
     return true;
+}
+
+/* Within the policy's grace, too. */
+static bool is_good_enough(const struct intel_case *c, const struct intel_document *d)
+{
+    return d->issued <= c->q->now && c->q->now < d->next_update + c->q->grace;
 }
 
 static bool check_collateral_fresh(struct intel_case *c, struct ledger *ledger)
 {
-    if (!is_current(c->tcb, c->q->now))
+    int64_t now = c->q->now, grace = c->q->grace;
+
+    if (!is_good_enough(c, c->tcb))
         return ledger_fail(ledger, CHECK_INTEL_COLLATERAL_FRESH, "the TCB info is out of date");
-    if (!is_current(c->identity, c->q->now))
+    if (!is_good_enough(c, c->identity))
         return ledger_fail(ledger, CHECK_INTEL_COLLATERAL_FRESH,
                            "the QE's identity is out of date");
-    note_end(c, c->tcb->next_update);
-    note_end(c, c->identity->next_update);
-    ledger_pass(ledger, CHECK_INTEL_COLLATERAL_FRESH);
+    note_end(c, c->tcb->next_update + grace);
+    note_end(c, c->identity->next_update + grace);
+    ledger_pass_fresh(ledger, CHECK_INTEL_COLLATERAL_FRESH,
+                      !is_current(c->tcb, now) || !is_current(c->identity, now));
     return true;
 }
 

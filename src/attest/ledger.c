@@ -26,6 +26,15 @@ void ledger_pass(struct ledger *ledger, unsigned check)
     ledger->checks[check].detail = NULL;
 }
 
+void ledger_pass_fresh(struct ledger *ledger, unsigned check, bool by_grace)
+{
+    ledger_pass(ledger, check);
+    if (!by_grace)
+        return;
+    ledger->by_grace = true;
+    ledger->checks[check].detail = "out of date, within the policy's max_stale";
+}
+
 void ledger_skip(struct ledger *ledger, unsigned check, const char *why)
 {
     ledger->checks[check].result = NEO_CHECK_NOT_APPLICABLE;

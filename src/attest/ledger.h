@@ -50,12 +50,16 @@ struct ledger {
     struct neo_check checks[LEDGER_MAX];
     enum neo_attest_reason reason; /* of the first failure; NONE so far */
     unsigned first_failure;        /* `n`: none */
+    bool by_grace;                 /* collateral that is out of date was good enough */
 };
 
 /* Borrows `known`, which has at most LEDGER_MAX rows. */
 void ledger_init(struct ledger *ledger, const struct check_info *known, unsigned n,
                  struct neo_arena *arena);
 void ledger_pass(struct ledger *ledger, unsigned check);
+/* Passes; `by_grace`: only because the policy allows stale collateral for a while, which it says.
+ */
+void ledger_pass_fresh(struct ledger *ledger, unsigned check, bool by_grace);
 /* `why` is static. */
 void ledger_skip(struct ledger *ledger, unsigned check, const char *why);
 /* False, for `return ledger_fail(...)`. */

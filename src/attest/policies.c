@@ -13,6 +13,7 @@ enum {
 static const neo_nsec default_max_age = 600 * NEO_NSEC_PER_SEC;
 static const neo_nsec least_max_age = 1 * NEO_NSEC_PER_SEC;
 static const neo_nsec most_max_age = 24 * 3600 * NEO_NSEC_PER_SEC;
+static const neo_nsec most_max_stale = 90 * 24 * 3600 * NEO_NSEC_PER_SEC;
 
 /* --- schema ----------------------------------------------------------------------------------- */
 
@@ -21,6 +22,9 @@ struct source {
     struct row_text mode;
     neo_nsec max_evidence_age;
     struct neo_place max_evidence_age_place;
+    struct neo_place collateral_place;
+    neo_nsec max_stale;
+    struct neo_place max_stale_place;
     struct neo_yaml_list any_of; /* of struct attest_row */
 };
 
@@ -37,6 +41,15 @@ struct source_document {
 static const struct neo_yaml_field row_element = {.kind = NEO_YAML_STRUCT,
                                                   .fields = attest_row_fields};
 
+static const struct neo_yaml_field collateral_fields[] = {
+    {.key = "max_stale",
+     .kind = NEO_YAML_DURATION,
+     .offset = offsetof(struct source, max_stale),
+     .required = true,
+     .place = offsetof(struct source, max_stale_place) + 1},
+    {0},
+};
+
 static const struct neo_yaml_field source_fields[] = {
     {.key = "require",
      .kind = NEO_YAML_TEXT,
@@ -51,6 +64,10 @@ static const struct neo_yaml_field source_fields[] = {
      .kind = NEO_YAML_DURATION,
      .offset = offsetof(struct source, max_evidence_age),
      .place = offsetof(struct source, max_evidence_age_place) + 1},
+    {.key = "collateral",
+     .kind = NEO_YAML_STRUCT,
+     .fields = collateral_fields,
+     .place = offsetof(struct source, collateral_place) + 1},
     {.key = "any_of",
      .kind = NEO_YAML_LIST,
      .offset = offsetof(struct source, any_of),
@@ -137,6 +154,18 @@ static enum neo_code read_max_age(const struct source *source, neo_nsec *ret, st
     return NEO_OK;
 }
 
+/* For weeks without a network; a list that is older revokes nothing that is new. */
+static enum neo_code read_max_stale(const struct source *source, int64_t *ret,
+                                    struct neo_error *err)
+{
+    if (source->max_stale_place.file == NULL)
+        return NEO_OK;
+    if (source->max_stale > most_max_stale)
+        return refuse(source->max_stale_place, "\"max_stale\" is 0s to 2160h (90 days)");
+    *ret = (int64_t)(source->max_stale / NEO_NSEC_PER_SEC);
+    return NEO_OK;
+}
+
 static enum neo_code check_family(const struct attest_policy *policy, const struct attest_row *row,
                                   const struct attest_family *family, struct neo_error *err)
 {
@@ -188,6 +217,7 @@ static enum neo_code compile_entry(struct compiler *c, const struct source_entry
     NEO_TRY(read_require(c, &entry->source.require, &ret->require, err));
     NEO_TRY(check_mode(&entry->source.mode, err));
     NEO_TRY(read_max_age(&entry->source, &ret->max_age, err));
+    NEO_TRY(read_max_stale(&entry->source, &ret->max_stale, err));
     return compile_rules(c, entry, ret, err);
 }
 

@@ -175,6 +175,7 @@ static enum neo_attest_reason reason_of(enum vendor_verdict verdict)
 static bool check_chain(struct snp_case *c, struct ledger *ledger)
 {
     struct vendor_cert *issuers[ISSUERS_MAX];
+    bool by_grace = false;
     struct neo_error why;
     const struct vendor_chain chain = {
         .leaf = c->leaf,
@@ -184,13 +185,15 @@ static bool check_chain(struct snp_case *c, struct ledger *ledger)
         .crls = c->q->trust->collateral.crls,
         .n_crls = c->q->trust->collateral.n_crls,
         .now = c->q->now,
+        .grace = c->q->grace,
+        .by_grace = &by_grace,
         .memo = c->q->trust->memo,
     };
 
     enum vendor_verdict verdict = vendor_chain_verify(&chain, &c->path, &why);
     if (verdict != VENDOR_GOOD)
         return ledger_fail_as(ledger, CHECK_CHAIN, reason_of(verdict), "%s", why.message);
-    ledger_pass(ledger, CHECK_CHAIN);
+    ledger_pass_fresh(ledger, CHECK_CHAIN, by_grace);
     return true;
 }
 

@@ -107,6 +107,8 @@ enum neo_code neo_attest_trust_new(const struct neo_attest_trust_options *option
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     atomic_init(&trust->refs, 1);
     trust->development = options->development;
+    trust->missing = options->missing;
+    trust->missing_self = options->missing_self;
     trust->memo = vendor_memo_new();
     if (trust->memo == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");

@@ -17,8 +17,10 @@ struct neo_attest_trust {
     struct intel_document *
         *intel; /* as they came: their signatures are judged when they are used */
     size_t n_intel;
-    struct cca_anchor *cca;         /* a list */
-    struct neo_arena arena;         /* of these */
+    struct cca_anchor *cca; /* a list */
+    struct neo_arena arena; /* of these */
+    void (*missing)(void *self, const struct neo_evidence *evidence);
+    void *missing_self;
     struct vendor_bundle simulated; /* the simulated roots, or nothing */
     struct vendor_memo *memo;       /* signatures that were found good under this trust */
 };

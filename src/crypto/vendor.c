@@ -512,8 +512,10 @@ static enum vendor_verdict consult(const struct vendor_chain *chain, const struc
         return VENDOR_GOOD;
     if (!vendor_crl_is_signed(crl, chain->root, chain->memo))
         return fault(VENDOR_NO_CRL, why, "a revocation list that the root did not sign");
-    if (chain->now < crl->this_update || chain->now >= crl->next_update)
+    if (chain->now < crl->this_update || chain->now >= vendor_crl_end(crl, chain->grace))
         return fault(VENDOR_STALE_CRL, why, "the root's revocation list is out of date");
+    if (chain->by_grace != NULL && chain->now >= crl->next_update)
+        *chain->by_grace = true;
     if (X509_CRL_get0_by_cert(crl->crl, &entry, issuer->x509) != 0)
         return fault(VENDOR_REVOKED, why, "the intermediate is revoked");
     return VENDOR_GOOD;

@@ -107,6 +107,8 @@ struct vendor_chain {
     struct vendor_crl *const *crls;
     size_t n_crls;
     int64_t now;
+    int64_t grace;            /* seconds for which a list counts that is out of date */
+    bool *by_grace;           /* set when one such counted; NULL: nobody asks */
     struct vendor_memo *memo; /* a path that was found good is not looked for again; NULL: none */
 };
 struct vendor_path {
@@ -135,6 +137,8 @@ struct vendor_line {
     size_t n_crls;
     bool needs_crls;
     int64_t now;
+    int64_t grace; /* as above */
+    bool *by_grace;
     struct vendor_memo *memo; /* as above */
 };
 /* `*ret_not_after`: the earliest of all, the lists that were used included. On anything but GOOD

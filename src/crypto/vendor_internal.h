@@ -31,6 +31,12 @@ struct vendor_crl {
 /* The list's signature by `issuer`, looked at once. */
 bool vendor_crl_is_signed(const struct vendor_crl *crl, const struct vendor_cert *issuer,
                           struct vendor_memo *memo);
+/* Until when it counts. 0: never, it names no next update. */
+static inline int64_t vendor_crl_end(const struct vendor_crl *crl, int64_t grace)
+{
+    return crl->next_update == 0 ? 0 : crl->next_update + grace;
+}
+
 /* Empty unless there is exactly one. */
 struct neo_bytes vendor_only_common_name(const X509_NAME *name);
 

@@ -93,15 +93,17 @@ static enum vendor_verdict consult(const struct vendor_line *line, const struct 
             continue;
         if (!vendor_crl_is_signed(crl, issuer, line->memo))
             continue; /* as if it were not there */
-        if (line->now < crl->this_update || line->now >= crl->next_update) {
+        if (line->now < crl->this_update || line->now >= vendor_crl_end(crl, line->grace)) {
             if (verdict != VENDOR_GOOD)
                 verdict = VENDOR_STALE_CRL;
             continue;
         }
         if (X509_CRL_get0_by_cert(crl->crl, &entry, cert->x509) != 0)
             return fault(VENDOR_REVOKED, why, "a certificate is revoked");
-        if (crl->next_update < *not_after)
-            *not_after = crl->next_update;
+        if (line->by_grace != NULL && line->now >= crl->next_update)
+            *line->by_grace = true;
+        if (vendor_crl_end(crl, line->grace) < *not_after)
+            *not_after = vendor_crl_end(crl, line->grace);
         verdict = VENDOR_GOOD;
     }
     if (verdict == VENDOR_GOOD)

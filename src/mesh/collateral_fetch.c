@@ -31,6 +31,9 @@ enum {
     NOT_STARTED = 127,
 };
 
+/* How long it takes at most to see that nobody waits any more. */
+#define LISTEN_MOST (200 * NEO_NSEC_PER_MSEC)
+
 struct child {
     char *argv[WORDS_MAX + 1];
     char *envp[ENVIRONMENT_MAX + 1];
@@ -174,7 +177,8 @@ struct said {
     bool too_late;
 };
 
-static void listen_to(struct child *c, neo_nsec until, struct said *said)
+static void listen_to(struct child *c, neo_nsec until, const struct neo_collateral_fetcher *how,
+                      struct said *said)
 {
     struct pollfd fds[] = {{.fd = c->out, .events = POLLIN},
                            {.fd = c->complaints, .events = POLLIN}};
@@ -182,11 +186,12 @@ static void listen_to(struct child *c, neo_nsec until, struct said *said)
 
     while ((fds[0].fd >= 0 || fds[1].fd >= 0) && !said->too_long) {
         neo_nsec now = neo_mono_nsec();
-        if (now >= until) {
+        if (now >= until || (how->is_cancelled != NULL && how->is_cancelled(how->self))) {
             said->too_late = true;
             return;
         }
-        int n = poll(fds, NEO_COUNT(fds), (int)((until - now) / NEO_NSEC_PER_MSEC) + 1);
+        neo_nsec wait = until - now < LISTEN_MOST ? until - now : LISTEN_MOST;
+        int n = poll(fds, NEO_COUNT(fds), (int)(wait / NEO_NSEC_PER_MSEC) + 1);
         if (n < 0 && errno != EINTR)
             return;
         if (n > 0 && fds[0].revents != 0 &&
@@ -266,7 +271,7 @@ enum neo_code fetch_run(const struct neo_collateral_fetcher *how, const char *re
     if (neo_arena_failed(&c.arena))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     NEO_TRY(start(&c, err));
-    listen_to(&c, until, &said);
+    listen_to(&c, until, how, &said);
     int status = reap(c.pid, until, said.too_late || said.too_long);
     if (!said.too_late && !said.too_long && neo_mono_nsec() >= until && !WIFEXITED(status))
         said.too_late = true;

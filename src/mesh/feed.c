@@ -16,14 +16,9 @@ static enum neo_code compile_attest(struct neo_mesh *mesh, struct neo_bytes simu
                                     const struct neo_document *documents, size_t n,
                                     struct neo_epoch *change, struct neo_error *err)
 {
-    struct neo_attest_trust_options trust = {
-        .simulated_root = mesh->development ? simulated_root : (struct neo_bytes){0},
-        .development = mesh->development,
-    };
-
     NEO_TRY(neo_attest_policies_compile(documents, n, mesh->development, &change->attest_policies,
                                         err));
-    return neo_attest_trust_new(&trust, &change->attest_trust, err);
+    return collateral_trust(mesh, simulated_root, &change->attest_trust, err);
 }
 
 static enum neo_code compile(struct neo_mesh *mesh, const struct neo_document *documents, size_t n,
@@ -61,12 +56,14 @@ enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh, const struct neo_doc
                                      struct neo_error *err)
 {
     struct neo_epoch change = {0};
-    enum neo_code code = compile(mesh, documents, n, simulated_root, &change, err);
 
+    collateral_lock(mesh);
+    enum neo_code code = compile(mesh, documents, n, simulated_root, &change, err);
     if (code == NEO_OK)
         mesh_publish(mesh, &change);
     else
         mesh_epoch_release(&change);
+    collateral_unlock(mesh);
     return code;
 }
 
@@ -85,18 +82,8 @@ static void note_number(struct neo_mesh *mesh, const struct neo_policy_v1_Snapsh
                    NEO_FMT(snapshot->version));
 }
 
-static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
+static void note_version(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
 {
-    struct neo_epoch change = {0};
-    struct neo_error err;
-
-    if (compile_snapshot(mesh, snapshot, &change, &err) != NEO_OK) {
-        neo_log_error(&mesh->log, "mesh.policy_refused", NEO_BYTES("version", snapshot->version),
-                      NEO_STR("why", err.message),
-                      NEO_STR("in_force", mesh->feed.have ? mesh->feed.version : "none"));
-        mesh_epoch_release(&change);
-        return false;
-    }
     mesh->feed.have = true;
     note_number(mesh, snapshot);
     (void)snprintf(mesh->feed.version, sizeof(mesh->feed.version), "%.*s",
@@ -104,9 +91,29 @@ static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *sn
     neo_log_info(&mesh->log, "mesh.policy", NEO_U64("number", snapshot->number),
                  NEO_BYTES("version", snapshot->version),
                  NEO_U64("documents", snapshot->documents.len));
-    mesh_publish(mesh, &change);
-    lease_tell(mesh);
-    return true;
+}
+
+static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
+{
+    struct neo_epoch change = {0};
+    struct neo_error err;
+
+    collateral_lock(mesh);
+    enum neo_code code = compile_snapshot(mesh, snapshot, &change, &err);
+    if (code == NEO_OK) {
+        note_version(mesh, snapshot);
+        mesh_publish(mesh, &change);
+    }
+    collateral_unlock(mesh);
+    if (code == NEO_OK) {
+        lease_tell(mesh);
+        return true;
+    }
+    neo_log_error(&mesh->log, "mesh.policy_refused", NEO_BYTES("version", snapshot->version),
+                  NEO_STR("why", err.message),
+                  NEO_STR("in_force", mesh->feed.have ? mesh->feed.version : "none"));
+    mesh_epoch_release(&change);
+    return false;
 }
 
 static void ask(struct follow *f, void *request)

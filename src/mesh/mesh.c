@@ -152,7 +152,10 @@ void mesh_has_identity(struct neo_mesh *mesh)
 
 static void begin(struct neo_job *job)
 {
-    identity_begin(neo_owner(job, struct neo_mesh, begin));
+    struct neo_mesh *mesh = neo_owner(job, struct neo_mesh, begin);
+
+    collateral_begin(mesh);
+    identity_begin(mesh);
 }
 
 static bool is_ready(const struct neo_mesh *mesh)
@@ -263,6 +266,7 @@ static enum neo_code set_up(struct neo_mesh *mesh, const struct neo_mesh_options
     mesh->metrics = neo_metrics_new();
     if (mesh->metrics == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory joining");
+    NEO_TRY(collateral_new(mesh, o, err));
     NEO_TRY(mesh_make_attester(mesh, o, err));
     NEO_TRY(open_audit(mesh, o, err));
     NEO_TRY(neo_runtime_new(1, &mesh->control, err));
@@ -334,6 +338,7 @@ static void stop_control(void *self)
     follow_stop(&mesh->trust.follow);
     feed_stop(mesh);
     resolver_stop(mesh);
+    collateral_stop(mesh);
     identity_stop(mesh);
     admin_stop(mesh);
     neo_channel_free(mesh->joining);
@@ -353,6 +358,7 @@ void neo_mesh_free(struct neo_mesh *mesh)
         neo_runtime_call(mesh->control, 0, stop_control, mesh);
     neo_runtime_free(mesh->runtime);
     neo_runtime_free(mesh->control);
+    collateral_free(mesh);
     resolver_fini(mesh);
     if (mesh->audit != NULL)
         neo_audit_file_close(mesh->audit);

@@ -10,6 +10,7 @@
  *   follow.c     a server stream that is kept up for ever
  *   resolver.c   where instances are, from the registry or from the last answer
  *   register.c   this instance in the registry
+ *   collateral.c what evidence is judged against: a folder, watched and refreshed
  *   admin.c      the administration port
  *   state.c      the state folder
  *   attester_mesh.c  what this service proves itself with (attester.h: how)
@@ -145,6 +146,7 @@ struct neo_mesh {
         unsigned failures;
     } lease;
     struct mesh_admin *admin;
+    struct mesh_collateral *collateral; /* of its own locks */
 };
 
 struct mesh_channel {
@@ -184,6 +186,21 @@ NEO_MUST_CHECK enum neo_code trust_open(const struct neo_ca_v1_SignedTrust *sign
                                         const struct neo_identity *identity, struct neo_trust **ret,
                                         struct neo_error *err);
 void trust_follow(struct neo_mesh *mesh);
+
+/* --- collateral.c ----------------------------------------------------------------------------- */
+
+NEO_MUST_CHECK enum neo_code collateral_new(struct neo_mesh *mesh, const struct neo_mesh_options *o,
+                                            struct neo_error *err);
+void collateral_free(struct neo_mesh *mesh);
+/* On the control loop: watches the folder, refreshes. */
+void collateral_begin(struct neo_mesh *mesh);
+void collateral_stop(struct neo_mesh *mesh);
+/* Held while a trust is made and published: the one that is made last is the one in force. */
+void collateral_lock(struct neo_mesh *mesh);
+void collateral_unlock(struct neo_mesh *mesh);
+NEO_MUST_CHECK enum neo_code collateral_trust(struct neo_mesh *mesh,
+                                              struct neo_bytes simulated_root,
+                                              struct neo_attest_trust **ret, struct neo_error *err);
 
 /* --- feed.c ----------------------------------------------------------------------------------- */
 

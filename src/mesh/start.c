@@ -27,6 +27,8 @@ static const struct option options[] = {
     {"--admin",         TEXT,      AT(admin),         "ADDR",   "administration and metrics [127.0.0.1:0]"},
     {"--instance",      TEXT,      AT(instance),      "ID",     "name of this instance in the registry [random]"},
     {"--audit",         TEXT,      AT(audit_file),    "FILE",   "audit trail [<state>/audit.jsonl]"},
+    {"--collateral",    TEXT,      AT(collateral),    "DIR",    "what evidence is judged against [<state>/collateral]"},
+    {"--collateral-fetch", TEXT,   AT(collateral_fetch), "CMD", "program that gets what of it is due"},
     {"--log-level",     LEVEL,     AT(log_level),     "LEVEL",  "debug, info, warn, error, off [info]"},
     {"--tee",           TEXT,      AT(tee),           "TEE",    "prove with it: sev-snp, tdx, ... [auto], none"},
     {"--tpm",           TEXT,      AT(tpm),           "TPM",    "device, or TCTI of tpm2-tss [/dev/tpmrm0]"},

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.parse
+import urllib.request
 
 BIN, ROOT = sys.argv[1], sys.argv[2]
 HOME = tempfile.mkdtemp(prefix="neo-collateral-")
@@ -128,6 +130,78 @@ def with_a_cache(url):
         failures.append("no quote among the vectors")
 
 
+def metric(admin, name):
+    with urllib.request.urlopen("http://%s/metrics" % admin, timeout=10) as page:
+        for line in page.read().decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+    return None
+
+
+def wait_for(what, probe, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = probe()
+        if found:
+            return found
+        time.sleep(0.2)
+    failures.append("never: " + what)
+    return None
+
+
+def in_a_service(url):
+    """A service reads its folder, gets what is missing through its fetcher, and takes over what a person adds."""
+    run = lambda *words: subprocess.run([os.path.join(BIN, "neo"), *words], env=ENV, text=True, capture_output=True,
+                                        timeout=120, cwd=HOME)
+    os.mkdir(os.path.join(HOME, "policies"))
+    expect("neo up", run("up", "--detach", "--policy", os.path.join(HOME, "policies")), 0)
+    token = run("token", "create", "hello-service")
+    with open(os.path.join(HOME, "join"), "w") as f:
+        f.write(token.stdout.strip())
+    os.chmod(os.path.join(HOME, "join"), 0o600)
+    folder = os.path.join(HOME, "service-collateral")
+    os.mkdir(folder, 0o700)
+    with open(os.path.join(folder, "wanted.txt"), "w") as f:
+        f.write("intel-tcb-tdx 90C06F000000\nintel-td-qe\nintel-pck-crl platform\nintel-tcb-tdx 0000\n")
+    log = open(os.path.join(HOME, "service.log"), "w+")
+    script = os.path.join(BIN, "..", "share", "neo", "fetch-collateral")
+    service = subprocess.Popen(
+        [os.path.join(BIN, "hello-service"), "--state", os.path.join(HOME, "state"), "--join-file",
+         os.path.join(HOME, "join"), "--collateral", folder, "--collateral-fetch", script + " --source " + url],
+        env=ENV, cwd=HOME, stdout=log, stderr=log)
+
+    def said(event):
+        with open(log.name) as f:
+            lines = [json.loads(line) for line in f if line.startswith("{")]
+        return [line for line in lines if event in line.values()]
+
+    try:
+        ready = wait_for("service.ready", lambda: said("service.ready"))
+        if not ready:
+            return
+        admin = ready[0]["admin"]
+        wait_for("what was missing", lambda: metric(admin, "neo_collateral_items") == 6)
+        wait_for("a failure that is counted", lambda: metric(admin, "neo_collateral_refresh_failures_total") >= 1)
+        wait_for("a warning ahead of staleness", lambda: said("collateral.stale"))
+        if metric(admin, "neo_collateral_stale_in_seconds") >= 0:
+            failures.append("recordings of long ago are not stale")
+        expect("a person adds", neo("import", os.path.join(VECTORS, "snp/roots/ask_ark_milan.pem"), "--store", folder),
+               0, "added")
+        wait_for("what a person added", lambda: metric(admin, "neo_collateral_items") == 8)
+        with open(os.path.join(folder, "junk"), "w") as f:
+            f.write("junk")
+        wait_for("junk that is named", lambda: [s for s in said("collateral.skipped") if "junk" in str(s)])
+        if service.poll() is not None or metric(admin, "neo_collateral_items") != 8:
+            failures.append("junk in the folder did harm")
+    finally:
+        service.terminate()
+        service.wait(30)
+        run("down")
+        if failures:
+            with open(log.name) as f:
+                print(f.read()[-3000:])
+
+
 def main():
     without_vectors()
     if not os.path.isdir(VECTORS):
@@ -138,6 +212,7 @@ def main():
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cache)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with_a_cache("http://127.0.0.1:%d" % server.server_address[1])
+        in_a_service("http://127.0.0.1:%d" % server.server_address[1])
         server.shutdown()
     shutil.rmtree(HOME, ignore_errors=True)
     for f in failures:
