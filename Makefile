@@ -53,17 +53,15 @@ bench-build: all
 	@tools/setup bench
 	@cmake --preset release > build/configure-bench.log 2>&1
 	@ninja -C build/release -j $(JOBS) bench_floor bench_load bench_grpc_cpp bench_grpc_cpp_client
-	@cmake --preset lto > build/configure-lto.log 2>&1
-	@ninja -C build/lto -j $(JOBS) bench_neo_server
 
 bench: bench-build
-	@bench/run --json build/bench.json
+	@BENCH_COMMAND='make bench' bench/run --json build/bench.json
 	@bench/verdict build/bench.json
 	@bench/at-rest
 
 bench-peers: bench-build
 	@bench/peers/build
-	@bench/run --peers --rounds 3 --requests 40000 --json build/bench-peers.json calls latency stream handshakes idle
+	@BENCH_COMMAND='make bench-peers' bench/run --peers --rounds 3 --requests 40000 --json build/bench-peers.json calls latency stream handshakes idle
 	@bench/verdict build/bench-peers.json
 
 .PHONY: fuzz-parsers

@@ -22,8 +22,6 @@ OURS = [
     ("grpc-c++", os.path.join(BIN, "bench_grpc_cpp")),
     ("neo", os.path.join(BIN, "bench_neo_server")),
 ]
-# The same with link-time optimisation (preset "lto"); for calls only.
-LTO = ("neo-lto", os.path.join(ROOT, "build", "lto", "bin", "bench_neo_server"))
 OTHERS = [
     ("grpc-go", os.path.join(PEERS, "bench_grpc_go")),
     ("tonic", os.path.join(PEERS, "bench_tonic")),

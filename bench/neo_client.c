@@ -4,6 +4,7 @@
  *
  *     bench_neo_client --port N --cert FILE --key FILE --ca FILE [--in-flight 1] [--calls 1000]
  *
+ * --in-flight 0 is one call after the other from a thread that blocks.
  * It connects, prints "ready", waits for a line, makes the calls, and prints one line of JSON.
  */
 #include <neo/channel.h>
@@ -175,13 +176,37 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* One after the other, from a thread that waits. */
+static void block(struct run *run)
+{
+    const struct neo_call_options options = {.timeout = 60 * NEO_NSEC_PER_SEC};
+    const struct bench_EchoMessage request = {.payload = NEO_LIT("0123456789abcdef")};
+    struct bench_EchoMessage reply;
+    struct neo_arena arena;
+
+    neo_arena_init(&arena, 1 << 20);
+    while (run->done < run->calls) {
+        neo_nsec began = neo_mono_nsec();
+        run->failed +=
+            bench_Echo_Call(run->channel, &options, &request, &reply, &arena, NULL) != NEO_OK ||
+            reply.payload.len != SIZE;
+        run->took[run->done++] = neo_mono_nsec() - began;
+        neo_arena_reset(&arena);
+    }
+    neo_arena_fini(&arena);
+}
+
 static void measure(struct run *run)
 {
     double cpu = cpu_us();
     neo_nsec began = neo_mono_nsec();
 
-    neo_runtime_call(run->runtime, 0, start_all, run);
-    neo_runtime_wait(run->runtime);
+    if (run->in_flight == 0) {
+        block(run);
+    } else {
+        neo_runtime_call(run->runtime, 0, start_all, run);
+        neo_runtime_wait(run->runtime);
+    }
     double seconds = (double)(neo_mono_nsec() - began) / 1e9;
     cpu = cpu_us() - cpu;
     qsort(run->took, run->done, sizeof(*run->took), compare);

@@ -187,11 +187,21 @@ static bool request_pseudo(struct h2 *h2, struct stream *s, const struct h2_head
     }
 }
 
+/* As memchr() would say; most names are too short for a call to be worth it. */
+static bool has_underscore(struct neo_bytes name)
+{
+    unsigned found = 0;
+
+    for (size_t i = 0; i < name.len; i++)
+        found |= name.at[i] == '_';
+    return found != 0;
+}
+
 static void look_at_request_field(struct h2 *h2, const struct h2_header *field)
 {
     struct block *b = &h2->block;
 
-    if (memchr(field->name.at, '_', field->name.len) != NULL) {
+    if (has_underscore(field->name)) {
         b->is_bad = true;
     } else if (neo_bytes_equal(field->name, NEO_LIT("content-type"))) {
         b->is_bad |= b->has_type;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A message that lies whole in one chunk is handed out where it lies. Only one that
- * is split gathers in `partial`, which grows by what has come and never by what the
- * prefix claims. A full `partial` was handed out by the call before: the next call
- * forgets it.
+ * is split gathers in `partial`, which grows with what has come: what the prefix claims
+ * is believed up to four times that. A full `partial` was handed out by the call before: the next
+ * call forgets it.
  */
 #include "rpc/frame.h"
 
 #include "codec/gzip.h"
 
-enum { FLAG_COMPRESSED = 1, KEPT_CAPACITY = 16 * 1024 };
+enum { FLAG_COMPRESSED = 1, KEPT_CAPACITY = 16 * 1024, BELIEVED = 4 };
 
 static size_t message_len(const uint8_t *prefix)
 {
@@ -66,11 +66,24 @@ static enum frame_result hand_out(struct frame_reader *r, uint8_t flags, struct 
     return FRAME_MESSAGE;
 }
 
+/* Few steps to the size of a large message, each of which may copy what is there. */
+static bool make_room(struct frame_reader *r, size_t take)
+{
+    size_t have = r->partial.len + take;
+    size_t ahead = have * (BELIEVED - 1);
+
+    if (r->partial.len < FRAME_PREFIX_LEN || r->partial.cap >= have)
+        return true;
+    if (ahead > missing(r) - take)
+        ahead = missing(r) - take;
+    return neo_buffer_reserve(&r->partial, take + ahead) != NULL;
+}
+
 static enum neo_code gather(struct frame_reader *r, struct neo_bytes *chunk, struct neo_error *err)
 {
     size_t take = missing(r) < chunk->len ? missing(r) : chunk->len;
 
-    if (!neo_buffer_append(&r->partial, neo_bytes(chunk->at, take)))
+    if (!make_room(r, take) || !neo_buffer_append(&r->partial, neo_bytes(chunk->at, take)))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a message");
     *chunk = neo_bytes_from(*chunk, take);
     return NEO_OK;

@@ -78,16 +78,21 @@ struct neo_status stream_copy_status(const struct neo_status *from, struct neo_a
     return to;
 }
 
+/* Behind the lock the loop knows it no more, unless a poke is under way: see stream_end(). */
 static void end(struct neo_stream *s, const struct neo_status *status)
 {
+    stream_notify_fn *notify = s->notify;
+    void *owner = s->owner;
+
     s->loop.over = true;
     s->loop.call = NULL;
     (void)pthread_mutex_lock(&s->shared.lock);
     s->shared.status = stream_copy_status(status, &s->shared.arena);
-    s->shared.ended = true;
+    s->shared.ended = s->shared.forgotten = true;
     (void)pthread_cond_broadcast(&s->shared.changed);
     (void)pthread_mutex_unlock(&s->shared.lock);
-    tell(s);
+    if (notify != NULL)
+        notify(owner);
 }
 
 static void got_done(struct neo_client_call *call, const struct neo_status *status, void *self)
@@ -391,9 +396,19 @@ static void say_farewell(struct neo_stream *s)
     (void)pthread_mutex_destroy(&f.lock);
 }
 
+/* Most calls have ended by then, and the loop has forgotten them: it need not be asked. */
+static bool is_forgotten(struct neo_stream *s)
+{
+    (void)pthread_mutex_lock(&s->shared.lock);
+    bool is = s->shared.forgotten && !s->shared.poked;
+    (void)pthread_mutex_unlock(&s->shared.lock);
+    return is;
+}
+
 void stream_end(struct neo_stream *s)
 {
-    say_farewell(s);
+    if (!is_forgotten(s))
+        say_farewell(s);
     free_stream(s);
 }
 

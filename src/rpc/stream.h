@@ -62,6 +62,7 @@ struct neo_stream {
         bool wants_room; /* the sender was told so, and wants to hear of its end */
         bool poked;      /* `poke` is posted */
         bool ended;
+        bool forgotten; /* by the loop, which knows its end */
         bool failed_memory;
         char secret[STREAM_SECRET_MAX]; /* of the messages in `out`: what needs an attested peer */
         struct neo_status status;

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of docs/PERFORMANCE.md, made of what bench/run --json wrote."""
+import re
+
+NAMES = {"grpc-c++": "gRPC C++"}
+SIZES = {1024: "1 KiB", 65536: "64 KiB", 1 << 20: "1 MiB"}
+
+
+def figure(value):
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}".replace(",", " ")
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(figure(c) for c in row) + " |" for row in rows]
+
+
+def ratio(mine, other, most):
+    """In bold where the aim is reached."""
+    if mine is None or not other:
+        return "-"
+    text = f"{mine / other:.2f}"
+    return f"**{text}**" if mine / other <= most else text
+
+
+def by_server(rows, key):
+    return {r["server"]: r[key] for r in rows}
+
+
+def servers_of(rows):
+    found = list(dict.fromkeys(r["server"] for r in rows))
+    return [s for s in found if s != "neo"] + [s for s in found if s == "neo"]
+
+
+def calls(rows):
+    servers = servers_of(rows)
+    over = [(s, most) for s, most in (("floor", 1.3), ("grpc-c++", 1 / 6), ("tonic", 1 / 3)) if s in servers]
+    body = []
+    for shape in dict.fromkeys(r["shape"] for r in rows):
+        us = by_server([r for r in rows if r["shape"] == shape], "us")
+        body.append([shape.replace("x", " x ")] + [us.get(s) for s in servers] +
+                    [ratio(us.get("neo"), us.get(s), most) for s, most in over])
+    return table(["us of CPU a call"] + [NAMES.get(s, s) for s in servers] +
+                 [f"neo to {NAMES.get(s, s)} (aim {most:.2f})" for s, most in over], body)
+
+
+def latency(rows):
+    return table(["server", "p50 us", "p99 us", "CPU us a call"],
+                 [[NAMES.get(r["server"], r["server"]), r["p50_us"], r["p99_us"], r["cpu_us"]] for r in rows])
+
+
+def stream(rows):
+    servers = servers_of(rows)
+    body = []
+    for size in dict.fromkeys(r["size"] for r in rows):
+        of = [r for r in rows if r["size"] == size]
+        for key, what, scale in (("cpu_us", "CPU us a message", 1), ("messages_per_s", "messages/s", 1),
+                                 ("messages_per_s", "MB/s", size / 1e6)):
+            each = by_server(of, key)
+            body.append([SIZES.get(size, str(size)), what] +
+                        [each[s] * scale if s in each else None for s in servers])
+    return table(["message", ""] + [NAMES.get(s, s) for s in servers], body)
+
+
+def handshakes(rows):
+    return table(["server", "CPU us", "of what openssl speed allows"],
+                 [[NAMES.get(r["server"], r["server"]), r["cpu_us"], f"{r['least_us'] / r['cpu_us']:.2f}"]
+                  for r in rows])
+
+
+def idle(rows):
+    return table(["server", "KiB for each idle connection"],
+                 [[NAMES.get(r["server"], r["server"]), r["kib"]] for r in rows])
+
+
+def many(rows):
+    return table(["server", "CPU us a call, 100 connections", "very many", "ratio"],
+                 [[r["server"], r["us_100"], f"{figure(r['us_many'])} ({r['connections']})",
+                   f"{r['us_many'] / r['us_100']:.2f}"] for r in rows])
+
+
+def clients(rows):
+    body = []
+    for flight in dict.fromkeys(r["in_flight"] for r in rows):
+        of = {r["client"]: r["cpu_us"] for r in rows if r["in_flight"] == flight}
+        theirs, ours = of.get("bench_grpc_cpp_client"), of.get("bench_neo_client")
+        body.append([str(flight), theirs, ours, ratio(ours, theirs, 0.2)])
+    return table(["in flight", "gRPC C++ us", "neo us", "neo to gRPC C++ (aim 0.20)"], body)
+
+
+def workers(rows):
+    return table(["workers", "CPU us a call", "calls/s"],
+                 [[str(r["workers"]), r["cpu_us"], r["calls_per_s"]] for r in rows])
+
+
+MAKERS = {f.__name__: f for f in (calls, latency, stream, handshakes, idle, many, clients, workers)}
+
+
+def caption(run):
+    if run is None:
+        return "*Of a run that did not say when and where.*"
+    before, after = run["load"][0], run["load"][1]
+    busy = "**on a busy machine** (load" if before > 1 or after > 3 else "on a quiet machine (load"
+    return (f"*`{run['command']}`, {run['date']}, {run['cores']} cores of {run['cpu']}, {busy} {before:.1f} before, "
+            f"{after:.1f} after).*")
+
+
+def tables(rows):
+    """{name of the block: its lines} of one run; those with peers end in "-peers"."""
+    run = next((r for r in rows if r["section"] == "run"), None)
+    suffix = "-peers" if run is not None and run["peers"] else ""
+    found = {}
+    for name, make in MAKERS.items():
+        of = [r for r in rows if r["section"] == name]
+        if of:
+            found[name + suffix] = [*make(of), "", caption(run)]
+    return found
+
+
+def put_into(text, blocks):
+    """`text` with the blocks between their marks replaced; and the names of those without marks."""
+    left = []
+    for name, lines in blocks.items():
+        marks = re.compile(rf"(<!-- table {re.escape(name)} -->\n).*?(<!-- end -->)", re.S)
+        text, n = marks.subn(lambda m, t=lines: m.group(1) + "\n".join(t) + "\n" + m.group(2), text)
+        if n == 0:
+            left.append(name)
+    return text, left
