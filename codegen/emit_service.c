@@ -222,6 +222,8 @@ static void put_method(const struct emit *e, const struct method *m, const char 
          kinds[kind], m->request, m->response);
     if (level == NEO_IDEMPOTENT || level == NEO_NO_SIDE_EFFECTS)
         emit(e, "        .idempotent = true,\n");
+    if (d->options != NULL && d->options->fresh_attestation)
+        emit(e, "        .fresh_attestation = true,\n");
     emit(e, "    },\n");
 }
 

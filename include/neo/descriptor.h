@@ -7,8 +7,8 @@
  * by hand, because everything generated is generated from these. Made for reading:
  * to pass descriptors on, pass on their bytes (neo_file_info.descriptor).
  *
- * Two options are read that are extensions there: neo.v1.sensitivity of a field and
- * google.api.http of a method.
+ * Three options are read that are extensions there: neo.v1.sensitivity of a field,
+ * neo.v1.fresh_attestation and google.api.http of a method.
  */
 #ifndef NEO_DESCRIPTOR_H
 #define NEO_DESCRIPTOR_H
@@ -138,7 +138,8 @@ struct neo_descriptor_message {
 struct neo_descriptor_method_options {
     bool deprecated;
     int32_t idempotency_level;
-    struct neo_bytes http; /* a serialized google.api.HttpRule */
+    struct neo_bytes http;  /* a serialized google.api.HttpRule */
+    bool fresh_attestation; /* neo.v1.fresh_attestation */
 };
 
 struct neo_descriptor_method {

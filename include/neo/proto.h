@@ -168,7 +168,8 @@ struct neo_method {
     enum neo_method_kind kind;
     const struct neo_message_info *request;
     const struct neo_message_info *response;
-    bool idempotent; /* idempotency_level IDEMPOTENT or NO_SIDE_EFFECTS: safe to retry */
+    bool idempotent;        /* idempotency_level IDEMPOTENT or NO_SIDE_EFFECTS: safe to retry */
+    bool fresh_attestation; /* neo.v1.fresh_attestation: its server proves itself for each call */
 };
 
 /*

@@ -57,3 +57,13 @@ void attest_binder(const struct attest_binder_input *in, uint8_t ret[static NEO_
     put_part(&w, neo_bytes(claims, sizeof(claims)));
     neo_sha512(neo_bytes(w.at, w.len), ret);
 }
+
+void attest_signed(const uint8_t binder[static NEO_BINDER_LEN],
+                   uint8_t ret[static ATTEST_SIGNED_LEN])
+{
+    static const char domain[] = "neo-attest-v1 proof";
+
+    static_assert(sizeof(domain) - 1 + NEO_BINDER_LEN == ATTEST_SIGNED_LEN, "the domain's length");
+    memcpy(ret, domain, sizeof(domain) - 1);
+    memcpy(ret + sizeof(domain) - 1, binder, NEO_BINDER_LEN);
+}

@@ -100,11 +100,15 @@ enum attest_state exchange_reply(struct attest_session *s, unsigned parts,
                                  struct neo_buffer *out)
 {
     struct neo_bytes accepts[NEO_EVIDENCE_UNKNOWN];
+    struct neo_attest_v1_Known known[VOUCHES_OF_ONE];
+    struct neo_attest_v1_Known *knows[VOUCHES_OF_ONE];
     struct neo_attest_v1_Offer offer = {
         .nonce = neo_bytes(s->nonce, sizeof(s->nonce)),
         .want_client = s->want_peer,
         .accepts = {accepts, attest_kind_names(s->peer_kinds, accepts)},
         .client_first = s->client_first,
+        .delegates = s->mode != ATTEST_DIRECT,
+        .knows = {knows, proof_known(s, known, knows)},
     };
     struct neo_attest_v1_Done done = {.ok = true, .valid_for_seconds = s->valid_for};
     const struct neo_attest_v1_AttestFrame frame = {
@@ -132,7 +136,7 @@ static enum attest_state go_on(struct attest_session *s, unsigned parts, enum st
                                struct neo_buffer *out)
 {
     if ((parts & HAS_PROOF) != 0)
-        return proof_ask(s, parts);
+        return proof_ask(s, parts, out);
     return exchange_reply(s, parts, NULL, next, out);
 }
 
@@ -203,6 +207,9 @@ static enum attest_state take_hello(struct attest_session *s, const struct incom
     if (s->want_peer && (kinds_of(hello->produces.at, hello->produces.len) & s->peer_kinds) == 0)
         return exchange_refuse(s, NEO_ATTEST_UNSUPPORTED, in->out,
                                "the client can produce no evidence that the policy takes");
+    if (s->peer_wants && hello->delegates &&
+        proof_delegate(s, hello->knows.at, hello->knows.len, in->out) != ATTEST_RUNNING)
+        return s->state;
     s->client_first = s->client_first && s->want_peer && s->peer_wants;
     bool prove_now = s->peer_wants && !s->client_first;
     return go_on(s, HAS_OFFER | (prove_now ? HAS_PROOF : 0u), AWAIT_ANSWER, in->out);
@@ -225,6 +232,9 @@ static enum attest_state take_offer(struct attest_session *s, const struct incom
     if (!keep_nonce(s, offer->nonce))
         return exchange_refuse(s, NEO_ATTEST_PROTOCOL, in->out, "a nonce that is no nonce");
     if (can_satisfy(s, offer->accepts.at, offer->accepts.len, in->out) != ATTEST_RUNNING)
+        return s->state;
+    if (s->peer_wants && offer->delegates &&
+        proof_delegate(s, offer->knows.at, offer->knows.len, in->out) != ATTEST_RUNNING)
         return s->state;
     if (proof_now && proof_judge(s, in) != ATTEST_RUNNING)
         return s->state;
@@ -257,7 +267,7 @@ static enum attest_state take_answer(struct attest_session *s, const struct inco
     if (s->want_peer && proof_judge(s, in) != ATTEST_RUNNING)
         return s->state;
     if (s->client_first)
-        return proof_ask(s, HAS_PROOF | HAS_DONE);
+        return proof_ask(s, HAS_PROOF | HAS_DONE, in->out);
     return exchange_reply(s, HAS_DONE, NULL, AWAIT_VERDICT, in->out) == ATTEST_RUNNING ? accept(s)
                                                                                        : s->state;
 }

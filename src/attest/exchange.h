@@ -17,6 +17,9 @@
 enum {
     EXCHANGE_VERSION = 1,
     EXCHANGE_NONCE_LEN = 32,
+    KIND_HARDWARE = 1,
+    KIND_SESSION_KEY = 2,
+    KIND_CALL = 3,
 };
 
 enum step {
@@ -51,9 +54,22 @@ struct attest_session {
     bool peer_wants;
     unsigned reply; /* NEEDS_EVIDENCE: the frame that waits for it */
     uint8_t binder[NEO_BINDER_LEN];
-    neo_nsec deadline;    /* 0: not known yet */
-    neo_nsec valid_until; /* the earlier of our verdict's end and the peer's */
-    uint32_t valid_for;   /* of our verdict, in seconds; 0: we asked for none */
+    neo_nsec deadline;               /* 0: not known yet */
+    neo_nsec valid_until;            /* the earlier of our verdict's end and the peer's */
+    uint32_t valid_for;              /* of our verdict, in seconds; 0: we asked for none */
+    uint8_t own_evidence_sha256[32]; /* of what we have shown, or of what the peer knows us by */
+    struct neo_bytes own_claims;
+    bool is_known; /* to the peer, by our session key */
+
+    struct neo_key *session_key; /* NULL: none, or the peer asks for none */
+    enum attest_mode mode;       /* of the policy for the peer */
+    struct attest_vouch *known[VOUCHES_OF_ONE];
+    size_t n_known;
+    uint64_t rules;
+    struct neo_cert *peer_leaf;
+    struct neo_bytes peer_claims;
+    struct attest_vouch *vouch;
+
     bool is_appraised;
     struct neo_appraisal appraisal;
     enum neo_attest_reason reason;
@@ -88,8 +104,17 @@ enum attest_state exchange_reply(struct attest_session *s, unsigned parts,
 /* What a frame makes of the session. */
 enum attest_state exchange_take(struct attest_session *s, const struct incoming *in);
 
-/* Asks the owner for evidence; the frame of `parts` goes out with it. */
-enum attest_state proof_ask(struct attest_session *s, unsigned parts);
+/* Asks the owner for evidence, unless our session key will do; the frame of `parts` goes with it.
+ */
+enum attest_state proof_ask(struct attest_session *s, unsigned parts, struct neo_buffer *out);
+/* The peer takes session keys, and knows these. */
+enum attest_state proof_delegate(struct attest_session *s, struct neo_attest_v1_Known *const *knows,
+                                 size_t n, struct neo_buffer *out);
+/* The step after the frame that has our proof. */
+enum step proof_next(const struct attest_session *s);
+/* Those the peer may use, in `known` and `at`, both of VOUCHES_OF_ONE; returns how many. */
+size_t proof_known(const struct attest_session *s, struct neo_attest_v1_Known *known,
+                   struct neo_attest_v1_Known **at);
 /* RUNNING: the peer's evidence was accepted. Once in a session. */
 enum attest_state proof_judge(struct attest_session *s, const struct incoming *in);
 

@@ -130,15 +130,20 @@ static enum neo_code read_require(const struct compiler *c, const struct row_tex
     return NEO_OK;
 }
 
-static enum neo_code check_mode(const struct row_text *word, struct neo_error *err)
+static enum neo_code read_mode(const struct row_text *word, enum attest_mode *ret,
+                               struct neo_error *err)
 {
+    *ret = ATTEST_DIRECT;
     if (word->place.file == NULL || neo_bytes_is(word->text, "direct"))
         return NEO_OK;
-    if (neo_bytes_is(word->text, "delegated") || neo_bytes_is(word->text, "per-call"))
-        return refuse(word->place,
-                      "mode \"%.*s\" is not supported by this build; supported: direct",
+    if (neo_bytes_is(word->text, "delegated"))
+        *ret = ATTEST_DELEGATED;
+    else if (neo_bytes_is(word->text, "per-call"))
+        *ret = ATTEST_PER_CALL;
+    else
+        return refuse(word->place, "\"%.*s\" must be direct, delegated or per-call",
                       NEO_FMT(word->text));
-    return refuse(word->place, "\"%.*s\" must be direct", NEO_FMT(word->text));
+    return NEO_OK;
 }
 
 static enum neo_code read_max_age(const struct source *source, neo_nsec *ret, struct neo_error *err)
@@ -215,7 +220,7 @@ static enum neo_code compile_entry(struct compiler *c, const struct source_entry
         .place = entry->place,
     };
     NEO_TRY(read_require(c, &entry->source.require, &ret->require, err));
-    NEO_TRY(check_mode(&entry->source.mode, err));
+    NEO_TRY(read_mode(&entry->source.mode, &ret->mode, err));
     NEO_TRY(read_max_age(&entry->source, &ret->max_age, err));
     NEO_TRY(read_max_stale(&entry->source, &ret->max_stale, err));
     return compile_rules(c, entry, ret, err);
@@ -348,6 +353,14 @@ const struct attest_policy *attest_policies_find(const struct neo_attest_policie
 bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct neo_bytes service)
 {
     return attest_policies_find(policies, service) != NULL;
+}
+
+enum attest_mode attest_mode_of(const struct neo_attest_policies *policies,
+                                struct neo_bytes service)
+{
+    const struct attest_policy *policy = attest_policies_find(policies, service);
+
+    return policy == NULL ? ATTEST_DIRECT : policy->mode;
 }
 
 bool attest_policy_accepts(const struct attest_policy *policy, enum neo_evidence_kind kind)

@@ -7,6 +7,7 @@
 
 #include "attest/family.h"
 #include "attest/row.h"
+#include "attest/session.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,7 @@ struct attest_policy {
     struct neo_bytes service;
     struct neo_place place;
     enum attest_require require;
+    enum attest_mode mode;
     neo_nsec max_age;
     int64_t max_stale;               /* seconds for which collateral that is out of date does */
     const struct attest_rule *rules; /* one of them must hold as a whole */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/exchange.h"
 
+#include <neo/digest.h>
 #include <neo/memory.h>
 
 #include <assert.h>
@@ -49,6 +50,22 @@ static void copy_channel(struct attest_session *s, const struct attest_channel *
     s->channel.peer_service = neo_arena_copy(&s->arena, channel->peer_service);
 }
 
+static void want(struct attest_session *s, const struct attest_options *options)
+{
+    s->trust = neo_attest_trust_ref(options->trust);
+    s->policies = neo_attest_policies_ref(options->policies);
+    const struct attest_policy *policy =
+        attest_policies_find(s->policies, options->channel->peer_service);
+    s->peer_kinds = attest_policy_kinds(policy);
+    s->mode = policy->mode;
+    if (s->mode == ATTEST_DIRECT)
+        return;
+    while (s->n_known < options->n_vouches && s->n_known < VOUCHES_OF_ONE) {
+        s->known[s->n_known] = vouch_ref(options->vouches[s->n_known]);
+        s->n_known++;
+    }
+}
+
 enum neo_code attest_session_new(const struct attest_options *options, struct attest_session **ret,
                                  struct neo_error *err)
 {
@@ -63,17 +80,16 @@ enum neo_code attest_session_new(const struct attest_options *options, struct at
     s->own_kind = s->can_prove ? options->attester->kind : NEO_EVIDENCE_UNKNOWN;
     s->want_peer = options->want_peer;
     s->client_first = options->client_first && options->channel->is_server;
+    s->rules = options->rules;
+    s->session_key = options->session_key == NULL ? NULL : neo_key_ref(options->session_key);
+    s->peer_leaf = options->peer_leaf == NULL ? NULL : neo_cert_ref(options->peer_leaf);
     s->deadline = options->now == 0 ? 0 : options->now + ATTEST_EXCHANGE_MAX;
     s->valid_until = UINT64_MAX;
     memcpy(s->nonce, options->nonce, sizeof(s->nonce));
     neo_arena_init(&s->arena, ARENA_BUDGET);
     copy_channel(s, options->channel);
-    if (options->want_peer) {
-        s->trust = neo_attest_trust_ref(options->trust);
-        s->policies = neo_attest_policies_ref(options->policies);
-        s->peer_kinds =
-            attest_policy_kinds(attest_policies_find(s->policies, options->channel->peer_service));
-    }
+    if (options->want_peer)
+        want(s, options);
     if (neo_arena_failed(&s->arena)) {
         attest_session_free(s);
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for an attestation");
@@ -88,6 +104,11 @@ void attest_session_free(struct attest_session *s)
         return;
     neo_attest_trust_unref(s->trust);
     neo_attest_policies_unref(s->policies);
+    while (s->n_known > 0)
+        vouch_unref(s->known[--s->n_known]);
+    vouch_unref(s->vouch);
+    neo_key_unref(s->session_key);
+    neo_cert_unref(s->peer_leaf);
     neo_arena_fini(&s->arena);
     neo_zeroise(s, sizeof(*s)); /* the exporter is a secret of the connection */
     neo_free(s);
@@ -105,6 +126,8 @@ enum neo_code attest_session_start(struct attest_session *s, struct neo_buffer *
                                    struct neo_error *err)
 {
     struct neo_bytes accepts[NEO_EVIDENCE_UNKNOWN];
+    struct neo_attest_v1_Known known[VOUCHES_OF_ONE];
+    struct neo_attest_v1_Known *knows[VOUCHES_OF_ONE];
     struct neo_bytes produces = neo_text(neo_evidence_kind_text(s->own_kind));
     struct neo_attest_v1_Hello hello = {
         .version = EXCHANGE_VERSION,
@@ -112,6 +135,8 @@ enum neo_code attest_session_start(struct attest_session *s, struct neo_buffer *
         .want_server = s->want_peer,
         .accepts = {accepts, attest_kind_names(s->peer_kinds, accepts)},
         .produces = {&produces, s->can_prove ? 1 : 0},
+        .delegates = s->mode != ATTEST_DIRECT,
+        .knows = {knows, proof_known(s, known, knows)},
     };
     const struct neo_attest_v1_AttestFrame frame = {.hello = &hello};
 
@@ -177,6 +202,7 @@ enum attest_state attest_session_evidence(struct attest_session *s, struct neo_b
         .type = neo_text(neo_evidence_kind_text(s->own_kind)),
         .evidence = body,
         .certificates = certificates,
+        .claims = s->own_claims,
     };
 
     if (s->state != ATTEST_NEEDS_EVIDENCE) /* the peer gave up while we were at it */
@@ -184,8 +210,8 @@ enum attest_state attest_session_evidence(struct attest_session *s, struct neo_b
     if (body.len == 0)
         return exchange_refuse(s, NEO_ATTEST_ATTESTER, out,
                                "our own attester could not make evidence");
-    return exchange_reply(s, s->reply, &proof,
-                          (s->reply & HAS_OFFER) != 0 ? AWAIT_ANSWER : AWAIT_VERDICT, out);
+    neo_sha256(body, s->own_evidence_sha256);
+    return exchange_reply(s, s->reply, &proof, proof_next(s), out);
 }
 
 /* --- the outcome ------------------------------------------------------------------------------ */
@@ -198,6 +224,11 @@ enum attest_state attest_session_state(const struct attest_session *s)
 const struct neo_appraisal *attest_session_appraisal(const struct attest_session *s)
 {
     return s->is_appraised ? &s->appraisal : NULL;
+}
+
+struct attest_vouch *attest_session_vouch(const struct attest_session *s)
+{
+    return s->state == ATTEST_ACCEPTED ? s->vouch : NULL;
 }
 
 enum neo_attest_reason attest_session_reason(const struct attest_session *s)

@@ -13,7 +13,10 @@
 #ifndef NEO_ATTEST_SESSION_H
 #define NEO_ATTEST_SESSION_H
 
+#include "attest/vouch.h"
+
 #include <neo/attest.h>
+#include <neo/key.h>
 
 /* The owner's view of its TLS connection. */
 struct attest_channel {
@@ -35,6 +38,13 @@ struct attest_options {
     uint8_t nonce[32];                    /* fresh and random, from the owner */
     bool client_first; /* server: the client proves itself first, when both must */
     neo_nsec now;      /* monotonic: when the 10 s begin; 0: with the first frame */
+
+    /* Delegation. Used where the policy of the side that judges says so. */
+    struct neo_key *session_key;         /* ours, referenced; NULL: none */
+    struct attest_vouch *const *vouches; /* of the peer's, vouch_find(); referenced */
+    size_t n_vouches;
+    uint64_t rules;             /* the number of `trust` and `policies` */
+    struct neo_cert *peer_leaf; /* referenced by what is vouched for; may be NULL */
 };
 
 enum { ATTEST_FRAME_MAX = 64 << 10 };
@@ -82,10 +92,16 @@ const char *attest_session_detail(const struct attest_session *s);
 /* Accepted: until when the channel counts as attested (monotonic); re-attest at 2/3 of it. */
 neo_nsec attest_session_valid_until(const struct attest_session *s);
 
+/*
+ * Accepted: the peer's session key, new or known; NULL when it has named none. Put it into a table
+ * once the verdict counts.
+ */
+struct attest_vouch *attest_session_vouch(const struct attest_session *s);
+
 /* The binder B of neo-attest-v1, for tests and for foreign stacks (docs/design/attest.md). */
 struct attest_binder_input {
     uint8_t role; /* 1: the attester is the TLS server; 2: the client */
-    uint8_t kind; /* 1: hardware evidence */
+    uint8_t kind; /* 1: hardware evidence, 2: a session key for it, 3: for one call */
     struct neo_bytes evidence_type;
     struct neo_bytes verifier_nonce;
     struct neo_bytes exporter;
@@ -96,5 +112,19 @@ struct attest_binder_input {
     struct neo_bytes claims;
 };
 void attest_binder(const struct attest_binder_input *in, uint8_t ret[static NEO_BINDER_LEN]);
+
+/* How the policy for `service` wants to be proven to; ATTEST_DIRECT where there is none. */
+enum attest_mode {
+    ATTEST_DIRECT,    /* evidence for every connection */
+    ATTEST_DELEGATED, /* or a session key that evidence has named */
+    ATTEST_PER_CALL,  /* and its signature for every call to the service */
+};
+enum attest_mode attest_mode_of(const struct neo_attest_policies *policies,
+                                struct neo_bytes service);
+
+/* What a session key signs. */
+enum { ATTEST_SIGNED_LEN = 19 + NEO_BINDER_LEN };
+void attest_signed(const uint8_t binder[static NEO_BINDER_LEN],
+                   uint8_t ret[static ATTEST_SIGNED_LEN]);
 
 #endif

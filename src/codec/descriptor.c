@@ -130,6 +130,7 @@ const struct neo_message_info neo_descriptor_message_info = INFO("DescriptorProt
 static const struct neo_field_info method_options_fields[] = {
     FIELD(method_options, deprecated, 33, BOOL, 0),
     FIELD(method_options, idempotency_level, 34, ENUM, 0),
+    FIELD(method_options, fresh_attestation, 50801, BOOL, 0), /* proto/neo/v1/options.proto */
     FIELD(method_options, http, 72295728, BYTES, 0),
 };
 static const struct neo_message_info method_options_info = INFO("MethodOptions", method_options, 0);

@@ -242,6 +242,7 @@ static enum neo_code set_method(const struct neo_descriptors *pool, const struct
     ret->request = &request->message;
     ret->response = &response->message;
     ret->idempotent = level == NEO_IDEMPOTENT || level == NEO_NO_SIDE_EFFECTS;
+    ret->fresh_attestation = d->options != NULL && d->options->fresh_attestation;
     return NEO_OK;
 }
 

@@ -45,13 +45,21 @@ static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
 {
     struct neo_channel *channel = sc->sub->channel;
     struct attest_channel facts = {0};
+    struct attest_vouch *known[VOUCHES_OF_ONE];
     struct attest_options options = {
         .channel = &facts,
         .trust = channel->epoch.attest_trust,
         .policies = channel->epoch.attest_policies,
         .attester = channel->attester,
         .want_peer = channel_wants_attestation(channel),
+        .session_key = channel->session_key,
+        .vouches = known,
+        .rules = channel->attest_number,
+        .peer_leaf = tls_peer(conn_tls(sc->conn))->leaf,
     };
+    const struct vouch_moment at = {channel->attest_number, channel->epoch.trust,
+                                    neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
+                                    neo_loop_now(channel->loop)};
 
     fill_channel(sc, &facts);
     NEO_TRY(tls_exporter(conn_tls(sc->conn), facts.exporter, err));
@@ -59,7 +67,12 @@ static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
     attest_work_fini(&sc->attest);
     sc->attest = (struct attest_work){.attester = channel->attester, .done = work_done};
     sc->attested_by = channel->attest_number;
-    return attest_session_new(&options, &sc->attest.session, err);
+    if (options.want_peer)
+        options.n_vouches = vouch_find(channel->vouches, facts.peer_uri, &at, known);
+    enum neo_code code = attest_session_new(&options, &sc->attest.session, err);
+    while (options.n_vouches > 0)
+        vouch_unref(known[--options.n_vouches]);
+    return code;
 }
 
 static void send_frame(struct sub_conn *sc, struct neo_bytes frame)
@@ -148,6 +161,12 @@ static void accept_peer(struct sub_conn *sc)
     const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest.session);
     neo_nsec now = neo_loop_now(channel->loop);
 
+    struct attest_vouch *vouch = attest_session_vouch(sc->attest.session);
+
+    if (vouch != NULL)
+        vouch_put(channel->vouches, vouch);
+    fresh_free(sc->fresh);
+    sc->fresh = fresh_new(sc->attest.session);
     sc->attested = appraisal != NULL && appraisal->accepted;
     sc->simulated = sc->attested && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest.session);
@@ -303,6 +322,8 @@ void attest_client_closed(struct sub_conn *sc, const struct neo_status *status)
 bool attest_client_fini(struct sub_conn *sc)
 {
     frame_reader_fini(&sc->attest_reader);
+    fresh_free(sc->fresh);
+    sc->fresh = NULL;
     if (sc->attest.busy) {
         attest_work_forget(&sc->attest);
         sc->dead = true;

@@ -16,6 +16,8 @@
 #include "rpc/record.h"
 #include "rpc/server_attest.h"
 
+#include "attest/fresh.h"
+
 #include <neo/attest/v1/attest.neo.h>
 #include <neo/digest.h>
 #include <neo/encoding.h>
@@ -56,10 +58,24 @@ static void keep_digest(struct peer *p, const struct neo_appraisal *appraisal)
     p->evidence[hex.len] = '\0';
 }
 
+/* The session keys that were named count from now on, with the verdict. */
+static void keep_keys(struct attest_exchange *x)
+{
+    struct peer *p = x->call->peer;
+    struct attest_vouch *vouch = attest_session_vouch(x->work.session);
+
+    if (vouch != NULL)
+        vouch_put(p->worker->server->attest->vouches, vouch);
+    fresh_free(p->fresh);
+    p->fresh = fresh_new(x->work.session);
+}
+
 static void accept(struct attest_exchange *x)
 {
     static const struct neo_status ok = {.code = NEO_OK};
     struct peer *p = x->call->peer;
+
+    keep_keys(x);
 
     if (x->want_peer) {
         keep_digest(p, attest_session_appraisal(x->work.session));
@@ -220,6 +236,8 @@ static enum neo_code open_session(struct attest_exchange *x, struct neo_error *e
     const struct peer *p = x->call->peer;
     const struct epoch *e = p->worker->epoch;
     const struct tls_peer *facts = tls_peer(conn_tls(p->conn));
+    const struct server_attest *shared = p->worker->server->attest;
+    struct attest_vouch *known[VOUCHES_OF_ONE];
 
     if (e->is.identity == NULL)
         return neo_fail(err, NEO_FAILED_PRECONDITION, "an insecure server proves nothing");
@@ -236,13 +254,24 @@ static enum neo_code open_session(struct attest_exchange *x, struct neo_error *e
         .policies = e->is.attest_policies,
         .attester = p->worker->server->options.attester,
         .want_peer = x->want_peer,
+        .session_key = shared->session_key,
+        .vouches = known,
+        .rules = e->attest_number,
+        .peer_leaf = facts->leaf,
     };
+    const struct vouch_moment at = {e->attest_number, e->is.trust, worker_wall(p->worker),
+                                    neo_loop_now(p->worker->loop)};
 
     NEO_TRY(tls_exporter(conn_tls(p->conn), channel.exporter, err));
     tls_own_spki_sha256(conn_tls(p->conn), channel.own_spki_sha256);
     memcpy(channel.peer_spki_sha256, facts->spki_sha256, sizeof(channel.peer_spki_sha256));
     neo_random(options.nonce, sizeof(options.nonce));
-    return attest_session_new(&options, &x->work.session, err);
+    if (x->want_peer)
+        options.n_vouches = vouch_find(shared->vouches, p->caller_uri, &at, known);
+    enum neo_code code = attest_session_new(&options, &x->work.session, err);
+    while (options.n_vouches > 0)
+        vouch_unref(known[--options.n_vouches]);
+    return code;
 }
 
 /* Appraising costs as much as many calls: a few at once, then one a second. */

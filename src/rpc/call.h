@@ -132,6 +132,11 @@ void call_resume(struct neo_call *call);
 /* Decodes and calls the handler: the pipeline's last step before the end. */
 enum neo_reason call_run(struct neo_call *call);
 
+/* --- call_fresh.c ------------------------------------------------------------------------ */
+
+/* Sends the headers with a proof, where the caller or the method asks for one. */
+enum neo_reason call_prove(struct neo_call *call);
+
 /* --- call_blocking.c --------------------------------------------------------------------- */
 
 /* Runs the handler on the pool. */

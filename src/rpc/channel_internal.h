@@ -14,6 +14,7 @@
  *   client_retry.c      whether there will be another attempt
  *   client_start.c      its beginning, and that of each attempt
  *   client_send.c       what it sends
+ *   client_fresh.c      whether it may, where the server must prove itself for the call
  *   blocking.c          the same for threads that wait
  *
  * Threads   Everything here belongs to the channel's loop.
@@ -27,6 +28,7 @@
 #include <neo/interceptor.h>
 #include <neo/retry.h>
 
+#include "attest/fresh.h"
 #include "base/list.h"
 #include "rpc/attest_work.h"
 #include "rpc/channelz.h"
@@ -82,7 +84,8 @@ struct sub_conn {
     struct neo_timer reattest;
     bool asked_anew; /* the peer's rules changed during the exchange before this one */
     bool attested;
-    uint64_t attested_by; /* the channel's attest_number when its exchange began */
+    struct attest_fresh *fresh; /* for proofs per call; NULL: no key was named */
+    uint64_t attested_by;       /* the channel's attest_number when its exchange began */
     bool simulated;
     neo_nsec attested_until;
     bool dead; /* freed once the attester's thread has come back */
@@ -135,6 +138,8 @@ struct neo_channel {
     neo_nsec looked_up_at;
     unsigned lookup_failures;
     struct neo_attester *attester;
+    struct neo_key *session_key; /* ours; NULL: we prove nothing */
+    struct vouch_table *vouches; /* of the instances */
     const struct neo_log *log;
     size_t max_message;
     bool wait_for_ready;
@@ -316,6 +321,8 @@ struct call_attempt {
     struct frame_reader reader;
     struct neo_breaker_permit permit;
     size_t sent_upto; /* of the call's `sent`, what this attempt has queued */
+    bool unproven;    /* nothing of the request leaves before its server has proven itself */
+    uint8_t nonce[32];
     bool got_headers; /* other than those of a response that is only a status */
     bool got_message;
     bool ended; /* a status was seen, or the stream is gone */
@@ -442,6 +449,18 @@ bool client_retry_unseen(struct call_attempt *a, bool left);
 /* An attempt was begun: when the next hedge is due. */
 void client_retry_begun(struct neo_client_call *call);
 void client_retry_expired(struct neo_timer *timer);
+
+/* --- client_fresh.c --------------------------------------------------------------------------- */
+
+/* Must the server prove itself for this call, on this connection? */
+bool client_fresh_wanted(const struct neo_client_call *call, const struct sub_conn *sc);
+/* Can it? */
+bool client_fresh_possible(const struct sub_conn *sc);
+enum { CLIENT_FRESH_TEXT_LEN = 43 };
+/* Asks for it: the header's value. */
+void client_fresh_ask(struct call_attempt *a, char ret[static CLIENT_FRESH_TEXT_LEN]);
+/* The headers have come. False: the call has ended, for there is no proof in them. */
+bool client_fresh_take(struct call_attempt *a, struct h2_stream *s);
 
 /* --- client_send.c ---------------------------------------------------------------------------- */
 

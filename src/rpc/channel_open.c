@@ -260,6 +260,8 @@ static void channel_destroy(struct neo_channel *channel)
         neo_free(neo_owner(node, struct neo_client_call, link));
     service_config_fini(&channel->config);
     tls_context_unref(channel->tls);
+    vouch_table_free(channel->vouches);
+    neo_key_unref(channel->session_key);
     release(&channel->epoch);
     neo_free(channel->target);
     neo_free(channel->service);
@@ -350,6 +352,11 @@ static enum neo_code fill(struct neo_channel *channel, const char *target,
                         "a channel to %s needs an identity of its own; only joining goes without",
                         options->service);
     NEO_TRY(name_peer(channel, options, err));
+    channel->vouches = vouch_table_new();
+    if (channel->vouches == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
+    if (options->attester != NULL)
+        NEO_TRY(neo_key_generate(NEO_KEY_P256, &channel->session_key, err));
     hold(&channel->epoch, &options->epoch);
     return make_tls(channel, err);
 }

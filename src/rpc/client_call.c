@@ -269,6 +269,9 @@ void client_call_headers(struct call_attempt *a, struct h2_stream *s, bool end_s
 
     if (end_stream) {
         struct neo_status status = wire_status_read(s->headers, s->status, s->arena);
+        if (status.code == NEO_OK && a->unproven)
+            status = neo_status_of(NEO_PERMISSION_DENIED,
+                                   "the server did not prove itself for this call");
         if (status.code == NEO_OK)
             status = check_complete(a);
         attempt_ended(a, &status, s->headers);
@@ -282,6 +285,8 @@ void client_call_headers(struct call_attempt *a, struct h2_stream *s, bool end_s
         client_call_end(call, &status);
         return;
     }
+    if (a->unproven && !client_fresh_take(a, s))
+        return;
     a->reader.encoding = compression_read(s->headers, call->channel->accept_gzip);
     if (call->send_closed)
         client_call_forget_sent(call);

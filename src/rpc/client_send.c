@@ -40,6 +40,8 @@ static bool flush_attempt(struct call_attempt *a)
     size_t len = call->sent.len - a->sent_upto;
     bool room = true;
 
+    if (a->unproven)
+        return call->sent.len <= SEND_MARK;
     if (len > 0) {
         room = h2_send(h2, a->stream, neo_bytes(call->sent.at + a->sent_upto, len));
         call->channel->wire.request_bytes += len;
@@ -59,7 +61,7 @@ enum neo_flow client_call_flush(struct neo_client_call *call)
         client_call_commit(call->running[0]);
     for (unsigned i = 0; i < call->n_running; i++)
         room = flush_attempt(call->running[i]) && room;
-    if (call->committed) {
+    if (call->committed && !call->running[0]->unproven) {
         neo_buffer_clear(&call->sent);
         count_sent(call);
         call->running[0]->sent_upto = 0;

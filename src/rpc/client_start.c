@@ -18,7 +18,7 @@
 enum {
     CALL_ARENA_BUDGET = 16 << 20,
     MESSAGE_ARENA_BUDGET = 32 << 20,
-    FIXED_HEADERS = 12,
+    FIXED_HEADERS = 13,
     MAX_CUSTOM = CLIENT_METADATA_MAX,
     DEADLINE_MARGIN_NSEC = 5000000, /* a child call leaves its parent time to answer */
 };
@@ -165,6 +165,7 @@ struct scratch {
     char timeout[WIRE_TIMEOUT_LEN];
     char ms[24];
     char attempts[12];
+    char nonce[CLIENT_FRESH_TEXT_LEN];
 };
 
 static void put(struct scratch *s, struct h2_header h)
@@ -247,15 +248,19 @@ static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
 
 /* Before a byte of it has left, headers included. */
 static void end_unattested(struct neo_client_call *call, struct sub_conn *sc,
-                           struct neo_breaker_permit permit)
+                           struct neo_breaker_permit permit, const char *why)
 {
-    struct neo_status status = neo_status_of(NEO_FAILED_PRECONDITION, call->needs_attested);
+    struct neo_status status = neo_status_of(NEO_FAILED_PRECONDITION, why);
 
     status.reason = NEO_LIT("ATTESTATION_REQUIRED");
     neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN,
                       neo_loop_now(call->channel->loop));
     client_call_end(call, &status);
 }
+
+static const char no_key[] =
+    "the call needs a proof of its own, and its server has named no session key: the mode of the "
+    "attestation policy for it must be delegated or per-call";
 
 static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
                           struct neo_breaker_permit permit)
@@ -265,12 +270,21 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
     struct scratch s;
 
     if (call->needs_attested != NULL && !sub_conn_is_attested(sc)) {
-        end_unattested(call, sc, permit);
+        end_unattested(call, sc, permit, call->needs_attested);
+        return;
+    }
+    bool fresh = client_fresh_wanted(call, sc);
+    if (fresh && !client_fresh_possible(sc)) {
+        end_unattested(call, sc, permit, no_key);
         return;
     }
     struct call_attempt *a = new_attempt(call);
     call->attempts++;
     make_headers(call, &s);
+    if (fresh && a != NULL) {
+        client_fresh_ask(a, s.nonce);
+        put(&s, HEADER("x-attestation-nonce-bin", neo_bytes(s.nonce, sizeof(s.nonce))));
+    }
     if (a == NULL ||
         h2_request(conn_h2(sc->conn), neo_text(call->method->path), neo_text(channel->authority),
                    s.headers, s.n, a, &a->stream, &err) != NEO_OK) {

@@ -12,6 +12,8 @@
 #include "rpc/share.h"
 #include "rpc/wire.h"
 
+#include "attest/fresh.h"
+
 #include <neo/memory.h>
 
 #include <assert.h>
@@ -468,6 +470,8 @@ static void let_go(struct peer *p)
     p->state = PEER_GONE;
     p->leaf = NULL;
     p->conn = NULL;
+    fresh_free(p->fresh);
+    p->fresh = NULL;
     peer_unref(p);
 }
 

@@ -17,6 +17,7 @@
 #include "rpc/server.h"
 
 struct attest_exchange;
+struct attest_fresh;
 
 enum peer_state {
     PEER_HANDSHAKE,
@@ -85,6 +86,7 @@ struct peer {
     neo_nsec attested_until;
     uint64_t attested_by;             /* attest_number of the epoch then */
     char evidence[65];                /* SHA-256 of what was appraised, hex; empty: nothing */
+    struct attest_fresh *fresh;       /* for proofs per call; NULL: no key was named */
     struct attest_exchange *exchange; /* the one under way */
     neo_nsec exchange_tat;            /* how often it may try */
 };

@@ -25,7 +25,7 @@ enum phase {
 };
 
 typedef enum neo_reason step_fn(struct neo_call *call);
-static step_fn read_grammar, check_deadline, authorise, check_attestation, take_tokens,
+static step_fn read_grammar, check_deadline, authorise, check_attestation, take_tokens, prove_call,
     enter_method, ask_admission, ask_interceptors, run_handler, record;
 
 /* clang-format off */
@@ -39,6 +39,7 @@ static const struct step {
     {"authorise", ON_HEADERS, authorise},         /* (caller, method, context): allow, or deny by default */
     {"attested",  ON_HEADERS, check_attestation}, /* has this channel proven what the policy asks? */
     {"limits",    ON_HEADERS, take_tokens},       /* method, caller, global: from all or none */
+    {"fresh",     ON_HEADERS, prove_call},        /* a proof for this call, before anything of it is read */
     {"method",    ON_REQUEST, enter_method},      /* room among the calls of this method? */
     {"admission", ON_REQUEST, ask_admission},     /* criticality, concurrency, queue */
     {"intercept", ON_REQUEST, ask_interceptors},  /* the owner's own code: never for those refused above */
@@ -220,6 +221,11 @@ static enum neo_reason ask_admission(struct neo_call *call)
         break;
     }
     return NEO_REASON_OVERLOADED;
+}
+
+static enum neo_reason prove_call(struct neo_call *call)
+{
+    return call_prove(call);
 }
 
 static enum neo_reason enter_method(struct neo_call *call)

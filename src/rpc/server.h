@@ -12,6 +12,7 @@
  *   call.c           one call: its life and its answers
  *   call_request.c   what comes in for it
  *   call_blocking.c  handlers that block
+ *   call_fresh.c     a proof of ours for one call
  *   share.c          how much of a worker one caller may have
  *   server_attest.c  how much attestation callers may cause
  *   record.c         audit and metrics

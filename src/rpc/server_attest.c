@@ -17,6 +17,12 @@ struct server_attest *server_attest_new(const struct neo_server_options *options
 
     if (a == NULL)
         return NULL;
+    a->vouches = vouch_table_new();
+    if (a->vouches == NULL || (options->attester != NULL &&
+                               neo_key_generate(NEO_KEY_P256, &a->session_key, NULL) != NEO_OK)) {
+        server_attest_free(a);
+        return NULL;
+    }
     neo_ratelimit_init(&a->quotes, either(options->quotes_per_second, 20),
                        either(options->quotes_burst, 256));
     for (size_t i = 0; i < SERVER_ATTEST_BUCKETS; i++)
@@ -27,6 +33,10 @@ struct server_attest *server_attest_new(const struct neo_server_options *options
 
 void server_attest_free(struct server_attest *a)
 {
+    if (a == NULL)
+        return;
+    vouch_table_free(a->vouches);
+    neo_key_unref(a->session_key);
     neo_free(a);
 }
 

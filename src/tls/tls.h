@@ -101,7 +101,7 @@ enum tls_mode tls_mode(const struct tls *tls);
 
 /* Valid from TLS_OPEN until tls_free(). */
 struct tls_peer {
-    const struct neo_cert *leaf; /* NULL: anonymous */
+    struct neo_cert *leaf; /* NULL: anonymous */
     struct neo_bytes uri;        /* empty: anonymous */
     struct neo_bytes service;    /* "anonymous" then */
     uint8_t spki_sha256[NEO_SHA256_LEN];

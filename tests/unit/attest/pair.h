@@ -145,6 +145,10 @@ struct end_options {
     bool want;
     bool client_first;
     uint8_t nonce;
+    struct neo_attest_policies *policies; /* NULL: pair_policies */
+    struct neo_key *session_key;
+    struct attest_vouch *const *vouches;
+    size_t n_vouches;
 };
 
 static inline void end_open(struct end *e, const struct attest_channel *channel,
@@ -153,11 +157,15 @@ static inline void end_open(struct end *e, const struct attest_channel *channel,
     struct attest_options options = {
         .channel = channel,
         .trust = pair_trust,
-        .policies = pair_policies,
+        .policies = o.policies != NULL ? o.policies : pair_policies,
         .attester = service == NULL ? NULL : service->attester,
         .want_peer = o.want,
         .client_first = o.client_first,
         .now = START,
+        .session_key = o.session_key,
+        .vouches = o.vouches,
+        .n_vouches = o.n_vouches,
+        .rules = 1,
     };
 
     memset(options.nonce, o.nonce, sizeof(options.nonce));

@@ -357,11 +357,10 @@ TEST(what_this_build_cannot_do_is_said_with_its_place)
 {
     expect_refusal(HEAD "    any_of:\n      - tee: sev\n", false, NEO_INVALID_ARGUMENT,
                    "unknown tee \"sev\"");
-    expect_refusal(HEAD "    mode: delegated\n    any_of:\n      - tee: sev-snp\n"
+    expect_refusal(HEAD "    mode: cached\n    any_of:\n      - tee: sev-snp\n"
                         "        measurement: [" HEX48("4d") "]\n",
                    false, NEO_INVALID_ARGUMENT,
-                   "attest.yaml:4:5: mode \"delegated\" is not "
-                   "supported by this build");
+                   "attest.yaml:4:5: \"cached\" must be direct, delegated or per-call");
 }
 
 TEST(a_key_of_another_tee_or_of_nobody_does_not_load)

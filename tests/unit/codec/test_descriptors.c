@@ -210,6 +210,8 @@ TEST(services_are_found_with_their_methods)
         assert_string_equal(made->methods[i].name, generated->methods[i].name);
         assert_int_equal(made->methods[i].kind, generated->methods[i].kind);
         assert_int_equal(made->methods[i].idempotent, generated->methods[i].idempotent);
+        assert_int_equal(made->methods[i].fresh_attestation,
+                         generated->methods[i].fresh_attestation);
         assert_string_equal(made->methods[i].request->full_name,
                             generated->methods[i].request->full_name);
         assert_string_equal(made->methods[i].response->full_name,

@@ -133,10 +133,16 @@ struct exchange {
     enum attest_state state;
 };
 
+/* NULL: server_policies; what is known of the server: nothing; the channel: that of the frames. */
+static struct neo_attest_policies *exchange_policies;
+static struct attest_vouch *exchange_known;
+static struct rpc_client *exchange_channel;
+
 static inline void open_exchange_on(struct exchange *x, struct rpc_client *from,
                                     struct neo_attester *attester, bool want_server)
 {
-    const struct tls_peer *facts = tls_peer(conn_tls(from->conn));
+    struct tls *tls = conn_tls((exchange_channel != NULL ? exchange_channel : from)->conn);
+    const struct tls_peer *facts = tls_peer(tls);
     struct attest_channel channel = {
         .own_uri = NEO_LIT("spiffe://neo.test/caller-service"),
         .peer_uri = facts->uri,
@@ -145,7 +151,9 @@ static inline void open_exchange_on(struct exchange *x, struct rpc_client *from,
     struct attest_options options = {
         .channel = &channel,
         .trust = attest_trust,
-        .policies = server_policies,
+        .policies = exchange_policies != NULL ? exchange_policies : server_policies,
+        .vouches = &exchange_known,
+        .n_vouches = exchange_known != NULL,
         .attester = attester,
         .want_peer = want_server,
     };
@@ -153,8 +161,8 @@ static inline void open_exchange_on(struct exchange *x, struct rpc_client *from,
     struct neo_error err = {0};
 
     *x = (struct exchange){.attester = attester};
-    assert_int_equal(tls_exporter(conn_tls(from->conn), channel.exporter, NULL), NEO_OK);
-    tls_own_spki_sha256(conn_tls(from->conn), channel.own_spki_sha256);
+    assert_int_equal(tls_exporter(tls, channel.exporter, NULL), NEO_OK);
+    tls_own_spki_sha256(tls, channel.own_spki_sha256);
     memcpy(channel.peer_spki_sha256, facts->spki_sha256, 32);
     neo_random(options.nonce, sizeof(options.nonce));
     if (attest_session_new(&options, &x->session, &err) != NEO_OK)
