@@ -55,6 +55,7 @@ struct seen {
     atomic_uint messages;  /* of a stream, from attackers */
     atomic_uint spoofed;   /* handlers that saw a caller or metadata which the peer had forged */
     atomic_uint late;      /* handlers that saw x-late: yes */
+    atomic_uint patient;   /* handlers with more than five minutes */
     atomic_uint connections;
     /* Of a client under attack; see victim.c. */
     atomic_uint calls;    /* that have ended */
@@ -104,7 +105,7 @@ static inline void on_end(struct neo_call *call, const struct neo_status *status
 static inline void look_for_forgeries(struct neo_call *call)
 {
     static const char *const names[] = {"x-attestation-nonce", "grpc-status",
-                                        "x-forwarded-client-cert"};
+                                        "x-forwarded-client-cert", "x-data-bin"};
     struct neo_bytes told = neo_call_metadata(call, "x-caller-id");
     bool forged = !neo_bytes_is(neo_call_context(call)->caller, "attacker-service") ||
                   !neo_bytes_is(told, "attacker-service");
@@ -125,6 +126,8 @@ static inline void never(struct neo_call *call, const struct neo_test_v1_Echo *r
     (void)self;
     look_for_forgeries(call);
     atomic_fetch_add(&world.seen->attacked, 1);
+    atomic_fetch_add(&world.seen->patient,
+                     neo_call_context(call)->deadline > neo_mono_nsec() + 300 * SEC);
     neo_call_on_stream(call, &events, NULL);
 }
 
@@ -168,6 +171,12 @@ static inline void sum(struct neo_call *call, const struct neo_test_v1_Echo *req
     (void)request;
     (void)self;
     neo_call_on_stream(call, &events, NULL);
+}
+
+/* One at a time; the next waits, and is given no credit. */
+static inline void chat(struct neo_call *call, const struct neo_test_v1_Echo *request, void *self)
+{
+    never(call, request, self);
 }
 
 static inline struct neo_policy *open_policy(void)
@@ -231,7 +240,8 @@ static inline void limit_files(void)
 static inline void serve(int orders)
 {
     static const struct neo_test_v1_Echoes_handlers echo_handlers = {
-        .Say = say, .Never = never, .Later = large, .Sum = sum, .Plant = plant};
+        .Say = say, .Never = never, .Later = large, .Sum = sum, .Chat = chat, .Plant = plant};
+    const struct neo_method_options alone = {.max_concurrent = 1, .max_wait = 10 * SEC};
     struct neo_policy *policy = open_policy();
     struct neo_log log = {.fd = STDERR_FILENO,
                           .level = getenv("NEO_TEST_LOG") ? NEO_LOG_DEBUG : NEO_LOG_OFF,
@@ -251,6 +261,8 @@ static inline void serve(int orders)
     assert_int_equal(neo_server_new(&options, &server, NULL), NEO_OK);
     server->h2_limits = world.limits;
     assert_int_equal(neo_test_v1_Echoes_add(server, &echo_handlers, NULL, NULL), NEO_OK);
+    assert_int_equal(neo_server_set_method(server, "/neo.test.v1.Echoes/Chat", &alone, NULL),
+                     NEO_OK);
     assert_int_equal(neo_server_listen(server, "127.0.0.1:0", NULL), NEO_OK);
     (void)snprintf(world.seen->address, sizeof(world.seen->address), "%s",
                    neo_server_address(server));

@@ -94,6 +94,11 @@ unsigned stage_late(void)
     return atomic_load(&world.seen->late);
 }
 
+unsigned stage_patient(void)
+{
+    return atomic_load(&world.seen->patient);
+}
+
 unsigned stage_connections(void)
 {
     return atomic_load(&world.seen->connections);
@@ -252,11 +257,12 @@ static void flood(const struct row *row, struct report *r)
         attack_serve(&l);
     else
         attack_open(&l);
-    l.deaf = row->deaf;
+    l.deaf = row->deaf && !r->control;
     while (i < most && !l.closed) {
-        size_t at_once = r->control && row->streams ? 1 : 8192;
+        size_t at_once = row->write == 0 ? 8192 : row->write;
+        at_once = r->control && row->streams ? 1 : at_once;
         while (out.len < at_once && i < most)
-            row->unit(&out, i++);
+            (r->control && row->twin != NULL ? row->twin : row->unit)(&out, i++);
         if (!attack_send(&l, &out) || (at_once == 1 && i % 50 == 0 && !link_is_alive(&l)))
             break;
     }
@@ -417,14 +423,15 @@ static bool begin_listening(void)
     return true;
 }
 
-static void start_victim(const struct h2_limits *limits)
+static void start_victim(const struct row *row, const struct h2_limits *limits)
 {
     char honest[80];
 
     (void)snprintf(honest, sizeof(honest), "ipv4:%s", world.seen->address);
     stage.victim = fork();
     if (stage.victim == 0)
-        victim_run(&(struct victim){.hostile = stage.hostile,
+        victim_run(&(struct victim){.streams = row->victim_streams,
+                                    .hostile = stage.hostile,
                                     .honest = honest,
                                     .identity = world.caller,
                                     .trust = world.trust,
@@ -455,7 +462,7 @@ static bool stage_begin(const struct row *row, bool unguarded)
         return true;
     if (!begin_listening())
         return false;
-    start_victim(world.limits);
+    start_victim(row, world.limits);
     for (int i = 0; i < 5000 && atomic_load(&world.seen->honest) < 10; i++)
         run_for(MSEC);
     return true;
@@ -645,7 +652,7 @@ static void play_control(const struct row *row, struct result *res)
 {
     memset(stage.report, 0, sizeof(*stage.report));
     stage.report->control = true;
-    if (!stage_begin(row, !row->same_server)) {
+    if (!stage_begin(row, !row->same_server && row->twin == NULL)) {
         complain(res, "no stage for the control");
         return;
     }
@@ -690,8 +697,7 @@ static void play(const struct row *row, struct result *res)
         play_honest(row, res);
     play_guarded(row, res);
     judge_costs(row, res);
-    if (!row->library)
-        play_control(row, res);
+    play_control(row, res);
     res->done = true;
     _exit(0);
 }
@@ -723,12 +729,11 @@ static void print(const struct row *row, const struct result *res)
         (void)printf("%-4s %-38s not applicable: %s\n", row->id, row->attack, row->not_applicable);
         return;
     }
-    if (row->library)
-        (void)snprintf(control, sizeof(control), "the library ends it, guarded or not");
-    else if (row->explodes > 0)
+    if (row->explodes > 0)
         (void)snprintf(control, sizeof(control), "takes %zu MiB", res->exploded / MIB);
     else
-        (void)snprintf(control, sizeof(control), "%s", res->control.outcome);
+        (void)snprintf(control, sizeof(control), "%s%s",
+                       row->twin == NULL ? "" : "twin: ", res->control.outcome);
     (void)printf("%-4s %-38s %-52s ", row->id, row->attack, res->guarded.outcome);
     print_costs(row, res);
     (void)printf("%s\n", control);

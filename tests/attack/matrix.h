@@ -39,22 +39,26 @@ struct row {
     uint32_t units;         /* 0: 100,000 */
     uint32_t control_units; /* 0: 20,000 */
     bool deaf;              /* the flood reads nothing */
+    size_t write;           /* bytes of it in one write; 0: 8 KiB */
     bool streams; /* each unit opens one: the control waits for the server, else nghttp2 ends it */
-    bool library; /* nghttp2 or OpenSSL end it, guard or no guard: no control by flood */
+    /* nghttp2 ends it, guard or no guard: the control is a flood of `control_units` of these, which
+     * are what is allowed and nearest to the attack, against the same server. */
+    void (*twin)(struct neo_buffer *out, uint32_t i);
     void (*control)(struct report *r); /* instead of `run` */
     /* What a peer may do by design and takes more than 1 MiB: a large message. Its memory counts as
      * the least; `through` when it was accepted. */
     void (*honest)(struct report *r);
-    bool client;        /* the attacker is a server; a client of ours calls it and an honest one */
-    bool same_server;   /* the control is against the guarded server, too */
-    unsigned handlers;  /* that may start, beside the innocent's */
-    size_t memory;      /* for each connection, beyond what `honest` takes; 0: 1 MiB */
-    size_t max_message; /* of the server; 0: 4 MiB */
-    size_t explodes;    /* the control got through when it took so much memory */
-    unsigned share;     /* percent of a core, beside ten times the attacker's time */
-    bool waits;         /* and instead of it: the attacker's time is too little for a ratio */
-    unsigned files;     /* RLIMIT_NOFILE of the server; 0: ours */
-    unsigned slow;      /* seconds that it takes: plays beside the others */
+    bool client;         /* the attacker is a server; a client of ours calls it and an honest one */
+    bool victim_streams; /* that client of ours reads a stream, slowly */
+    bool same_server;    /* the control is against the guarded server, too */
+    unsigned handlers;   /* that may start, beside the innocent's */
+    size_t memory;       /* for each connection, beyond what `honest` takes; 0: 1 MiB */
+    size_t max_message;  /* of the server; 0: 4 MiB */
+    size_t explodes;     /* the control got through when it took so much memory */
+    unsigned share;      /* percent of a core, beside ten times the attacker's time */
+    bool waits;          /* and instead of it: the attacker's time is too little for a ratio */
+    unsigned files;      /* RLIMIT_NOFILE of the server; 0: ours */
+    unsigned slow;       /* seconds that it takes: plays beside the others */
     const char *not_applicable;
 };
 
@@ -79,6 +83,7 @@ unsigned stage_cancelled(void);
 unsigned stage_messages(void);
 unsigned stage_spoofed(void);
 unsigned stage_late(void);
+unsigned stage_patient(void);
 unsigned stage_connections(void);
 /* Has the attacker's certificate revoked. */
 void stage_revoke(void);
@@ -95,6 +100,7 @@ unsigned stage_text(void); /* bytes of the last status' message */
  */
 
 struct victim {
+    bool streams;        /* it reads from the hostile server, slowly */
     const char *hostile; /* addresses */
     const char *honest;
     struct neo_identity *identity;
@@ -124,6 +130,8 @@ enum { GZIP_BOMB_LEN = 1200000 * 258 + 1 };
 void put_gzip_bomb(struct neo_buffer *body, uint32_t told);
 /* An Echo of `len` bytes. */
 void put_large_message(struct neo_buffer *body, size_t len);
+/* --- versions.c */
+void repaired_libraries(struct report *r);
 /* How a link ended, in words. */
 void attack_say_end(struct report *r, const struct link *l, uint32_t units);
 

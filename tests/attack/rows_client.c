@@ -42,6 +42,12 @@ static void goaway(struct neo_buffer *out, uint32_t i)
     frames_goaway(out, 1, H2_NO_ERROR);
 }
 
+/* The two of a server that says goodbye as it should. */
+static void one_goaway(struct neo_buffer *out, uint32_t i)
+{
+    frames_goaway(out, i == 0 ? 0x7fffffff : 1, H2_NO_ERROR);
+}
+
 static void settings(struct neo_buffer *out, uint32_t i)
 {
     frames_setting(out, SETTING_MAX_CONCURRENT_STREAMS, 100 + i % 10);
@@ -160,6 +166,32 @@ static void announced(struct report *r)
     put_head_of_answer(&out, 1, NULL);
     frames_put(&out, FRAME_DATA, 0, 1, NEO_LIT("\x00\xff\xff\xff\xffx"));
     answer_with(r, &l, &out);
+}
+
+/*
+ * Messages without end, at no pace but the sender's: beyond the client's windows it is an error of
+ * the connection. The control keeps within them.
+ */
+static void endless(struct report *r)
+{
+    static const uint8_t text[16374];
+    struct neo_buffer out = {0}, message = {0};
+    unsigned most = r->control ? 3 : 6400, n = 0; /* 100 MB */
+    struct link l;
+
+    neo_buffer_append(&message, NEO_LIT("\x0a\xf6\x7f"));
+    neo_buffer_append(&message, neo_bytes(text, sizeof(text)));
+    attack_serve(&l);
+    put_head_of_answer(&out, 1, NULL);
+    for (; n < most && !l.closed; n++) {
+        put_message(&out, 1, neo_buffer_bytes(&message), 0);
+        (void)attack_send(&l, &out);
+    }
+    r->through = !l.closed && link_is_alive(&l);
+    attack_say_end(r, &l, n);
+    neo_buffer_fini(&message);
+    neo_buffer_fini(&out);
+    link_close(&l);
 }
 
 static void second_message(struct report *r)
@@ -356,7 +388,7 @@ static unsigned attempts_with(const char *pushback)
 
 static void pushback(struct report *r)
 {
-    static const char *const hostile[] = {"-1", "abc", "2147483648000", "1e3", ""};
+    static const char *const hostile[] = {"-1", "abc", "2147483648000", "1e3", "", "0x1", " 1"};
     char said[64] = "";
     bool again = false;
 
@@ -383,7 +415,7 @@ const struct row rows_client[] = {
     {"H19", "client: 1xx without end", FLOOD(informational)},
     {"H19", "client: trailers without end", FLOOD(endless_trailers), .control_units = 20001},
     {"H19", "client: RST_STREAM", FLOOD(stray_reset)},
-    {"H19", "client: GOAWAY", FLOOD(goaway), .library = true},
+    {"H19", "client: GOAWAY", FLOOD(goaway), .twin = one_goaway, .control_units = 2},
     {"H19", "client: SETTINGS", FLOOD(settings), .control_units = 5000},
     {"H19", "client: PING", FLOOD(ping)},
     {"H19", "client: unknown frames", FLOOD(unknown)},
@@ -391,6 +423,8 @@ const struct row rows_client[] = {
     {"H19", "client: WINDOW_UPDATE of 1", FLOOD(window_update)},
     {"H19", "client: header bomb", .run = header_bomb, .client = true, .explodes = 10 * MIB},
     {"H19", "client: 4 GiB announced", ANSWER(announced)},
+    {"H19", "client: a stream without end", .run = endless, .client = true, .victim_streams = true,
+     .same_server = true},
     {"H19", "client: a second message", ANSWER(second_message)},
     {"H19", "client: reset instead of a status", ANSWER(no_status)},
     {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 5, .waits = true},

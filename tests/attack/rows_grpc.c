@@ -464,12 +464,40 @@ static void timeouts(struct report *r)
     link_close(&l);
 }
 
+/* Eleven thousand years, and none given: five minutes each. The control: they are handled. */
+static void long_timeouts(struct report *r)
+{
+    static const char *const values[][3] = {{"grpc-timeout", "99999999H"}, {NULL}};
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_open(&l);
+    for (uint32_t i = 0; i < NEO_COUNT(values); i++)
+        put_with(&out, id_of(i), values[i]);
+    (void)attack_send(&l, &out);
+    bool both = stage_wait_handlers(NEO_COUNT(values));
+    r->through = r->control ? both : stage_patient() > 0 || !both;
+    attack_say(r, "%u handlers, %u with more than 5 minutes", stage_handlers(), stage_patient());
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
 /* The call is handled; nobody believes what it says of itself. The control: other metadata is. */
 static void spoof(struct report *r)
 {
-    static const char *const forged[] = {"x-caller-id", "caller-service", "x-attestation-nonce",
-                                         "AAAA",        "grpc-status",    "0",
-                                         "x-caller-id", "caller-service", NULL};
+    static const char *const forged[] = {"x-caller-id",
+                                         "caller-service",
+                                         "x-attestation-nonce",
+                                         "AAAA",
+                                         "grpc-status",
+                                         "0",
+                                         "x-caller-id",
+                                         "caller-service",
+                                         "x-forwarded-client-cert",
+                                         "By=spiffe://neo.test/caller-service",
+                                         "x-priority",
+                                         "critical",
+                                         NULL};
     static const char *const honest[] = {"x-late", "yes", NULL};
     struct neo_buffer out = {0};
     struct link l;
@@ -502,6 +530,27 @@ static void underscores(struct report *r)
     }
     r->through = stage_handlers() > 0;
     attack_say(r, "%u handlers; %s", stage_handlers(), said);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+/* G07: metadata that should be base64 and is not: as if it were not there. */
+static void bad_binary(struct report *r)
+{
+    static const char *const values[][3] = {{"x-data-bin", "%%%"},
+                                            {"x-data-bin", "a"},
+                                            {"grpc-trace-bin", "="},
+                                            {"x-data-bin", "AAAA AAAA"}};
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_open(&l);
+    for (uint32_t i = 0; i < NEO_COUNT(values); i++)
+        put_with(&out, id_of(i), values[i]);
+    (void)attack_send(&l, &out);
+    bool all = stage_wait_handlers(NEO_COUNT(values));
+    r->through = !all || stage_spoofed() > 0 || !link_is_alive(&l);
+    attack_say(r, "%u handlers, none of them sees it", stage_handlers());
     neo_buffer_fini(&out);
     link_close(&l);
 }
@@ -577,9 +626,13 @@ const struct row rows_grpc[] = {
      .max_message = 64 * KIB, .handlers = 99},
     {"G02", "256 bodies of 4 MiB without end", .run = unfinished_bodies, .same_server = true},
     {"G05", "grpc-timeout", .run = timeouts, .control = good_call, .same_server = true},
+    {"G05", "grpc-timeout 99999999H, and none", .run = long_timeouts, .same_server = true,
+     .handlers = 2},
     {"G06", "metadata that forges a caller", .run = spoof, .same_server = true, .handlers = 1},
     {"G06", "underscores and capitals", .run = underscores, .control = good_call,
      .same_server = true},
+    {"G07", "-bin metadata that is no base64", .run = bad_binary, .control = good_call,
+     .same_server = true, .handlers = 4},
     {"G08", "PING every 10 ms", .run = keepalive},
     {"G09", "600 connections, 100 descriptors", .run = descriptors, .files = 100},
 };

@@ -98,6 +98,37 @@ static void pseudo_in_trailers(struct neo_buffer *out, uint32_t i)
     frames_headers(out, id_of(i), FLAG_END_STREAM, NEO_LIT("\x83"));
 }
 
+/* What is allowed and nearest to those of them that nghttp2 ends by itself. */
+static void window_of_one(struct neo_buffer *out, uint32_t i)
+{
+    put_head(out, id_of(i), NEVER, 0);
+    frames_window_update(out, id_of(i), 1);
+}
+
+static void whole_priority(struct neo_buffer *out, uint32_t i)
+{
+    put_head(out, id_of(i), NEVER, 0);
+    frames_priority(out, id_of(i), 0);
+}
+
+static void data_before_end(struct neo_buffer *out, uint32_t i)
+{
+    put_head(out, id_of(i), "/neo.test.v1.Echoes/Sum", 0);
+    frames_put(out, FRAME_DATA, 0, id_of(i), NEO_LIT("\0\0\0\0\0"));
+    frames_data(out, id_of(i), FLAG_END_STREAM, 0);
+}
+
+static void trailers_at_end(struct neo_buffer *out, uint32_t i)
+{
+    put_head(out, id_of(i), "/neo.test.v1.Echoes/Sum", 0);
+    frames_headers(out, id_of(i), FLAG_END_STREAM, NEO_LIT("\x00\x01x\x01y"));
+}
+
+static void small_call(struct neo_buffer *out, uint32_t i)
+{
+    put_call(out, id_of(i), "Say");
+}
+
 /* --- H03: header blocks without end --------------------------------------------------------------
  */
 
@@ -168,6 +199,16 @@ static void drop_bombs(struct report *r, struct neo_bytes seed, uint32_t most)
 static void http2_bomb(struct report *r)
 {
     drop_bombs(r, NEO_LIT("\x40\x01\x61\x01\x62"), 100);
+}
+
+/* Fields that are put together again: 40 of them in a block count as one elsewhere. */
+static void cookie_bomb(struct report *r)
+{
+    drop_bombs(r,
+               NEO_LIT("\x40\x06"
+                       "cookie\x01"
+                       "a"),
+               100);
 }
 
 static void hpack_bomb(struct report *r)
@@ -345,6 +386,12 @@ static void unknown(struct neo_buffer *out, uint32_t i)
     frames_put(out, 0x42, 0xff, 0, NEO_LIT(""));
 }
 
+static void window_of_connection(struct neo_buffer *out, uint32_t i)
+{
+    (void)i;
+    frames_window_update(out, 0, 1000);
+}
+
 /* --- H11, H13, H15, H17 --------------------------------------------------------------------------
  */
 
@@ -365,6 +412,33 @@ static void connection_window_of_zero(struct neo_buffer *out, uint32_t i)
 {
     (void)i;
     frames_window_update(out, 0, 0);
+}
+
+/*
+ * A stream that waits for its turn at a method gets no credit: what it brings beyond its window is
+ * an error of the connection. The control brings as much as the window holds.
+ */
+static void beyond_the_window(struct report *r)
+{
+    static const uint8_t piece[16384];
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_open(&l);
+    put_head(&out, 1, "/neo.test.v1.Echoes/Chat", 0);
+    put_head(&out, 3, "/neo.test.v1.Echoes/Chat", 0);
+    for (int i = 0; i < (r->control ? 4 : 5); i++)
+        frames_put(&out, FRAME_DATA, 0, 3, neo_bytes(piece, sizeof(piece)));
+    (void)attack_send(&l, &out);
+    bool alive = link_is_alive(&l) && l.reset < 0;
+    r->through = alive;
+    if (alive)
+        attack_say(r, "taken");
+    else
+        attack_say(r, "%s %d", l.goaway > 0 ? "GOAWAY" : "RST",
+                   (int)(l.goaway > 0 ? l.goaway : l.reset));
+    neo_buffer_fini(&out);
+    link_close(&l);
 }
 
 static void even_id(struct neo_buffer *out, uint32_t i)
@@ -421,6 +495,20 @@ static void reserved_trailers(struct neo_buffer *out, uint32_t i)
     frames_headers(out, id_of(i), FLAG_END_STREAM, NEO_LIT("\x00\x0bx-caller-id\x01y"));
 }
 
+/* Names that mean something at the head, each in its turn. */
+static void other_reserved_trailers(struct neo_buffer *out, uint32_t i)
+{
+    static const char *const names[] = {"content-length", "host", "grpc-timeout", "te"};
+    static const char *const values[] = {"5", "other-service", "1S", "trailers"};
+    struct neo_buffer block = {0};
+
+    put_head(out, id_of(i), NEVER, 0);
+    put_message(out, id_of(i), NEO_LIT("\x12\x00"), 0);
+    frames_field(&block, neo_text(names[i % 4]), neo_text(values[i % 4]));
+    frames_headers(out, id_of(i), FLAG_END_STREAM, neo_buffer_bytes(&block));
+    neo_buffer_fini(&block);
+}
+
 static void many_trailers(struct neo_buffer *out, uint32_t i)
 {
     struct neo_buffer block = {0};
@@ -461,6 +549,24 @@ static void windows_after_goaway(struct neo_buffer *out, uint32_t i)
         frames_goaway(out, 0, H2_NO_ERROR);
     }
     frames_window_update(out, 1, 1);
+}
+
+static void zero_windows_after_goaway(struct neo_buffer *out, uint32_t i)
+{
+    if (i == 0) {
+        put_head(out, 1, NEVER, 0);
+        frames_goaway(out, 0, H2_NO_ERROR);
+    }
+    frames_window_update(out, 1, 0);
+}
+
+static void one_window_after_goaway(struct neo_buffer *out, uint32_t i)
+{
+    if (i == 0) {
+        put_head(out, 1, NEVER, 0);
+        frames_goaway(out, 0, H2_NO_ERROR);
+    }
+    frames_window_update(out, 1, 100);
 }
 
 static void resets_after_goaway(struct neo_buffer *out, uint32_t i)
@@ -623,6 +729,29 @@ static void other_host(struct report *r)
     call_with(r, "echo-service", "other-service");
 }
 
+/* The first is ours; under the second name we would speak for somebody else. */
+static void two_authorities(struct report *r)
+{
+    struct frames_request request = frames_good_request;
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_open(&l);
+    put_call(&out, 1, "Never");
+    (void)attack_send(&l, &out);
+    (void)stage_wait_handlers(1);
+    request.path = NEVER;
+    request.authority = r->control ? "echo-service" : "other-service";
+    frames_request(&out, 3, 0, &request);
+    put_message(&out, 3, NEO_LIT("\x12\x00"), FLAG_END_STREAM);
+    (void)attack_send(&l, &out);
+    (void)(r->control ? stage_wait_handlers(2) : link_wait_answer(&l, 3000));
+    r->through = stage_handlers() == 2;
+    attack_say(r, "%u of 2 handled, grpc-status %d", stage_handlers(), l.grpc);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
 /* --- H18: more frames behind the end -------------------------------------------------------------
  */
 
@@ -667,14 +796,20 @@ static void nothing_beyond(struct report *r)
 const struct row rows_h2[] = {
     {"H01", "rapid reset", STREAMS(rapid_reset), .handlers = 210, .control_units = 5000},
     {"H01", "rapid reset, bytes of the CVE", STREAMS(rapid_reset_bare), .control_units = 5000},
+    {"H01", "rapid reset, a unit in each write", STREAMS(rapid_reset), .write = 1, .units = 20000,
+     .handlers = 210, .control_units = 5000},
     {"H01", "what it started is cancelled", .run = reset_then_look, .handlers = 210},
     {"H02", "made you reset: window overflow", STREAMS(window_overflow), .handlers = 210,
      .control_units = 5000},
-    {"H02", "WINDOW_UPDATE of 0", FLOOD(window_of_zero), .handlers = 210, .library = true},
-    {"H02", "PRIORITY of 3 bytes", FLOOD(short_priority), .handlers = 210, .library = true},
+    {"H02", "WINDOW_UPDATE of 0", FLOOD(window_of_zero), .handlers = 210, .twin = window_of_one,
+     .control_units = 90},
+    {"H02", "PRIORITY of 3 bytes", FLOOD(short_priority), .handlers = 210, .twin = whole_priority,
+     .control_units = 90},
     {"H02", "PRIORITY on itself", STREAMS(priority_on_itself), .control_units = 5000},
-    {"H02", "DATA after END_STREAM", FLOOD(data_after_end), .handlers = 210, .library = true},
-    {"H02", "HEADERS after END_STREAM", FLOOD(headers_after_end), .library = true},
+    {"H02", "DATA after END_STREAM", FLOOD(data_after_end), .handlers = 210,
+     .twin = data_before_end, .control_units = 90},
+    {"H02", "HEADERS after END_STREAM", FLOOD(headers_after_end), .twin = trailers_at_end,
+     .control_units = 90},
     {"H02", "DATA beyond content-length", STREAMS(beyond_content_length), .handlers = 210,
      .control_units = 5000},
     {"H02", "pseudo-header in trailers", STREAMS(pseudo_in_trailers), .handlers = 210,
@@ -682,8 +817,11 @@ const struct row rows_h2[] = {
     {"H03", "CONTINUATION without end", FLOOD(continuation), .control_units = 20001},
     {"H03", "8 empty CONTINUATIONs each", STREAMS(eight_empty), .control_units = 2000},
     {"H04", "HTTP/2 bomb, window 0", .run = http2_bomb, .explodes = 10 * MIB},
+    {"H04", "HTTP/2 bomb of cookies", .run = cookie_bomb, .explodes = 10 * MIB},
     {"H05", "HPACK bomb of 3,900 bytes", .run = hpack_bomb, .explodes = 10 * MIB},
     {"H06", "HPACK out of step", .run = desync, .handlers = 1},
+    {"H06", "fields of one client in another's",
+     .not_applicable = "there is no proxy: no connection carries the requests of two clients"},
     {"H07", "fields without names", STREAMS(nameless), .control_units = 1000},
     {"H08", "windows of one byte", .run = dribble, .handlers = 100, .same_server = true},
     {"H08", "output that is not read", .run = unread, .handlers = 400, .same_server = true},
@@ -692,6 +830,10 @@ const struct row rows_h2[] = {
     {"H09", "PING ACK", FLOOD(pong)},
     {"H09", "SETTINGS with 100 open streams", FLOOD(settings), .control_units = 5000,
      .handlers = 100},
+    {"H09", "SETTINGS, ACKs not read", FLOOD(settings), .deaf = true, .control_units = 5000,
+     .handlers = 100},
+    {"H09", "requests that we reset, not read", STREAMS(malformed), .deaf = true,
+     .control_units = 5000},
     {"H09", "PRIORITY", FLOOD(priority)},
     {"H09", "empty DATA", FLOOD(empty_data)},
     {"H09", "RST_STREAM", FLOOD(stray_reset)},
@@ -701,13 +843,12 @@ const struct row rows_h2[] = {
     {"H10", "frames of unknown type", FLOOD(unknown)},
     {"H11", "padding alone", FLOOD(padding_alone), .control_units = 5000},
     {"H11", "window of the connection overflows", FLOOD(connection_window_overflow),
-     .library = true},
-    {"H11", "WINDOW_UPDATE of 0", FLOOD(connection_window_of_zero), .library = true},
-    {"H11", "DATA beyond the window",
-     .not_applicable = "a running server pays back as it reads; unit.h2.attacks has an owner that "
-                       "does not"},
-    {"H13", "even stream id", FLOOD(even_id), .library = true},
-    {"H13", "stream 0", FLOOD(stream_zero), .library = true},
+     .twin = window_of_connection, .control_units = 500},
+    {"H11", "WINDOW_UPDATE of 0", FLOOD(connection_window_of_zero), .twin = window_of_connection,
+     .control_units = 500},
+    {"H11", "DATA beyond the window", .run = beyond_the_window, .same_server = true, .handlers = 1},
+    {"H13", "even stream id", FLOOD(even_id), .twin = small_call, .control_units = 90},
+    {"H13", "stream 0", FLOOD(stream_zero), .twin = small_call, .control_units = 90},
     {"H13", "decreasing ids", STREAMS(decreasing_ids), .control_units = 5000},
     {"H13", "the same id", STREAMS(same_id), .control_units = 5000},
     {"H13", "the last id", .run = last_id, .same_server = true},
@@ -722,14 +863,21 @@ const struct row rows_h2[] = {
     {"H15", "trailers without END_STREAM", STREAMS(trailers_without_end), .control_units = 5000},
     {"H15", "x-caller-id in trailers", STREAMS(reserved_trailers), .control_units = 5000,
      .handlers = 210},
+    {"H15", "content-length, host and so on", STREAMS(other_reserved_trailers),
+     .control_units = 5000, .handlers = 210},
     {"H15", "1,000 trailers", STREAMS(many_trailers), .control_units = 1000},
     {"H15", "trailers as metadata", .run = late_metadata, .same_server = true, .handlers = 1},
     {"H16", ":authority of another service", .run = other_authority, .same_server = true},
     {"H16", "host unlike :authority", .run = other_host, .same_server = true},
+    {"H16", "two authorities on one connection", .run = two_authorities, .same_server = true,
+     .handlers = 1},
+    {"H17", "WINDOW_UPDATE of 0 after GOAWAY", FLOOD(zero_windows_after_goaway), .handlers = 1,
+     .twin = one_window_after_goaway, .control_units = 500},
     {"H17", "WINDOW_UPDATE after GOAWAY", FLOOD(windows_after_goaway), .handlers = 1},
     {"H17", "resets after GOAWAY", STREAMS(resets_after_goaway), .control_units = 5000,
      .handlers = 210},
     {"H18", "frames behind the end", .run = beyond_the_end, .control = nothing_beyond,
      .same_server = true, .handlers = 210},
+    {"H18", "libraries with their repairs", .run = repaired_libraries, .same_server = true},
 };
 const size_t n_rows_h2 = NEO_COUNT(rows_h2);

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static unsigned msec_since(neo_nsec begun)
 {
@@ -165,6 +166,34 @@ static void never_reads(struct report *r)
     neo_buffer_fini(&out);
 }
 
+/* A byte each second off the socket: TCP's window opens by less than it takes to be told. */
+static void reads_drops(struct report *r)
+{
+    struct neo_buffer out = {0};
+    neo_nsec begun = neo_mono_nsec();
+    unsigned others = stage_connections();
+    uint8_t byte;
+    struct link l;
+
+    attack_open(&l);
+    l.deaf = true;
+    frames_setting(&out, SETTING_INITIAL_WINDOW_SIZE, 0x7fffffff);
+    frames_window_update(&out, 0, 0x7fff0000 - 65535);
+    for (uint32_t i = 0; i < 100; i++)
+        put_call(&out, id_of(i), "Later");
+    (void)attack_send(&l, &out);
+    stage_sleep(200);
+    while (stage_connections() > others && msec_since(begun) < 45000) {
+        (void)recv(l.fd, &byte, 1, MSG_DONTWAIT);
+        stage_sleep(1000);
+    }
+    unsigned took = msec_since(begun);
+    r->through = took >= 45000 || took < 1000;
+    attack_say(r, "cut after %u s", took / 1000);
+    link_close(&l);
+    neo_buffer_fini(&out);
+}
+
 /* Streams that were reset, or answered with a status alone. */
 static size_t ended(const struct link *l)
 {
@@ -238,6 +267,7 @@ const struct row rows_slow[] = {
     {"H12", "HEADERS without end", .run = slow_headers, TWIN, .memory = 64 * KIB, .slow = 15},
     {"H12", "a body, a byte each 10 s", .run = slow_body, IDLE, .slow = 30},
     {"H12", "who reads nothing", .run = never_reads, IDLE, .handlers = 400, .slow = 45},
+    {"H12", "who reads a byte a second", .run = reads_drops, IDLE, .handlers = 400, .slow = 45},
     {"H04", "a window of a byte each 10 s", .run = tiny_window, IDLE, .handlers = 100, .slow = 45},
 };
 const size_t n_rows_slow = NEO_COUNT(rows_slow);

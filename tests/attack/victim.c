@@ -64,6 +64,28 @@ static void call(const struct caller *c)
     neo_arena_fini(&arena);
 }
 
+/* Reads one message and then is busy for half a second. */
+static void stream(const struct caller *c)
+{
+    const struct neo_test_v1_Echo request = {.text = NEO_LIT("hello")};
+    const struct neo_call_options options = {.timeout = 3 * NEO_NSEC_PER_SEC,
+                                             .wait_for_ready = true};
+    struct neo_test_v1_Echo response = {0};
+    struct neo_stream *s = NULL;
+    struct neo_arena arena;
+    neo_nsec begun = neo_mono_nsec();
+
+    if (neo_channel_stream(c->channel, &neo_test_v1_Echoes_info.methods[4], &options, &request, &s,
+                           NULL) != NEO_OK)
+        _exit(5);
+    neo_arena_init(&arena, 32 * MIB);
+    bool came = neo_stream_next(s, &response, &arena);
+    (void)usleep(500000);
+    c->victim->ended(false, came ? NEO_OK : NEO_UNAVAILABLE, 0, neo_mono_nsec() - begun);
+    neo_stream_free(s);
+    neo_arena_fini(&arena);
+}
+
 static void *call_the_honest(void *own)
 {
     for (;;) {
@@ -86,7 +108,10 @@ void victim_run(const struct victim *v)
     if (pthread_create(&thread, NULL, call_the_honest, &honest) != 0)
         _exit(5);
     for (;;) {
-        call(&hostile);
+        if (v->streams)
+            stream(&hostile);
+        else
+            call(&hostile);
         (void)usleep(5000);
     }
 }

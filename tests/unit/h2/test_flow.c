@@ -204,6 +204,23 @@ TEST(a_pull_gives_about_as_much_as_was_asked_for)
     peers_stop(&client, &server);
 }
 
+/* What the WINDOW_UPDATEs in `out` give; returns how many there are. */
+static size_t add_credit(struct neo_bytes out, int64_t *stream, int64_t *connection)
+{
+    size_t updates = 0;
+    struct frame f;
+
+    while (frames_next(&out, &f)) {
+        if (f.type != FRAME_WINDOW_UPDATE)
+            continue;
+        int64_t more =
+            f.payload.at[0] << 24 | f.payload.at[1] << 16 | f.payload.at[2] << 8 | f.payload.at[3];
+        *(f.stream == 0 ? connection : stream) += more;
+        updates++;
+    }
+    return updates;
+}
+
 /*
  * A server that pads each five bytes with 255 more costs 15 MB of flow control for a reply of
  * 300 KB. Padding that is not given back would stop it after 64 KiB.
@@ -231,22 +248,43 @@ TEST(padding_is_paid_for_and_given_back)
         assert_int_equal(peer_feed(&client, neo_buffer_bytes(&in), NULL), NEO_OK);
         neo_buffer_clear(&client.out);
         assert_int_equal(peer_pull(&client, NULL), NEO_OK);
-        struct neo_bytes out = neo_buffer_bytes(&client.out);
-        struct frame f;
-        while (frames_next(&out, &f)) {
-            if (f.type != FRAME_WINDOW_UPDATE)
-                continue;
-            int64_t more = f.payload.at[0] << 24 | f.payload.at[1] << 16 | f.payload.at[2] << 8 |
-                           f.payload.at[3];
-            *(f.stream == 0 ? &connection : &stream) += more;
-            updates++;
-        }
+        updates += add_credit(neo_buffer_bytes(&client.out), &stream, &connection);
     }
     assert_int_equal(client.body, 300000);
     assert_int_equal(h2_counters(client.h2)->glitches, 0);
     assert_true(updates < 1000); /* 15.6 MB: batched, not one for each of 60,000 frames */
     neo_buffer_fini(&in);
     peer_stop(&client);
+}
+
+/* Padding alone moves windows and nothing else: it is given back, and counted as nonsense. */
+TEST(padding_alone_is_given_back_and_ends_as_empty_frames_do)
+{
+    struct peer client = {.quiet = true}, server = {.quiet = true};
+    struct neo_buffer in = {0};
+    int64_t stream = 64 * KIB, connection = MIB;
+    enum neo_code code = NEO_OK;
+    unsigned n = 0;
+
+    peers_start(&client, &server);
+    (void)peer_call(&client, "/a.B/Upload");
+    peers_talk(&client, &server);
+    for (; code == NEO_OK && n < 2000; n++) {
+        neo_buffer_clear(&in);
+        frames_padded_data(&in, 1, 0, 0, 255);
+        stream -= 256;
+        connection -= 256;
+        assert_true(stream >= 0 && connection >= 0);
+        code = peer_feed(&server, neo_buffer_bytes(&in), NULL);
+        neo_buffer_clear(&server.out);
+        (void)peer_pull(&server, NULL);
+        add_credit(neo_buffer_bytes(&server.out), &stream, &connection);
+    }
+    assert_int_equal(n, 999); /* and the client's first WINDOW_UPDATE */
+    assert_int_equal(code, NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(server.body, 0);
+    neo_buffer_fini(&in);
+    peers_stop(&client, &server);
 }
 
 TEST(small_windows_never_stand_still)
@@ -291,6 +329,41 @@ TEST(a_stream_whose_peer_reads_nothing_is_found)
     peers_stop(&client, &server);
 }
 
+static void let_out(struct peer *client, uint32_t bytes)
+{
+    struct neo_buffer in = {0};
+
+    frames_window_update(&in, 1, bytes);
+    assert_int_equal(peer_feed(client, neo_buffer_bytes(&in), NULL), NEO_OK);
+    assert_int_equal(peer_pull(client, NULL), NEO_OK);
+    neo_buffer_clear(&client->out);
+    neo_buffer_fini(&in);
+}
+
+/* Windows of a few bytes: only a whole KiB of them is progress. */
+TEST(a_stream_whose_peer_lets_out_drops_is_found)
+{
+    struct peer client = {.quiet = true}, server = {.quiet = true, .keep_credit = true};
+
+    peers_start(&client, &server);
+    client.now = 100 * NEO_NSEC_PER_SEC;
+    struct h2_stream *s = peer_call(&client, "/a.B/Upload");
+    send_until_full(&client, s);
+    send_until_full(&client, s);
+    peers_talk(&client, &server);
+    size_t waits = h2_queued(client.h2, s);
+    for (int i = 1; i <= 6; i++) { /* 170 bytes each: the sixth makes 1,020 */
+        client.now += 10 * NEO_NSEC_PER_SEC;
+        let_out(&client, 170);
+        assert_ptr_equal(h2_stalled(client.h2, 101 * NEO_NSEC_PER_SEC), s);
+    }
+    let_out(&client, 4);
+    assert_int_equal(waits - h2_queued(client.h2, s), 1024);
+    assert_null(h2_stalled(client.h2, 160 * NEO_NSEC_PER_SEC));
+    assert_ptr_equal(h2_stalled(client.h2, 161 * NEO_NSEC_PER_SEC), s);
+    peers_stop(&client, &server);
+}
+
 TEST(memory_kept_for_the_next_burst_can_be_given_back)
 {
     struct peer client = {.quiet = true}, server = {.echo = true, .quiet = true};
@@ -323,8 +396,10 @@ int main(void)
         cmocka_unit_test(room_may_be_filled_in_place),
         cmocka_unit_test(a_pull_gives_about_as_much_as_was_asked_for),
         cmocka_unit_test(padding_is_paid_for_and_given_back),
+        cmocka_unit_test(padding_alone_is_given_back_and_ends_as_empty_frames_do),
         cmocka_unit_test(small_windows_never_stand_still),
         cmocka_unit_test(a_stream_whose_peer_reads_nothing_is_found),
+        cmocka_unit_test(a_stream_whose_peer_lets_out_drops_is_found),
         cmocka_unit_test(memory_kept_for_the_next_burst_can_be_given_back),
     };
     return cmocka_run_group_tests_name("h2/flow", tests, NULL, NULL);

@@ -251,6 +251,41 @@ TEST(the_ninth_continuation_of_one_block_is_too_many)
     assert_int_equal(g.attack, H2_ATTACK_CONTINUATION);
 }
 
+/* However it drips: what waits for its end waits since its beginning. */
+TEST(a_header_block_is_as_old_as_its_beginning_until_it_ends)
+{
+    const uint8_t headers[] = {0, 0, 2, 1, 0, 0, 0, 0, 1, 0x83, 0x87};
+    const uint8_t more[] = {0, 0, 1, 9, 0, 0, 0, 0, 1, 0x84};
+    const uint8_t last[] = {0, 0, 1, 9, 4, 0, 0, 0, 1, 0x85};
+    const struct neo_bytes frames[] = {{headers, sizeof(headers)},
+                                       {more, sizeof(more)},
+                                       {more, sizeof(more)},
+                                       {last, sizeof(last)}};
+    struct h2_guard g = new_guard(true);
+    neo_nsec now = 100 * SEC;
+
+    assert_true(h2_guard_block_since(&g) == 0);
+    for (size_t f = 0; f < NEO_COUNT(frames); f++) {
+        for (size_t i = 0; i < frames[f].len; i++, now += SEC) {
+            bool begun = f > 0 || i >= 9;
+            assert_true(h2_guard_block_since(&g) == (begun ? 108 * SEC : 0));
+            assert_true(h2_guard_scan(&g, neo_bytes(frames[f].at + i, 1), now));
+        }
+    }
+    assert_true(h2_guard_block_since(&g) == 0);
+}
+
+TEST(a_block_in_one_frame_that_drips_has_an_age_too)
+{
+    const uint8_t headers[] = {0, 0, 2, 1, 5, 0, 0, 0, 1, 0x83, 0x87};
+    struct h2_guard g = new_guard(true);
+
+    assert_true(h2_guard_scan(&g, neo_bytes(headers, 10), 7 * SEC));
+    assert_true(h2_guard_block_since(&g) == 7 * SEC);
+    assert_true(h2_guard_scan(&g, neo_bytes(headers + 10, 1), 9 * SEC));
+    assert_true(h2_guard_block_since(&g) == 0);
+}
+
 TEST(empty_continuations_are_glitches_even_in_blocks_of_eight)
 {
     struct h2_guard g = new_guard(true);
@@ -287,6 +322,8 @@ int main(void)
         cmocka_unit_test(counts_the_same_however_the_bytes_are_cut),
         cmocka_unit_test(skips_the_preface_of_a_client),
         cmocka_unit_test(the_ninth_continuation_of_one_block_is_too_many),
+        cmocka_unit_test(a_header_block_is_as_old_as_its_beginning_until_it_ends),
+        cmocka_unit_test(a_block_in_one_frame_that_drips_has_an_age_too),
         cmocka_unit_test(empty_continuations_are_glitches_even_in_blocks_of_eight),
     };
     return cmocka_run_group_tests_name("h2/guard", tests, NULL, NULL);

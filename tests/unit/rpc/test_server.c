@@ -477,6 +477,52 @@ TEST(a_request_that_stops_halfway_is_cut)
 }
 
 #ifdef NEO_SIM
+/* Less than 1 KiB in 15 s: a message that comes in drops is one that stands still. */
+TEST(a_request_that_comes_in_drops_is_cut)
+{
+    static struct rpc_client client;
+    struct rpc_call call;
+
+    serve();
+    connect_ready(&client, world.caller);
+    start_with(&call, &client, "Say", NULL, false, NULL, 0);
+    rpc_call_send_raw(&call, NEO_LIT("\0\0\0\x10\0"));
+    neo_nsec begun = neo_mono_nsec();
+    for (int i = 0; i < 40 && !call.closed; i++) {
+        rpc_call_send_raw(&call, NEO_LIT("a drop each second, of 30 bytes"));
+        run_for(SEC);
+    }
+    neo_nsec took = neo_mono_nsec() - begun;
+    assert_true(took > 14 * SEC && took < 22 * SEC);
+    assert_reason(&call, NEO_DEADLINE_EXCEEDED, "CALL_STALLED");
+    rpc_call_fini(&call);
+    disconnect(&client);
+}
+
+/* 200 bytes a second are 3,000 in that time: slow, and no attack. */
+TEST(a_request_that_comes_slowly_is_waited_for)
+{
+    static struct rpc_client client;
+    static const uint8_t piece[200];
+    struct rpc_call call;
+
+    serve();
+    connect_ready(&client, world.caller);
+    start_with(&call, &client, "Say", NULL, false, NULL, 0);
+    rpc_call_send_raw(&call, NEO_LIT("\0\0\0\x1f\x44\x0a\xc1\x3e")); /* 40 pieces and one byte */
+    for (int i = 0; i < 40; i++) {
+        rpc_call_send_raw(&call, neo_bytes(piece, sizeof(piece)));
+        run_for(SEC);
+        assert_false(call.closed);
+    }
+    rpc_call_send_raw(&call, NEO_LIT("x"));
+    rpc_call_end(&call);
+    wait_for(call.closed);
+    assert_int_equal(call.status.code, NEO_OK);
+    rpc_call_fini(&call);
+    disconnect(&client);
+}
+
 /* A slow line, whose client sends one request after the other: those behind are late, not stalled.
  */
 TEST(a_request_that_waits_for_others_of_its_connection_is_given_a_minute)
@@ -784,6 +830,8 @@ int main(void)
         PROMISE(a_request_must_be_exactly_one_whole_message),
         PROMISE(a_request_that_stops_halfway_is_cut),
 #ifdef NEO_SIM
+        PROMISE(a_request_that_comes_in_drops_is_cut),
+        PROMISE(a_request_that_comes_slowly_is_waited_for),
         PROMISE(a_request_that_waits_for_others_of_its_connection_is_given_a_minute),
         PROMISE(a_stream_nobody_reads_is_cut_after_half_a_minute),
 #endif
