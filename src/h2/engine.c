@@ -415,3 +415,14 @@ const struct h2_counters *h2_counters(const struct h2 *h2)
 {
     return &h2->guard.counters;
 }
+
+void h2_warm(const struct h2 *h2)
+{
+    enum { LINE = 64, SESSION_HOT = 2560 };
+
+    __builtin_prefetch((const char *)h2 + LINE);
+    for (size_t at = offsetof(struct h2, now); at < offsetof(struct h2, error); at += LINE)
+        __builtin_prefetch((const char *)h2 + at);
+    for (size_t at = 0; at < SESSION_HOT; at += LINE)
+        __builtin_prefetch((const char *)h2->session + at);
+}
