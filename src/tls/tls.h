@@ -104,9 +104,9 @@ enum tls_mode tls_mode(const struct tls *tls);
 
 /* Valid from TLS_OPEN until tls_free(). */
 struct tls_peer {
-    struct neo_cert *leaf; /* NULL: anonymous */
-    struct neo_bytes uri;        /* empty: anonymous */
-    struct neo_bytes service;    /* "anonymous" then */
+    struct neo_cert *leaf;    /* NULL: anonymous */
+    struct neo_bytes uri;     /* empty: anonymous */
+    struct neo_bytes service; /* "anonymous" then */
     uint8_t spki_sha256[NEO_SHA256_LEN];
     int64_t not_after; /* INT64_MAX when anonymous */
 };
