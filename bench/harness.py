@@ -150,13 +150,15 @@ class Load:
             self.process.wait()
             raise RuntimeError(f"{self.name}: expected {line!r}, got {said!r}")
 
-    def run(self):
-        """Returns what it reports, with the server's CPU seconds as "server_cpu"."""
-        before = self.server.cpu_seconds()
+    def begin(self):
+        self.before = self.server.cpu_seconds()
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
+
+    def end(self):
+        """Returns what it reports, with the server's CPU seconds as "server_cpu"."""
         line = self.process.stdout.readline()
-        spent = self.server.cpu_seconds() - before
+        spent = self.server.cpu_seconds() - self.before
         try:
             result = json.loads(line)
         except ValueError:
@@ -167,6 +169,10 @@ class Load:
             raise RuntimeError(f"{self.name}: {result['failed']} of {result['done']} calls failed")
         result["server_cpu"] = spent
         return result
+
+    def run(self):
+        self.begin()
+        return self.end()
 
     def close(self):
         self.process.stdin.close()

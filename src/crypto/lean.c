@@ -7,6 +7,7 @@
 
 #include <openssl/core.h>
 #include <openssl/core_dispatch.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <pthread.h>
@@ -49,6 +50,7 @@ static struct {
     OSSL_LIB_CTX *all; /* where the default provider is */
     OSSL_PROVIDER *from;
     OSSL_LIB_CTX *lean;
+    OSSL_PROVIDER *ours;
     OSSL_ALGORITHM algorithms[NEO_COUNT(wanted)][MOST + 1]; /* ended by one without a name */
 } lib = {.once = PTHREAD_ONCE_INIT};
 
@@ -145,6 +147,22 @@ static int provider_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
 
 /* --- making -------------------------------------------------------------------------------- */
 
+/* Of what was made, the last first. With OpenSSL's own end, before it forgets its locks. */
+static void forget(void)
+{
+    lean_ec_end();
+    if (lib.ours != NULL)
+        (void)OSSL_PROVIDER_unload(lib.ours);
+    lib.ours = NULL;
+    OSSL_LIB_CTX_free(lib.lean);
+    lib.lean = NULL;
+    if (lib.from != NULL)
+        (void)OSSL_PROVIDER_unload(lib.from);
+    lib.from = NULL;
+    OSSL_LIB_CTX_free(lib.all);
+    lib.all = NULL;
+}
+
 static bool make(void)
 {
     lib.all = OSSL_LIB_CTX_new();
@@ -154,8 +172,9 @@ static bool make(void)
         return false;
     for (size_t i = 0; i < NEO_COUNT(wanted); i++)
         choose(&wanted[i], lib.algorithms[i]);
-    return OSSL_PROVIDER_add_builtin(lib.lean, "neo", provider_init) == 1 &&
-           OSSL_PROVIDER_load(lib.lean, "neo") != NULL;
+    if (OSSL_PROVIDER_add_builtin(lib.lean, "neo", provider_init) == 1)
+        lib.ours = OSSL_PROVIDER_load(lib.lean, "neo");
+    return lib.ours != NULL && OPENSSL_atexit(forget) == 1;
 }
 
 static void make_once(void)
@@ -163,8 +182,7 @@ static void make_once(void)
     if (make())
         return;
     ERR_clear_error();
-    OSSL_LIB_CTX_free(lib.lean);
-    lib.lean = NULL;
+    forget();
 }
 
 OSSL_LIB_CTX *lean_library(void)

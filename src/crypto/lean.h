@@ -12,7 +12,7 @@
  * The implementations are OpenSSL's own; nothing of cryptography is written here. Only the reading
  * of ECDSA's public keys is ours (lean_ec.h).
  *
- * Threads   Any. It lives as long as the process.
+ * Threads   Any. It lives until OpenSSL's own end, at the exit of the process.
  */
 #ifndef NEO_CRYPTO_LEAN_H
 #define NEO_CRYPTO_LEAN_H

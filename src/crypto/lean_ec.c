@@ -267,3 +267,12 @@ bool lean_ec_begin(const OSSL_DISPATCH *core, const OSSL_DISPATCH *from, void *c
     return from->function_id == 0 && ec.read != NULL &&
            ec.new != NULL &&ec.free != NULL &&ec.import != NULL &&ec.dup != NULL;
 }
+
+void lean_ec_end(void)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        if (ec.places[i].key != NULL)
+            ec.free(ec.places[i].key);
+        ec.places[i].key = NULL;
+    }
+}

@@ -21,6 +21,9 @@
  */
 bool lean_ec_begin(const OSSL_DISPATCH *core, const OSSL_DISPATCH *from, void *context);
 
+/* Forgets all keys. Nobody may be reading one. */
+void lean_ec_end(void);
+
 /* In place of the default provider's; each knows the other's keys. */
 const OSSL_DISPATCH *lean_ec_keys(void);
 const OSSL_DISPATCH *lean_ec_decoder(void);

@@ -97,6 +97,10 @@ static void shake(struct worker *w, struct peer *p)
     struct neo_error err = {0};
     struct tls *tls = NULL;
 
+    if (conn_is_closing(p->conn)) { /* we are about to say goodbye; nothing more is spent on it */
+        leave_stage(w, p);
+        return;
+    }
     if (w->handshakes[STAGE_SHAKING].n >= SHAKING_MAX)
         cut_oldest(w, STAGE_SHAKING);
     enter_stage(w, p, STAGE_SHAKING);
@@ -243,7 +247,6 @@ enum neo_code worker_listen(struct worker *w, const char *address, bool shared,
 void worker_close_listeners(struct worker *w)
 {
     neo_loop_disarm(w->loop, &w->resume);
-    neo_loop_disarm(w->loop, &w->shake); /* who waits is ended by whoever closes */
     for (size_t i = 0; i < LISTENERS_MAX; i++) {
         struct listener *l = &w->listeners[i];
         if (!l->open)
@@ -260,4 +263,10 @@ void worker_init_gates(struct worker *w)
         list_init(&w->handshakes[i].list);
     w->resume.expired = on_resume;
     w->shake.expired = on_shake;
+}
+
+void worker_fini_gates(struct worker *w)
+{
+    neo_loop_disarm(w->loop, &w->resume);
+    neo_loop_disarm(w->loop, &w->shake);
 }

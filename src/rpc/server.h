@@ -264,6 +264,7 @@ void worker_greeted(struct worker *w, struct peer *p);
 /* The handshake of `p` is over. */
 void worker_handshake_done(struct worker *w, struct peer *p);
 void worker_init_gates(struct worker *w);
+void worker_fini_gates(struct worker *w);
 void worker_peer_gone(struct worker *w);
 /* The wall clock in seconds, read once a turn. */
 int64_t worker_wall(struct worker *w);

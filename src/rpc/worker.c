@@ -107,6 +107,7 @@ void worker_free(struct worker *w)
     while ((link = list_pop_front(&w->idle_calls)) != NULL)
         neo_free(neo_owner(link, struct neo_call, link));
     neo_loop_disarm(w->loop, &w->admission_wake);
+    worker_fini_gates(w);
     method_gate_fini_worker(w);
     map_fini(&w->shares);
     neo_arena_fini(&w->scratch);
