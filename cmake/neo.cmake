@@ -7,6 +7,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g") # no NDEBUG: assertions stay on
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 option(NEO_FUZZ "build the fuzz targets (clang)" OFF)
+option(NEO_TPM "evidence of TPMs, where tpm2-tss is there" ON)
 option(NEO_LTO "optimise the library as one (gcc)" OFF)
 if(NEO_LTO AND NOT CMAKE_C_COMPILER_ID STREQUAL GNU)
     message(FATAL_ERROR "NEO_LTO is made for gcc; use CMAKE_INTERPROCEDURAL_OPTIMIZATION with others")
@@ -26,7 +27,9 @@ pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.44)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1>=0.2.5)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2.13)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
-pkg_check_modules(TSS2 IMPORTED_TARGET tss2-esys>=3.2 tss2-mu>=3.2 tss2-tctildr>=3.2) # optional: a TPM's evidence
+if(NEO_TPM)
+    pkg_check_modules(TSS2 IMPORTED_TARGET tss2-esys>=3.2 tss2-mu>=3.2 tss2-tctildr>=3.2) # may be absent
+endif()
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 add_library(neo_flags INTERFACE)

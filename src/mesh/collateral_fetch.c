@@ -92,7 +92,7 @@ static void set_environment(struct child *c, const char *headers_path)
 
 /* --- in the child: only what a forked thread may do ------------------------------------------- */
 
-static void limit(int resource, rlim_t to)
+static void limit(__rlimit_resource_t resource, rlim_t to)
 {
     const struct rlimit both = {to, to};
 

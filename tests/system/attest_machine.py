@@ -42,8 +42,8 @@ def machine(name, files):
     return root
 
 
-def state_of(root, tee, via):
-    out = json.loads(neo("attest", "doctor", "--root", root, "-o", "json").stdout)
+def state_of(root, tee, via, *more):
+    out = json.loads(neo("attest", "doctor", "--root", root, "-o", "json", *more).stdout)
     return [s for s in out["sources"] if (s["tee"], s["via"]) == (tee, via)][0]
 
 
@@ -214,7 +214,7 @@ try:
     pid, tpm = start_swtpm()
     if pid is None:
         print("SKIPPED: a service that proves itself with a TPM: no swtpm")
-    elif state_of("/", "tpm", "tpm2-tss")["what"].endswith("no tpm2-tss"):
+    elif state_of("/", "tpm", "tpm2-tss", "--tpm", tpm)["what"].endswith("no tpm2-tss"):
         print("SKIPPED: a service that proves itself with a TPM: no tpm2-tss")
     else:
         as_a_service(tpm, by_hand(tpm))
