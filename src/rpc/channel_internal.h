@@ -339,7 +339,8 @@ struct call_attempt {
 };
 
 /*
- * How the raw bytes of a message are handed out instead of decoded ones; see blocking.c. False: it
+ * How the raw bytes of a message are handed out instead of decoded ones, compressed as they came if
+ * neo_client_call_was_compressed() says so; see stream.c. False: it
  * holds back the `used` bytes that the message took, all its pieces, until client_call_consume().
  */
 typedef bool client_raw_fn(struct neo_client_call *call, struct neo_bytes wire, size_t used,

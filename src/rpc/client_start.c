@@ -223,7 +223,8 @@ static struct call_attempt *new_attempt(struct neo_client_call *call)
     if (call->n_running > 0)
         a = neo_arena_calloc(&call->arena, 1, sizeof(*a));
     if (a != NULL)
-        *a = (struct call_attempt){.call = call, .reader = {.max = call->max_response}};
+        *a = (struct call_attempt){
+            .call = call, .reader = {.max = call->max_response, .packed = call->raw != NULL}};
     return a;
 }
 

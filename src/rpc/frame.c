@@ -57,7 +57,7 @@ static enum frame_result hand_out(struct frame_reader *r, uint8_t flags, struct 
                                   struct neo_bytes *ret_message, struct neo_error *err)
 {
     r->compressed = flags == FLAG_COMPRESSED;
-    if (r->compressed) {
+    if (r->compressed && !r->packed) {
         if (gzip_inflate(message, r->max, &r->inflated, err) != NEO_OK)
             return FRAME_BAD;
         message = neo_buffer_bytes(&r->inflated);
@@ -129,6 +129,12 @@ enum frame_result frame_read(struct frame_reader *r, struct neo_bytes *chunk,
     const uint8_t *at = chunk->at;
     *chunk = neo_bytes_from(*chunk, FRAME_PREFIX_LEN + len);
     return hand_out(r, at[0], neo_bytes(at + FRAME_PREFIX_LEN, len), ret_message, err);
+}
+
+enum neo_code frame_inflate(struct neo_bytes packed, size_t max, struct neo_buffer *out,
+                            struct neo_error *err)
+{
+    return gzip_inflate(packed, max, out, err);
 }
 
 bool frame_is_partial(const struct frame_reader *r)

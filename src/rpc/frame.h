@@ -25,6 +25,7 @@ enum frame_encoding {
 struct frame_reader {
     size_t max; /* bytes of one message, compressed and not */
     enum frame_encoding encoding;
+    bool packed;     /* compressed messages are handed out as they are */
     bool compressed; /* the message handed out last came so */
     /* private */
     struct neo_buffer partial;
@@ -44,6 +45,10 @@ enum frame_result frame_read(struct frame_reader *r, struct neo_bytes *chunk,
 /* True in the middle of a message: an END_STREAM now is an error. */
 bool frame_is_partial(const struct frame_reader *r);
 void frame_reader_fini(struct frame_reader *r);
+
+/* What a compressed message of at most `max` bytes stands for, appended to `out`; as FRAME_BAD. */
+NEO_MUST_CHECK enum neo_code frame_inflate(struct neo_bytes packed, size_t max,
+                                           struct neo_buffer *out, struct neo_error *err);
 
 /* Writes the prefix of an uncompressed message. */
 void frame_prefix(uint8_t at[static FRAME_PREFIX_LEN], size_t message_len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/stream.h"
 
+#include <neo/compression.h>
 #include <neo/memory.h>
 
 #include <stdio.h>
@@ -21,12 +22,12 @@ static bool got_raw(struct neo_client_call *call, struct neo_bytes wire, size_t 
     struct queued *q = neo_alloc(sizeof(*q) + wire.len);
     bool go_on;
 
-    (void)call;
     (void)pthread_mutex_lock(&s->shared.lock);
     if (q == NULL) {
         s->shared.failed_memory = true;
     } else {
         q->len = wire.len;
+        q->most = neo_client_call_was_compressed(call) ? call->max_response : 0;
         if (wire.len > 0)
             memcpy(q->bytes, wire.at, wire.len);
         s->shared.queued += wire.len + FRAME_PREFIX_LEN;
@@ -87,7 +88,8 @@ static void end(struct neo_stream *s, const struct neo_status *status)
     s->loop.over = true;
     s->loop.call = NULL;
     (void)pthread_mutex_lock(&s->shared.lock);
-    s->shared.status = stream_copy_status(status, &s->shared.arena);
+    if (!s->shared.broken)
+        s->shared.status = stream_copy_status(status, &s->shared.arena);
     s->shared.ended = s->shared.forgotten = true;
     (void)pthread_cond_broadcast(&s->shared.changed);
     (void)pthread_mutex_unlock(&s->shared.lock);
@@ -333,9 +335,39 @@ enum neo_code stream_put_locked(struct neo_stream *s, const void *request, size_
     return code;
 }
 
+/* A message that is none ends the stream, whatever the server says of it. */
+static struct queued *break_off(struct neo_stream *s, const struct neo_error *err)
+{
+    const char *text = neo_arena_string(&s->shared.arena, neo_text(err->message));
+
+    s->shared.status = neo_status_of(err->code, text == NULL ? "" : text);
+    s->shared.broken = true;
+    s->shared.ended = true;
+    s->shared.cancel = true;
+    return NULL;
+}
+
+/* In the queue a message is as small as it came; whoever takes it pays for what it stands for. */
+static struct queued *inflated(struct neo_stream *s, struct queued *packed)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer plain = {0};
+    struct neo_error err = {.code = NEO_RESOURCE_EXHAUSTED, .message = "out of memory"};
+    enum neo_code code =
+        frame_inflate(neo_bytes(packed->bytes, packed->len), packed->most, &plain, &err);
+    struct queued *q = code == NEO_OK ? neo_alloc(sizeof(*q) + plain.len) : NULL;
+
+    neo_free(packed);
+    if (q == NULL)
+        return break_off(s, &err);
+    q->len = plain.len;
+    if (plain.len > 0)
+        memcpy(q->bytes, plain.at, plain.len);
+    return q;
+}
+
 struct queued *stream_pop_locked(struct neo_stream *s)
 {
-    struct list *node = list_pop_front(&s->shared.queue);
+    struct list *node = s->shared.broken ? NULL : list_pop_front(&s->shared.queue);
 
     if (node == NULL)
         return NULL;
@@ -344,7 +376,7 @@ struct queued *stream_pop_locked(struct neo_stream *s)
     s->shared.credit += q->credit;
     if (s->shared.credit > 0 && s->shared.queued <= STREAM_MARK / 2)
         stream_poke_locked(s);
-    return q;
+    return q->most == 0 ? q : inflated(s, q);
 }
 
 /* --- the end: nothing of the loop may still know the stream ----------------------------------- */

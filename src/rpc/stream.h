@@ -23,6 +23,7 @@ struct queued {
     struct list link;
     size_t len;
     size_t credit; /* window to give back when it was read */
+    size_t most;   /* compressed, and may stand for so much; 0: it is not */
     uint8_t bytes[];
 };
 
@@ -63,6 +64,7 @@ struct neo_stream {
         bool poked;      /* `poke` is posted */
         bool ended;
         bool forgotten; /* by the loop, which knows its end */
+        bool broken; /* by a message of the server's; `status` says how */
         bool failed_memory;
         char secret[STREAM_SECRET_MAX]; /* of the messages in `out`: what needs an attested peer */
         struct neo_status status;
@@ -84,7 +86,10 @@ struct stream_options {
 /* Any thread. Gives `*options->ret`: stream_end(), or stream_end_later(). */
 NEO_MUST_CHECK enum neo_code stream_begin(const struct stream_options *options,
                                           struct neo_error *err);
-/* The next message, or NULL; gives back its credit. The lock is held. */
+/*
+ * The next message, inflated, or NULL; gives back its credit. One that cannot be inflated ends the
+ * stream. The lock is held.
+ */
 struct queued *stream_pop_locked(struct neo_stream *s);
 /* There is no room for more to send. The lock is held. */
 bool stream_is_full_locked(const struct neo_stream *s);

@@ -2,6 +2,10 @@
 /* Large messages, and small ones that stand for large ones. */
 #include "matrix.h"
 
+#include "rpc/frame.h"
+
+#include <stdlib.h>
+
 enum { UNITS = (GZIP_BOMB_LEN - 1) / 258 };
 
 void put_prefix(struct neo_buffer *body, bool compressed, size_t len)
@@ -63,4 +67,11 @@ void put_large_message(struct neo_buffer *body, size_t len)
         neo_buffer_append_byte(body, (uint8_t)((len - 5) >> 7 * i | (i < 3 ? 0x80 : 0)));
     for (size_t i = 5; i < len; i++)
         neo_buffer_append_byte(body, 'x');
+}
+
+void put_gzip_message(struct neo_buffer *body, size_t len)
+{
+    put_large_message(body, len);
+    if (frame_compress(body, 0, NULL) != NEO_OK)
+        abort();
 }

@@ -324,7 +324,8 @@ static void attack(const struct row *row, enum part part, struct report *r)
 /* --- the watcher's -----------------------------------------------------------------------------
  */
 
-static void complain(struct result *res, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void complain(struct result *res, const char *format,
+                                                           ...)
 {
     va_list args;
 

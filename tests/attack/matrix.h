@@ -128,8 +128,9 @@ void put_prefix(struct neo_buffer *body, bool compressed, size_t len);
 enum { GZIP_BOMB_LEN = 1200000 * 258 + 1 };
 /* 1.95 MB that stand for so many zeros, and end with the length that they are `told` to have. */
 void put_gzip_bomb(struct neo_buffer *body, uint32_t told);
-/* An Echo of `len` bytes. */
+/* An Echo of `len` bytes, and one of which gzip leaves a thousandth. `body` is empty. */
 void put_large_message(struct neo_buffer *body, size_t len);
+void put_gzip_message(struct neo_buffer *body, size_t len);
 /* --- versions.c */
 void repaired_libraries(struct report *r);
 /* How a link ended, in words. */

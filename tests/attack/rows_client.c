@@ -194,6 +194,28 @@ static void endless(struct report *r)
     link_close(&l);
 }
 
+/* A hundred messages of 200 KB, in a twentieth of a window, for a reader who takes one of them. */
+static void packed_stream(struct report *r)
+{
+    struct neo_buffer out = {0}, message = {0};
+    struct link l;
+
+    put_gzip_message(&message, 200000);
+    attack_serve(&l);
+    put_head_of_answer(&out, 1, "gzip");
+    for (int i = 0; i < (r->control ? 1 : 100); i++)
+        frames_put(&out, FRAME_DATA, 0, 1, neo_buffer_bytes(&message));
+    (void)attack_send(&l, &out);
+    size_t sent = message.len;
+    for (int i = 0; i < 200 && stage_calls() == 0; i++)
+        link_read(&l, 10);
+    r->through = r->control ? stage_calls_ok() == 1 : stage_calls_ok() != 1 || !link_is_alive(&l);
+    attack_say(r, "%zu bytes each; the reader has taken %u", sent, stage_calls_ok());
+    neo_buffer_fini(&message);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
 static void second_message(struct report *r)
 {
     struct neo_buffer out = {0};
@@ -425,6 +447,8 @@ const struct row rows_client[] = {
     {"H19", "client: 4 GiB announced", ANSWER(announced)},
     {"H19", "client: a stream without end", .run = endless, .client = true, .victim_streams = true,
      .same_server = true},
+    {"H19", "client: 20 MB in gzip, not read", .run = packed_stream, .client = true,
+     .victim_streams = true, .same_server = true},
     {"H19", "client: a second message", ANSWER(second_message)},
     {"H19", "client: reset instead of a status", ANSWER(no_status)},
     {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 5, .waits = true},

@@ -634,6 +634,6 @@ const struct row rows_grpc[] = {
     {"G07", "-bin metadata that is no base64", .run = bad_binary, .control = good_call,
      .same_server = true, .handlers = 4},
     {"G08", "PING every 10 ms", .run = keepalive},
-    {"G09", "600 connections, 100 descriptors", .run = descriptors, .files = 100},
+    {"G09", "600 connections, 100 descriptors", .run = descriptors, .files = 100, .share = 5},
 };
 const size_t n_rows_grpc = NEO_COUNT(rows_grpc);

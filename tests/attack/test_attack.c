@@ -82,7 +82,7 @@ static void settings(struct attacker *a)
 static void empty_data(struct attacker *a)
 {
     if (a->sent == 0)
-        put_request(a, "/neo.test.v1.Echoes/Chat", 0);
+        put_request(a, "/neo.test.v1.Echoes/Sum", 0);
     frames_data(&a->plain, 1, 0, 0);
 }
 

@@ -401,6 +401,35 @@ static void resets_after_goaway(struct attack *a, uint32_t i)
     rapid_reset(a, i + 1);
 }
 
+/* We have: what the peer may still do is to end its streams. */
+static void say_goodbye(struct attack *a)
+{
+    open_stream(a, 0, 0);
+    flush(a, 48, true);
+    h2_goaway(a->server.h2, H2_NO_ERROR, "");
+}
+
+static void windows_after_ours(struct attack *a, uint32_t i)
+{
+    if (i == 0)
+        say_goodbye(a);
+    frames_window_update(&a->in, 1, 1);
+}
+
+static void pings_after_ours(struct attack *a, uint32_t i)
+{
+    if (i == 0)
+        say_goodbye(a);
+    frames_ping(&a->in, FLAG_ACK);
+}
+
+static void streams_after_ours(struct attack *a, uint32_t i)
+{
+    if (i == 0)
+        say_goodbye(a);
+    open_stream(a, i + 1, FLAG_END_STREAM);
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 enum {
@@ -462,6 +491,9 @@ static const struct row {
     {"H17 zero windows after GOAWAY", zero_windows_after_goaway, "too_many_window_updates", 2, 1004,
      0},
     {"H17 resets after GOAWAY", resets_after_goaway, "too_many_resets", 101, 101, 0},
+    {"H17 windows after our GOAWAY", windows_after_ours, "too_many_window_updates", 1, 1004, 0},
+    {"H17 PING ACKs after our GOAWAY", pings_after_ours, "too_many_pings", 1, 1004, 0},
+    {"H17 streams after our GOAWAY", streams_after_ours, "too_many_late_frames", 1, 1204, 0},
     {"requests that are not gRPC", not_grpc, "too_many_bad_requests", 0, 101, 0},
 };
 

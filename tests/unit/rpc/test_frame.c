@@ -72,6 +72,32 @@ TEST(refuses_what_inflates_beyond_the_limit)
     }
 }
 
+TEST(hands_out_as_it_came_what_is_to_stay_packed)
+{
+    static const uint8_t zeros[LIMIT];
+    struct frame_reader r = {.max = LIMIT, .encoding = FRAME_GZIP, .packed = true};
+    struct neo_buffer wire = {0}, plain = {0};
+    struct neo_bytes left, message;
+
+    assert_true(neo_buffer_append(&wire, NEO_LIT("12345")) &&
+                neo_buffer_append(&wire, neo_bytes(zeros, LIMIT)));
+    assert_int_equal(frame_compress(&wire, 0, NULL), NEO_OK);
+    left = neo_buffer_bytes(&wire);
+    assert_int_equal(frame_read(&r, &left, &message, NULL), FRAME_MESSAGE);
+    assert_true(r.compressed);
+    assert_int_equal(message.len, wire.len - 5);
+    assert_int_equal(r.inflated.cap, 0);
+    assert_int_equal(frame_inflate(message, LIMIT - 1, &plain, NULL), NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(frame_inflate(message, LIMIT, &plain, NULL), NEO_OK);
+    assert_int_equal(plain.len, LIMIT);
+    left = NEO_LIT("\0\0\0\0\1a");
+    assert_int_equal(frame_read(&r, &left, &message, NULL), FRAME_MESSAGE);
+    assert_false(r.compressed);
+    frame_reader_fini(&r);
+    neo_buffer_fini(&wire);
+    neo_buffer_fini(&plain);
+}
+
 /* Compressed, plain, compressed: cut anywhere they are the same. */
 TEST(inflates_each_message_by_its_own_flag_however_it_is_cut)
 {
@@ -240,6 +266,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_plain_message),
         cmocka_unit_test(refuses_what_is_compressed_in_another_way),
         cmocka_unit_test(refuses_what_inflates_beyond_the_limit),
+        cmocka_unit_test(hands_out_as_it_came_what_is_to_stay_packed),
         cmocka_unit_test(inflates_each_message_by_its_own_flag_however_it_is_cut),
         cmocka_unit_test(refuses_a_message_over_the_limit_before_it_comes),
         cmocka_unit_test(refuses_a_bad_prefix_however_it_is_cut),
