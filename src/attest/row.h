@@ -160,6 +160,7 @@ struct cca_row {
 
 struct ak_row {
     struct row_list names;
+    struct row_list spki;
     struct row_list ca;
 };
 struct tpm_row {

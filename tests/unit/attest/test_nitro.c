@@ -88,6 +88,25 @@ TEST(every_pcr_that_is_asked_for_decides)
     }
 }
 
+TEST(pcrs_have_the_sizes_that_aws_states)
+{
+    static const struct {
+        size_t len;
+        bool fits;
+    } sizes[] = {{31, false}, {32, true}, {40, false}, {48, true}, {64, true}, {80, false}};
+    struct enclave e;
+
+    enclave_init(&e);
+    for (size_t i = 0; i < NEO_COUNT(sizes); i++) {
+        e.pcr3_len = sizes[i].len;
+        if (sizes[i].fits)
+            EXPECT(&e, 7, "accepted", "none");
+        else
+            EXPECT(&e, 7, "nitro.format", "format");
+    }
+    enclave_fini(&e);
+}
+
 TEST(a_debug_enclave_is_refused_whatever_the_policy_says)
 {
     struct enclave e;
@@ -120,9 +139,11 @@ TEST(times_outside_of_certificate_and_skew_are_refused_as_expired)
     struct enclave e;
 
     enclave_init(&e);
-    e.timestamp_ms += 301 * 1000;
+    e.timestamp_ms += (3 * 3600 + 301) * 1000;
     EXPECT(&e, 7, "nitro.timestamp", "expired");
     e.timestamp_ms -= 1000;
+    EXPECT(&e, 7, "accepted", "none");
+    e.timestamp_ms = (uint64_t)(ENCLAVE_NOW + 3600) * 1000; /* our clock is behind */
     EXPECT(&e, 7, "accepted", "none");
     e.timestamp_ms = (uint64_t)(ENCLAVE_NOW - 60 - 301) * 1000;
     EXPECT(&e, 7, "nitro.timestamp", "expired");
@@ -382,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_document_of_our_enclave_is_accepted_with_and_without_its_tag),
         cmocka_unit_test(every_pcr_that_is_asked_for_decides),
+        cmocka_unit_test(pcrs_have_the_sizes_that_aws_states),
         cmocka_unit_test(a_debug_enclave_is_refused_whatever_the_policy_says),
         cmocka_unit_test(the_binder_must_be_there_whole),
         cmocka_unit_test(times_outside_of_certificate_and_skew_are_refused_as_expired),
