@@ -14,11 +14,16 @@
     X(collateral)                                                                                  \
     X(collect)                                                                                     \
     X(doctor)                                                                                      \
+    X(explain)                                                                                     \
+    X(policy)                                                                                      \
     X(show)                                                                                        \
     X(verify)
 #define X(name) extern const struct command attest_##name;
 ATTEST_WORDS(X)
 #undef X
+
+/* Of `attest policy`. */
+extern const struct command attest_policy_import;
 
 enum { ATTEST_FILE_MAX = 4 << 20, ATTEST_ARENA = 64 << 20 };
 

@@ -2,6 +2,7 @@
 #include "attest/trust.h"
 
 #include "attest/collateral_text.h"
+#include "crypto/vendor_public.h"
 
 #include <neo/memory.h>
 

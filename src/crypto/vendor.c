@@ -359,18 +359,6 @@ void vendor_bundle_fini(struct vendor_bundle *bundle)
     bundle->n_crls = 0;
 }
 
-enum neo_code vendor_pem_block(struct neo_bytes pem, const char *label, const char *what,
-                               struct neo_buffer *out, struct neo_error *err)
-{
-    NEO_CLEANUP(pem_close) struct pem_reader reader = {0};
-
-    NEO_TRY(pem_open(&reader, pem, what, err));
-    NEO_TRY(pem_find(&reader, label, err));
-    if (!neo_buffer_append(out, reader.der))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
-    return NEO_OK;
-}
-
 /* --- the path --------------------------------------------------------------------------------- */
 
 static void store_freep(X509_STORE **store)

@@ -12,7 +12,6 @@
 #ifndef NEO_CRYPTO_VENDOR_H
 #define NEO_CRYPTO_VENDOR_H
 
-#include <neo/buffer.h>
 #include <neo/digest.h>
 
 struct vendor_cert;
@@ -82,10 +81,6 @@ struct vendor_bundle {
 NEO_MUST_CHECK enum neo_code vendor_bundle_read(struct vendor_bundle *bundle, struct neo_bytes text,
                                                 const char *what, struct neo_error *err);
 void vendor_bundle_fini(struct vendor_bundle *bundle);
-/* The contents of the first PEM block with this label. */
-NEO_MUST_CHECK enum neo_code vendor_pem_block(struct neo_bytes pem, const char *label,
-                                              const char *what, struct neo_buffer *out,
-                                              struct neo_error *err);
 
 /* --- judgements ------------------------------------------------------------------------------- */
 

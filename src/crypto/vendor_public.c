@@ -3,6 +3,7 @@
 
 #include "crypto/der.h"
 #include "crypto/openssl.h"
+#include "crypto/pem.h"
 #include "crypto/vendor_internal.h"
 
 #include <neo/memory.h>
@@ -246,4 +247,18 @@ bool vendor_public_verify(const struct vendor_public *key, struct neo_bytes mess
                 EVP_DigestVerify(ctx, signature.at, signature.len, message.at, message.len) == 1;
     ERR_clear_error();
     return fits;
+}
+
+/* --- PEM -------------------------------------------------------------------------------------- */
+
+enum neo_code vendor_pem_block(struct neo_bytes pem, const char *label, const char *what,
+                               struct neo_buffer *out, struct neo_error *err)
+{
+    NEO_CLEANUP(pem_close) struct pem_reader reader = {0};
+
+    NEO_TRY(pem_open(&reader, pem, what, err));
+    NEO_TRY(pem_find(&reader, label, err));
+    if (!neo_buffer_append(out, reader.der))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    return NEO_OK;
 }

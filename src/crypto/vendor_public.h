@@ -11,6 +11,8 @@
 
 #include "crypto/vendor.h"
 
+#include <neo/buffer.h>
+
 struct vendor_public;
 
 enum vendor_curve { VENDOR_CURVE_P256, VENDOR_CURVE_P384 };
@@ -48,5 +50,10 @@ struct vendor_parts {
 /* False for anything that does not fit, a scheme of the other kind of key included. */
 NEO_MUST_CHECK bool vendor_public_verify(const struct vendor_public *key, struct neo_bytes message,
                                          const struct vendor_parts *signature);
+
+/* The contents of the first PEM block with this label. */
+NEO_MUST_CHECK enum neo_code vendor_pem_block(struct neo_bytes pem, const char *label,
+                                              const char *what, struct neo_buffer *out,
+                                              struct neo_error *err);
 
 #endif
