@@ -333,6 +333,23 @@ static struct neo_bytes unsigned_part(struct neo_bytes text)
     return payload.bytes;
 }
 
+/* A row needs the code's own identity: registers alone do not load. */
+static void note_missing(struct import_row *row)
+{
+    const char *key = identity_of(row->tee);
+    bool is_pcr = strcmp(key, "pcr") == 0;
+
+    for (size_t i = 0; i < row->n; i++) {
+        if (strcmp(row->values[i].key, key) == 0 && (!is_pcr || row->values[i].index == 0))
+            return;
+    }
+    row->missing = is_pcr ? "add pcr 0 before it loads; this input does not hold it"
+                   : strcmp(key, "mrtd") == 0 ? "add mrtd: [...] before it loads; this input does "
+                                                "not hold it"
+                                              : "add the code's identity (rim, mrenclave, "
+                                                "measurement) before it loads";
+}
+
 enum neo_code import_corim(struct neo_bytes text, struct import *import, struct neo_error *err)
 {
     struct reader r = {.import = import};
@@ -348,5 +365,7 @@ enum neo_code import_corim(struct neo_bytes text, struct import *import, struct 
         return expected("a CoRIM without digests in reference triples of a TEE that is known: AMD "
                         "SEV-SNP, Intel TDX or SGX, AWS Nitro, Arm CCA, by the class's vendor and "
                         "model");
+    for (size_t i = 0; i < import->n; i++)
+        note_missing(&import->rows[i]);
     return NEO_OK;
 }

@@ -374,7 +374,7 @@ TEST(no_bit_of_a_token_can_be_changed)
         .collateral = &collateral, .n_collateral = 1, .development = true};
     assert_int_equal(neo_attest_trust_new(&options, &trust, NULL), NEO_OK);
     memset(binder, 0xb1, sizeof(binder));
-    for (size_t bit = 0; bit < 8 * token.len; bit += 3) {
+    for (size_t bit = 0; bit < 8 * token.len; bit += getenv("NEO_EXHAUSTIVE") == NULL ? 3 : 1) {
         token.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
         (void)appraise(trust, policies, NEO_EVIDENCE_SIM_CCA, neo_buffer_bytes(&token), binder,
                        &reason);

@@ -241,7 +241,7 @@ TEST(no_bit_of_a_document_can_be_changed)
     enclave_rule(&e, 1, &rule);
     assert_int_equal(enclave_compile("simulator", (const char *)rule.at, &policies, NULL), NEO_OK);
     const struct asked asked = {e.trust, policies, NEO_EVIDENCE_SIM_NITRO, ENCLAVE_NOW};
-    for (size_t bit = 0; bit < 8 * document.len; bit += 5) {
+    for (size_t bit = 0; bit < 8 * document.len; bit += getenv("NEO_EXHAUSTIVE") == NULL ? 5 : 1) {
         document.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
         (void)verdict(&asked, neo_buffer_bytes(&document), &reason);
         document.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
