@@ -226,6 +226,16 @@ static enum neo_code recognise(struct neo_evidence *e, const char *path, struct 
                     path);
 }
 
+/* PEM may hold several, and stays. */
+static enum neo_code read_certificates(struct neo_arena *arena, const char *path,
+                                       struct neo_bytes *ret, struct neo_error *err)
+{
+    NEO_TRY(attest_read_file(arena, path, ATTEST_FILE_MAX, ret, err));
+    if (!neo_bytes_starts(*ret, NEO_LIT("-----BEGIN ")))
+        *ret = attest_plain(arena, *ret);
+    return NEO_OK;
+}
+
 enum neo_code attest_read_evidence(struct neo_arena *arena, const struct attest_source *a,
                                    const char *path, struct neo_evidence *ret,
                                    struct neo_error *err)
@@ -236,7 +246,7 @@ enum neo_code attest_read_evidence(struct neo_arena *arena, const struct attest_
     NEO_TRY(read_kind(a->kind, &e.kind, err));
     NEO_TRY(attest_read_file(arena, path, EVIDENCE_MAX, &text, err));
     if (a->certificates != NULL)
-        NEO_TRY(attest_read_file(arena, a->certificates, ATTEST_FILE_MAX, &e.certificates, err));
+        NEO_TRY(read_certificates(arena, a->certificates, &e.certificates, err));
     if (neo_bytes_starts(text, NEO_LIT("{")))
         NEO_TRY(read_json(arena, text, path, &e, err));
     else

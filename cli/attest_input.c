@@ -109,8 +109,8 @@ enum neo_code attest_read_time(const char *text, int64_t *ret, struct neo_error 
         *ret = seconds;
         return NEO_OK;
     }
-    end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (end == NULL || *end != '\0')
+    end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (end == NULL || (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0))
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "--at %s: write 2025-06-19T12:00:00Z, or seconds since 1970", text);
     *ret = timegm(&tm);

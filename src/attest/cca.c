@@ -70,9 +70,11 @@ struct cca_rule {
 static bool check_format(struct cca_case *c, struct ledger *ledger)
 {
     struct neo_error why;
+    enum neo_code code = cca_token_read(c->q->evidence->body, &c->token, &why);
 
-    if (cca_token_read(c->q->evidence->body, &c->token, &why) != NEO_OK)
-        return ledger_fail(ledger, CHECK_CCA_FORMAT, "%s", why.message);
+    if (code != NEO_OK)
+        return ledger_fail_as(ledger, CHECK_CCA_FORMAT, attest_format_reason(code), "%s",
+                              why.message);
     ledger_pass(ledger, CHECK_CCA_FORMAT);
     return true;
 }

@@ -242,7 +242,10 @@ static enum neo_code read_claims(struct neo_bytes payload, const char *whose, cl
             return malformed("claim %llu of the %s stands there twice",
                              (unsigned long long)key.value, whose);
         seen[n] = key.value;
-        if (!read(&c, key.value, t))
+        bool fits = read(&c, key.value, t);
+        if (!fits && key.value == CLAIM_PROFILE)
+            return neo_fail(err, NEO_UNIMPLEMENTED, "a profile of the %s that is not known", whose);
+        if (!fits)
             return malformed("claim %llu of the %s is not of its form",
                              (unsigned long long)key.value, whose);
     }
