@@ -69,6 +69,10 @@ fuzz-parsers: setup
 	@tools/setup lint
 	@tools/fuzz-parsers $(if $(RUNS),-n $(RUNS)) -j $(JOBS) $(PARSERS)
 
+.PHONY: attest-flips
+attest-flips: all
+	@NEO_EXHAUSTIVE=1 NEO_SOURCE_DIR=. sh -ec 'for t in flips nitro cca azure tpm; do build/release/tests/test_attest_$$t; done'
+
 .PHONY: bench-verifiers
 bench-verifiers: all
 	@ninja -C build/release -j $(JOBS) bench_verify
@@ -105,6 +109,7 @@ help:
 	@echo "make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make tsan     the tests where threads meet, under ThreadSanitizer"
 	@echo "make fuzz-parsers   each parser of evidence on 10^8 inputs (RUNS=, PARSERS=)"
+	@echo "make attest-flips   every bit of what evidence of each family is signed over, flipped"
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
 	@echo "make bench    CPU, latency, streams, handshakes, connections against the floor and gRPC C++"
 	@echo "make bench-peers  the same against grpc-go, tonic, grpc-java, grpc-js, where they can be built"

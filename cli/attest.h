@@ -14,11 +14,16 @@
     X(collateral)                                                                                  \
     X(collect)                                                                                     \
     X(doctor)                                                                                      \
+    X(explain)                                                                                     \
+    X(policy)                                                                                      \
     X(show)                                                                                        \
     X(verify)
 #define X(name) extern const struct command attest_##name;
 ATTEST_WORDS(X)
 #undef X
+
+/* Of `attest policy`. */
+extern const struct command attest_policy_import;
 
 enum { ATTEST_FILE_MAX = 4 << 20, ATTEST_ARENA = 64 << 20 };
 
@@ -30,11 +35,20 @@ struct attest_source {
     bool development;           /* --insecure-dev */
     struct arg_list policies;   /* --policy FILE */
     struct arg_list collateral; /* --collateral PATH: a file, or each file of a folder */
+    struct arg_list parts;      /* --part NAME=FILE, beside the file itself */
 };
+#define ATTEST_PART_ARG(source)                                                                    \
+    {                                                                                              \
+        "--part", ARG_LIST, &(source).parts, "NAME=FILE",                                          \
+            "quote, signature, key, pcrs, log, tdquote, hcl"                                       \
+    }
 
 /* What they read lives in `arena`. */
 NEO_MUST_CHECK enum neo_code attest_read_file(struct neo_arena *arena, const char *path, size_t max,
                                               struct neo_bytes *ret, struct neo_error *err);
+/* Bytes; or text that stands for them: hex, base64 or PEM. */
+struct neo_bytes attest_plain(struct neo_arena *arena, struct neo_bytes text);
+/* In any of the forms in which people have it; docs/ATTESTATION.md, "By hand". */
 NEO_MUST_CHECK enum neo_code attest_read_evidence(struct neo_arena *arena,
                                                   const struct attest_source *from,
                                                   const char *path, struct neo_evidence *ret,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `neo attest` reads: evidence, policies, collateral, a time. */
+/* What `neo attest` reads beside evidence: policies, collateral, a time. */
 #include "cli/attest.h"
 
-#include <neo/evidence.h>
 #include <neo/loop.h>
 #include <neo/store.h>
 
@@ -12,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { EVIDENCE_MAX = 64 << 10, FILES_MAX = 256 };
+enum { FILES_MAX = 256 };
 
 enum neo_code attest_read_file(struct neo_arena *arena, const char *path, size_t max,
                                struct neo_bytes *ret, struct neo_error *err)
@@ -23,31 +22,6 @@ enum neo_code attest_read_file(struct neo_arena *arena, const char *path, size_t
     *ret = neo_arena_copy(arena, neo_buffer_bytes(&text));
     if (neo_arena_failed(arena))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for '%s'", path);
-    return NEO_OK;
-}
-
-enum neo_code attest_read_evidence(struct neo_arena *arena, const struct attest_source *a,
-                                   const char *path, struct neo_evidence *ret,
-                                   struct neo_error *err)
-{
-    struct neo_evidence e = {.kind = NEO_EVIDENCE_UNKNOWN};
-
-    NEO_TRY(attest_read_file(arena, path, EVIDENCE_MAX, &e.body, err));
-    if (a->certificates != NULL)
-        NEO_TRY(attest_read_file(arena, a->certificates, ATTEST_FILE_MAX, &e.certificates, err));
-    e.kind =
-        a->kind != NULL ? neo_evidence_kind_parse(neo_text(a->kind)) : neo_evidence_guess(e.body);
-    if (a->kind != NULL && e.kind == NEO_EVIDENCE_UNKNOWN)
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "--kind %s: write snp-report, tdx-quote, sgx-quote, nitro-doc, "
-                        "cca-token or tpm-quote, or the same with sim- before it",
-                        a->kind);
-    if (e.kind == NEO_EVIDENCE_UNKNOWN)
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "'%s' is no evidence of a form that is known; --kind KIND says what is "
-                        "wrong with it",
-                        path);
-    *ret = e;
     return NEO_OK;
 }
 
@@ -135,8 +109,8 @@ enum neo_code attest_read_time(const char *text, int64_t *ret, struct neo_error 
         *ret = seconds;
         return NEO_OK;
     }
-    end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (end == NULL || *end != '\0')
+    end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (end == NULL || (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0))
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "--at %s: write 2025-06-19T12:00:00Z, or seconds since 1970", text);
     *ret = timegm(&tm);

@@ -78,6 +78,7 @@ static int run(int argc, char **argv)
     struct attest_source a = {.kind = NULL};
     const struct arg args[] = {
         {"--kind", ARG_TEXT, &a.kind, "KIND", "snp-report, tdx-quote, ... [by its form]"},
+        ATTEST_PART_ARG(a),
     };
     const char *rest[2];
     int status;

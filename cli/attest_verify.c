@@ -11,28 +11,31 @@ struct verify_args {
     struct attest_source from;
     const char *service;
     const char *binder;
+    const char *bound;
     const char *at;
     bool own_binder;
 };
 
 /* What the evidence must be bound to: said by the caller, never guessed. */
-static enum neo_code read_binder(struct neo_arena *arena, const struct verify_args *a,
-                                 const struct neo_evidence *e, uint8_t ret[static NEO_BINDER_LEN],
-                                 struct neo_error *err)
+static enum neo_code read_bound(struct neo_arena *arena, const struct verify_args *a,
+                                const struct neo_evidence *e, struct neo_bytes *ret,
+                                struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer raw = {0};
     struct neo_evidence_facts facts = {0};
+    const char *hex = a->binder != NULL ? a->binder : a->bound;
 
-    memset(ret, 0, NEO_BINDER_LEN);
-    if (a->own_binder) {
-        NEO_TRY(neo_evidence_describe(e, arena, &facts, err));
-        memcpy(ret, facts.binder.at,
-               facts.binder.len < NEO_BINDER_LEN ? facts.binder.len : NEO_BINDER_LEN);
+    *ret = (struct neo_bytes){0};
+    if (a->own_binder) { /* what does not read as a whole is refused for that, and not here */
+        if (neo_evidence_describe(e, arena, &facts, NULL) == NEO_OK)
+            *ret = facts.binder;
         return NEO_OK;
     }
-    if (neo_hex_decode(neo_text(a->binder), &raw, NULL) != NEO_OK || raw.len != NEO_BINDER_LEN)
+    if (neo_hex_decode(neo_text(hex), &raw, NULL) != NEO_OK)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: write hex digits", hex);
+    if (a->binder != NULL && raw.len != NEO_BINDER_LEN)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "--binder must be 64 bytes, 128 hex digits");
-    memcpy(ret, raw.at, NEO_BINDER_LEN);
+    *ret = neo_arena_copy(arena, neo_buffer_bytes(&raw));
     return NEO_OK;
 }
 
@@ -78,24 +81,35 @@ static int report(const struct verify_args *args, const struct neo_appraisal *a)
     return a->accepted ? EXIT_OK : EXIT_FAILED;
 }
 
+/* Our own protocol's binder, or what another one put there. */
+static enum neo_code judge(struct neo_arena *arena, const struct verify_args *a,
+                           const struct neo_evidence_question *q, struct neo_appraisal *ret,
+                           struct neo_error *err)
+{
+    if (a->binder == NULL)
+        return neo_evidence_appraise(q, arena, ret, err);
+    return neo_attest_appraise(q->trust, q->policies, q->service, q->evidence, q->bound.at, q->now,
+                               arena, ret, err);
+}
+
 static enum neo_code appraise(struct neo_arena *arena, const struct verify_args *a,
                               const char *path, struct neo_appraisal *ret, struct neo_error *err)
 {
     struct neo_attest_policies *policies = NULL;
     struct neo_attest_trust *trust = NULL;
-    uint8_t binder[NEO_BINDER_LEN];
     struct neo_evidence e;
-    int64_t now;
+    struct neo_evidence_question q = {.service = neo_text(a->service), .evidence = &e};
 
-    NEO_TRY(attest_read_time(a->at, &now, err));
+    NEO_TRY(attest_read_time(a->at, &q.now, err));
     NEO_TRY(attest_read_evidence(arena, &a->from, path, &e, err));
-    NEO_TRY(read_binder(arena, a, &e, binder, err));
+    NEO_TRY(read_bound(arena, a, &e, &q.bound, err));
     enum neo_code code = attest_read_policies(arena, &a->from, &policies, err);
     if (code == NEO_OK)
         code = attest_read_trust(arena, &a->from, &trust, err);
+    q.policies = policies;
+    q.trust = trust;
     if (code == NEO_OK)
-        code = neo_attest_appraise(trust, policies, neo_text(a->service), &e, binder, now, arena,
-                                   ret, err);
+        code = judge(arena, a, &q, ret, err);
     neo_attest_policies_unref(policies);
     neo_attest_trust_unref(trust);
     return code;
@@ -109,9 +123,10 @@ static int verify(const struct verify_args *a, const char *path)
 
     if (a->from.policies.n == 0 || a->service == NULL)
         return fail_usage("say by which rules: --policy FILE --service NAME");
-    if ((a->binder != NULL) == a->own_binder)
-        return fail_usage("say what it must be bound to: --binder HEX, or --own-binder to look at "
-                          "evidence on its own");
+    if ((a->binder != NULL) + (a->bound != NULL) + a->own_binder != 1)
+        return fail_usage(
+            "say what it must be bound to: --binder HEX, --bound HEX for what another "
+            "protocol put there, or --own-binder to look at evidence on its own");
     neo_arena_init(&arena, ATTEST_ARENA);
     if (appraise(&arena, a, path, &appraisal, &err) != NEO_OK) {
         (void)fail(&err);
@@ -127,11 +142,13 @@ static int run(int argc, char **argv)
         {"--policy", ARG_LIST, &a.from.policies, "FILE", "attestation_policies"},
         {"--service", ARG_TEXT, &a.service, "NAME", "whose evidence it is"},
         {"--binder", ARG_TEXT, &a.binder, "HEX", "the 64 bytes it must be bound to"},
+        {"--bound", ARG_TEXT, &a.bound, "HEX", "instead: what stands there, as other tools do it"},
         {"--own-binder", ARG_FLAG, &a.own_binder, NULL, "instead: whatever it says itself"},
         {"--collateral", ARG_LIST, &a.from.collateral, "PATH",
          "file or folder of certificates, lists, documents"},
         {"--certificates", ARG_TEXT, &a.from.certificates, "FILE", "what came with the evidence"},
         {"--kind", ARG_TEXT, &a.from.kind, "KIND", "snp-report, tdx-quote, ... [by its form]"},
+        ATTEST_PART_ARG(a.from),
         {"--at", ARG_TEXT, &a.at, "TIME", "as of then [now]"},
         {"--simulated-root", ARG_TEXT, &a.from.simulated_root, "FILE", "DER; with --insecure-dev"},
         {"--insecure-dev", ARG_FLAG, &a.from.development, NULL, "accept simulated evidence"},
@@ -152,6 +169,10 @@ const struct command attest_verify = {
     .run = run,
     .summary = "judge evidence under a policy as a service would, check by check",
     .usage = "attest verify <file> --policy FILE --service NAME --binder HEX",
-    .examples = "  neo attest verify quote.dat --policy attest.yaml --service key-service \\\n"
-                "      --collateral intel/ --own-binder\n",
+    .examples =
+        "  neo attest verify quote.dat --policy attest.yaml --service key-service \\\n"
+        "      --collateral intel/ --own-binder\n"
+        "  neo attest verify hcl_report.bin --part quote=quote.bin --part signature=sig.bin \\\n"
+        "      --part pcrs=pcrs.bin --certificates vcek.der --policy attest.yaml --service a \\\n"
+        "      --bound 6368616c6c656e6765\n",
 };

@@ -30,8 +30,10 @@ struct neo_evidence_facts {
     size_t n;
 };
 
-/* What `body` looks like; NEO_EVIDENCE_UNKNOWN when it is of no form that is known. */
+/* What `body` looks like, whole or damaged; NEO_EVIDENCE_UNKNOWN: like nothing that is known. */
 enum neo_evidence_kind neo_evidence_guess(struct neo_bytes body);
+/* The evidence within the answer of a driver (/dev/sev-guest, /dev/nsm); else `body` itself. */
+struct neo_bytes neo_evidence_unwrap(struct neo_bytes body);
 
 /* INVALID_ARGUMENT says what is malformed. The facts live in `arena` and borrow the evidence. */
 NEO_MUST_CHECK enum neo_code neo_evidence_describe(const struct neo_evidence *evidence,

@@ -65,11 +65,9 @@ static bool check_format(struct azure_case *c, struct ledger *ledger)
         code = read_signature(c, &why);
     if (code == NEO_OK)
         code = tpm_attest_read(c->evidence.attest, &c->quote, &why);
-    if (code == NEO_UNIMPLEMENTED)
-        return ledger_fail_as(ledger, c->base + CHECK_AZURE_FORMAT, NEO_ATTEST_UNSUPPORTED, "%s",
-                              why.message);
     if (code != NEO_OK)
-        return ledger_fail(ledger, c->base + CHECK_AZURE_FORMAT, "%s", why.message);
+        return ledger_fail_as(ledger, c->base + CHECK_AZURE_FORMAT, attest_format_reason(code),
+                              "%s", why.message);
     ledger_pass(ledger, c->base + CHECK_AZURE_FORMAT);
     return true;
 }

@@ -70,28 +70,12 @@ struct cca_rule {
 static bool check_format(struct cca_case *c, struct ledger *ledger)
 {
     struct neo_error why;
+    enum neo_code code = cca_token_read(c->q->evidence->body, &c->token, &why);
 
-    if (cca_token_read(c->q->evidence->body, &c->token, &why) != NEO_OK)
-        return ledger_fail(ledger, CHECK_CCA_FORMAT, "%s", why.message);
+    if (code != NEO_OK)
+        return ledger_fail_as(ledger, CHECK_CCA_FORMAT, attest_format_reason(code), "%s",
+                              why.message);
     ledger_pass(ledger, CHECK_CCA_FORMAT);
-    return true;
-}
-
-static bool check_anchor(struct cca_case *c, struct ledger *ledger)
-{
-    bool simulated = c->q->evidence->kind == NEO_EVIDENCE_SIM_CCA;
-
-    for (const struct cca_anchor *a = c->q->trust->cca; a != NULL && c->anchor == NULL;
-         a = a->next) {
-        if (a->simulated == simulated &&
-            memcmp(a->instance_id, c->token.instance_id.at, sizeof(a->instance_id)) == 0 &&
-            memcmp(a->implementation_id, c->token.implementation_id.at,
-                   sizeof(a->implementation_id)) == 0)
-            c->anchor = a;
-    }
-    if (c->anchor == NULL)
-        return ledger_fail(ledger, CHECK_CCA_ANCHOR, "this platform's key is not known");
-    ledger_pass(ledger, CHECK_CCA_ANCHOR);
     return true;
 }
 
@@ -105,6 +89,36 @@ static bool is_signed_by(const struct cose_sign1 *s, enum cose_algorithm algorit
     return algorithm == COSE_ES256
                ? vendor_p256_verify_point(point, neo_buffer_bytes(&message), s->signature.at)
                : vendor_p384_verify_point(point, neo_buffer_bytes(&message), s->signature.at);
+}
+
+/* The anchor of this very platform; else a key alone that signed it, or that was to. */
+static const struct cca_anchor *choose_anchor(const struct cca_case *c)
+{
+    bool simulated = c->q->evidence->kind == NEO_EVIDENCE_SIM_CCA;
+    const struct cca_anchor *bare = NULL;
+
+    for (const struct cca_anchor *a = c->q->trust->cca; a != NULL; a = a->next) {
+        if (a->simulated != simulated)
+            continue;
+        if (!a->is_bare &&
+            memcmp(a->instance_id, c->token.instance_id.at, sizeof(a->instance_id)) == 0 &&
+            memcmp(a->implementation_id, c->token.implementation_id.at,
+                   sizeof(a->implementation_id)) == 0)
+            return a;
+        if (a->is_bare &&
+            (bare == NULL || is_signed_by(&c->token.platform, a->algorithm, a->point)))
+            bare = a;
+    }
+    return bare;
+}
+
+static bool check_anchor(struct cca_case *c, struct ledger *ledger)
+{
+    c->anchor = choose_anchor(c);
+    if (c->anchor == NULL)
+        return ledger_fail(ledger, CHECK_CCA_ANCHOR, "this platform's key is not known");
+    ledger_pass(ledger, CHECK_CCA_ANCHOR);
+    return true;
 }
 
 static bool check_platform_signature(struct cca_case *c, struct ledger *ledger)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/cca_anchor.h"
 
+#include "crypto/vendor_public.h"
+
 #include <neo/encoding.h>
 #include <neo/json.h>
 
@@ -128,5 +130,54 @@ enum neo_code cca_anchors_read(struct neo_bytes text, const char *what, struct n
     }
     NEO_TRY(neo_json_finish(&r, err));
     *list = first;
+    return NEO_OK;
+}
+
+/* --- keys alone ------------------------------------------------------------------------------- */
+
+static struct cca_anchor *bare(struct neo_arena *arena, struct neo_error *err)
+{
+    struct cca_anchor *a = neo_arena_calloc(arena, 1, sizeof(*a));
+
+    if (a == NULL)
+        (void)neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for an anchor");
+    else
+        a->is_bare = true;
+    return a;
+}
+
+static void push(struct cca_anchor *a, struct cca_anchor **list)
+{
+    a->next = *list;
+    *list = a;
+}
+
+enum neo_code cca_anchor_read_jwk(struct neo_bytes text, const char *what, struct neo_arena *arena,
+                                  struct cca_anchor **list, struct neo_error *err)
+{
+    struct cca_anchor *a = bare(arena, err);
+    struct neo_json r;
+
+    if (a == NULL)
+        return NEO_RESOURCE_EXHAUSTED;
+    neo_json_init(&r, text, what, arena);
+    read_key(&r, a);
+    NEO_TRY(neo_json_finish(&r, err));
+    push(a, list);
+    return NEO_OK;
+}
+
+enum neo_code cca_anchor_read_spki(struct neo_bytes der, const char *what, struct neo_arena *arena,
+                                   struct cca_anchor **list, struct neo_error *err)
+{
+    struct cca_anchor *a = bare(arena, err);
+    size_t len = 0;
+
+    if (a == NULL)
+        return NEO_RESOURCE_EXHAUSTED;
+    if (!vendor_spki_point(der, a->point, &len))
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: not a public key on P-256 or P-384", what);
+    a->algorithm = len == VENDOR_P256_LEN ? COSE_ES256 : COSE_ES384;
+    push(a, list);
     return NEO_OK;
 }

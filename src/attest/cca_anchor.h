@@ -7,6 +7,7 @@
  *     [{"pkey": {"kty": "EC", "crv": "P-384", "x": "...", "y": "..."},
  *       "implementation-id": "64 hex digits", "instance-id": "66 hex digits"}, ...]
  *
+ * A key alone, as a JWK or a PEM block "PUBLIC KEY", counts for every platform that signs with it.
  * An entry with "simulated": true counts for simulated evidence, and for nothing else.
  */
 #ifndef NEO_ATTEST_CCA_ANCHOR_H
@@ -21,6 +22,7 @@ struct cca_anchor {
     uint8_t point[CCA_POINT_MAX];
     uint8_t implementation_id[CCA_IMPLEMENTATION_LEN];
     uint8_t instance_id[CCA_INSTANCE_LEN];
+    bool is_bare; /* a key alone: no ids */
     bool simulated;
     struct cca_anchor *next;
 };
@@ -29,5 +31,13 @@ struct cca_anchor {
 NEO_MUST_CHECK enum neo_code cca_anchors_read(struct neo_bytes text, const char *what,
                                               struct neo_arena *arena, struct cca_anchor **list,
                                               struct neo_error *err);
+
+/* The same of a key alone: a JWK, or a SubjectPublicKeyInfo (DER). */
+NEO_MUST_CHECK enum neo_code cca_anchor_read_jwk(struct neo_bytes text, const char *what,
+                                                 struct neo_arena *arena, struct cca_anchor **list,
+                                                 struct neo_error *err);
+NEO_MUST_CHECK enum neo_code cca_anchor_read_spki(struct neo_bytes der, const char *what,
+                                                  struct neo_arena *arena, struct cca_anchor **list,
+                                                  struct neo_error *err);
 
 #endif

@@ -24,7 +24,7 @@ enum {
     CLAIM_RAK_HASH = 44240,
 };
 
-enum { COSE_KEY_TYPE = 1, COSE_EC2 = 2, COSE_P256 = 1, COSE_P384 = 2 };
+enum { COSE_KEY_TYPE = 1, COSE_EC2 = 2, COSE_P256 = 1, COSE_P384 = 2, COSE_MEMBERS_MAX = 16 };
 
 #define malformed(...) neo_fail(err, NEO_INVALID_ARGUMENT, __VA_ARGS__)
 
@@ -97,23 +97,47 @@ static bool keep_point(struct cca_token *t, struct neo_bytes x, struct neo_bytes
     return true;
 }
 
-/* {1: 2 (EC2), -1: curve, -2: x, -3: y}, in this order as deterministic encoding has it. */
+/* {1: 2 (EC2), -1: curve, -2: x, -3: y}, in any order; what else there is says nothing of the
+ * point. */
 static bool read_cose_key(struct cca_token *t)
 {
+    enum { KTY = 1, CRV = 2, X = 4, Y = 8 };
     struct cbor c = cbor_of(t->rak);
-    struct cbor_item map, key, curve;
-    struct neo_bytes x, y;
+    struct cbor_item map, key, value;
+    struct neo_bytes x = {0}, y = {0};
+    uint64_t curve = 0;
+    unsigned seen = 0;
 
-    if (!cbor_take(&c, CBOR_MAP, &map) || map.value != 4 || !cbor_take(&c, CBOR_UINT, &key) ||
-        key.value != COSE_KEY_TYPE || !cbor_take(&c, CBOR_UINT, &key) || key.value != COSE_EC2 ||
-        !cbor_take(&c, CBOR_NINT, &key) || key.value != 0 || !cbor_take(&c, CBOR_UINT, &curve) ||
-        !cbor_take(&c, CBOR_NINT, &key) || key.value != 1 ||
-        !read_bytes(&c, 1, CCA_POINT_MAX / 2, &x) || !cbor_take(&c, CBOR_NINT, &key) ||
-        key.value != 2 || !read_bytes(&c, 1, CCA_POINT_MAX / 2, &y) || !cbor_is_done(&c))
+    if (!cbor_take(&c, CBOR_MAP, &map) || map.value > COSE_MEMBERS_MAX)
         return false;
-    if (curve.value != COSE_P256 && curve.value != COSE_P384)
+    for (uint64_t i = 0; i < map.value; i++) {
+        unsigned which = 0;
+        if (!cbor_next(&c, &key) || (key.type != CBOR_UINT && key.type != CBOR_NINT))
+            return false;
+        if (key.type == CBOR_UINT && key.value == COSE_KEY_TYPE) {
+            which = KTY;
+            if (!cbor_take(&c, CBOR_UINT, &value) || value.value != COSE_EC2)
+                return false;
+        } else if (key.type == CBOR_NINT && key.value == 0) {
+            which = CRV;
+            if (!cbor_take(&c, CBOR_UINT, &value))
+                return false;
+            curve = value.value;
+        } else if (key.type == CBOR_NINT && key.value <= 2) {
+            which = key.value == 1 ? X : Y;
+            if (!read_bytes(&c, 1, CCA_POINT_MAX / 2, which == X ? &x : &y))
+                return false;
+        } else if (cbor_skip(&c).at == NULL) {
+            return false;
+        }
+        if ((seen & which) != 0)
+            return false;
+        seen |= which;
+    }
+    if (!cbor_is_done(&c) || seen != (KTY | CRV | X | Y) ||
+        (curve != COSE_P256 && curve != COSE_P384))
         return false;
-    t->rak_algorithm = curve.value == COSE_P256 ? COSE_ES256 : COSE_ES384;
+    t->rak_algorithm = curve == COSE_P256 ? COSE_ES256 : COSE_ES384;
     return keep_point(t, x, y);
 }
 
@@ -218,7 +242,10 @@ static enum neo_code read_claims(struct neo_bytes payload, const char *whose, cl
             return malformed("claim %llu of the %s stands there twice",
                              (unsigned long long)key.value, whose);
         seen[n] = key.value;
-        if (!read(&c, key.value, t))
+        bool fits = read(&c, key.value, t);
+        if (!fits && key.value == CLAIM_PROFILE)
+            return neo_fail(err, NEO_UNIMPLEMENTED, "a profile of the %s that is not known", whose);
+        if (!fits)
             return malformed("claim %llu of the %s is not of its form",
                              (unsigned long long)key.value, whose);
     }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/describe.h"
 
-#include "attest/azure_hcl.h"
 #include "attest/cca_token.h"
 #include "attest/family.h"
-#include "attest/intel_quote.h"
+#include "attest/intel_pck.h"
 #include "attest/nitro_document.h"
 #include "attest/snp_report.h"
-#include "attest/tpm_quote.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,6 +62,10 @@ enum neo_code describe_snp(const struct neo_evidence *evidence, struct descripti
     describe_number(d, "policy", "0x%llx%s", (unsigned long long)r.policy,
                     (r.policy & SNP_POLICY_DEBUG) != 0 ? " (DEBUG)" : "");
     describe_number(d, "platform_info", "0x%llx", (unsigned long long)r.platform_info);
+    describe_number(d, "cpuid", "family 0x%llx model 0x%llx stepping %llu",
+                    (unsigned long long)r.cpu_family, (unsigned long long)r.cpu_model,
+                    (unsigned long long)r.cpu_stepping);
+    describe_number(d, "key_info", "0x%llx", (unsigned long long)r.key_info);
     describe_number(d, "signed by", "%s", snp_report_vek(&r) == SNP_VCEK ? "VCEK" : "VLEK");
     BYTES(d, "reported_tcb", r.reported_tcb);
     BYTES(d, "committed_tcb", r.committed_tcb);
@@ -78,6 +80,10 @@ static void describe_enclave(const struct sgx_body *b, struct description *d)
 {
     BYTES(d, "mrenclave", b->mrenclave);
     BYTES(d, "mrsigner", b->mrsigner);
+    BYTES(d, "config_id", b->config_id);
+    BYTES(d, "cpu_svn", b->cpu_svn);
+    BYTES(d, "attributes", b->attributes);
+    BYTES(d, "misc_select", b->misc_select);
     describe_number(d, "isvprodid", "%u", b->isv_prod_id);
     describe_number(d, "isvsvn", "%u", b->isv_svn);
     describe_number(d, "flags", "0x%llx%s", (unsigned long long)b->flags,
@@ -97,13 +103,37 @@ static void describe_td(const struct tdx_body *b, struct description *d)
     BYTES(d, "mrconfigid", b->mrconfigid);
     BYTES(d, "mrowner", b->mrowner);
     BYTES(d, "mrownerconfig", b->mrownerconfig);
-    if (b->has_current)
+    if (b->has_current) {
         BYTES(d, "mrservicetd", b->mrservicetd);
+        BYTES(d, "tee_tcb_svn_2", b->tee_tcb_svn_now);
+    }
+    BYTES(d, "mrsignerseam", b->mrsignerseam);
     BYTES(d, "td_attributes", b->td_attributes);
     BYTES(d, "xfam", b->xfam);
     BYTES(d, "tee_tcb_svn", b->tee_tcb_svn);
     BYTES(d, "report_data", b->report_data);
     d->binder = d->at[d->n - 1].value;
+}
+
+/* What the platform's certificate says, when it reads. */
+static void describe_pck(struct neo_bytes chain, struct description *d)
+{
+    NEO_CLEANUP(vendor_bundle_fini) struct vendor_bundle certs = {.max = 8};
+    struct intel_pck pck;
+
+    while (chain.len > 0 && chain.at[chain.len - 1] == 0)
+        chain.len--;
+    if (vendor_bundle_read(&certs, chain, "PCK chain", NULL) != NEO_OK || certs.n_certs == 0 ||
+        intel_pck_read(certs.certs[0], &pck, NULL) != NEO_OK)
+        return;
+    BYTES(d, "fmspc", pck.fmspc);
+    BYTES(d, "pce_id", pck.pce_id);
+    BYTES(d, "ppid", pck.ppid);
+    if (pck.has_instance)
+        BYTES(d, "platform_instance_id", pck.platform_instance_id);
+    describe_number(d, "sgx_type", "%u", pck.sgx_type);
+    BYTES(d, "pck_svn", pck.svn);
+    describe_number(d, "pce_svn", "%u", pck.pce_svn);
 }
 
 enum neo_code describe_intel(const struct neo_evidence *evidence, struct description *d,
@@ -118,6 +148,7 @@ enum neo_code describe_intel(const struct neo_evidence *evidence, struct descrip
     else
         describe_enclave(&q.body.sgx, d);
     describe_number(d, "qe_isvsvn", "%u", q.qe.isv_svn);
+    describe_pck(q.certificates, d);
     return NEO_OK;
 }
 
@@ -180,26 +211,4 @@ enum neo_code neo_evidence_describe(const struct neo_evidence *evidence, struct 
     memcpy(at, d.at, d.n * sizeof(*at));
     *ret = (struct neo_evidence_facts){family->tee, d.binder, at, d.n};
     return NEO_OK;
-}
-
-enum neo_evidence_kind neo_evidence_guess(struct neo_bytes body)
-{
-    struct nitro_document nitro;
-    struct snp_report snp;
-    struct intel_quote intel;
-    struct cca_token cca;
-    struct tpm_evidence tpm;
-    struct azure_evidence azure;
-
-    if (snp_report_read(body, &snp, NULL) == NEO_OK)
-        return NEO_EVIDENCE_SNP;
-    if (intel_quote_read(body, &intel, NULL) == NEO_OK)
-        return intel.is_tdx ? NEO_EVIDENCE_TDX : NEO_EVIDENCE_SGX;
-    if (cca_token_read(body, &cca, NULL) == NEO_OK)
-        return NEO_EVIDENCE_CCA;
-    if (nitro_document_read(body, &nitro, NULL) == NEO_OK)
-        return NEO_EVIDENCE_NITRO;
-    if (azure_evidence_read(body, &azure, NULL) == NEO_OK)
-        return azure.td_quote.len > 0 ? NEO_EVIDENCE_AZURE_TDX : NEO_EVIDENCE_AZURE_SNP;
-    return tpm_evidence_read(body, &tpm, NULL) == NEO_OK ? NEO_EVIDENCE_TPM : NEO_EVIDENCE_UNKNOWN;
 }

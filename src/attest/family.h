@@ -61,6 +61,12 @@ extern const struct attest_family attest_tpm;
 extern const struct attest_family attest_azure_snp;
 extern const struct attest_family attest_azure_tdx;
 
+/* Of a parser's failure: malformed, or of a version or kind that is not known (UNIMPLEMENTED). */
+static inline enum neo_attest_reason attest_format_reason(enum neo_code code)
+{
+    return code == NEO_UNIMPLEMENTED ? NEO_ATTEST_UNSUPPORTED : NEO_ATTEST_FORMAT;
+}
+
 /* NULL: nobody knows it. */
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind);
 const struct attest_family *attest_family_named(struct neo_bytes tee);

@@ -3,6 +3,8 @@
 
 #include <neo/digest.h>
 
+#include <time.h>
+
 const uint8_t intel_root_sha256[NEO_SHA256_LEN] = {
     0x44, 0xa0, 0x19, 0x6b, 0x2b, 0x99, 0xf8, 0x89, 0xb8, 0xe1, 0x49, 0xe9, 0x5b, 0x80, 0x7a, 0x35,
     0x0e, 0x74, 0x24, 0x96, 0x43, 0x99, 0xe8, 0x85, 0xa7, 0xcb, 0xb8, 0xcc, 0xfa, 0xb6, 0x74, 0xd3,
@@ -15,9 +17,11 @@ enum { LEAF, AUTHORITY, ROOT, CHAIN_LEN };
 static bool check_format(struct intel_case *c, struct ledger *ledger)
 {
     struct neo_error why;
+    enum neo_code code = intel_quote_read(c->q->evidence->body, &c->quote, &why);
 
-    if (intel_quote_read(c->q->evidence->body, &c->quote, &why) != NEO_OK)
-        return ledger_fail(ledger, CHECK_INTEL_FORMAT, "%s", why.message);
+    if (code != NEO_OK)
+        return ledger_fail_as(ledger, CHECK_INTEL_FORMAT, attest_format_reason(code), "%s",
+                              why.message);
     ledger_pass(ledger, CHECK_INTEL_FORMAT);
     return true;
 }
@@ -48,10 +52,10 @@ static bool is_root(const struct intel_case *c, const struct vendor_cert *cert)
     return false;
 }
 
-/* PEM may end with a NUL, as Intel's library writes it. */
+/* PEM may end with NULs, as Intel's library writes it. */
 static struct neo_bytes without_nul(struct neo_bytes text)
 {
-    if (text.len > 0 && text.at[text.len - 1] == 0)
+    while (text.len > 0 && text.at[text.len - 1] == 0)
         text.len--;
     return text;
 }
@@ -410,6 +414,23 @@ static bool check_module(struct intel_case *c, struct ledger *ledger)
     return true;
 }
 
+static void note_standing(const struct intel_case *c, struct ledger *ledger)
+{
+    const struct intel_standing *s = &c->standing;
+    time_t date = (time_t)s->date;
+    char day[16] = "";
+    struct tm tm;
+
+    if (gmtime_r(&date, &tm) != NULL)
+        (void)strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+    ledger_pass_with(ledger, CHECK_INTEL_TCB,
+                     "%s (platform %s%s%s, QE %s) as of %s, evaluation %u, advisories %zu",
+                     intel_status_text(s->status), intel_status_text(s->platform),
+                     s->module == INTEL_STATUSES_N ? "" : ", module ",
+                     s->module == INTEL_STATUSES_N ? "" : intel_status_text(s->module),
+                     intel_status_text(s->qe), day, c->tcb->evaluation, s->n_advisories);
+}
+
 /* What no rule can allow; the rest is for the rules. */
 static bool check_tcb(struct intel_case *c, struct ledger *ledger)
 {
@@ -419,7 +440,7 @@ static bool check_tcb(struct intel_case *c, struct ledger *ledger)
         return ledger_fail(ledger, CHECK_INTEL_TCB, "below every level that Intel supports");
     if (c->standing.status == INTEL_REVOKED)
         return ledger_fail(ledger, CHECK_INTEL_TCB, "Intel has revoked this level");
-    ledger_pass(ledger, CHECK_INTEL_TCB);
+    note_standing(c, ledger);
     return true;
 }
 

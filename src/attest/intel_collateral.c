@@ -9,26 +9,6 @@
 enum { LEVELS_MAX = 256, MODULES_MAX = 32, ADVISORIES_MAX = 256, DOCUMENT_MAX = 1 << 20 };
 enum { TCB_INFO_VERSION = 3, IDENTITY_VERSION = 2 };
 
-static const char *const status_texts[] = {
-#define X(name, text) [INTEL_##name] = text,
-    INTEL_STATUSES(X)
-#undef X
-};
-
-const char *intel_status_text(enum intel_status status)
-{
-    return (size_t)status < NEO_COUNT(status_texts) ? status_texts[status] : "unknown";
-}
-
-enum intel_status intel_status_parse(struct neo_bytes text)
-{
-    for (size_t i = 0; i < NEO_COUNT(status_texts); i++) {
-        if (neo_bytes_is(text, status_texts[i]))
-            return (enum intel_status)i;
-    }
-    return INTEL_STATUSES_N;
-}
-
 /* --- values ----------------------------------------------------------------------------------- */
 
 struct reader {
@@ -249,6 +229,33 @@ static void read_level(struct reader *r, unsigned wanted, struct intel_level *le
     expect(r, seen, TCB | DATE | STATUS, "a TCB level");
 }
 
+/* Of two levels, the order in which they are tried: the newest first, as Intel's verifier has it.
+ */
+static int compare(const struct intel_level *a, const struct intel_level *b)
+{
+    int by = memcmp(a->sgx, b->sgx, sizeof(a->sgx));
+
+    if (by == 0)
+        by = memcmp(a->tdx, b->tdx, sizeof(a->tdx));
+    if (by == 0)
+        by = (a->pce_svn > b->pce_svn) - (a->pce_svn < b->pce_svn);
+    if (by == 0)
+        by = (a->isv_svn > b->isv_svn) - (a->isv_svn < b->isv_svn);
+    return by;
+}
+
+/* They come sorted; this makes sure. At most LEVELS_MAX, so it may be the simple way. */
+static void sort_levels(struct intel_levels *levels)
+{
+    for (size_t i = 1; i < levels->n; i++) {
+        struct intel_level level = levels->at[i];
+        size_t at = i;
+        for (; at > 0 && compare(&levels->at[at - 1], &level) < 0; at--)
+            levels->at[at] = levels->at[at - 1];
+        levels->at[at] = level;
+    }
+}
+
 static void read_levels(struct reader *r, unsigned wanted, struct intel_levels *levels)
 {
     if (!neo_json_enter_array(&r->json))
@@ -260,6 +267,7 @@ static void read_levels(struct reader *r, unsigned wanted, struct intel_levels *
         levels->at[levels->n] = (struct intel_level){.status = INTEL_NOT_SUPPORTED};
         read_level(r, wanted, &levels->at[levels->n++]);
     }
+    sort_levels(levels);
 }
 
 /* --- TDX modules ------------------------------------------------------------------------------ */
@@ -389,6 +397,8 @@ static void read_id(struct reader *r, const char *first, const char *second,
         d->kind = kind;
     else if (neo_bytes_is(id, second))
         d->kind = kind + 1;
+    else if (kind == INTEL_QE && neo_bytes_is(id, "QVE"))
+        d->kind = INTEL_QVE;
     else
         neo_json_refuse(&r->json, "\"%.*s\" is neither %s nor %s", NEO_FMT(id), first, second);
 }

@@ -68,6 +68,8 @@ enum intel_document_kind {
     INTEL_TCB_TDX,
     INTEL_QE,
     INTEL_TD_QE,
+    INTEL_QVE, /* of the enclave that verifies quotes: published with the others, used by nobody
+                  here */
 };
 
 struct intel_document {

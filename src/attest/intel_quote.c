@@ -11,6 +11,7 @@ enum {
     BODY_SGX = 1,
     BODY_TD10 = 2,
     BODY_TD15 = 3,
+    BODY_TD15_EX = 4, /* 885 bytes: which ones, nobody has published */
     SGX_BODY_LEN = 384,
     TD10_BODY_LEN = 584,
     TD15_BODY_LEN = 648,
@@ -21,7 +22,8 @@ enum {
 static const uint8_t intel_qe_vendor[16] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9,
                                             0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
 
-#define malformed(...) neo_fail(err, NEO_INVALID_ARGUMENT, __VA_ARGS__)
+#define malformed(...)   neo_fail(err, NEO_INVALID_ARGUMENT, __VA_ARGS__)
+#define unsupported(...) neo_fail(err, NEO_UNIMPLEMENTED, __VA_ARGS__)
 
 static void copy(struct cursor *c, void *to, size_t len)
 {
@@ -107,8 +109,10 @@ static enum neo_code read_header(struct cursor *c, struct intel_quote *q, struct
 
     if (c->failed)
         return malformed("a quote that ends within its header");
-    if (q->version < 3 || q->version > 5)
-        return malformed("version %u; known are 3, 4 and 5", q->version);
+    if (q->version > 5)
+        return unsupported("a quote of version %u; known are 3, 4 and 5", q->version);
+    if (q->version < 3)
+        return malformed("a quote of version %u; known are 3, 4 and 5", q->version);
     if (key_type != KEY_TYPE_P256)
         return malformed("an attestation key of kind %u; known is 2 (ECDSA P-256)", key_type);
     if (tee != TEE_SGX && (tee != TEE_TDX || q->version == 3))
@@ -131,6 +135,9 @@ static enum neo_code read_body_len(struct cursor *c, const struct intel_quote *q
         return NEO_OK;
     unsigned type = (unsigned)cursor_le(c, 2);
     uint64_t len = cursor_le(c, 4);
+    if (!c->failed && type >= BODY_TD15_EX && q->is_tdx)
+        return unsupported("a body of kind %u; known are 1 (enclave), 2 (TD 1.0) and 3 (TD 1.5)",
+                           type);
     if (c->failed || type < BODY_SGX || type > BODY_TD15 || (type != BODY_SGX) != q->is_tdx)
         return malformed("a body of kind %u", type);
     if (len != lens[type])
@@ -142,12 +149,12 @@ static enum neo_code read_body_len(struct cursor *c, const struct intel_quote *q
 /* --- signature data --------------------------------------------------------------------------- */
 
 /* Kind and length, then that many bytes. */
-static struct neo_bytes take_data(struct cursor *c, unsigned kind)
+static struct neo_bytes take_data(struct cursor *c, unsigned kind, unsigned *ret_found)
 {
-    unsigned found = (unsigned)cursor_le(c, 2);
+    *ret_found = (unsigned)cursor_le(c, 2);
     uint64_t len = cursor_le(c, 4);
 
-    c->failed = c->failed || found != kind;
+    c->failed = c->failed || *ret_found != kind;
     return cursor_take(c, (size_t)len);
 }
 
@@ -156,21 +163,24 @@ static enum neo_code read_signature(struct neo_bytes text, struct intel_quote *q
 {
     struct cursor c = cursor_of(text);
     struct cursor inner;
+    unsigned kind;
 
     q->signature = cursor_take(&c, INTEL_SIGNATURE_LEN);
     q->attestation_key = cursor_take(&c, INTEL_KEY_LEN);
     inner = c;
     if (q->version > 3) {
-        inner = cursor_of(take_data(&c, DATA_QE_REPORT));
+        inner = cursor_of(take_data(&c, DATA_QE_REPORT, &kind));
         if (!cursor_is_done(&c))
-            return malformed("certification data that is not the QE's report");
+            return malformed("certification data of kind %u that is not the QE's report (6)", kind);
     }
     q->qe_report = cursor_take(&inner, SGX_BODY_LEN);
     q->qe_signature = cursor_take(&inner, INTEL_SIGNATURE_LEN);
     q->qe_auth = cursor_take(&inner, (size_t)cursor_le(&inner, 2));
-    q->certificates = take_data(&inner, DATA_PCK_CHAIN);
+    q->certificates = take_data(&inner, DATA_PCK_CHAIN, &kind);
     if (!cursor_is_done(&inner))
-        return malformed("signature data that is not key, QE report and PCK chain");
+        return malformed("signature data that is not key, QE report and PCK chain (5): its "
+                         "certification data is of kind %u, and must bring the chain along",
+                         kind);
     if (!read_sgx_body(q->qe_report, &q->qe))
         return malformed("a QE report with reserved bytes set");
     return NEO_OK;

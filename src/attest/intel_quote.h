@@ -90,6 +90,7 @@ struct intel_quote {
     struct neo_bytes qe_auth;
     struct neo_bytes certificates; /* PEM: PCK leaf, its authority, the root */
 };
+/* INVALID_ARGUMENT: malformed. UNIMPLEMENTED: of a version or kind that is not known. */
 NEO_MUST_CHECK enum neo_code intel_quote_read(struct neo_bytes text, struct intel_quote *ret,
                                               struct neo_error *err);
 

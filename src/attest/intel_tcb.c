@@ -1,6 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/intel_tcb.h"
 
+static const char *const status_texts[] = {
+#define X(name, text) [INTEL_##name] = text,
+    INTEL_STATUSES(X)
+#undef X
+};
+
+const char *intel_status_text(enum intel_status status)
+{
+    return (size_t)status < NEO_COUNT(status_texts) ? status_texts[status] : "unknown";
+}
+
+enum intel_status intel_status_parse(struct neo_bytes text)
+{
+    for (size_t i = 0; i < NEO_COUNT(status_texts); i++) {
+        if (neo_bytes_is(text, status_texts[i]))
+            return (enum intel_status)i;
+    }
+    return INTEL_STATUSES_N;
+}
+
 /* Components 0 and 1 of a TD's version name its module, when component 1 says so. */
 enum { MODULE_ISV_SVN = 0, MODULE_VERSION = 1, MODULE_COMPONENTS = 2 };
 

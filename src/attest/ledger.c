@@ -35,6 +35,18 @@ void ledger_pass_fresh(struct ledger *ledger, unsigned check, bool by_grace)
     ledger->checks[check].detail = "out of date, within the policy's max_stale";
 }
 
+void ledger_pass_with(struct ledger *ledger, unsigned check, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    ledger_pass(ledger, check);
+    ledger->checks[check].detail = neo_arena_string(ledger->arena, neo_text(text));
+}
+
 void ledger_skip(struct ledger *ledger, unsigned check, const char *why)
 {
     ledger->checks[check].result = NEO_CHECK_NOT_APPLICABLE;

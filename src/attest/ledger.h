@@ -60,6 +60,9 @@ void ledger_pass(struct ledger *ledger, unsigned check);
 /* Passes; `by_grace`: only because the policy allows stale collateral for a while, which it says.
  */
 void ledger_pass_fresh(struct ledger *ledger, unsigned check, bool by_grace);
+/* Passed, and what was found: one sentence. */
+NEO_PRINTF(3, 4)
+void ledger_pass_with(struct ledger *ledger, unsigned check, const char *format, ...);
 /* `why` is static. */
 void ledger_skip(struct ledger *ledger, unsigned check, const char *why);
 /* False, for `return ledger_fail(...)`. */

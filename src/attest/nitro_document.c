@@ -67,6 +67,12 @@ static bool read_timestamp(struct cbor *c, struct nitro_document *d)
     return true;
 }
 
+/* AWS states 32, 48 or 64 bytes; all there is so far is 48. */
+static bool read_pcr(struct cbor *c, struct neo_bytes *ret)
+{
+    return read_bytes(c, 32, 64, ret) && ret->len % 16 == 0;
+}
+
 static bool read_pcrs(struct cbor *c, struct nitro_document *d)
 {
     struct cbor_item map, index;
@@ -75,8 +81,7 @@ static bool read_pcrs(struct cbor *c, struct nitro_document *d)
         return false;
     for (uint64_t i = 0; i < map.value; i++) {
         if (!cbor_take(c, CBOR_UINT, &index) || index.value >= NITRO_PCRS ||
-            d->pcrs[index.value].at != NULL ||
-            !read_bytes(c, NITRO_PCR_LEN, NITRO_PCR_LEN, &d->pcrs[index.value]))
+            d->pcrs[index.value].at != NULL || !read_pcr(c, &d->pcrs[index.value]))
             return false;
     }
     return true;

@@ -212,6 +212,8 @@ static enum neo_code compile_rules(struct compiler *c, const struct source_entry
         NEO_TRY(check_family(policy, &rows[i], rules[i].family, err));
         NEO_TRY(row_check_keys(&rows[i], err));
         NEO_TRY(rules[i].family->compile(&rows[i], arena, &rules[i].is, err));
+        rules[i].place = rows[i].place;
+        NEO_TRY(row_list_given(&rows[i], arena, &rules[i].given, &rules[i].n_given, err));
     }
     policy->rules = rules;
     return NEO_OK;

@@ -20,6 +20,9 @@ enum attest_require {
 struct attest_rule {
     const struct attest_family *family;
     const void *is; /* compiled by the family */
+    struct neo_place place;
+    const struct neo_evidence_fact *given; /* what the row says, for people */
+    size_t n_given;
 };
 
 struct attest_policy {

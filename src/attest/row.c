@@ -118,6 +118,7 @@ static const struct neo_yaml_field pck_fields[] = {
 
 static const struct neo_yaml_field ak_fields[] = {
     LIST("names", struct ak_row, names),
+    LIST("spki", struct ak_row, spki),
     LIST("ca", struct ak_row, ca),
     {0},
 };

@@ -12,6 +12,7 @@
 #include "attest/snp_checks.h"
 #include "attest/snp_product.h"
 
+#include <neo/evidence.h>
 #include <neo/yaml.h>
 
 /* A text of the file, or a list of such texts, and where it stands; file NULL: not given. */
@@ -160,6 +161,7 @@ struct cca_row {
 
 struct ak_row {
     struct row_list names;
+    struct row_list spki;
     struct row_list ca;
 };
 struct tpm_row {
@@ -189,6 +191,11 @@ extern const struct neo_yaml_field attest_row_fields[];
 
 /* No key that belongs to another tee. */
 NEO_MUST_CHECK enum neo_code row_check_keys(const struct attest_row *row, struct neo_error *err);
+
+/* Every key that is given, by its path ("tcb.accept", "rtmr.0"), and its text. */
+NEO_MUST_CHECK enum neo_code row_list_given(const struct attest_row *row, struct neo_arena *arena,
+                                            const struct neo_evidence_fact **ret, size_t *ret_n,
+                                            struct neo_error *err);
 
 /* --- reading values; messages begin with the place in the file ---------------------------------
  */

@@ -13,9 +13,11 @@ enum { ISSUERS_MAX = 2 * SNP_HINTS_MAX };
 static bool check_format(struct snp_case *c, struct ledger *ledger)
 {
     struct neo_error why;
+    enum neo_code code =
+        snp_report_read_signed(c->q->evidence->body, &c->report, &c->reserved, &why);
 
-    if (snp_report_read(c->q->evidence->body, &c->report, &why) != NEO_OK)
-        return ledger_fail(ledger, CHECK_FORMAT, "%s", why.message);
+    if (code != NEO_OK)
+        return ledger_fail_as(ledger, CHECK_FORMAT, attest_format_reason(code), "%s", why.message);
     ledger_pass(ledger, CHECK_FORMAT);
     return true;
 }
@@ -284,6 +286,9 @@ static bool check_signature(struct snp_case *c, struct ledger *ledger)
         return ledger_fail(ledger, CHECK_SIGNATURE,
                            "the report was not signed by the certificate's key");
     ledger_pass(ledger, CHECK_SIGNATURE);
+    if (c->reserved != 0) /* signed, and still nothing that anybody could judge */
+        return ledger_fail(ledger, CHECK_FORMAT, "byte 0x%zx is reserved and not zero",
+                           c->reserved);
     return true;
 }
 

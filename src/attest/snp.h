@@ -19,6 +19,7 @@ struct snp_case {
     const struct attest_question *q;
 
     struct snp_report report;
+    size_t reserved; /* a reserved byte that is set; 0: none */
     struct vendor_bundle hints;
     struct vendor_cert *leaf;
     const struct vendor_cert *root;

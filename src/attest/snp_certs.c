@@ -214,6 +214,8 @@ static const struct snp_product *product_of(struct neo_bytes name)
 
     if (dash != NULL)
         name.len = (size_t)(dash - name.at);
+    if (neo_bytes_is(name, "Bergamo") || neo_bytes_is(name, "Siena"))
+        name = NEO_LIT("Genoa"); /* whose root they live under */
     return snp_product_named(name);
 }
 

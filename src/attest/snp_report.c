@@ -134,8 +134,8 @@ static bool tcbs_are_ordered(const struct snp_report *r)
 static enum neo_code check_header(const struct snp_report *r, struct neo_error *err)
 {
     if (!is_known_version(r->version))
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "report version %" PRIu64 ", known are 2, 3, 5",
-                        r->version);
+        return neo_fail(err, r->version < 2 ? NEO_INVALID_ARGUMENT : NEO_UNIMPLEMENTED,
+                        "report version %" PRIu64 ", known are 2, 3, 5", r->version);
     if (r->signature_algo != 1)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "signature algorithm %" PRIu64 ", only 1 (ECDSA P-384) exists",
@@ -167,7 +167,8 @@ static enum neo_code check_body(const struct snp_report *r, struct neo_error *er
     return NEO_OK;
 }
 
-enum neo_code snp_report_read(struct neo_bytes bytes, struct snp_report *ret, struct neo_error *err)
+enum neo_code snp_report_read_signed(struct neo_bytes bytes, struct snp_report *ret,
+                                     size_t *ret_reserved, struct neo_error *err)
 {
     struct snp_report r;
 
@@ -177,11 +178,26 @@ enum neo_code snp_report_read(struct neo_bytes bytes, struct snp_report *ret, st
     copy_fields(bytes.at, &r);
     NEO_TRY(check_header(&r, err));
     size_t reserved = first_reserved_set(bytes.at, r.version);
-    if (reserved != SNP_REPORT_LEN)
+    if (reserved >= SNP_SIGNED_LEN && reserved != SNP_REPORT_LEN)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "byte 0x%zx is reserved in version %" PRIu64 " and not zero", reserved,
                         r.version);
     NEO_TRY(check_body(&r, err));
+    *ret_reserved = reserved == SNP_REPORT_LEN ? 0 : reserved;
+    *ret = r;
+    return NEO_OK;
+}
+
+enum neo_code snp_report_read(struct neo_bytes bytes, struct snp_report *ret, struct neo_error *err)
+{
+    struct snp_report r;
+    size_t reserved;
+
+    NEO_TRY(snp_report_read_signed(bytes, &r, &reserved, err));
+    if (reserved != 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "byte 0x%zx is reserved in version %" PRIu64 " and not zero", reserved,
+                        r.version);
     *ret = r;
     return NEO_OK;
 }

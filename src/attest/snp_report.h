@@ -84,10 +84,18 @@ struct snp_report {
     struct vendor_signature signature;
 };
 
-/* INVALID_ARGUMENT: the message says which rule is broken. */
+/* INVALID_ARGUMENT: the message says which rule is broken. UNIMPLEMENTED: a version that is not
+ * known. */
 NEO_MUST_CHECK enum neo_code snp_report_read(struct neo_bytes bytes, struct snp_report *ret,
                                              struct neo_error *err);
-/* The inverse. */
+/*
+ * The same, but a reserved byte of the signed part that is set is left to the caller:
+ * `*ret_reserved` is its offset, 0 when there is none. Whether AMD's firmware set it shows in the
+ * signature.
+ */
+NEO_MUST_CHECK enum neo_code snp_report_read_signed(struct neo_bytes bytes, struct snp_report *ret,
+                                                    size_t *ret_reserved, struct neo_error *err);
+/* The inverse of reading. */
 void snp_report_write(const struct snp_report *report, uint8_t ret[static SNP_REPORT_LEN]);
 
 static inline enum snp_vek snp_report_vek(const struct snp_report *report)

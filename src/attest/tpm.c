@@ -56,7 +56,8 @@ static void case_fini(struct tpm_case *c)
 }
 
 struct tpm_rule {
-    struct attest_values cas; /* SHA-256 of root certificates */
+    struct attest_values cas;   /* SHA-256 of root certificates */
+    struct attest_values spkis; /* and of keys */
     const struct neo_bytes *names;
     size_t n_names;
     struct tpm_pcr_rule pcrs;
@@ -85,6 +86,10 @@ static bool check_key(struct tpm_case *c, struct ledger *ledger)
 {
     uint32_t has = c->key.attributes;
 
+    if (c->key.is_bare) {
+        ledger_skip(ledger, CHECK_TPM_KEY, "no public area came: a row must vouch for the key");
+        return true;
+    }
     if ((has & TPM_AK_REQUIRED) != TPM_AK_REQUIRED || (has & TPM_AK_FORBIDDEN) != 0)
         return ledger_fail(ledger, CHECK_TPM_KEY,
                            "0x%08x is no attestation key: it must be fixed to its TPM, made there, "
@@ -192,25 +197,53 @@ static bool leads_to_ca(const struct tpm_case *c, const struct tpm_rule *rule,
     return false;
 }
 
-static void judge_ak(const struct tpm_rule *rule, const struct tpm_case *c, struct ledger *ledger)
+static bool is_named(const struct tpm_rule *rule, const struct tpm_case *c)
 {
     struct neo_bytes name = neo_bytes(c->key.name, c->key.name_len);
 
     for (size_t i = 0; i < rule->n_names; i++) {
-        if (neo_bytes_equal(rule->names[i], name)) {
-            ledger_pass(ledger, CHECK_TPM_AK);
-            return;
-        }
+        if (neo_bytes_equal(rule->names[i], name))
+            return true;
     }
+    return false;
+}
+
+static bool is_pinned(const struct tpm_rule *rule, const struct tpm_case *c)
+{
+    uint8_t sha256[SHA256_LEN];
+
+    if (rule->spkis.n == 0 || !vendor_public_sha256(c->key.key, sha256))
+        return false;
+    for (size_t i = 0; i < rule->spkis.n; i++) {
+        if (memcmp(rule->spkis.at + i * SHA256_LEN, sha256, SHA256_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_certified(const struct tpm_rule *rule, const struct tpm_case *c)
+{
     for (size_t i = 0; i < n_certs(c); i++) {
         struct vendor_cert *cert = cert_at(c, i);
         if (!vendor_cert_facts(cert)->is_ca && vendor_public_is_of(c->key.key, cert) &&
-            leads_to_ca(c, rule, cert)) {
-            ledger_pass(ledger, CHECK_TPM_AK);
-            return;
-        }
+            leads_to_ca(c, rule, cert))
+            return true;
     }
-    ledger_fail(ledger, CHECK_TPM_AK, "the key is neither named, nor certified under a named root");
+    return false;
+}
+
+/* A bare key may be of any nature: only a row that names this very key can vouch for it. */
+static void judge_ak(const struct tpm_rule *rule, const struct tpm_case *c, struct ledger *ledger)
+{
+    if (is_pinned(rule, c) || (!c->key.is_bare && (is_named(rule, c) || is_certified(rule, c))))
+        ledger_pass(ledger, CHECK_TPM_AK);
+    else if (c->key.is_bare)
+        ledger_fail(ledger, CHECK_TPM_AK,
+                    "the key came without its public area, and no row names "
+                    "it by \"spki\"");
+    else
+        ledger_fail(ledger, CHECK_TPM_AK,
+                    "the key is neither named, nor certified under a named root");
 }
 
 /* --- rules ------------------------------------------------------------------------------------ */
@@ -269,11 +302,13 @@ static enum neo_code compile(const struct attest_row *row, struct neo_arena *are
     if (rule == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a rule");
     NEO_TRY(tpm_pcr_rule_compile(row, arena, &rule->pcrs, err));
-    if (!row_gives(tpm->ak.names.place) && !row_gives(tpm->ak.ca.place))
+    if (!row_gives(tpm->ak.names.place) && !row_gives(tpm->ak.ca.place) &&
+        !row_gives(tpm->ak.spki.place))
         return row_refuse(row->place, "whose key? any TPM would be accepted; add \"ak\" with "
-                                      "\"names\" or \"ca\"");
+                                      "\"names\", \"ca\" or \"spki\"");
     NEO_TRY(read_names(&tpm->ak.names, arena, rule, err));
     NEO_TRY(row_read_values(&tpm->ak.ca, "ca", SHA256_LEN, 0, arena, &rule->cas, err));
+    NEO_TRY(row_read_values(&tpm->ak.spki, "spki", SHA256_LEN, 0, arena, &rule->spkis, err));
     *ret = rule;
     return NEO_OK;
 }

@@ -28,7 +28,7 @@ static enum neo_code read_header(struct cursor *c, struct algorithms *ret, struc
     (void)cursor_take(c, SHA1_LEN);
     struct cursor data = cursor_of(cursor_take(c, (size_t)cursor_le(c, 4)));
     struct neo_bytes found = cursor_take(&data, sizeof(signature));
-    if (pcr != 0 || type != EV_NO_ACTION ||
+    if (pcr > 1 || type != EV_NO_ACTION || /* 1 in a log of confidential machines */
         !neo_bytes_equal(found, neo_bytes(signature, sizeof(signature))))
         return malformed("not a crypto-agile event log");
     (void)cursor_take(&data, 8); /* platform class, version of the specification, errata, uintn */
@@ -114,6 +114,20 @@ static enum neo_code read_event(struct cursor *c, const struct algorithms *a, ui
     return NEO_OK;
 }
 
+/* Firmware hands out the whole area that it kept for the log: ones or zeros behind it. */
+static bool is_padding(const struct cursor *c)
+{
+    uint8_t fill = c->at[0];
+
+    if (fill != 0x00 && fill != 0xff)
+        return false;
+    for (size_t i = 1; i < c->left; i++) {
+        if (c->at[i] != fill)
+            return false;
+    }
+    return true;
+}
+
 enum neo_code tpm_log_replay(struct neo_bytes log, uint16_t bank, struct tpm_replay *ret,
                              struct neo_error *err)
 {
@@ -126,7 +140,7 @@ enum neo_code tpm_log_replay(struct neo_bytes log, uint16_t bank, struct tpm_rep
     NEO_TRY(read_header(&c, &a, err));
     if (len_of(&a, bank) != tpm_hash_len(bank))
         return malformed("an event log without the quoted bank");
-    while (c.left > 0) {
+    while (c.left > 0 && !is_padding(&c)) {
         if (ret->n_events == EVENTS_MAX)
             return malformed("more than %d events", EVENTS_MAX);
         NEO_TRY(read_event(&c, &a, bank, ret, err));

@@ -2,6 +2,7 @@
 #include "attest/tpm_quote.h"
 
 #include "base/cursor.h"
+#include "crypto/der.h"
 
 enum {
     ST_ATTEST_QUOTE = 0x8018,
@@ -51,21 +52,60 @@ size_t tpm_hash_len(uint16_t hash)
 
 /* --- what is signed --------------------------------------------------------------------------- */
 
-static enum neo_code read_selection(struct cursor *c, struct tpm_quote *q, struct neo_error *err)
+static size_t count(uint32_t bits)
 {
-    if (cursor_be(c, 4) != 1)
-        return malformed("a quote of more than one bank of PCRs, or of none");
-    q->bank = (uint16_t)cursor_be(c, 2);
+    size_t n = 0;
+
+    for (; bits != 0; bits >>= 1)
+        n += bits & 1;
+    return n;
+}
+
+/* One bank. False: a PCR that does not exist, or of a bank that nobody knows. */
+static bool read_bank(struct cursor *c, uint16_t *ret_bank, uint32_t *ret_selected)
+{
+    *ret_bank = (uint16_t)cursor_be(c, 2);
     struct neo_bytes bitmap = cursor_take(c, cursor_u8(c));
-    q->selected = 0;
+    *ret_selected = 0;
     for (size_t i = 0; i < bitmap.len; i++) {
         if (i >= TPM_PCRS / 8 && bitmap.at[i] != 0)
-            return malformed("a PCR beyond %d", TPM_PCRS - 1);
+            return false;
         if (i < TPM_PCRS / 8)
-            q->selected |= (uint32_t)bitmap.at[i] << (8 * i);
+            *ret_selected |= (uint32_t)bitmap.at[i] << (8 * i);
     }
-    if (c->failed || tpm_hash_len(q->bank) == 0 || q->selected == 0)
-        return malformed("a selection of PCRs of an unknown bank, or of no PCR");
+    return !c->failed && (*ret_selected == 0 || tpm_hash_len(*ret_bank) > 0);
+}
+
+/* Values follow each other bank by bank, as selected. SHA-256's bank is the one that is judged. */
+static enum neo_code read_selection(struct cursor *c, struct tpm_quote *q, struct neo_error *err)
+{
+    uint64_t n = cursor_be(c, 4);
+    uint32_t banks[TPM_BANKS_MAX];
+
+    if (c->failed || n == 0 || n > TPM_BANKS_MAX)
+        return malformed("a quote of %llu banks of PCRs", (unsigned long long)n);
+    q->selected = 0;
+    q->values_len = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        uint16_t bank;
+        uint32_t selected;
+        if (!read_bank(c, &bank, &selected))
+            return malformed("a selection of PCRs of an unknown bank, or of a PCR beyond %d",
+                             TPM_PCRS - 1);
+        for (uint64_t k = 0; k < i; k++) {
+            if (banks[k] == bank)
+                return malformed("a bank of PCRs that is selected twice");
+        }
+        banks[i] = bank;
+        if (selected != 0 && (q->selected == 0 || bank == TPM_SHA256)) {
+            q->bank = bank;
+            q->selected = selected;
+            q->before = q->values_len;
+        }
+        q->values_len += count(selected) * tpm_hash_len(bank);
+    }
+    if (q->selected == 0)
+        return malformed("a quote of no PCR");
     return NEO_OK;
 }
 
@@ -183,6 +223,16 @@ static bool digest(uint16_t hash, struct neo_bytes data, uint8_t *ret)
     }
 }
 
+/* What tools keep of a key when they keep no public area: it says nothing of the key's nature. */
+static enum neo_code read_spki(struct neo_bytes der, struct tpm_key *ret, struct neo_error *err)
+{
+    struct tpm_key key = {.is_bare = true};
+
+    NEO_TRY(vendor_public_spki(der, &key.key, err));
+    *ret = key;
+    return NEO_OK;
+}
+
 enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret, struct neo_error *err)
 {
     struct neo_bytes area = unwrapped(text);
@@ -191,6 +241,8 @@ enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret, struct
     uint16_t type = (uint16_t)cursor_be(&c, 2);
     uint16_t name_hash = (uint16_t)cursor_be(&c, 2);
 
+    if (text.len > 0 && text.at[0] == DER_SEQUENCE)
+        return read_spki(text, ret, err);
     key.attributes = (uint32_t)cursor_be(&c, 4);
     (void)take_sized(&c); /* authorisation policy */
     if (c.failed || !digest(name_hash, area, key.name + 2))
@@ -213,15 +265,13 @@ enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret, struct
 struct neo_bytes tpm_pcr(const struct tpm_quote *quote, struct neo_bytes values, unsigned i)
 {
     size_t len = tpm_hash_len(quote->bank);
-    size_t before = 0;
 
     if (i >= TPM_PCRS || (quote->selected & UINT32_C(1) << i) == 0)
         return (struct neo_bytes){0};
-    for (unsigned k = 0; k < i; k++)
-        before += (quote->selected >> k) & 1;
-    if ((before + 1) * len > values.len)
+    size_t at = quote->before + count(quote->selected & ((UINT32_C(1) << i) - 1)) * len;
+    if (at + len > values.len)
         return (struct neo_bytes){0};
-    return neo_bytes(values.at + before * len, len);
+    return neo_bytes(values.at + at, len);
 }
 
 bool tpm_pcrs_fit(const struct tpm_quote *quote, struct neo_bytes values)
@@ -230,11 +280,8 @@ bool tpm_pcrs_fit(const struct tpm_quote *quote, struct neo_bytes values)
         [VENDOR_SHA256] = TPM_SHA256, [VENDOR_SHA384] = TPM_SHA384, [VENDOR_SHA512] = TPM_SHA512};
     uint16_t hash = hashes[quote->signature.hash];
     uint8_t expected[TPM_DIGEST_MAX];
-    size_t n = 0;
 
-    for (unsigned i = 0; i < TPM_PCRS; i++)
-        n += (quote->selected >> i) & 1;
-    return values.len == n * tpm_hash_len(quote->bank) && digest(hash, values, expected) &&
+    return values.len == quote->values_len && digest(hash, values, expected) &&
            neo_bytes_equal(quote->pcr_digest, neo_bytes(expected, tpm_hash_len(hash)));
 }
 

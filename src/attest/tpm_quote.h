@@ -18,6 +18,7 @@ enum {
     TPM_PCRS = 24,
     TPM_DIGEST_MAX = 64,
     TPM_NAME_MAX = 2 + TPM_DIGEST_MAX,
+    TPM_BANKS_MAX = 8,
 };
 
 /* TPMA_OBJECT: what a key must be so that what it signs was made by the TPM itself. */
@@ -32,24 +33,28 @@ enum tpm_hash { TPM_SHA1 = 0x04, TPM_SHA256 = 0x0b, TPM_SHA384 = 0x0c, TPM_SHA51
 struct tpm_quote {
     struct neo_bytes attest; /* what is signed */
     struct neo_bytes extra_data;
-    uint16_t bank;     /* enum tpm_hash */
-    uint32_t selected; /* bit i: PCR i */
+    uint16_t bank;     /* enum tpm_hash: SHA-256's when it is quoted, else the first */
+    uint32_t selected; /* of it; bit i: PCR i */
+    size_t before;     /* bytes of values of the banks before it */
+    size_t values_len; /* of all banks */
     struct neo_bytes pcr_digest;
     struct vendor_parts signature;
 };
-/* TPMS_ATTEST of a quote over one bank, bare or as a TPM2B_ATTEST, and TPMT_SIGNATURE. */
+/* TPMS_ATTEST of a quote, bare or as a TPM2B_ATTEST, and TPMT_SIGNATURE. */
 NEO_MUST_CHECK enum neo_code tpm_attest_read(struct neo_bytes attest, struct tpm_quote *ret,
                                              struct neo_error *err);
 NEO_MUST_CHECK enum neo_code tpm_signature_read(struct neo_bytes signature, struct tpm_quote *ret,
                                                 struct neo_error *err);
 
 struct tpm_key {
+    bool is_bare; /* a SubjectPublicKeyInfo: no attributes, no name */
     uint32_t attributes;
     uint8_t name[TPM_NAME_MAX]; /* nameAlg and digest of the public area */
     size_t name_len;
     struct vendor_public *key; /* vendor_public_free() */
 };
-/* TPMT_PUBLIC of an RSA or ECC signing key, bare or as a TPM2B_PUBLIC. */
+/* TPMT_PUBLIC of an RSA or ECC signing key, bare or as a TPM2B_PUBLIC; or a SubjectPublicKeyInfo.
+ */
 NEO_MUST_CHECK enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret,
                                              struct neo_error *err);
 

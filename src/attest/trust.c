@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/trust.h"
 
+#include "attest/collateral_text.h"
+#include "crypto/vendor_public.h"
+
 #include <neo/memory.h>
 
 #include <stdio.h>
@@ -76,12 +79,59 @@ static uint8_t first_byte(struct neo_bytes text)
     return 0;
 }
 
+static enum neo_code read_bundle(struct neo_attest_trust *trust, struct neo_bytes text,
+                                 const char *what, struct neo_error *err)
+{
+    struct neo_bytes documents[COLLATERAL_DOCUMENTS];
+
+    NEO_TRY(collateral_bundle_read(text, what, &trust->collateral, documents, &trust->arena, err));
+    for (size_t i = 0; i < COLLATERAL_DOCUMENTS; i++) {
+        if (documents[i].len > 0)
+            NEO_TRY(read_intel(trust, documents[i], what, err));
+    }
+    return NEO_OK;
+}
+
+static enum neo_code read_object(struct neo_attest_trust *trust, struct neo_bytes text,
+                                 const char *what, struct neo_error *err)
+{
+    switch (collateral_form_of(text, &trust->arena)) {
+    case COLLATERAL_INTEL:
+        return read_intel(trust, text, what, err);
+    case COLLATERAL_BUNDLE:
+        return read_bundle(trust, text, what, err);
+    case COLLATERAL_JWK:
+        return cca_anchor_read_jwk(text, what, &trust->arena, &trust->cca, err);
+    case COLLATERAL_ODD:
+        break;
+    }
+    return neo_fail(
+        err, NEO_INVALID_ARGUMENT,
+        "%s: a JSON object that is neither Intel's TCB info or identity, nor a bundle of "
+        "its collateral, nor a key",
+        what);
+}
+
+/* PEM, DER, or text that stands for one of them. */
+static enum neo_code read_certs(struct neo_attest_trust *trust, struct neo_bytes text,
+                                const char *what, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
+    struct neo_bytes plain = collateral_plain(text, &trust->arena);
+
+    if (!neo_bytes_starts(plain, NEO_LIT("-----BEGIN PUBLIC KEY-----")))
+        return vendor_bundle_read(&trust->collateral, plain, what, err);
+    NEO_TRY(vendor_pem_block(plain, "PUBLIC KEY", what, &spki, err));
+    return cca_anchor_read_spki(neo_buffer_bytes(&spki), what, &trust->arena, &trust->cca, err);
+}
+
 static enum neo_code read_collateral(struct neo_attest_trust *trust,
                                      const struct neo_attest_trust_options *options,
                                      struct neo_error *err)
 {
-    trust->intel =
-        neo_arena_calloc(&trust->arena, options->n_collateral, sizeof(struct intel_document *));
+    /* A bundle brings two documents along. */
+    trust->intel = neo_arena_calloc(&trust->arena, options->n_collateral * COLLATERAL_DOCUMENTS,
+                                    sizeof(struct intel_document *));
     if (neo_arena_failed(&trust->arena))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     for (size_t i = 0; i < options->n_collateral; i++) {
@@ -91,9 +141,9 @@ static enum neo_code read_collateral(struct neo_attest_trust *trust,
         if (first == '[')
             NEO_TRY(read_cca(trust, options->collateral[i], what, err));
         else if (first == '{')
-            NEO_TRY(read_intel(trust, options->collateral[i], what, err));
+            NEO_TRY(read_object(trust, options->collateral[i], what, err));
         else
-            NEO_TRY(vendor_bundle_read(&trust->collateral, options->collateral[i], what, err));
+            NEO_TRY(read_certs(trust, options->collateral[i], what, err));
     }
     return NEO_OK;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/vendor_public.h"
 
+#include "crypto/der.h"
 #include "crypto/openssl.h"
+#include "crypto/pem.h"
 #include "crypto/vendor_internal.h"
 
 #include <neo/memory.h>
@@ -12,6 +14,7 @@
 #include <openssl/err.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 
 enum { RSA_LEAST = 256, RSA_MOST = 512, COORDINATE_MAX = 48 };
 
@@ -108,6 +111,71 @@ enum neo_code vendor_public_ec(enum vendor_curve curve, struct neo_bytes x, stru
     return from_params("EC", params, ret, err);
 }
 
+static bool is_usable(const EVP_PKEY *pkey)
+{
+    char group[32];
+    int bits = EVP_PKEY_get_bits(pkey);
+
+    if (EVP_PKEY_is_a(pkey, "RSA"))
+        return bits >= 8 * RSA_LEAST && bits <= 8 * RSA_MOST;
+    return EVP_PKEY_is_a(pkey, "EC") &&
+           EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) == 1 &&
+           (strcmp(group, SN_X9_62_prime256v1) == 0 || strcmp(group, SN_secp384r1) == 0);
+}
+
+enum neo_code vendor_public_spki(struct neo_bytes der, struct vendor_public **ret,
+                                 struct neo_error *err)
+{
+    enum { SPKI_MAX = 1024, SPKI_ELEMENTS = 32 };
+    NEO_CLEANUP(openssl_pkey_freep) EVP_PKEY *pkey = NULL;
+    const uint8_t *at = der.at;
+
+    if (der.len <= SPKI_MAX && der_is_strict(der, SPKI_ELEMENTS))
+        pkey = d2i_PUBKEY(NULL, &at, (long)der.len);
+    if (pkey == NULL || at != der.at + der.len || !is_usable(pkey))
+        return openssl_fail(err, NEO_INVALID_ARGUMENT,
+                            "not a public key of RSA (2048 to 4096 bits), P-256 or P-384");
+    struct vendor_public *key = neo_alloc(sizeof(*key));
+    if (key == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    key->is_rsa = EVP_PKEY_is_a(pkey, "RSA") == 1;
+    key->pkey = pkey;
+    pkey = NULL;
+    *ret = key;
+    return NEO_OK;
+}
+
+bool vendor_spki_point(struct neo_bytes der, uint8_t ret[static VENDOR_P384_LEN], size_t *ret_len)
+{
+    uint8_t point[1 + VENDOR_P384_LEN];
+    struct vendor_public *key = NULL;
+    size_t len = 0;
+
+    bool is = vendor_public_spki(der, &key, NULL) == NEO_OK && !key->is_rsa &&
+              EVP_PKEY_get_octet_string_param(key->pkey, OSSL_PKEY_PARAM_PUB_KEY, point,
+                                              sizeof(point), &len) == 1 &&
+              (len == 1 + VENDOR_P256_LEN || len == 1 + VENDOR_P384_LEN) &&
+              point[0] == POINT_CONVERSION_UNCOMPRESSED;
+    vendor_public_free(key);
+    ERR_clear_error();
+    if (!is)
+        return false;
+    memcpy(ret, point + 1, len - 1);
+    *ret_len = len - 1;
+    return true;
+}
+
+bool vendor_public_sha256(const struct vendor_public *key, uint8_t ret[static NEO_SHA256_LEN])
+{
+    NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
+    int len = i2d_PUBKEY(key->pkey, &der);
+
+    if (len <= 0)
+        return false;
+    neo_sha256(neo_bytes(der, (size_t)len), ret);
+    return true;
+}
+
 void vendor_public_free(struct vendor_public *key)
 {
     if (key == NULL)
@@ -179,4 +247,18 @@ bool vendor_public_verify(const struct vendor_public *key, struct neo_bytes mess
                 EVP_DigestVerify(ctx, signature.at, signature.len, message.at, message.len) == 1;
     ERR_clear_error();
     return fits;
+}
+
+/* --- PEM -------------------------------------------------------------------------------------- */
+
+enum neo_code vendor_pem_block(struct neo_bytes pem, const char *label, const char *what,
+                               struct neo_buffer *out, struct neo_error *err)
+{
+    NEO_CLEANUP(pem_close) struct pem_reader reader = {0};
+
+    NEO_TRY(pem_open(&reader, pem, what, err));
+    NEO_TRY(pem_find(&reader, label, err));
+    if (!neo_buffer_append(out, reader.der))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
+    return NEO_OK;
 }

@@ -11,6 +11,8 @@
 
 #include "crypto/vendor.h"
 
+#include <neo/buffer.h>
+
 struct vendor_public;
 
 enum vendor_curve { VENDOR_CURVE_P256, VENDOR_CURVE_P384 };
@@ -22,6 +24,14 @@ NEO_MUST_CHECK enum neo_code vendor_public_rsa(struct neo_bytes modulus, uint32_
 NEO_MUST_CHECK enum neo_code vendor_public_ec(enum vendor_curve curve, struct neo_bytes x,
                                               struct neo_bytes y, struct vendor_public **ret,
                                               struct neo_error *err);
+/* A SubjectPublicKeyInfo (DER) of an RSA key as above, or of one on P-256 or P-384. Gives `*ret`.
+ */
+NEO_MUST_CHECK enum neo_code vendor_public_spki(struct neo_bytes der, struct vendor_public **ret,
+                                                struct neo_error *err);
+/* The point of a SubjectPublicKeyInfo on P-256 or P-384, x and y. False: it is none. */
+bool vendor_spki_point(struct neo_bytes der, uint8_t ret[static VENDOR_P384_LEN], size_t *ret_len);
+/* SHA-256 of its SubjectPublicKeyInfo. */
+bool vendor_public_sha256(const struct vendor_public *key, uint8_t ret[static NEO_SHA256_LEN]);
 void vendor_public_free(struct vendor_public *key);
 
 /* The same key as the certificate's? */
@@ -40,5 +50,10 @@ struct vendor_parts {
 /* False for anything that does not fit, a scheme of the other kind of key included. */
 NEO_MUST_CHECK bool vendor_public_verify(const struct vendor_public *key, struct neo_bytes message,
                                          const struct vendor_parts *signature);
+
+/* The contents of the first PEM block with this label. */
+NEO_MUST_CHECK enum neo_code vendor_pem_block(struct neo_bytes pem, const char *label,
+                                              const char *what, struct neo_buffer *out,
+                                              struct neo_error *err);
 
 #endif

@@ -4,6 +4,7 @@
  * of millions of inputs. NEO_PARSER names the one. The input ends where readable memory ends, so
  * that a byte read too much is a crash also without a sanitizer. See tools/fuzz-parsers.
  */
+#include "attest/azure_hcl.h"
 #include "attest/cca_token.h"
 #include "attest/intel_collateral.h"
 #include "attest/intel_quote.h"
@@ -107,6 +108,21 @@ static void parse_tpm_log(struct neo_bytes text)
         must(replay.n_events <= text.len && replay.touched < UINT32_C(1) << TPM_PCRS);
 }
 
+static void parse_azure(struct neo_bytes text)
+{
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    struct azure_evidence parts;
+    struct azure_hcl hcl;
+
+    neo_arena_init(&arena, 4 << 20);
+    if (azure_evidence_read(text, &parts, NULL) == NEO_OK) {
+        must_lie_within(parts.td_quote, text);
+        text = parts.hcl;
+    }
+    if (azure_hcl_read(text, &arena, &hcl, NULL) == NEO_OK)
+        must_lie_within(hcl.runtime, text);
+}
+
 static void parse_snp_table(struct neo_bytes text)
 {
     struct vendor_bundle bundle = {.max = 8};
@@ -128,6 +144,7 @@ static const struct {
     {"cca", parse_cca},
     {"tpm", parse_tpm},
     {"tpm_log", parse_tpm_log},
+    {"azure", parse_azure},
 };
 
 static void (*choose(void))(struct neo_bytes)

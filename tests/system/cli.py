@@ -84,6 +84,37 @@ def evidence():
            "outside development")
 
 
+def evidence_policies():
+    """Policies for people, reference values of other tools, and a tree."""
+    quote = os.path.join(ROOT, "tests/fuzz/corpus/intel_quote/tdx-v4")
+    rules = write("rows.yaml", "attestation_policies:\n  a:\n    require: hardware\n    any_of:\n"
+                  "      - {tee: tdx, mrtd: [%s]}\n      - {tee: sev-snp, measurement: [%s]}\n" % ("4e" * 48, "4d" * 48))
+    bad = write("badrow.yaml", "attestation_policies:\n  a:\n    require: hardware\n    any_of:\n"
+                "      - tee: tdx\n        mrtd: [00]\n")
+    expect("rows", neo("attest", "policy", "check", rules), 0, "tdx  ", "rows.yaml:5", "no chip_id", "no rtmr", "ok")
+    listed = json.loads(neo("attest", "policy", "check", rules, "-o", "json").stdout)["services"][0]["rows"]
+    if [r["tee"] for r in listed] != ["tdx", "sev-snp"] or listed[0]["keys"] != {"mrtd": "4e" * 48}:
+        failures.append("attest policy check -o json: %r" % listed)
+    expect("a bad row", neo("attest", "policy", "check", bad), 1, "badrow.yaml:6:16", "96 hex digits")
+    expect("policy of what", neo("attest", "policy"), 2, "check or import")
+    expect("policy help", neo("attest", "policy", "--help"), 0, "usage: neo attest policy")
+    measured = write("eif.json", json.dumps({"Measurements": {"PCR0": "a0" * 48, "PCR1": "a1" * 48}}))
+    made = neo("attest", "policy", "import", "--from", "nitro-cli", measured, "--service", "signer")
+    expect("an import", made, 0, "tee: nitro", "a1" * 48)
+    expect("what was imported loads", neo("attest", "policy", "check", write("made.yaml", made.stdout)), 0, "signer", "pcr.1")
+    expect("of another shape", neo("attest", "policy", "import", "--from", "td-shim", measured), 1, "rtmr0 to rtmr3")
+    expect("from nowhere", neo("attest", "policy", "import", "--from", "x", measured), 2, "sev-snp-measure")
+    expect("a tree", neo("attest", "explain", quote), 0, "SEPT_VE_DISABLE", "Intel SGX PCK Certificate", "not after")
+    compared = neo("attest", "explain", quote, "--policy", rules, "--service", "a")
+    expect("a comparison", compared, 0, "refused (chain)", "rows.yaml:5: does not hold, and is the nearest", "tdx.certificates")
+    tree = json.loads(neo("attest", "explain", quote, "--policy", rules, "--service", "a", "-o", "json").stdout)
+    if tree["accepted"] or len(tree["rows"]) != 1 or tree["tree"]["name"] != "tdx-quote":
+        failures.append("attest explain -o json: %r" % tree["rows"])
+    expect("half of a question", neo("attest", "explain", quote, "--policy", rules), 2, "belong together")
+    expect("a part alone", neo("attest", "show", write("hcl.bin", "HCLA" + " " * 40)), 1, "--part quote=FILE")
+    expect("an odd part", neo("attest", "show", os.path.join(HOME, "hcl.bin"), "--part", "x=y"), 1, "--part x=y")
+
+
 def joining():
     expect("a service without arguments", neo(program="price-feed-service"), 2, "--state")
     expect("garbage as a join string", neo("--state", "s", "--join", "garbage", program="price-feed-service"),
@@ -142,6 +173,7 @@ try:
     without_anything()
     documents()
     evidence()
+    evidence_policies()
     joining()
     running()
 finally:

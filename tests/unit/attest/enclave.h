@@ -29,6 +29,7 @@ struct enclave {
     uint8_t user_data[NEO_BINDER_LEN];
     size_t user_data_len;
     bool is_tagged;
+    size_t pcr3_len; /* of one more PCR; 0: none */
 };
 
 static inline void enclave_head(struct neo_buffer *out, unsigned major, uint64_t value)
@@ -123,7 +124,12 @@ static inline void enclave_payload(const struct enclave *e, struct neo_buffer *o
     enclave_text(out, "timestamp");
     enclave_head(out, 0, e->timestamp_ms);
     enclave_text(out, "pcrs");
-    enclave_head(out, 5, NEO_COUNT(e->pcrs));
+    enclave_head(out, 5, NEO_COUNT(e->pcrs) + (e->pcr3_len > 0));
+    if (e->pcr3_len > 0) {
+        uint8_t value[80] = {3};
+        enclave_head(out, 0, 3);
+        enclave_bytes(out, neo_bytes(value, e->pcr3_len));
+    }
     for (size_t i = 0; i < NEO_COUNT(e->pcrs); i++) {
         enclave_head(out, 0, i);
         enclave_bytes(out, neo_bytes(e->pcrs[i], sizeof(e->pcrs[i])));

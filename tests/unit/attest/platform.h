@@ -26,7 +26,9 @@ enum platform_key { KEY_ROOT, KEY_CA, KEY_PCK, KEY_SIGNER, KEY_QUOTE, PLATFORM_K
 
 struct platform {
     bool is_tdx;
-    unsigned version; /* of quotes */
+    unsigned version;   /* of quotes */
+    bool is_td10;       /* a TD 1.0's body in a quote of version 5 */
+    unsigned body_kind; /* what it says of its body; 0: what it is */
     struct vendor_key *keys[PLATFORM_KEYS];
     struct neo_buffer ders[PLATFORM_KEYS]; /* certificates; none of KEY_QUOTE */
     struct neo_buffer root_crl, ca_crl;
@@ -43,9 +45,9 @@ struct platform {
     uint8_t tee_svn_now[INTEL_SVN_LEN];
     uint64_t flags;
     uint8_t td_attributes[8];
-    uint8_t service_td; /* every byte of MRSERVICETD */
-    uint8_t code;       /* every byte of MRTD or MRENCLAVE */
-    uint8_t binder;     /* every byte of REPORTDATA */
+    uint8_t service_td;         /* every byte of MRSERVICETD */
+    uint8_t code;               /* every byte of MRTD or MRENCLAVE */
+    uint8_t binder;             /* every byte of REPORTDATA */
     const uint8_t *report_data; /* instead: 64 bytes; NULL: `binder` */
 
     /* What Intel says: text of "tcbLevels", and of the module's levels. */
@@ -379,7 +381,7 @@ static inline void platform_tdx_body(const struct platform *p, struct neo_buffer
         platform_put(out, p->report_data, 64);
     else
         platform_fill(out, p->binder, 64);
-    if (p->version == 5) {
+    if (p->version == 5 && !p->is_td10) {
         platform_put(out, p->tee_svn_now, 16);
         platform_fill(out, p->service_td, 48);
     }
@@ -434,8 +436,9 @@ static inline struct neo_buffer platform_quote(const struct platform *p)
     platform_put(&q, vendor, sizeof(vendor));
     platform_fill(&q, 0, 20);
     if (p->version == 5) {
-        platform_le(&q, p->is_tdx ? 3 : 1, 2);
-        platform_le(&q, p->is_tdx ? 648 : 384, 4);
+        unsigned kind = !p->is_tdx ? 1 : p->is_td10 ? 2 : 3;
+        platform_le(&q, p->body_kind != 0 ? p->body_kind : kind, 2);
+        platform_le(&q, !p->is_tdx ? 384 : p->is_td10 ? 584 : 648, 4);
     }
     memset(report_data, p->binder, sizeof(report_data));
     if (p->is_tdx)

@@ -18,6 +18,7 @@ struct realm {
     bool vouches_for_other;
     bool is_collection; /* tag 907 */
     bool has_cose_key;
+    bool is_shuffled; /* the COSE_Key: members in another order, and one more */
     uint32_t lifecycle;
     uint8_t instance;
     uint8_t challenge;
@@ -68,13 +69,21 @@ static struct neo_buffer rak_of(const struct realm *r, const struct vendor_key *
         assert_true(neo_buffer_append(&out, neo_bytes(point, sizeof(point))));
         return out;
     }
-    enclave_head(&out, 5, 4);
+    enclave_head(&out, 5, r->is_shuffled ? 5 : 4);
+    if (r->is_shuffled) {
+        nint(&out, 2);
+        enclave_bytes(&out, neo_bytes(point + 48, 48));
+        enclave_head(&out, 0, 3); /* alg */
+        nint(&out, 34);
+    }
     enclave_head(&out, 0, 1);
     enclave_head(&out, 0, 2);
     nint(&out, 0);
     enclave_head(&out, 0, 2);
     nint(&out, 1);
     enclave_bytes(&out, neo_bytes(point, 48));
+    if (r->is_shuffled)
+        return out;
     nint(&out, 2);
     enclave_bytes(&out, neo_bytes(point + 48, 48));
     return out;
@@ -275,6 +284,8 @@ TEST(a_realm_is_accepted_in_both_envelopes_and_with_both_forms_of_its_key)
         r.has_cose_key = (i & 2) != 0;
         EXPECT(&r, RIM, "accepted", "none");
     }
+    r.is_shuffled = true;
+    EXPECT(&r, RIM, "accepted", "none");
     realm_fini(&r);
 }
 
@@ -363,7 +374,7 @@ TEST(no_bit_of_a_token_can_be_changed)
         .collateral = &collateral, .n_collateral = 1, .development = true};
     assert_int_equal(neo_attest_trust_new(&options, &trust, NULL), NEO_OK);
     memset(binder, 0xb1, sizeof(binder));
-    for (size_t bit = 0; bit < 8 * token.len; bit += 3) {
+    for (size_t bit = 0; bit < 8 * token.len; bit += getenv("NEO_EXHAUSTIVE") == NULL ? 3 : 1) {
         token.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
         (void)appraise(trust, policies, NEO_EVIDENCE_SIM_CCA, neo_buffer_bytes(&token), binder,
                        &reason);
@@ -380,6 +391,70 @@ TEST(no_bit_of_a_token_can_be_changed)
         "accepted");
     neo_attest_policies_unref(policies);
     neo_attest_trust_unref(trust);
+    realm_fini(&r);
+}
+
+/* The JWK within an anchor, on its own. */
+static struct neo_bytes jwk_of(const struct neo_buffer *anchor)
+{
+    const uint8_t *from = memmem(anchor->at, anchor->len, "{\"kty\"", 6);
+    const uint8_t *end = memmem(anchor->at, anchor->len, ",\"implementation-id\"", 20);
+
+    assert_true(from != NULL && end != NULL);
+    return neo_bytes(from, (size_t)(end - from));
+}
+
+/* P-384: the point behind the fixed head of a SubjectPublicKeyInfo, as PEM. */
+static struct neo_buffer pem_of(const struct vendor_key *key)
+{
+    static const uint8_t head[] = {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86,
+                                   0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+                                   0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04};
+    uint8_t spki[sizeof(head) + VENDOR_P384_LEN];
+    struct neo_buffer pem = {0};
+
+    memcpy(spki, head, sizeof(head));
+    assert_int_equal(vendor_key_point(key, spki + sizeof(head), VENDOR_P384_LEN, NULL), NEO_OK);
+    assert_true(vendor_pem_append(&pem, "PUBLIC KEY", neo_bytes(spki, sizeof(spki))));
+    return pem;
+}
+
+TEST(a_platforms_key_alone_counts_for_what_it_signed)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer anchor = {0};
+    struct neo_attest_policies *policies = policy_of("hardware", RIM);
+    uint8_t binder[NEO_BINDER_LEN];
+    struct realm r;
+
+    realm_init(&r);
+    anchor_of(&r, false, &anchor);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_of(&r);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer pem = pem_of(r.cpak);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer other = pem_of(r.other);
+    const struct {
+        struct neo_bytes collateral[2];
+        const char *check;
+    } known[] = {
+        {{jwk_of(&anchor), neo_buffer_bytes(&other)}, "accepted"},
+        {{neo_buffer_bytes(&other), neo_buffer_bytes(&pem)}, "accepted"},
+        {{neo_buffer_bytes(&pem), neo_buffer_bytes(&other)}, "accepted"},
+        {{neo_buffer_bytes(&other), neo_buffer_bytes(&other)}, "cca.platform.signature"},
+    };
+    memset(binder, 0xb1, sizeof(binder));
+    for (size_t i = 0; i < NEO_COUNT(known); i++) {
+        const struct neo_attest_trust_options options = {.collateral = known[i].collateral,
+                                                         .n_collateral = 2};
+        struct neo_attest_trust *trust;
+        enum neo_attest_reason reason;
+        struct neo_error err;
+        if (neo_attest_trust_new(&options, &trust, &err) != NEO_OK)
+            fail_msg("%s", err.message);
+        assert_string_equal(
+            appraise(trust, policies, NEO_EVIDENCE_CCA, neo_buffer_bytes(&token), binder, &reason),
+            known[i].check);
+        neo_attest_trust_unref(trust);
+    }
+    neo_attest_policies_unref(policies);
     realm_fini(&r);
 }
 
@@ -510,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_platform_that_is_not_secured_is_refused_whatever_the_policy_says),
         cmocka_unit_test(every_key_of_a_row_decides),
         cmocka_unit_test(no_bit_of_a_token_can_be_changed),
+        cmocka_unit_test(a_platforms_key_alone_counts_for_what_it_signed),
         cmocka_unit_test(
             anchors_that_are_not_whole_do_not_load_and_simulated_ones_need_development),
         cmocka_unit_test(rows_without_code_identity_or_with_other_lifecycles_do_not_load),

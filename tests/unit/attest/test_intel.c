@@ -4,6 +4,8 @@
 
 #include "attest/row.h"
 
+#include <neo/json.h>
+
 #define EXPECT(p, rest, check, why)                                                                \
     do {                                                                                           \
         enum neo_attest_reason reason_;                                                            \
@@ -23,6 +25,139 @@ TEST(a_platform_that_is_up_to_date_is_accepted_in_every_version_of_its_quote)
         platform_init(&p, kinds[i].is_tdx, kinds[i].version);
         EXPECT(&p, "", "accepted", "none");
         platform_fini(&p);
+    }
+}
+
+TEST(a_td_10_in_a_quote_of_version_5_is_accepted_and_kinds_that_nobody_knows_are_unsupported)
+{
+    struct platform p;
+
+    platform_init(&p, true, 5);
+    p.is_td10 = true;
+    EXPECT(&p, "", "accepted", "none");
+    p.is_td10 = false;
+    for (unsigned kind = 1; kind < 8; kind++) {
+        p.body_kind = kind;
+        if (kind != 3)
+            EXPECT(&p, "", "tdx.format", kind > 3 ? "unsupported" : "format");
+    }
+    p.body_kind = 0;
+    p.version = 6;
+    EXPECT(&p, "", "tdx.format", "unsupported");
+    p.version = 2;
+    EXPECT(&p, "", "tdx.format", "format");
+    platform_fini(&p);
+}
+
+TEST(levels_are_tried_from_the_newest_in_whatever_order_they_stand)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    p.levels = PLATFORM_LEVEL(3, "OutOfDate", "") "," PLATFORM_LEVEL(5, "UpToDate", "");
+    p.module_levels = PLATFORM_ISV_LEVEL(3, "OutOfDate") "," PLATFORM_ISV_LEVEL(5, "UpToDate");
+    platform_issue(&p);
+    EXPECT(&p, "", "accepted", "none");
+    p.svn = 4;
+    platform_issue(&p);
+    EXPECT(&p, "", "tdx.tcb.status", "tcb-status");
+    platform_fini(&p);
+}
+
+/* --- collateral as people have it ------------------------------------------------------------- */
+
+/* A JSON object of strings, as tools keep it. `split`: bodies and signatures apart. */
+static struct neo_buffer bundle_of(const struct platform *p, bool split)
+{
+    const struct neo_buffer *documents[] = {&p->tcb_json, &p->identity_json};
+    static const char *const names[] = {"tcb_info", "qe_identity"};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer chain = {0};
+    struct neo_buffer out = {0};
+    struct neo_json_writer w = {.out = &out};
+
+    assert_true(vendor_pem_append(&chain, "CERTIFICATE", neo_buffer_bytes(&p->ders[KEY_SIGNER])));
+    neo_json_open_object(&w);
+    for (size_t i = 0; i < 2; i++) {
+        struct neo_bytes text = neo_buffer_bytes(documents[i]);
+        const uint8_t *body = memchr(text.at, ':', text.len);
+        const uint8_t *end = memmem(text.at, text.len, ",\"signature\":\"", 14);
+        assert_true(body != NULL && end != NULL);
+        neo_json_put_key(&w, names[i]);
+        if (!split) {
+            neo_json_put_string(&w, text);
+            continue;
+        }
+        neo_json_put_string(&w, neo_bytes(body + 1, (size_t)(end - body - 1)));
+        neo_json_put_key(&w, i == 0 ? "tcb_info_signature" : "qe_identity_signature");
+        neo_json_put_string(&w, neo_bytes(end + 14, 128));
+    }
+    neo_json_put_key(&w, "tcb_info_issuer_chain");
+    neo_json_put_string(&w, neo_buffer_bytes(&chain));
+    for (size_t i = 0; i < 2; i++) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+        assert_true(neo_hex_encode(&hex, neo_buffer_bytes(i == 0 ? &p->root_crl : &p->ca_crl)));
+        neo_json_put_key(&w, i == 0 ? "root_ca_crl" : "pck_crl");
+        neo_json_put_string(&w, neo_buffer_bytes(&hex));
+    }
+    neo_json_put_key(&w, "version");
+    neo_json_put_u64(&w, 3);
+    neo_json_close_object(&w);
+    return out;
+}
+
+static void know(struct platform *p, struct neo_bytes collateral)
+{
+    const struct neo_attest_trust_options options = {
+        .collateral = &collateral,
+        .n_collateral = 1,
+        .simulated_root = neo_buffer_bytes(&p->ders[KEY_ROOT]),
+        .development = true,
+    };
+    struct neo_error err;
+
+    neo_attest_trust_unref(p->trust);
+    p->trust = NULL;
+    if (neo_attest_trust_new(&options, &p->trust, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+}
+
+TEST(a_bundle_of_all_collateral_is_as_good_as_its_pieces)
+{
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    for (unsigned split = 0; split < 2; split++) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer bundle = bundle_of(&p, split != 0);
+        know(&p, neo_buffer_bytes(&bundle));
+        EXPECT(&p, "", "accepted", "none");
+        uint8_t *at = memmem(bundle.at, bundle.len, "2026-10-21", 10);
+        assert_non_null(at);
+        at[9] = '2'; /* a day longer */
+        know(&p, neo_buffer_bytes(&bundle));
+        EXPECT(&p, "", "tdx.collateral.signature", "signature");
+    }
+    platform_fini(&p);
+}
+
+TEST(objects_that_are_no_collateral_do_not_load)
+{
+    static const char *const wrong[] = {
+        "{}",
+        "{\"a\":1}",
+        "{\"tcb_info\":\"x\"}",
+        "{\"root_ca_crl\":1}",
+        "{\"root_ca_crl\":\"00\"}",
+        "{\"pck_crl\":\"-----BEGIN CERTIFICATE-----\"}",
+        "{\"tcb_info\":\"{}\",\"tcb_info_signature\":\"00\"}",
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(wrong); i++) {
+        const struct neo_bytes collateral = neo_text(wrong[i]);
+        const struct neo_attest_trust_options options = {.collateral = &collateral,
+                                                         .n_collateral = 1};
+        struct neo_attest_trust *trust = NULL;
+        assert_int_equal(neo_attest_trust_new(&options, &trust, NULL), NEO_INVALID_ARGUMENT);
+        assert_null(trust);
     }
 }
 
@@ -418,6 +553,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_platform_that_is_up_to_date_is_accepted_in_every_version_of_its_quote),
+        cmocka_unit_test(
+            a_td_10_in_a_quote_of_version_5_is_accepted_and_kinds_that_nobody_knows_are_unsupported),
+        cmocka_unit_test(levels_are_tried_from_the_newest_in_whatever_order_they_stand),
+        cmocka_unit_test(a_bundle_of_all_collateral_is_as_good_as_its_pieces),
+        cmocka_unit_test(objects_that_are_no_collateral_do_not_load),
         cmocka_unit_test(debug_is_refused_before_anything_is_asked_of_the_policy),
         cmocka_unit_test(a_quote_for_another_channel_is_refused),
         cmocka_unit_test(another_quoting_enclave_cannot_vouch_for_keys),

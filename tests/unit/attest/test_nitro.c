@@ -88,6 +88,25 @@ TEST(every_pcr_that_is_asked_for_decides)
     }
 }
 
+TEST(pcrs_have_the_sizes_that_aws_states)
+{
+    static const struct {
+        size_t len;
+        bool fits;
+    } sizes[] = {{31, false}, {32, true}, {40, false}, {48, true}, {64, true}, {80, false}};
+    struct enclave e;
+
+    enclave_init(&e);
+    for (size_t i = 0; i < NEO_COUNT(sizes); i++) {
+        e.pcr3_len = sizes[i].len;
+        if (sizes[i].fits)
+            EXPECT(&e, 7, "accepted", "none");
+        else
+            EXPECT(&e, 7, "nitro.format", "format");
+    }
+    enclave_fini(&e);
+}
+
 TEST(a_debug_enclave_is_refused_whatever_the_policy_says)
 {
     struct enclave e;
@@ -120,9 +139,11 @@ TEST(times_outside_of_certificate_and_skew_are_refused_as_expired)
     struct enclave e;
 
     enclave_init(&e);
-    e.timestamp_ms += 301 * 1000;
+    e.timestamp_ms += (3 * 3600 + 301) * 1000;
     EXPECT(&e, 7, "nitro.timestamp", "expired");
     e.timestamp_ms -= 1000;
+    EXPECT(&e, 7, "accepted", "none");
+    e.timestamp_ms = (uint64_t)(ENCLAVE_NOW + 3600) * 1000; /* our clock is behind */
     EXPECT(&e, 7, "accepted", "none");
     e.timestamp_ms = (uint64_t)(ENCLAVE_NOW - 60 - 301) * 1000;
     EXPECT(&e, 7, "nitro.timestamp", "expired");
@@ -220,7 +241,7 @@ TEST(no_bit_of_a_document_can_be_changed)
     enclave_rule(&e, 1, &rule);
     assert_int_equal(enclave_compile("simulator", (const char *)rule.at, &policies, NULL), NEO_OK);
     const struct asked asked = {e.trust, policies, NEO_EVIDENCE_SIM_NITRO, ENCLAVE_NOW};
-    for (size_t bit = 0; bit < 8 * document.len; bit += 5) {
+    for (size_t bit = 0; bit < 8 * document.len; bit += getenv("NEO_EXHAUSTIVE") == NULL ? 5 : 1) {
         document.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
         (void)verdict(&asked, neo_buffer_bytes(&document), &reason);
         document.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -382,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_document_of_our_enclave_is_accepted_with_and_without_its_tag),
         cmocka_unit_test(every_pcr_that_is_asked_for_decides),
+        cmocka_unit_test(pcrs_have_the_sizes_that_aws_states),
         cmocka_unit_test(a_debug_enclave_is_refused_whatever_the_policy_says),
         cmocka_unit_test(the_binder_must_be_there_whole),
         cmocka_unit_test(times_outside_of_certificate_and_skew_are_refused_as_expired),

@@ -26,8 +26,16 @@ struct measured {
     uint8_t pcrs[QUOTED][32];
     uint8_t claimed; /* what is added to the first value that is sent along */
     bool has_log;
-    uint8_t logged; /* what is added to the log's first digest */
+    uint8_t logged;         /* what is added to the log's first digest */
+    struct vendor_key *rsa; /* instead of the AK on P-256 */
+    enum vendor_scheme scheme;
+    enum vendor_hash hash;
+    bool has_other_bank; /* SHA-1's, before SHA-256's */
+    bool is_wrapped;     /* quote and key as TPM2B */
+    bool is_bare;        /* the key as a SubjectPublicKeyInfo */
 };
+
+enum { OTHER_LEN = 2 * 20 };
 
 static void be(struct neo_buffer *out, uint64_t value, size_t width)
 {
@@ -90,18 +98,42 @@ static void measured_fini(struct measured *m)
     vendor_key_free(m->ak);
     vendor_key_free(m->other);
     vendor_key_free(m->root);
+    vendor_key_free(m->rsa);
     neo_buffer_fini(&m->root_der);
     neo_buffer_fini(&m->ak_der);
 }
 
+/* The values as they are quoted, bank by bank. */
+static struct neo_buffer values_of(const struct measured *m)
+{
+    struct neo_buffer out = {0};
+
+    for (size_t i = 0; i < (m->has_other_bank ? (size_t)OTHER_LEN : 0); i++)
+        be(&out, 0x51, 1);
+    put(&out, m->pcrs, sizeof(m->pcrs));
+    return out;
+}
+
+static size_t digest_of(enum vendor_hash hash, struct neo_bytes data, uint8_t digest[64])
+{
+    if (hash == VENDOR_SHA256)
+        neo_sha256(data, digest);
+    else if (hash == VENDOR_SHA384)
+        neo_sha384(data, digest);
+    else
+        neo_sha512(data, digest);
+    return hash == VENDOR_SHA256 ? 32 : hash == VENDOR_SHA384 ? 48 : 64;
+}
+
 static struct neo_buffer attest_of(const struct measured *m)
 {
-    uint8_t binder[NEO_BINDER_LEN], extra[32], digest[32];
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer values = values_of(m);
+    uint8_t binder[NEO_BINDER_LEN], extra[32], digest[64];
     struct neo_buffer out = {0};
 
     memset(binder, m->binder, sizeof(binder));
     neo_sha256(neo_bytes(binder, sizeof(binder)), extra);
-    neo_sha256(neo_bytes(m->pcrs, sizeof(m->pcrs)), digest);
+    size_t digest_len = digest_of(m->hash, neo_buffer_bytes(&values), digest);
     be(&out, m->magic, 4);
     be(&out, m->type, 2);
     be(&out, 0, 2);
@@ -111,12 +143,20 @@ static struct neo_buffer attest_of(const struct measured *m)
     be(&out, 0, 8);
     be(&out, 1, 1);
     be(&out, 0, 8);
-    be(&out, 1, 4); /* one bank */
+    be(&out, m->has_other_bank ? 3 : 1, 4);
+    if (m->has_other_bank) {
+        be(&out, TPM_SHA1, 2);
+        be(&out, 3, 1);
+        put(&out, "\x03\x00\x00", 3);
+        be(&out, TPM_SHA384, 2); /* nothing of it */
+        be(&out, 3, 1);
+        put(&out, "\x00\x00\x00", 3);
+    }
     be(&out, TPM_SHA256, 2);
     be(&out, 3, 1);
     put(&out, "\x07\x00\x00", 3);
-    be(&out, sizeof(digest), 2);
-    put(&out, digest, sizeof(digest));
+    be(&out, digest_len, 2);
+    put(&out, digest, digest_len);
     return out;
 }
 
@@ -125,6 +165,13 @@ static struct neo_buffer signature_of(const struct measured *m, struct neo_bytes
     uint8_t signature[VENDOR_P256_LEN];
     struct neo_buffer out = {0};
 
+    if (m->rsa != NULL) {
+        be(&out, m->scheme == VENDOR_RSAPSS ? 0x16 : 0x14, 2);
+        be(&out, (uint64_t)TPM_SHA256 + m->hash, 2);
+        be(&out, 256, 2);
+        assert_int_equal(vendor_rsa_sign(m->rsa, m->scheme, m->hash, attest, &out, NULL), NEO_OK);
+        return out;
+    }
     assert_int_equal(
         vendor_p256_sign(m->signs_with_other ? m->other : m->ak, attest, signature, NULL), NEO_OK);
     be(&out, 0x18, 2);
@@ -136,11 +183,47 @@ static struct neo_buffer signature_of(const struct measured *m, struct neo_bytes
     return out;
 }
 
+static struct neo_buffer public_of_rsa(const struct measured *m)
+{
+    struct neo_buffer out = {0};
+
+    be(&out, 0x01, 2);
+    be(&out, TPM_SHA256, 2);
+    be(&out, m->attributes, 4);
+    be(&out, 0, 2);
+    be(&out, 0x10, 2); /* no symmetric algorithm */
+    be(&out, 0x10, 2); /* any scheme */
+    be(&out, 2048, 2);
+    be(&out, 0, 4); /* the usual exponent */
+    be(&out, 256, 2);
+    assert_int_equal(vendor_key_modulus(m->rsa, &out, NULL), NEO_OK);
+    return out;
+}
+
+/* P-256: the point behind the fixed head of a SubjectPublicKeyInfo. */
+static struct neo_buffer spki_of(const struct measured *m)
+{
+    static const uint8_t head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                   0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+                                   0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
+    uint8_t point[VENDOR_P256_LEN];
+    struct neo_buffer out = {0};
+
+    assert_int_equal(vendor_key_point(m->ak, point, sizeof(point), NULL), NEO_OK);
+    put(&out, head, sizeof(head));
+    put(&out, point, sizeof(point));
+    return out;
+}
+
 static struct neo_buffer public_of(const struct measured *m)
 {
     uint8_t point[VENDOR_P256_LEN];
     struct neo_buffer out = {0};
 
+    if (m->is_bare)
+        return spki_of(m);
+    if (m->rsa != NULL)
+        return public_of_rsa(m);
     assert_int_equal(vendor_key_point(m->ak, point, sizeof(point), NULL), NEO_OK);
     be(&out, 0x23, 2);
     be(&out, TPM_SHA256, 2);
@@ -195,13 +278,27 @@ static void part(struct neo_buffer *out, struct neo_buffer *from)
     neo_buffer_fini(from);
 }
 
+/* Behind its length, as a TPM2B. */
+static void wrap(struct neo_buffer *text)
+{
+    struct neo_buffer out = {0};
+
+    be(&out, text->len, 2);
+    put(&out, text->at, text->len);
+    neo_buffer_fini(text);
+    *text = out;
+}
+
 static struct neo_buffer evidence_of(const struct measured *m)
 {
-    struct neo_buffer attest = attest_of(m), out = {0}, pcrs = {0}, log = {0};
+    struct neo_buffer attest = attest_of(m), out = {0}, pcrs = values_of(m), log = {0};
     struct neo_buffer signature = signature_of(m, neo_buffer_bytes(&attest));
     struct neo_buffer area = public_of(m);
 
-    put(&pcrs, m->pcrs, sizeof(m->pcrs));
+    if (m->is_wrapped) {
+        wrap(&attest);
+        wrap(&area);
+    }
     pcrs.at[0] = (uint8_t)(pcrs.at[0] + m->claimed);
     if (m->has_log)
         log = log_of(m);
@@ -311,6 +408,74 @@ TEST(a_machine_is_accepted_by_its_keys_name_and_by_its_keys_ca)
     expect(&m, true, 2, false, "accepted", NEO_ATTEST_NONE);
     m.has_log = true;
     expect(&m, true, 1, false, "accepted", NEO_ATTEST_NONE);
+    measured_fini(&m);
+}
+
+TEST(rsa_keys_sign_in_both_schemes_with_every_hash)
+{
+    static const enum vendor_scheme schemes[] = {VENDOR_RSASSA, VENDOR_RSAPSS};
+    struct measured m;
+
+    measured_init(&m);
+    assert_int_equal(vendor_key_generate(VENDOR_RSA_2048, &m.rsa, NULL), NEO_OK);
+    for (size_t i = 0; i < NEO_COUNT(schemes); i++) {
+        for (unsigned hash = VENDOR_SHA256; hash <= VENDOR_SHA512; hash++) {
+            m.scheme = schemes[i];
+            m.hash = (enum vendor_hash)hash;
+            expect(&m, false, 0, false, "accepted", NEO_ATTEST_NONE);
+            m.claimed = 1;
+            expect(&m, false, 0, false, "tpm.pcr_digest", NEO_ATTEST_SIGNATURE);
+            m.claimed = 0;
+        }
+    }
+    measured_fini(&m);
+}
+
+TEST(a_quote_may_cover_several_banks_and_be_wrapped)
+{
+    struct measured m;
+
+    measured_init(&m);
+    m.has_other_bank = true;
+    expect(&m, false, 2, false, "accepted", NEO_ATTEST_NONE);
+    expect(&m, false, 0, true, "tpm.pcr_sha256.0", NEO_ATTEST_MEASUREMENT);
+    m.claimed = 1; /* a value of the other bank is quoted, too */
+    expect(&m, false, 0, false, "tpm.pcr_digest", NEO_ATTEST_SIGNATURE);
+    m.claimed = 0;
+    m.is_wrapped = true;
+    m.has_log = true;
+    expect(&m, false, 1, false, "accepted", NEO_ATTEST_NONE);
+    measured_fini(&m);
+}
+
+/* Nobody but the row's author can say what kind of key it is. */
+TEST(a_key_without_its_public_area_counts_only_by_its_own_digest)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
+    enum neo_attest_reason reason;
+    uint8_t sha256[32];
+    struct measured m;
+
+    measured_init(&m);
+    m.is_bare = true;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = spki_of(&m);
+    expect(&m, true, 0, false, "tpm.ak", NEO_ATTEST_CHAIN); /* a certificate does not help */
+    for (unsigned i = 0; i < 2; i++) {
+        neo_sha256(neo_buffer_bytes(&spki), sha256);
+        sha256[0] ^= (uint8_t)i;
+        neo_buffer_clear(&rule);
+        assert_true(neo_buffer_append_text(&rule, "        ak: {spki: ["));
+        put_hex(&rule, sha256, sizeof(sha256));
+        assert_true(neo_buffer_append_text(&rule, "]}\n        pcr_sha256: {0: ["));
+        put_hex(&rule, m.pcrs[0], 32);
+        assert_true(neo_buffer_append_text(&rule, "]}\n"));
+        assert_true(neo_buffer_append_byte(&rule, 0));
+        assert_string_equal(ask(&m, (const char *)rule.at, &reason),
+                            i == 0 ? "accepted" : "tpm.ak");
+    }
+    m.is_bare = false; /* the same key with its public area: its nature is judged */
+    m.attributes ^= UINT32_C(1) << 16;
+    assert_string_equal(ask(&m, (const char *)rule.at, &reason), "tpm.key");
     measured_fini(&m);
 }
 
@@ -520,6 +685,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_is_accepted_by_its_keys_name_and_by_its_keys_ca),
+        cmocka_unit_test(rsa_keys_sign_in_both_schemes_with_every_hash),
+        cmocka_unit_test(a_quote_may_cover_several_banks_and_be_wrapped),
+        cmocka_unit_test(a_key_without_its_public_area_counts_only_by_its_own_digest),
         cmocka_unit_test(what_a_tpm_did_not_make_itself_is_refused),
         cmocka_unit_test(the_channel_the_values_and_the_log_must_be_the_quoted_ones),
         cmocka_unit_test(another_value_another_key_and_another_ca_are_refused),

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is shown to people: rows and what they leave open, trees, and where evidence parts. */
+#include "cvm.h"
+
+#include <neo/attest_policy.h>
+
+enum { ARENA = 8 << 20 };
+
+static const struct neo_explain_node *find(const struct neo_explain_node *nodes, size_t n,
+                                           const char *name, const char *value)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(nodes[i].name, name) == 0 && neo_bytes_is(nodes[i].value, value))
+            return &nodes[i];
+    }
+    fail_msg("no %s: %s", name, value);
+    return NULL;
+}
+
+TEST(a_tree_names_the_bits_of_flags_and_the_certificates)
+{
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    const struct neo_explain_node *nodes;
+    struct neo_error err;
+    struct cvm c;
+    size_t n;
+
+    cvm_init(&c, false);
+    c.snp.report.policy |= SNP_POLICY_DEBUG;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = cvm_evidence(&c);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = machine_certificates(&c.snp);
+    const struct neo_evidence evidence = {NEO_EVIDENCE_SIM_AZURE_SNP, neo_buffer_bytes(&body),
+                                          neo_buffer_bytes(&certificates)};
+    neo_arena_init(&arena, ARENA);
+    if (neo_evidence_explain(&evidence, &arena, &nodes, &n, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(nodes[0].depth, 0);
+    for (size_t i = 1; i < n; i++)
+        assert_true(nodes[i].depth > 0 && nodes[i].depth <= nodes[i - 1].depth + 1);
+    (void)find(nodes, n, "DEBUG", "1");
+    (void)find(nodes, n, "MIGRATE_MA", "0");
+    (void)find(nodes, n, "components", "bootloader 10, tee 1, snp 23, microcode 200");
+    (void)find(nodes, n, "HCL report", "2600 bytes");
+    (void)find(nodes, n, "secure_boot", "true");
+    (void)find(nodes, n, "certificate", "SEV-VCEK");
+    (void)find(nodes, n, "product", "Genoa");
+    cvm_fini(&c);
+}
+
+TEST(damaged_evidence_is_not_explained)
+{
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    const struct neo_explain_node *nodes;
+    size_t n;
+
+    neo_arena_init(&arena, ARENA);
+    for (unsigned kind = 0; kind <= NEO_EVIDENCE_UNKNOWN; kind++) {
+        const struct neo_evidence evidence = {.kind = (enum neo_evidence_kind)kind,
+                                              .body = NEO_LIT("x")};
+        assert_int_equal(neo_evidence_explain(&evidence, &arena, &nodes, &n, NULL),
+                         NEO_INVALID_ARGUMENT);
+    }
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+#define HEX16(b) b b b b b b b b b b b b b b b b
+#define HEX48(b) HEX16(b) HEX16(b) HEX16(b)
+
+static bool warns(const struct neo_attest_row *row, const char *of)
+{
+    for (size_t i = 0; i < row->n_warnings; i++) {
+        if (strstr(row->warnings[i], of) != NULL)
+            return true;
+    }
+    return false;
+}
+
+TEST(rows_are_listed_as_they_are_written_with_what_they_leave_open)
+{
+    static const char text[] =
+        "attestation_policies:\n"
+        "  a:\n"
+        "    require: hardware-or-tpm\n"
+        "    max_evidence_age: 1m\n"
+        "    any_of:\n"
+        "      - tee: sev-snp\n"
+        "        measurement: [\"" HEX48("4d") "\", \"" HEX48(
+            "4e") "\"]\n"
+                  "        min_tcb: {snp: 23}\n"
+                  "      - tee: tdx\n"
+                  "        mrtd: [\"" HEX48(
+                      "4d") "\"]\n"
+                            "        rtmr: {1: [\"" HEX48(
+                                "11") "\"]}\n"
+                                      "        tcb: {accept: [UpToDate, OutOfDate], "
+                                      "min_eval_number: 18}\n"
+                                      "        pck: {ppid: [" HEX16(
+                                          "00") "]}\n"
+                                                "        xfam: {value: \"0300000000000000\", mask: "
+                                                "\"0300000000000000\"}\n"
+                                                "  b:\n"
+                                                "    require: hardware\n"
+                                                "    any_of:\n"
+                                                "      - {tee: nitro, pcr: {0: \"" HEX48(
+                                                    "a0") "\"}}\n";
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    const struct neo_document document = {NEO_LIT("attest.yaml"), NEO_LIT(text)};
+    const struct neo_attest_service *s;
+    struct neo_attest_policies *policies;
+    struct neo_error err;
+    size_t n;
+
+    if (neo_attest_policies_compile(&document, 1, false, &policies, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    neo_arena_init(&arena, ARENA);
+    assert_int_equal(neo_attest_policies_list(policies, &arena, &s, &n, NULL), NEO_OK);
+    assert_int_equal(n, 2);
+    assert_true(neo_bytes_is(s[0].name, "a") && s[0].n_rows == 2);
+    assert_string_equal(s[0].require, "hardware-or-tpm");
+    assert_int_equal(s[0].max_age, 60 * NEO_NSEC_PER_SEC);
+    const struct neo_attest_row *snp = &s[0].rows[0], *tdx = &s[0].rows[1], *nitro = &s[1].rows[0];
+    assert_int_equal(snp->place.line, 6);
+    assert_int_equal(snp->n_given, 2);
+    assert_true(neo_bytes_is(snp->given[0].value, HEX48("4d") ", " HEX48("4e")));
+    assert_string_equal(snp->given[1].name, "min_tcb.snp");
+    assert_true(warns(snp, "no chip_id") && warns(snp, "no products") && !warns(snp, "no min_tcb"));
+    assert_int_equal(tdx->n_warnings, 0);
+    assert_int_equal(tdx->n_given, 7);
+    assert_true(warns(nitro, "no pcr 3 and 4"));
+    neo_attest_policies_unref(policies);
+}
+
+/* --- differences ------------------------------------------------------------------------------ */
+
+TEST(the_nearest_row_comes_first_with_what_it_has_and_what_was_found)
+{
+    static const char rows[] =
+        "attestation_policies:\n  a:\n    require: simulator\n    any_of:\n"
+        "      - tee: sev-snp\n"
+        "        measurement: [\"" HEX48(
+            "00") "\"]\n"
+                  "        vmpl: 2\n"
+                  "        products: [Milan]\n"
+                  "      - tee: tdx\n"
+                  "        mrtd: [\"" HEX48("00") "\"]\n"
+                                                  "      - tee: sev-snp\n"
+                                                  "        measurement: [\"" HEX48("00") "\"]\n";
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
+    const struct neo_document document = {NEO_LIT("attest.yaml"), NEO_LIT(rows)};
+    const struct neo_attest_comparison *found;
+    struct neo_attest_policies *policies;
+    struct machine m;
+    size_t n;
+
+    machine_init(&m, "Genoa", SNP_VCEK);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = machine_certificates(&m);
+    assert_int_equal(sim_report_sign(&m.report, m.chip.key, &body, NULL), NEO_OK);
+    assert_int_equal(neo_attest_policies_compile(&document, 1, true, &policies, NULL), NEO_OK);
+    const struct neo_evidence evidence = {NEO_EVIDENCE_SIM_SNP, neo_buffer_bytes(&body),
+                                          neo_buffer_bytes(&certificates)};
+    const struct neo_evidence_question q = {
+        .trust = m.trust,
+        .policies = policies,
+        .service = NEO_LIT("a"),
+        .evidence = &evidence,
+        .bound = neo_bytes(m.report.report_data, sizeof(m.report.report_data)),
+        .now = NOW,
+    };
+    neo_arena_init(&arena, ARENA);
+    assert_int_equal(neo_evidence_compare(&q, &arena, &found, &n, NULL), NEO_OK);
+    assert_int_equal(n, 2); /* the row of TDX has nothing to say */
+    assert_int_equal(found[0].row, 2);
+    assert_int_equal(found[0].n, 1);
+    assert_string_equal(found[0].at[0].check, "snp.measurement");
+    assert_non_null(strstr(found[0].at[0].found, HEX16("4d")));
+    assert_true(neo_bytes_is(found[0].at[0].wanted, HEX48("00")));
+    assert_int_equal(found[1].row, 0);
+    assert_int_equal(found[1].n, 3);
+    assert_string_equal(found[1].at[0].check, "snp.vmpl");
+    assert_true(neo_bytes_is(found[1].at[0].wanted, "2"));
+    assert_false(found[0].accepted || found[1].accepted);
+    neo_attest_policies_unref(policies);
+    machine_fini(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tree_names_the_bits_of_flags_and_the_certificates),
+        cmocka_unit_test(damaged_evidence_is_not_explained),
+        cmocka_unit_test(rows_are_listed_as_they_are_written_with_what_they_leave_open),
+        cmocka_unit_test(the_nearest_row_comes_first_with_what_it_has_and_what_was_found),
+    };
+    return cmocka_run_group_tests_name("attest/explain", tests, machine_setup, machine_teardown);
+}
