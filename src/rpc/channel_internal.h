@@ -172,6 +172,7 @@ struct neo_channel {
     } counts;
     struct neo_client_interceptor *interceptors[NEO_INTERCEPTORS_MAX];
     unsigned n_interceptors;
+    bool sees_messages; /* one of them looks at messages */
 
     const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
     struct neo_channel_tuning tuning;  /* no zeros left */
@@ -363,6 +364,7 @@ struct neo_client_call {
     void **intercept_states; /* one for each interceptor; NULL: there are none */
     unsigned intercepted;    /* those that have begun and not ended */
     bool intercepting;       /* inside one's begin */
+    bool observed;           /* inside one's look at a message: `done` comes later */
 
     struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
     size_t counted;         /* of `sent`, what is in neo_channel.buffered */

@@ -155,7 +155,7 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
     while (call->n_running > 0)
         client_attempt_finish(call->running[0], status->code);
     list_push_back(&channel->ended, &call->waiting);
-    if (channel->in_events == 0 || channel->in_line || call->starting)
+    if (channel->in_events == 0 || channel->in_line || call->starting || call->observed)
         channel_later(channel);
     else
         client_call_done(call);
@@ -306,6 +306,9 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
         return false;
     }
     a->got_message = true;
+    if (call->raw != NULL && client_intercept_sees(call) &&
+        !client_intercept_wire(call, false, wire))
+        return false;
     if (call->raw != NULL)
         return call->raw(call, wire, used, call->self);
 
@@ -316,6 +319,8 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
         client_call_fail(call, NEO_INTERNAL, err.message);
         return false;
     }
+    if (client_intercept_sees(call) && !client_intercept_message(call, false, message))
+        return false;
     call->events->message(call, message, call->self);
     return true;
 }
