@@ -10,6 +10,7 @@
  *   subchannel_extra.c  further ones, when that is full
  *   attest_client.c     the exchange on a new connection, before any call
  *   health_client.c     whether the instance says that it serves
+ *   orca_client.c       how much it has to do
  *   client_call.c       one call: its events and its end
  *   client_retry.c      whether there will be another attempt
  *   client_start.c      its beginning, and that of each attempt
@@ -76,6 +77,14 @@ struct sub_conn {
     struct neo_timer health_again;
     unsigned health_failures;
     bool healthy;
+
+    struct { /* load reports out of band; see orca_client.c */
+        struct h2_stream *stream;
+        struct frame_reader reader;
+        struct neo_timer again;
+        unsigned failures;
+        bool unknown; /* the server has none */
+    } orca;
 
     /* attestation; see attest_client.c */
     struct attest_work attest;
@@ -299,6 +308,15 @@ void health_client_data(struct sub_conn *sc, struct neo_bytes bytes);
 /* The stream ended, however. */
 void health_client_closed(struct sub_conn *sc, const struct neo_status *status);
 void health_client_stop(struct sub_conn *sc);
+
+/* --- orca_client.c ---------------------------------------------------------------------------- */
+
+/* Where the balancer wants them; once on a connection. */
+void orca_client_start(struct sub_conn *sc);
+void orca_client_data(struct sub_conn *sc, struct neo_bytes bytes);
+/* The stream ended, however. */
+void orca_client_closed(struct sub_conn *sc, const struct neo_status *status);
+void orca_client_stop(struct sub_conn *sc);
 
 /* --- attest_client.c -------------------------------------------------------------------------- */
 

@@ -234,7 +234,8 @@ static void attempt_ended(struct call_attempt *a, const struct neo_status *statu
     struct neo_client_call *call = a->call;
 
     a->ended = true;
-    if (call->channel->config.balance.policy == &balance_weighted_round_robin)
+    if (call->channel->config.balance.policy == &balance_weighted_round_robin &&
+        !call->channel->config.balance.weighted.out_of_band)
         take_load(a, trailers);
     if (status->code == NEO_OK)
         neo_retry_budget_success(&call->channel->budget);
