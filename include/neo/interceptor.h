@@ -21,6 +21,13 @@
  * at all would be reachable by everybody, could be made to work without limit, and could
  * let slip in its refusals what the policy hides.
  *
+ * They may see each message, too. Whoever writes them down leaves secrets out:
+ *
+ *     static void request(struct neo_interceptor *self, struct neo_call *call, void *state,
+ *                         const void *message)
+ *     {
+ *         neo_proto_to_json(neo_call_method(call)->request, message, NEO_JSON_REDACT, &text, NULL);
+ *
  * They are called in the order they were added, and their `end` in the opposite one. The
  * services that every server has of itself (health, reflection, channelz, attestation) have
  * none. Where there is no interceptor, a call pays nothing for the possibility.
@@ -58,6 +65,16 @@ struct neo_interceptor {
     /* It ended, however: exactly once for each `begin` that returned OK. */
     void (*end)(struct neo_interceptor *self, struct neo_call *call, void *state,
                 const struct neo_status *status);
+    /*
+     * Each message, decoded: a request before the handler has it, a response before it leaves, of
+     * types neo_call_method(call)->request and ->response. To be looked at, until it returns; the
+     * call may not be answered from here. Either may be NULL; where all are, no message is looked
+     * at. What a handler of the pool sends is decoded once more for this.
+     */
+    void (*request)(struct neo_interceptor *self, struct neo_call *call, void *state,
+                    const void *message);
+    void (*response)(struct neo_interceptor *self, struct neo_call *call, void *state,
+                     const void *message);
 };
 
 /* Borrows `interceptor` until the server is freed. FAILED_PRECONDITION: it listens already. */
@@ -88,6 +105,16 @@ struct neo_client_interceptor {
     /* Its end, before `done`; exactly once for each `begin` that returned OK. */
     void (*end)(struct neo_client_interceptor *self, struct neo_client_call *call, void *state,
                 const struct neo_status *status);
+    /*
+     * Each message, decoded: a request once, however often it is sent; a response before the caller
+     * has it. To be looked at, until it returns; the call may be cancelled from here. Either may be
+     * NULL; where all are, no message is looked at. Otherwise requests, and what the blocking
+     * functions receive, are decoded once more for this.
+     */
+    void (*request)(struct neo_client_interceptor *self, struct neo_client_call *call, void *state,
+                    const void *message);
+    void (*response)(struct neo_client_interceptor *self, struct neo_client_call *call, void *state,
+                     const void *message);
 };
 
 /* Borrows `interceptor` until the channel is freed. Before the channel's first call. */

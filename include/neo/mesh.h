@@ -107,7 +107,8 @@ NEO_MUST_CHECK enum neo_code neo_mesh_channel(struct neo_mesh *mesh, const char 
                                               struct neo_error *err);
 void neo_mesh_channel_free(struct neo_mesh *mesh, struct neo_channel *channel);
 
-/* What it is made of: the mesh's, for as long as it lives. */
+/* What it is made of: the mesh's, for as long as it lives. The server is NULL before
+ * neo_mesh_serve(). */
 struct neo_server *neo_mesh_server(struct neo_mesh *mesh);
 struct neo_runtime *neo_mesh_runtime(struct neo_mesh *mesh);
 struct neo_metrics *neo_mesh_metrics(struct neo_mesh *mesh);

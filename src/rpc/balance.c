@@ -7,7 +7,8 @@ const struct balance_config balance_default = {
     .weighted = {.blackout = 10 * NEO_NSEC_PER_SEC,
                  .expiration = 180 * NEO_NSEC_PER_SEC,
                  .update = 1 * NEO_NSEC_PER_SEC,
-                 .penalty_milli = 1000},
+                 .penalty_milli = 1000,
+                 .period = 10 * NEO_NSEC_PER_SEC},
 };
 
 static const struct balance_policy *const policies[] = {

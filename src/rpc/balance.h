@@ -46,6 +46,8 @@ struct balance_config {
         neo_nsec expiration; /* nor those older than this */
         neo_nsec update;     /* weights are worked out once in so long */
         uint32_t penalty_milli;
+        bool out_of_band; /* reports come on a stream of their own, not with answers */
+        neo_nsec period;  /* then: this often */
     } weighted;
     bool shuffle; /* pick_first: addresses in random order */
     bool has_outlier;

@@ -421,6 +421,8 @@ static bool send_message(struct neo_call *call, const void *message)
     if (neo_proto_check_open(call->method->info->response, message, &secret) != NEO_OK &&
         call_withholds(call, neo_text(secret.message)))
         return false;
+    if (intercept_sees(call))
+        intercept_message(call, false, message);
     struct neo_buffer *out = message_buffer(call->worker);
     enum neo_reason reason = NEO_REASON_OUT_OF_MEMORY;
     size_t from = 0;

@@ -6,6 +6,7 @@
  * thread understands.
  */
 #include "rpc/call.h"
+#include "rpc/intercept.h"
 
 #include "rpc/record.h"
 
@@ -78,6 +79,14 @@ static void finish_as_told(struct neo_call *call, struct neo_bytes wire, bool ow
     neo_call_finish(call, &status);
 }
 
+static enum neo_flow send_as_told(struct neo_call *call, const struct order *order)
+{
+    if (call_withholds(call, neo_buffer_bytes(&order->secret)) || call->state == CALL_ENDED)
+        return NEO_FLOW_GONE;
+    intercept_wire(call, neo_buffer_bytes(&order->bytes));
+    return call_send_raw(call, neo_buffer_bytes(&order->bytes));
+}
+
 static void obey(struct neo_job *job)
 {
     static const struct neo_status ok = {.code = NEO_OK};
@@ -87,14 +96,11 @@ static void obey(struct neo_job *job)
 
     switch (order->deed) {
     case DEED_REPLY:
-        if (!call_withholds(call, neo_buffer_bytes(&order->secret)) &&
-            call_send_raw(call, bytes) != NEO_FLOW_GONE)
+        if (send_as_told(call, order) != NEO_FLOW_GONE)
             neo_call_finish(call, &ok);
         break;
     case DEED_SEND:
-        note_sent(call->blocking, bytes.len,
-                  !call_withholds(call, neo_buffer_bytes(&order->secret)) &&
-                      call_send_raw(call, bytes) == NEO_FLOW_FULL);
+        note_sent(call->blocking, bytes.len, send_as_told(call, order) == NEO_FLOW_FULL);
         break;
     case DEED_FINISH:
         finish_as_told(call, bytes, order->own_details);

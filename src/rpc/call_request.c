@@ -7,6 +7,7 @@
 #include "rpc/call.h"
 
 #include "rpc/holding.h"
+#include "rpc/intercept.h"
 #include "rpc/record.h"
 
 enum { TRICKLE = 1024 /* bytes that are no progress */ };
@@ -86,7 +87,9 @@ static void deliver(struct neo_call *call, struct neo_bytes wire)
     void *message = decode(call, wire, arena, &reason);
     if (message == NULL)
         call_end(call, reason);
-    else
+    else if (intercept_sees(call))
+        intercept_message(call, true, message);
+    if (message != NULL && call->state != CALL_ENDED)
         call->events->message(call, message, call->events_state);
     neo_arena_reset(arena);
 }
@@ -251,6 +254,10 @@ enum neo_reason call_run(struct neo_call *call)
         request = decode(call, call->request, call->arena, &reason);
         if (request == NULL)
             return reason;
+        if (intercept_sees(call))
+            intercept_message(call, true, request);
+        if (call->state == CALL_ENDED)
+            return NEO_REASON_NONE;
     }
     call->state = CALL_RUNNING;
     record_allowed(call);

@@ -10,6 +10,7 @@
  *   subchannel_extra.c  further ones, when that is full
  *   attest_client.c     the exchange on a new connection, before any call
  *   health_client.c     whether the instance says that it serves
+ *   orca_client.c       how much it has to do
  *   client_call.c       one call: its events and its end
  *   client_retry.c      whether there will be another attempt
  *   client_start.c      its beginning, and that of each attempt
@@ -76,6 +77,14 @@ struct sub_conn {
     struct neo_timer health_again;
     unsigned health_failures;
     bool healthy;
+
+    struct { /* load reports out of band; see orca_client.c */
+        struct h2_stream *stream;
+        struct frame_reader reader;
+        struct neo_timer again;
+        unsigned failures;
+        bool unknown; /* the server has none */
+    } orca;
 
     /* attestation; see attest_client.c */
     struct attest_work attest;
@@ -174,6 +183,7 @@ struct neo_channel {
     } counts;
     struct neo_client_interceptor *interceptors[NEO_INTERCEPTORS_MAX];
     unsigned n_interceptors;
+    bool sees_messages; /* one of them looks at messages */
 
     const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
     struct neo_channel_tuning tuning;  /* no zeros left */
@@ -301,6 +311,15 @@ void health_client_data(struct sub_conn *sc, struct neo_bytes bytes);
 void health_client_closed(struct sub_conn *sc, const struct neo_status *status);
 void health_client_stop(struct sub_conn *sc);
 
+/* --- orca_client.c ---------------------------------------------------------------------------- */
+
+/* Where the balancer wants them; once on a connection. */
+void orca_client_start(struct sub_conn *sc);
+void orca_client_data(struct sub_conn *sc, struct neo_bytes bytes);
+/* The stream ended, however. */
+void orca_client_closed(struct sub_conn *sc, const struct neo_status *status);
+void orca_client_stop(struct sub_conn *sc);
+
 /* --- attest_client.c -------------------------------------------------------------------------- */
 
 /* Runs the exchange; ends in sub_conn_proven() or sub_conn_refused(). */
@@ -366,6 +385,7 @@ struct neo_client_call {
     void **intercept_states; /* one for each interceptor; NULL: there are none */
     unsigned intercepted;    /* those that have begun and not ended */
     bool intercepting;       /* inside one's begin */
+    bool observed;           /* inside one's look at a message: `done` comes later */
 
     struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
     size_t counted;         /* of `sent`, what is in neo_channel.buffered */

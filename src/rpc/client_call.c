@@ -155,7 +155,7 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
     while (call->n_running > 0)
         client_attempt_finish(call->running[0], status->code);
     list_push_back(&channel->ended, &call->waiting);
-    if (channel->in_events == 0 || channel->in_line || call->starting)
+    if (channel->in_events == 0 || channel->in_line || call->starting || call->observed)
         channel_later(channel);
     else
         client_call_done(call);
@@ -234,7 +234,8 @@ static void attempt_ended(struct call_attempt *a, const struct neo_status *statu
     struct neo_client_call *call = a->call;
 
     a->ended = true;
-    if (call->channel->config.balance.policy == &balance_weighted_round_robin)
+    if (call->channel->config.balance.policy == &balance_weighted_round_robin &&
+        !call->channel->config.balance.weighted.out_of_band)
         take_load(a, trailers);
     if (status->code == NEO_OK)
         neo_retry_budget_success(&call->channel->budget);
@@ -306,6 +307,9 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
         return false;
     }
     a->got_message = true;
+    if (call->raw != NULL && client_intercept_sees(call) &&
+        !client_intercept_wire(call, false, wire))
+        return false;
     if (call->raw != NULL)
         return call->raw(call, wire, used, call->self);
 
@@ -316,6 +320,8 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
         client_call_fail(call, NEO_INTERNAL, err.message);
         return false;
     }
+    if (client_intercept_sees(call) && !client_intercept_message(call, false, message))
+        return false;
     call->events->message(call, message, call->self);
     return true;
 }

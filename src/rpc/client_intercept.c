@@ -12,6 +12,8 @@ enum neo_code neo_channel_intercept(struct neo_channel *channel,
                         "the channel to %s has %d interceptors already", channel->target,
                         NEO_INTERCEPTORS_MAX);
     channel->interceptors[channel->n_interceptors++] = interceptor;
+    if (interceptor->request != NULL || interceptor->response != NULL)
+        channel->sees_messages = true;
     return NEO_OK;
 }
 
@@ -71,6 +73,33 @@ void client_intercept_end(struct neo_client_call *call, const struct neo_status 
         if (each->end != NULL)
             each->end(each, call, call->intercept_states[i], status);
     }
+}
+
+bool client_intercept_message(struct neo_client_call *call, bool is_request, const void *message)
+{
+    call->observed = true;
+    for (unsigned i = 0; i < call->intercepted && !call->over; i++) {
+        struct neo_client_interceptor *each = call->channel->interceptors[i];
+        if (is_request && each->request != NULL)
+            each->request(each, call, call->intercept_states[i], message);
+        else if (!is_request && each->response != NULL)
+            each->response(each, call, call->intercept_states[i], message);
+    }
+    call->observed = false;
+    return !call->over;
+}
+
+bool client_intercept_wire(struct neo_client_call *call, bool is_request, struct neo_bytes wire)
+{
+    const struct neo_message_info *info =
+        is_request ? call->method->request : call->method->response;
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+
+    neo_arena_init(&arena, wire.len * 16 + (1 << 20));
+    void *message = neo_arena_calloc(&arena, 1, info->size);
+    if (message == NULL || neo_proto_decode(info, wire, message, &arena, NULL) != NEO_OK)
+        return true; /* whoever reads it will say so */
+    return client_intercept_message(call, is_request, message);
 }
 
 enum neo_code neo_client_call_add_metadata(struct neo_client_call *call, struct neo_bytes key,

@@ -5,6 +5,7 @@
  * the call is committed to an attempt that is running (gRFC A6).
  */
 #include "rpc/channel_internal.h"
+#include "rpc/client_intercept.h"
 
 #include <neo/memory.h>
 
@@ -91,6 +92,8 @@ enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_byt
         client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "the request is larger than the limit");
         return NEO_FLOW_GONE;
     }
+    if (client_intercept_sees(call) && !client_intercept_wire(call, true, wire))
+        return NEO_FLOW_GONE;
     if (!append_framed(call, wire)) {
         client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "out of memory queueing a request");
         return NEO_FLOW_GONE;

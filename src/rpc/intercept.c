@@ -20,6 +20,8 @@ enum neo_code neo_server_intercept(struct neo_server *server, struct neo_interce
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "server '%s' has %d interceptors already",
                         server->name, NEO_INTERCEPTORS_MAX);
     server->interceptors[server->n_interceptors++] = interceptor;
+    if (interceptor->request != NULL || interceptor->response != NULL)
+        server->sees_messages = true;
     return NEO_OK;
 }
 
@@ -73,6 +75,32 @@ void intercept_end(struct neo_call *call, const struct neo_status *status)
         if (each->end != NULL)
             each->end(each, call, call->intercept_states[i], status);
     }
+}
+
+void intercept_message(struct neo_call *call, bool is_request, const void *message)
+{
+    struct neo_server *server = call->worker->server;
+
+    for (unsigned i = 0; i < call->intercepted; i++) {
+        struct neo_interceptor *each = server->interceptors[i];
+        if (is_request && each->request != NULL)
+            each->request(each, call, call->intercept_states[i], message);
+        else if (!is_request && each->response != NULL)
+            each->response(each, call, call->intercept_states[i], message);
+    }
+}
+
+void intercept_wire(struct neo_call *call, struct neo_bytes wire)
+{
+    const struct neo_message_info *info = call->method->info->response;
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+
+    if (!intercept_sees(call))
+        return;
+    neo_arena_init(&arena, wire.len * 16 + (1 << 20));
+    void *message = neo_arena_calloc(&arena, 1, info->size);
+    if (message != NULL && neo_proto_decode(info, wire, message, &arena, NULL) == NEO_OK)
+        intercept_message(call, false, message);
 }
 
 bool neo_call_set_value(struct neo_call *call, const void *key, void *value)

@@ -53,7 +53,6 @@ static void least_request_key(struct config_reader *r, struct neo_bytes key, voi
 static void weighted_key(struct config_reader *r, struct neo_bytes key, void *self)
 {
     struct balance_config *c = self;
-    bool out_of_band = false;
 
     if (neo_bytes_is(key, "blackoutPeriod")) {
         config_duration(r, 0, &c->weighted.blackout);
@@ -66,13 +65,13 @@ static void weighted_key(struct config_reader *r, struct neo_bytes key, void *se
     } else if (neo_bytes_is(key, "errorUtilizationPenalty")) {
         config_milli(r, 0, 1000000, &c->weighted.penalty_milli);
     } else if (neo_bytes_is(key, "enableOobLoadReport")) {
-        config_bool(r, &out_of_band);
-        if (out_of_band)
-            config_refuse(r, "reports out of band are not read here; servers report with their "
-                             "answers (endpoint-load-metrics-bin)");
+        config_bool(r, &c->weighted.out_of_band);
+    } else if (neo_bytes_is(key, "oobReportingPeriod")) {
+        config_duration(r, 1, &c->weighted.period);
+        at_most_an_hour(r, c->weighted.period);
     } else {
         config_unknown(r, "blackoutPeriod, weightExpirationPeriod, weightUpdatePeriod, "
-                          "errorUtilizationPenalty, enableOobLoadReport");
+                          "errorUtilizationPenalty, enableOobLoadReport, oobReportingPeriod");
     }
 }
 

@@ -29,6 +29,7 @@ void sub_conn_free(struct sub_conn *sc)
         conn_free(sc->conn);
     sc->conn = NULL;
     health_client_stop(sc);
+    orca_client_stop(sc);
     if (attest_client_fini(sc))
         neo_free(sc);
 }
@@ -51,6 +52,7 @@ static bool step_down(struct sub_conn *sc, const char *why)
     sc->draining = true;
     neo_loop_disarm(sub->channel->loop, &sc->retire);
     health_client_stop(sc);
+    orca_client_stop(sc);
     if (sc->extra) {
         subchannel_extra_left(sc);
         list_push_back(&sub->draining, &sc->link);
@@ -140,7 +142,8 @@ static void ask_expired(struct neo_timer *timer)
     static const uint8_t opaque[8] = "neo ping";
     struct sub_conn *sc = neo_owner(timer, struct sub_conn, ask);
     struct neo_channel *channel = sc->sub->channel;
-    bool busy = sc->calls > 0 || sc->health_stream != NULL || sc->attest_stream != NULL;
+    bool busy = sc->calls > 0 || sc->health_stream != NULL || sc->attest_stream != NULL ||
+                sc->orca.stream != NULL;
     neo_nsec at = 0;
 
     if (conn_h2(sc->conn) == NULL)
@@ -210,6 +213,8 @@ void sub_conn_proven(struct sub_conn *sc)
         watch_for_silence(sc);
     if (sc->extra)
         subchannel_extra_proven(sc);
+    else if (sub->current == sc)
+        orca_client_start(sc);
     if (sub->current != sc || sub->state == SUB_READY || sub->state == SUB_UNHEALTHY) {
         channel_changed(channel); /* proven anew */
     } else if (channel->config.has_health && channel->config.balance.policy->connects_all) {
@@ -349,6 +354,8 @@ static void on_data(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes)
             attest_client_data(sc, bytes);
         else if (s == sc->health_stream)
             health_client_data(sc, bytes);
+        else if (s == sc->orca.stream)
+            orca_client_data(sc, bytes);
     }
     channel->in_events--;
 }
@@ -400,6 +407,10 @@ static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
         struct neo_status status = client_call_stream_status(s, h2_error);
         sc->health_stream = NULL;
         health_client_closed(sc, &status);
+    } else if (s == sc->orca.stream) {
+        struct neo_status status = client_call_stream_status(s, h2_error);
+        sc->orca.stream = NULL;
+        orca_client_closed(sc, &status);
     }
     channel->in_events--;
     channel_has_room(channel);

@@ -9,6 +9,7 @@
 #include "support/sim.h"
 
 #include <neo/attest.h>
+#include <neo/channel_options.h>
 #include <neo/memory.h>
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ static struct counting_attester {
     struct neo_attester face;
     struct neo_attester *real;
     unsigned proofs;
+    bool fails;
 } attester;
 
 static struct scene {
@@ -54,6 +56,8 @@ static enum neo_code attest(struct neo_attester *self, const uint8_t binder[stat
     struct counting_attester *a = neo_owner(self, struct counting_attester, face);
 
     a->proofs++;
+    if (a->fails)
+        return neo_fail(err, NEO_UNAVAILABLE, "no evidence today");
     return a->real->attest(a->real, binder, out_body, out_certificates, err);
 }
 
@@ -112,8 +116,9 @@ static int break_machine(void **state)
 
 /* --- the scene -------------------------------------------------------------------------------- */
 
-static void open_channel(struct neo_attest_policies *policies)
+static void open_wide(struct neo_attest_policies *policies, uint32_t connections)
 {
+    const struct neo_channel_tuning tuning = {.max_connections = connections};
     struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
     const struct neo_channel_options options = {
         .loop = neo_runtime_loop(s.world.client, 0),
@@ -123,10 +128,16 @@ static void open_channel(struct neo_attest_policies *policies)
                   .attest_trust = attest_trust},
         .service = "echo-service",
         .trust_domain = "neo.test",
+        .tuning = &tuning,
     };
 
     assert_int_equal(neo_channel_open(s.target, &options, &s.channel, NULL), NEO_OK);
     neo_identity_unref(identity);
+}
+
+static void open_channel(struct neo_attest_policies *policies)
+{
+    open_wide(policies, 1);
 }
 
 static int begin(void **state)
@@ -137,6 +148,7 @@ static int begin(void **state)
     (void)state;
     memset(&s, 0, sizeof(s));
     attester.proofs = 0;
+    attester.fails = false;
     sim_new(3);
     sim_host("10.0.0.1");
     echo_world_init(&s.world);
@@ -295,6 +307,62 @@ TEST(a_stream_outlives_rules_that_its_peer_does_not_meet_by_seconds_only)
     assert_in_range((stream->ended - changed) / SEC, 0, 11);
 }
 
+/* --- further connections ---------------------------------------------------------------------- */
+
+enum { MANY = 130 }; /* more than a server takes on one connection */
+static struct call many[MANY];
+
+/* One call, then as many as need another connection. */
+static void say_many(void)
+{
+    const struct neo_call_options options = {.timeout = 100 * SEC, .wait_for_ready = true};
+    const struct neo_test_v1_Words request = {.count = 1, .delay_ms = 3000};
+
+    memset(many, 0, sizeof(many));
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+    sim_run_for(2 * SEC);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(neo_test_v1_Speech_Do_start(s.channel, &options, &request, &events,
+                                                     &many[i], &many[i].call, NULL),
+                         NEO_OK);
+}
+
+TEST(no_call_goes_over_a_further_connection_that_does_not_prove_itself)
+{
+    open_wide(brief, 2);
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+    attester.fails = true;
+    say_many();
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(wait_over(&many[i]), NEO_OK);
+    assert_true(attester.proofs >= 2);
+    assert_int_equal(neo_server_stats(s.server).connections, 1);
+}
+
+TEST(new_rules_reach_further_connections)
+{
+    open_wide(brief, 2);
+    say_many();
+    sim_run_for(1 * SEC);
+    assert_int_equal(attester.proofs, 2);
+    unsigned handled = s.world.handled;
+    neo_channel_update(s.channel, &(struct neo_epoch){.attest_policies = strict});
+    assert_int_not_equal(wait_over(say(false)), NEO_OK);
+    sim_run_for(100 * SEC);
+    assert_int_equal(s.world.handled, handled); /* at once: not a call more */
+    assert_int_equal(neo_server_stats(s.server).connections, 0);
+}
+
+TEST(further_connections_prove_themselves_too)
+{
+    open_wide(brief, 2);
+    say_many();
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(wait_over(&many[i]), NEO_OK);
+    assert_int_equal(attester.proofs, 2);
+    assert_int_equal(neo_server_stats(s.server).connections, 2);
+}
+
 TEST(rules_that_change_during_a_proof_are_the_ones_that_count)
 {
     struct sim_network network = sim_network_default();
@@ -380,6 +448,9 @@ int main(void)
         PROMISE(a_connection_that_proved_nothing_takes_no_call_once_the_policy_asks),
         PROMISE(new_rules_reach_a_connection_that_is_proven_already),
         PROMISE(a_stream_outlives_rules_that_its_peer_does_not_meet_by_seconds_only),
+        PROMISE(no_call_goes_over_a_further_connection_that_does_not_prove_itself),
+        PROMISE(new_rules_reach_further_connections),
+        PROMISE(further_connections_prove_themselves_too),
         PROMISE(rules_that_change_during_a_proof_are_the_ones_that_count),
         PROMISE(a_peer_that_does_not_prove_itself_anew_is_not_used_beyond_its_appraisal),
         PROMISE(a_server_that_goes_away_is_not_heard_beyond_its_appraisal),

@@ -60,7 +60,11 @@ static void on_headers(struct h2 *h2, struct h2_stream *stream, bool end_stream)
 
 static void on_data(struct h2 *h2, struct h2_stream *stream, struct neo_bytes bytes)
 {
-    ((struct script_call *)stream->user)->received += bytes.len;
+    struct script_call *call = stream->user;
+
+    for (size_t i = 0; i < bytes.len && call->received + i < sizeof(call->head); i++)
+        call->head[call->received + i] = bytes.at[i];
+    call->received += bytes.len;
     h2_consume(h2, stream, bytes.len);
 }
 

@@ -24,6 +24,7 @@ struct script_call {
     char path[128];
     int previous; /* grpc-previous-rpc-attempts; -1: absent */
     size_t received;
+    uint8_t head[32]; /* the first of what was received, prefix and all */
     bool sent;              /* headers */
     struct neo_timer timer; /* for script_reply_after() */
 };

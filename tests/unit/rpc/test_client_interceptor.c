@@ -80,8 +80,9 @@ static int set_up(void **state)
     got[0] = '\0';
     memset(&first, 0, sizeof(first));
     memset(&second, 0, sizeof(second));
-    first.base = (struct neo_client_interceptor){"first", on_begin, on_end};
-    second.base = (struct neo_client_interceptor){"second", on_begin, on_end};
+    first.base = (struct neo_client_interceptor){.name = "first", .begin = on_begin, .end = on_end};
+    second.base =
+        (struct neo_client_interceptor){.name = "second", .begin = on_begin, .end = on_end};
     neo_arena_init(&arena, 1 << 20);
     echo_world_init(&world);
     server = echo_server_intercepted(&world, &reader);
@@ -154,6 +155,101 @@ TEST(they_hear_how_each_call_ended)
     assert_int_equal(first.ended, 1);
 }
 
+/* --- messages --------------------------------------------------------------------------------- */
+
+struct looker {
+    struct neo_client_interceptor base;
+    bool cancels;
+    atomic_uint requests, responses;
+    char last[64];
+};
+
+static struct looker looker;
+
+static void on_request(struct neo_client_interceptor *self, struct neo_client_call *call,
+                       void *state, const void *message)
+{
+    struct looker *l = neo_owner(self, struct looker, base);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+
+    (void)state;
+    assert_int_equal(neo_proto_to_json(neo_client_call_method(call)->request, message,
+                                       NEO_JSON_REDACT, &text, NULL),
+                     NEO_OK);
+    (void)snprintf(l->last, sizeof(l->last), "%.*s", NEO_FMT(neo_buffer_bytes(&text)));
+    atomic_fetch_add(&l->requests, 1);
+    if (l->cancels)
+        neo_client_call_cancel(call);
+}
+
+static void on_response(struct neo_client_interceptor *self, struct neo_client_call *call,
+                        void *state, const void *message)
+{
+    const struct neo_test_v1_Words *words = message;
+    struct looker *l = neo_owner(self, struct looker, base);
+
+    (void)call;
+    (void)state;
+    assert_true(words->text.len < 100);
+    atomic_fetch_add(&l->responses, 1);
+}
+
+static int set_up_to_look(void **state)
+{
+    memset(&looker, 0, sizeof(looker));
+    looker.base = (struct neo_client_interceptor){
+        .name = "looker", .request = on_request, .response = on_response};
+    if (set_up(state) != 0)
+        return -1;
+    assert_int_equal(neo_channel_intercept(channel, &looker.base, NULL), NEO_OK);
+    return 0;
+}
+
+TEST(a_call_that_is_cancelled_from_a_look_at_its_request_does_not_leave)
+{
+    looker.cancels = true;
+    assert_int_equal(say(NULL, 0, NULL), NEO_CANCELLED);
+    assert_int_equal(looker.requests, 1);
+    assert_int_equal(looker.responses, 0);
+    assert_int_equal(world.handled, 0);
+}
+
+TEST(no_response_is_seen_of_a_call_that_failed)
+{
+    assert_int_equal(say(NULL, NEO_NOT_FOUND, NULL), NEO_NOT_FOUND);
+    assert_int_equal(looker.requests, 1);
+    assert_int_equal(looker.responses, 0);
+}
+
+TEST(a_blocking_call_shows_its_request_and_its_response)
+{
+    assert_int_equal(say(NULL, 0, NULL), NEO_OK);
+    assert_string_equal(looker.last, "{\"text\":\"aGVsbG8=\"}");
+    assert_int_equal(looker.requests, 1);
+    assert_int_equal(looker.responses, 1);
+}
+
+TEST(a_blocking_stream_shows_each_message)
+{
+    const struct neo_test_v1_Words words = {.text = NEO_LIT("hello")};
+    struct neo_test_v1_Words reply;
+    struct neo_stream *stream;
+
+    assert_int_equal(neo_channel_stream(channel,
+                                        &neo_test_v1_Speech_methods[neo_test_v1_Speech_Chat_INDEX],
+                                        NULL, NULL, &stream, NULL),
+                     NEO_OK);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(neo_stream_send(stream, &words), NEO_OK);
+        assert_true(neo_stream_next(stream, &reply, &arena));
+        assert_int_equal(looker.requests, i);
+        assert_int_equal(looker.responses, i);
+    }
+    neo_stream_close_send(stream);
+    assert_false(neo_stream_next(stream, &reply, &arena));
+    neo_stream_free(stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +259,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_they_add_arrives_beside_what_the_caller_sent, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(they_hear_how_each_call_ended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_call_that_is_cancelled_from_a_look_at_its_request_does_not_leave, set_up_to_look,
+            tear_down),
+        cmocka_unit_test_setup_teardown(no_response_is_seen_of_a_call_that_failed, set_up_to_look,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_blocking_call_shows_its_request_and_its_response,
+                                        set_up_to_look, tear_down),
+        cmocka_unit_test_setup_teardown(a_blocking_stream_shows_each_message, set_up_to_look,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,8 +71,10 @@ static int begin_both(void **state)
     memset(seen, 0, sizeof(seen));
     n_seen = 0;
     end_code = -1;
-    a = (struct watcher){.base = {"first", on_begin, on_end}, .letter = 'a'};
-    b = (struct watcher){.base = {"second", on_begin, on_end}, .letter = 'b'};
+    a = (struct watcher){.base = {.name = "first", .begin = on_begin, .end = on_end},
+                         .letter = 'a'};
+    b = (struct watcher){.base = {.name = "second", .begin = on_begin, .end = on_end},
+                         .letter = 'b'};
     if (begin(state) != 0)
         return -1;
     world.prepare = add_both;
@@ -251,6 +253,87 @@ TEST(they_hear_of_a_cancelled_call_once)
     rpc_call_fini(&call);
 }
 
+/* --- messages ---------------------------------------------------------------------------- */
+
+static atomic_uint requests, responses;
+static char last_text[16];
+
+static void on_request(struct neo_interceptor *self, struct neo_call *call, void *state,
+                       const void *message)
+{
+    const struct neo_test_v1_Echo *echo = message;
+
+    assert(state == neo_owner(self, struct watcher, base));
+    assert(neo_call_method(call)->request == &neo_test_v1_Echo_info);
+    (void)snprintf(last_text, sizeof(last_text), "%.*s", NEO_FMT(echo->text));
+    atomic_fetch_add(&requests, 1);
+}
+
+static void on_response(struct neo_interceptor *self, struct neo_call *call, void *state,
+                        const void *message)
+{
+    const struct neo_test_v1_Echo *echo = message;
+
+    assert(state == neo_owner(self, struct watcher, base));
+    assert(neo_loop_is_current(neo_call_loop(call)));
+    assert(echo->text.len < 100);
+    atomic_fetch_add(&responses, 1);
+}
+
+static void watch_messages(struct watcher *w)
+{
+    w->base.request = on_request;
+    w->base.response = on_response;
+    requests = responses = 0;
+    last_text[0] = '\0';
+}
+
+TEST(no_message_is_seen_of_a_call_that_another_refused)
+{
+    watch_messages(&a);
+    b.refuses = NEO_PERMISSION_DENIED;
+    serve();
+    connect_ready(&client, world.caller);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_PERMISSION_DENIED);
+    assert_int_equal(requests + responses, 0);
+}
+
+TEST(no_response_is_seen_of_a_call_that_failed)
+{
+    const struct neo_test_v1_Echo fails = {.text = NEO_LIT("fail")};
+
+    watch_messages(&a);
+    serve();
+    connect_ready(&client, world.caller);
+    assert_int_equal(call_once(&client, "Say", &fails), NEO_NOT_FOUND);
+    assert_int_equal(call_once(&client, "Block", &fails), NEO_ABORTED);
+    assert_int_equal(requests, 2);
+    assert_int_equal(responses, 0);
+}
+
+TEST(messages_of_calls_of_every_kind_are_seen_once)
+{
+    static const struct {
+        const char *method;
+        unsigned requests, responses;
+    } rows[] = {{"Say", 1, 1},        {"Later", 1, 1}, {"Block", 1, 1}, {"Count", 1, 3},
+                {"BlockCount", 1, 3}, {"Sum", 1, 1},   {"Chat", 1, 1}};
+    const struct neo_test_v1_Echo some = {.text = NEO_LIT("x"), .count = 3, .size = 10};
+
+    watch_messages(&b);
+    serve();
+    connect_ready(&client, world.caller);
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        requests = responses = 0;
+        n_seen = 0;
+        assert_int_equal(call_once(&client, rows[i].method, &some), NEO_OK);
+        wait_for(n_seen == 4);
+        if (requests != rows[i].requests || responses != rows[i].responses)
+            fail_msg("%s: %u requests and %u responses", rows[i].method, requests, responses);
+        assert_string_equal(last_text, "x");
+    }
+}
+
 #define WATCHED(name) cmocka_unit_test_setup_teardown(name, begin_both, end)
 
 int main(void)
@@ -264,6 +347,9 @@ int main(void)
         WATCHED(the_first_refusal_is_the_last_word),
         WATCHED(a_stream_is_refused_like_a_unary_call),
         WATCHED(one_that_breaks_the_rules_and_answers_harms_nobody),
+        WATCHED(no_message_is_seen_of_a_call_that_another_refused),
+        WATCHED(no_response_is_seen_of_a_call_that_failed),
+        WATCHED(messages_of_calls_of_every_kind_are_seen_once),
         WATCHED(they_see_each_call_in_order_and_its_end_the_other_way_round),
         WATCHED(they_hear_how_calls_of_every_kind_ended),
         WATCHED(they_hear_of_a_cancelled_call_once),

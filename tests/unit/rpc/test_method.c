@@ -211,7 +211,8 @@ static void count_out(struct neo_interceptor *self, struct neo_call *call, void 
     atomic_fetch_sub(&inside, 1);
 }
 
-static struct neo_interceptor counter = {"counter", count_in, count_out};
+static struct neo_interceptor counter = {
+    .name = "counter", .begin = count_in, .end = count_out};
 
 static void limit_and_count(void)
 {

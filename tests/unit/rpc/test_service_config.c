@@ -99,8 +99,11 @@ TEST(balancers_are_known_and_alone)
     refuse("{\"loadBalancingConfig\": [{\"x\": 1}, {\"least_request\": {\"choiceCount\": 1}}]}",
            "$.loadBalancingConfig[1].least_request.choiceCount", "2 to");
     refuse("{\"loadBalancingConfig\": [{\"weighted_round_robin\": {\"enableOobLoadReport\": "
-           "true}}]}",
-           "$.loadBalancingConfig[0].weighted_round_robin.enableOobLoadReport", "out of band");
+           "1}}]}",
+           "$.loadBalancingConfig[0].weighted_round_robin.enableOobLoadReport", "true or false");
+    refuse("{\"loadBalancingConfig\": [{\"weighted_round_robin\": {\"oobReportingPeriod\": "
+           "\"0s\"}}]}",
+           "$.loadBalancingConfig[0].weighted_round_robin.oobReportingPeriod", "at least");
     refuse("{\"loadBalancingConfig\": [{\"outlier_detection\": {}}]}",
            "$.loadBalancingConfig[0].outlier_detection", "childPolicy");
     refuse("{\"loadBalancingConfig\": [{\"outlier_detection\": {\"childPolicy\": "
