@@ -172,6 +172,7 @@ static void accept_peer(struct sub_conn *sc)
                    attest_mode_of(channel->epoch.attest_policies, neo_text(channel->service)) ==
                        ATTEST_PER_CALL;
     sc->attested = appraisal != NULL && appraisal->accepted;
+    census_count(&sc->counted, channel->census, neo_text(channel->service), appraisal);
     sc->simulated = sc->attested && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest.session);
     sc->asked_anew = false;
@@ -329,6 +330,7 @@ bool attest_client_fini(struct sub_conn *sc)
     fresh_free(sc->fresh);
     fresh_free(sc->fresh_before);
     sc->fresh = sc->fresh_before = NULL;
+    census_forget(&sc->counted);
     if (sc->attest.busy) {
         attest_work_forget(&sc->attest);
         sc->dead = true;
