@@ -66,6 +66,28 @@ TEST(a_silent_peer_is_cut_after_five_seconds)
 
 /* --- every kind of call ------------------------------------------------------------------ */
 
+#ifndef NEO_SIM
+/* More than may begin at once: the others wait, and the end of the server comes meanwhile. */
+TEST(a_server_may_end_while_peers_wait_for_their_handshake)
+{
+    enum { PEERS = 400 };
+    static int fds[PEERS];
+    struct neo_bytes greeting = NEO_LIT("\x16\x03\x01\x00\x01\x01");
+    size_t sent = 0;
+
+    serve();
+    for (size_t i = 0; i < PEERS; i++)
+        assert_int_equal(net_connect(world.loop, neo_server_address(world.server), &fds[i], NULL),
+                         NEO_OK);
+    wait_for(neo_server_stats(world.server).connections == PEERS);
+    for (size_t i = 0; i < PEERS; i++)
+        assert_int_equal(net_write(world.loop, fds[i], greeting, &sent, NULL), NET_OK);
+    wait_for(neo_server_stats(world.server).connections < PEERS);
+    for (size_t i = 0; i < PEERS; i++)
+        net_close(world.loop, fds[i]);
+}
+#endif
+
 TEST(answers_a_unary_call)
 {
     static struct rpc_client client;
@@ -815,6 +837,7 @@ int main(void)
         PROMISE(a_blocking_handler_runs_off_the_loop),
         PROMISE(streams_what_the_peer_takes_and_waits_for_the_rest),
 #ifndef NEO_SIM
+        PROMISE(a_server_may_end_while_peers_wait_for_their_handshake),
         PROMISE(several_workers_share_one_port),
         PROMISE(a_blocking_stream_waits_for_its_peer),
         PROMISE(a_blocking_stream_ends_with_its_peer),
