@@ -50,6 +50,10 @@ struct neo_policy_question {
     struct neo_bytes (*metadata)(const void *self, struct neo_bytes key);
     const void *metadata_self;
     struct neo_bytes on_behalf_of; /* empty: nobody */
+    /* What the appraisal says of an attested caller: "sev-snp", and its measurement in hex. */
+    struct neo_bytes tee;
+    struct neo_bytes measurement;
+    bool any_code; /* what would be answered if both were as a rule wants them */
 };
 
 enum neo_verdict {
@@ -66,7 +70,7 @@ struct neo_policy_answer {
     bool conditional;   /* a condition was asked: the next such call may be answered otherwise */
     const char *reason; /* static: "allowed by rule", "denied by rule", "no rule allows it",
                            "caller has no identity", "condition does not hold: attested" (or
-                           hours, metadata, on_behalf_of) */
+                           hours, metadata, on_behalf_of, tee, measurement) */
 };
 
 /* A few look-ups and string compares; never allocates. A rule's place is that of the operation. */

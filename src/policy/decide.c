@@ -63,6 +63,14 @@ static const char *unmet_condition(const struct when *w, const struct neo_policy
 {
     if (w->attested_place.file != NULL && w->attested != q->attested)
         return "condition does not hold: attested";
+    if (w->code_place.file != NULL) {
+        if (!q->attested)
+            return "condition does not hold: attested";
+        if (!q->any_code && w->tee.len > 0 && !is_in(q->tee, &w->tee))
+            return "condition does not hold: tee";
+        if (!q->any_code && w->measurement.len > 0 && !is_in(q->measurement, &w->measurement))
+            return "condition does not hold: measurement";
+    }
     if (w->hours.len > 0 && !is_within_hours(w, q->wall))
         return "condition does not hold: hours";
     if (w->on_behalf_of.len > 0 && !is_in(q->on_behalf_of, &w->on_behalf_of))

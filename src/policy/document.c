@@ -138,6 +138,33 @@ static enum neo_code check_hours(const void *value, struct neo_error *err)
                     "\"%.*s\" is no span of hours; write \"HH:MM-HH:MM\" in UTC", NEO_FMT(text));
 }
 
+static enum neo_code check_tee(const void *value, struct neo_error *err)
+{
+    static const char *const known[] = {"sev-snp", "tdx", "sgx",       "nitro",
+                                        "arm-cca", "tpm", "azure-snp", "azure-tdx"};
+    struct neo_bytes text = *(const struct neo_bytes *)value;
+
+    for (size_t i = 0; i < NEO_COUNT(known); i++)
+        if (neo_bytes_is(text, known[i]))
+            return NEO_OK;
+    return neo_fail(err, NEO_INVALID_ARGUMENT, "\"%.*s\" is no tee that is known", NEO_FMT(text));
+}
+
+/* Whole bytes, in small digits as appraisals say them. */
+static enum neo_code check_measurement(const void *value, struct neo_error *err)
+{
+    struct neo_bytes text = *(const struct neo_bytes *)value;
+    bool fits = text.len >= 40 && text.len <= 256 && text.len % 2 == 0;
+
+    for (size_t i = 0; i < text.len && fits; i++)
+        fits = (text.at[i] >= '0' && text.at[i] <= '9') || (text.at[i] >= 'a' && text.at[i] <= 'f');
+    if (fits)
+        return NEO_OK;
+    return neo_fail(err, NEO_INVALID_ARGUMENT,
+                    "\"%.*s\" is no measurement; write its bytes as hex digits 0-9 a-f",
+                    NEO_FMT(text));
+}
+
 /* As on the wire, so that a rule cannot wait for what no header is called. */
 static bool is_metadata_key(struct neo_bytes key)
 {
@@ -166,6 +193,9 @@ static const struct neo_yaml_field role_row = {
 static const struct neo_yaml_field operation_row = {
     .kind = NEO_YAML_TEXT, .place = offsetof(struct operation, place) + 1,
     .check = check_operation};
+static const struct neo_yaml_field tee_row = {.kind = NEO_YAML_TEXT, .check = check_tee};
+static const struct neo_yaml_field measurement_row = {
+    .kind = NEO_YAML_TEXT, .check = check_measurement};
 static const struct neo_yaml_field values_row = {
     .kind = NEO_YAML_LIST, .offset = offsetof(struct metadata, values),
     .size = sizeof(struct neo_bytes), .element = &value_row, .check = check_some};
@@ -176,6 +206,10 @@ static const struct neo_yaml_field when_fields[] = {
     {.key = "metadata", .kind = NEO_YAML_MAP, .offset = offsetof(struct when, metadata),
      .size = sizeof(struct metadata), .element = &values_row, .check = check_some},
     LIST(when, "on_behalf_of", on_behalf_of, struct neo_bytes, name_row, .check = check_some),
+    LIST(when, "tee", tee, struct neo_bytes, tee_row, .check = check_some,
+         .place = offsetof(struct when, code_place) + 1),
+    LIST(when, "measurement", measurement, struct neo_bytes, measurement_row, .check = check_some,
+         .place = offsetof(struct when, code_place) + 1),
     {0},
 };
 static const struct neo_yaml_field rule_fields[] = {
@@ -198,6 +232,8 @@ static const struct neo_yaml_field test_fields[] = {
     TEXT(test, expect, .required = true, .check = check_expect),
     TEXT(test, at, .check = check_time),
     TEXT(test, on_behalf_of, .check = check_name),
+    TEXT(test, tee, .check = check_tee),
+    TEXT(test, measurement, .check = check_measurement),
     {.key = "attested", .kind = NEO_YAML_BOOL, .offset = offsetof(struct test, attested)},
     {.key = "metadata", .kind = NEO_YAML_MAP, .offset = offsetof(struct test, metadata),
      .size = sizeof(struct test_metadata), .element = &test_metadata_row},
@@ -247,8 +283,12 @@ static enum neo_code finish_rule(struct rule *rule, bool denies, struct neo_erro
     rule->denies = denies;
     if (when->hours.len > 0)
         (void)parse_hours(when->hours, &when->from, &when->to); /* checked while it was read */
-    when->is_asked = asks_attested || when->hours.len > 0 || when->metadata.len > 0 ||
-                     when->on_behalf_of.len > 0;
+    when->is_asked = asks_attested || when->code_place.file != NULL || when->hours.len > 0 ||
+                     when->metadata.len > 0 || when->on_behalf_of.len > 0;
+    if (denies && when->code_place.file != NULL)
+        return neo_fail_at(err, NEO_INVALID_ARGUMENT, when->code_place,
+                           "a denial by what the caller runs can be dodged by not proving it; "
+                           "allow by tee and measurement instead");
     if (asks_attested && when->attested == denies)
         return neo_fail_at(err, NEO_INVALID_ARGUMENT, when->attested_place,
                            denies ? "a denial to attested callers only protects nothing; write "

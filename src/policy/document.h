@@ -31,6 +31,9 @@ struct when {
     unsigned to;
     struct neo_yaml_list metadata;     /* struct metadata */
     struct neo_yaml_list on_behalf_of; /* struct neo_bytes */
+    struct neo_yaml_list tee;          /* struct neo_bytes */
+    struct neo_yaml_list measurement;  /* struct neo_bytes: hex digits, small */
+    struct neo_place code_place;       /* of either; file NULL: not asked */
     bool is_asked;                     /* any of the above */
 };
 
@@ -50,6 +53,8 @@ struct test {
     struct neo_bytes to;
     struct neo_bytes method;
     bool attested;
+    struct neo_bytes tee;
+    struct neo_bytes measurement;
     struct neo_bytes at;
     struct neo_yaml_list metadata; /* struct test_metadata */
     struct neo_bytes on_behalf_of;

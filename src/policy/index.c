@@ -139,7 +139,7 @@ static void count(struct neo_policy *policy, struct block *block, const struct r
         block->n_named += !is_prefix;
         block->n_prefixes += is_prefix;
     }
-    if (rule->when.attested_place.file != NULL)
+    if (rule->when.attested_place.file != NULL || rule->when.code_place.file != NULL)
         block->wants_attestation = true;
 }
 

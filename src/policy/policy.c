@@ -79,6 +79,8 @@ static enum neo_code run_test(const struct neo_policy *policy, const struct test
         .metadata = test_metadata,
         .metadata_self = test,
         .on_behalf_of = test->on_behalf_of,
+        .tee = test->tee,
+        .measurement = test->measurement,
     };
     struct pattern method = {0};
     unsigned minutes;

@@ -46,6 +46,21 @@ static void free_exchange(struct attest_exchange *x)
 
 /* --- what comes out ---------------------------------------------------------------------- */
 
+/* What the policy may ask of the caller's code. */
+static void keep_code(struct peer *p, const struct neo_appraisal *appraisal)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+
+    neo_free(p->measurement);
+    p->measurement = NULL;
+    p->tee = NULL;
+    if (appraisal == NULL || !neo_hex_encode(&hex, appraisal->measurement) ||
+        !neo_buffer_append_byte(&hex, 0))
+        return;
+    p->tee = appraisal->tee;
+    p->measurement = neo_string_dup((const char *)hex.at); /* NULL: no condition on it holds */
+}
+
 static void keep_digest(struct peer *p, const struct neo_appraisal *appraisal)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
@@ -79,6 +94,7 @@ static void accept(struct attest_exchange *x)
 
     if (x->want_peer) {
         keep_digest(p, attest_session_appraisal(x->work.session));
+        keep_code(p, attest_session_appraisal(x->work.session));
         record_attested(x->call, attest_session_detail(x->work.session));
         peer_set_attested(p, attest_session_valid_until(x->work.session));
     }

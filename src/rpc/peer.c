@@ -547,6 +547,7 @@ void peer_unref(struct peer *p)
     share_leave(p->worker, p->share);
     neo_free(p->methods);
     neo_free(p->strings);
+    neo_free(p->measurement);
     authority_forget(p);
     neo_free(p);
 }

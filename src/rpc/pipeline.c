@@ -115,8 +115,10 @@ static struct neo_bytes look_up_metadata(const void *self, struct neo_bytes key)
 
 struct neo_policy_answer pipeline_decide(struct neo_call *call, bool attested)
 {
+    const struct peer *p = call->peer;
+    bool proven = attested && peer_is_attested(p, call->arrived);
     const struct neo_policy_question q = {
-        .caller = call->peer->caller,
+        .caller = p->caller,
         .target = call->worker->server->target,
         .service = call->method->service,
         .method = call->method->name,
@@ -124,6 +126,9 @@ struct neo_policy_answer pipeline_decide(struct neo_call *call, bool attested)
         .wall = worker_wall(call->worker),
         .metadata = look_up_metadata,
         .metadata_self = call,
+        .tee = neo_text(proven && p->tee != NULL ? p->tee : ""),
+        .measurement = neo_text(proven && p->measurement != NULL ? p->measurement : ""),
+        .any_code = attested && !proven,
     };
 
     return neo_policy_decide(call->worker->epoch->is.policy, &q);

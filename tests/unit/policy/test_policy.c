@@ -403,6 +403,56 @@ TEST(every_condition_must_hold)
     neo_policy_unref(policy);
 }
 
+#define SOME_CODE "4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d"
+
+TEST(what_the_caller_runs_is_a_condition_that_asks_for_proof)
+{
+    struct neo_policy *policy =
+        compile("service: c\n"
+                "allowed_calls:\n"
+                "  - target_service: t\n"
+                "    operations: [Sign]\n"
+                "    when: {tee: [tdx, sev-snp], measurement: [" SOME_CODE "]}\n"
+                "tests:\n"
+                "  - {from: c, to: t, method: Sign, attested: true, tee: tdx, measurement: "
+                "\"" SOME_CODE "\", expect: allow}\n"
+                "  - {from: c, to: t, method: Sign, attested: true, tee: tdx, expect: deny}\n");
+    struct neo_policy_question q = question("c", "t", "", "Sign");
+
+    assert_true(neo_policy_wants_attestation(policy, NEO_LIT("c"), NEO_LIT("t")));
+    q.tee = NEO_LIT("sev-snp"); /* said, and not proven */
+    q.measurement = NEO_LIT(SOME_CODE);
+    assert_string_equal(neo_policy_decide(policy, &q).reason, "condition does not hold: attested");
+    q.attested = true;
+    assert_int_equal(neo_policy_decide(policy, &q).verdict, NEO_ALLOW);
+    assert_true(neo_policy_decide(policy, &q).conditional);
+    q.tee = NEO_LIT("nitro");
+    assert_string_equal(neo_policy_decide(policy, &q).reason, "condition does not hold: tee");
+    q.tee = NEO_LIT("tdx");
+    q.measurement = NEO_LIT("4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4e");
+    assert_string_equal(neo_policy_decide(policy, &q).reason,
+                        "condition does not hold: measurement");
+    q.measurement = (struct neo_bytes){0};
+    assert_int_equal(neo_policy_decide(policy, &q).verdict, NEO_DENY);
+    q.any_code = true; /* what attesting could bring */
+    assert_int_equal(neo_policy_decide(policy, &q).verdict, NEO_ALLOW);
+    neo_policy_unref(policy);
+}
+
+TEST(a_condition_on_code_that_protects_nothing_or_is_mistyped_does_not_load)
+{
+#define ALLOWED "service: c\nallowed_calls:\n  - target_service: t\n    operations: [M]\n"
+    assert_refused(ALLOWED "    when: {tee: [sev]}\n",
+                   "p.yaml:5:18: \"sev\" is no tee that is known");
+    assert_refused(ALLOWED "    when: {measurement: [4D]}\n",
+                   "p.yaml:5:26: \"4D\" is no measurement; write its bytes as hex digits 0-9 a-f");
+    assert_refused("service: c\ndenied_calls:\n  - target_service: t\n    operations: [M]\n"
+                   "    when: {tee: [tdx]}\n",
+                   "p.yaml:5:12: a denial by what the caller runs can be dodged by not proving "
+                   "it; allow by tee and measurement instead");
+#undef ALLOWED
+}
+
 TEST(each_condition_counts_alone)
 {
     static const char *const conditions[] = {"attested: true", "hours: \"11:00-12:00\"",
@@ -933,6 +983,8 @@ int main(void)
         cmocka_unit_test(a_service_has_the_rules_of_its_roles),
         cmocka_unit_test(roles_are_refused_where_they_mean_nothing),
         cmocka_unit_test(every_condition_must_hold),
+        cmocka_unit_test(what_the_caller_runs_is_a_condition_that_asks_for_proof),
+        cmocka_unit_test(a_condition_on_code_that_protects_nothing_or_is_mistyped_does_not_load),
         cmocka_unit_test(each_condition_counts_alone),
         cmocka_unit_test(hours_begin_inclusive_end_exclusive_and_may_pass_midnight),
         cmocka_unit_test(conditions_that_cannot_be_meant_are_refused),

@@ -103,6 +103,40 @@ TEST(a_condition_of_the_policy_asks_for_attestation)
     neo_policy_unref(policy);
 }
 
+#define CODE_CA                                                                                    \
+    "cacacacacacacacacacacacacacacacacacacacacacacaca"                                             \
+    "cacacacacacacacacacacacacacacacacacacacacacacaca"
+
+/* Two rules of one policy: the caller's code and family, and those of somebody else. */
+TEST(a_condition_on_the_callers_code_holds_for_what_it_has_proven)
+{
+    struct neo_policy *policy =
+        compile_policy("service: \"caller-service\"\n"
+                       "allowed_calls:\n"
+                       "  - target_service: \"echo-service\"\n"
+                       "    operations: [\"Say\"]\n"
+                       "    when: {tee: [sev-snp], measurement: [" CODE_CA "]}\n"
+                       "  - target_service: \"echo-service\"\n"
+                       "    operations: [\"Chat\"]\n"
+                       "    when: {tee: [tdx]}\n");
+    struct rpc_call call;
+
+    world.options.epoch.policy = policy;
+    serve_attesting(attest_policies);
+    connect_ready(&client, world.caller);
+    start(&call, &client, "Say", &hello);
+    wait_for(call.closed);
+    assert_reason(&call, NEO_FAILED_PRECONDITION, "ATTESTATION_REQUIRED");
+    rpc_call_fini(&call);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    start(&call, &client, "Chat", &hello);
+    wait_for(call.closed);
+    assert_reason(&call, NEO_PERMISSION_DENIED, "POLICY_DENIED");
+    rpc_call_fini(&call);
+    neo_policy_unref(policy);
+}
+
 TEST(garbage_is_no_proof)
 {
     struct rpc_call call;
@@ -237,6 +271,7 @@ int main(void)
         PROMISE(another_connection_must_prove_itself_again),
         PROMISE(who_need_not_prove_itself_is_heard_at_once_and_is_not_attested),
         PROMISE(a_condition_of_the_policy_asks_for_attestation),
+        PROMISE(a_condition_on_the_callers_code_holds_for_what_it_has_proven),
         PROMISE(garbage_is_no_proof),
         PROMISE(one_exchange_at_a_time_and_not_too_many),
         PROMISE(new_reference_values_make_everybody_prove_themselves_again),
