@@ -18,17 +18,40 @@ static void must(bool promise)
         abort();
 }
 
-static const char policy_text[] =
-    "attestation_policies:\n  peer:\n    require: hardware\n    any_of:\n      - tee: sev-snp\n"
-    "        measurement: [4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d"
-    "4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d]\n";
+#define HEAD "attestation_policies:\n  peer:\n    require: hardware\n"
+#define ROW                                                                                        \
+    "    any_of:\n      - tee: sev-snp\n"                                                          \
+    "        measurement: [4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d"                       \
+    "4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d]\n"
+static const char policy_text[] = HEAD ROW;
+static const char delegated_text[] = HEAD "    mode: delegated\n" ROW;
 
-enum { IS_SERVER = 1, WANTS = 2, CAN_PROVE = 4, CLIENT_FIRST = 8 };
+enum { IS_SERVER = 1, WANTS = 2, CAN_PROVE = 4, CLIENT_FIRST = 8, DELEGATES = 16, KNOWS = 32 };
+
+/* A key that was vouched for, so that its signatures are looked at; nobody here can make one. */
+static struct attest_vouch *make_vouch(void)
+{
+    static uint8_t spki[SESSION_KEY_ED25519_LEN] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+                                                    0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+    static const struct neo_appraisal good = {.kind = NEO_EVIDENCE_SNP, .accepted = true};
+    const struct vouch_facts facts = {
+        .identity = NEO_LIT("spiffe://neo.local/peer"),
+        .key = neo_bytes(spki, sizeof(spki)),
+        .appraisal = &good,
+        .rules = 1,
+        .until = UINT64_MAX / 2,
+    };
+
+    spki[12] = 0xd7; /* some point */
+    return vouch_new(&facts);
+}
 
 static struct attest_session *open_session(uint8_t mode)
 {
     static struct neo_attest_trust *trust;
-    static struct neo_attest_policies *policies;
+    static struct neo_attest_policies *policies, *delegated;
+    static struct neo_key *key;
+    static struct attest_vouch *vouch;
     static struct neo_attester attester = {.kind = NEO_EVIDENCE_SNP};
     struct attest_session *session;
     const struct attest_channel channel = {
@@ -45,11 +68,20 @@ static struct attest_session *open_session(uint8_t mode)
         const struct neo_document document = {NEO_LIT("p"), NEO_LIT(policy_text)};
         must(neo_attest_trust_new(&(struct neo_attest_trust_options){0}, &trust, NULL) == NEO_OK);
         must(neo_attest_policies_compile(&document, 1, false, &policies, NULL) == NEO_OK);
+        const struct neo_document other = {NEO_LIT("p"), NEO_LIT(delegated_text)};
+        must(neo_attest_policies_compile(&other, 1, false, &delegated, NULL) == NEO_OK);
+        must(neo_key_generate(NEO_KEY_P256, &key, NULL) == NEO_OK);
+        vouch = make_vouch();
+        must(vouch != NULL);
     }
     const struct attest_options options = {
         .channel = &channel,
         .trust = trust,
-        .policies = policies,
+        .policies = (mode & DELEGATES) != 0 ? delegated : policies,
+        .session_key = (mode & CAN_PROVE) != 0 ? key : NULL,
+        .vouches = &vouch,
+        .n_vouches = (mode & KNOWS) != 0,
+        .rules = 1,
         .attester = (mode & CAN_PROVE) != 0 ? &attester : NULL,
         .want_peer = (mode & WANTS) != 0,
         .nonce = {4},
