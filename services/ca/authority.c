@@ -294,13 +294,17 @@ static enum neo_code decide_new(struct authority *a, const struct authority_requ
 }
 
 static enum neo_code decide(struct authority *a, const struct authority_request *r,
-                            const uint8_t spki_hash[static NEO_SHA256_LEN], struct decision *d,
-                            struct neo_error *err)
+                            struct neo_bytes spki, struct decision *d, struct neo_error *err)
 {
+    uint8_t spki_hash[NEO_SHA256_LEN];
+
+    neo_sha256(spki, spki_hash);
     if (r->token.len > 0)
         NEO_TRY(look_at_token(a, r, d->service, err));
     else
         (void)snprintf(d->service, sizeof(d->service), "%.*s", NEO_FMT(r->service));
+    if (r->may != NULL)
+        NEO_TRY(r->may(r->self, neo_text(d->service), spki, err));
     enum neo_code code = find_decision(a, d->service, r, spki_hash, d, err);
     if (code != NEO_NOT_FOUND)
         return code;
@@ -391,13 +395,11 @@ enum neo_code authority_sign(struct authority *a, const struct authority_request
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
-    uint8_t spki_hash[NEO_SHA256_LEN];
     struct decision d = {.not_before = 0};
 
     NEO_TRY(check_request(r, &spki, err));
-    neo_sha256(neo_buffer_bytes(&spki), spki_hash);
     (void)pthread_mutex_lock(&a->lock);
-    enum neo_code code = decide(a, r, spki_hash, &d, err);
+    enum neo_code code = decide(a, r, neo_buffer_bytes(&spki), &d, err);
     if (code == NEO_OK)
         code = sign_decision(a, r, neo_buffer_bytes(&spki), &d, &der, &issuer, err);
     (void)pthread_mutex_unlock(&a->lock);

@@ -64,6 +64,11 @@ struct authority_request {
     struct neo_bytes service; /* renewal: of the caller's certificate; else whom it takes itself
                                  for, or empty */
     struct neo_bytes parent;  /* renewal: the serial of the caller's certificate */
+    /* Asked once it is known whose certificate it is to be, before anything is spent; may be NULL.
+     */
+    enum neo_code (*may)(void *self, struct neo_bytes service, struct neo_bytes spki,
+                         struct neo_error *err);
+    void *self;
 };
 /* Fills `response` in `arena`. */
 NEO_MUST_CHECK enum neo_code authority_sign(struct authority *a, const struct authority_request *r,

@@ -7,6 +7,7 @@
 #include "ca/ca.h"
 
 #include "ca/authority.h"
+#include "ca/enrol.h"
 #include "ca/told.h"
 #include "common/gate.h"
 
@@ -30,12 +31,14 @@ static const char system_policy[] =
     "service: \"anonymous\"\n"
     "allowed_calls:\n"
     "  - target_service: \"neo-ca\"\n"
-    "    operations: [\"neo.ca.v1.CertificateAuthority/Sign\"]\n"
+    "    operations: [\"neo.ca.v1.CertificateAuthority/Sign\","
+    " \"neo.ca.v1.CertificateAuthority/Challenge\"]\n"
     "---\n"
     "service: \"*\"\n"
     "allowed_calls:\n"
     "  - target_service: \"neo-ca\"\n"
     "    operations: [\"neo.ca.v1.CertificateAuthority/Renew\","
+    " \"neo.ca.v1.CertificateAuthority/Challenge\","
     " \"neo.ca.v1.CertificateAuthority/WatchTrust\"]\n"
     "---\n"
     "service: \"neo-operator\"\n"
@@ -48,6 +51,7 @@ static const char system_policy[] =
 struct ca {
     struct signer signer;
     struct authority authority;
+    struct enrol enrol;
     struct told told;
     pthread_mutex_t telling; /* one epoch after the other */
     struct gate gate;
@@ -124,31 +128,51 @@ static bool begin(struct ca *ca, struct neo_call *call)
 
 /* What was signed, for the record: serial and service. */
 static enum neo_code record_signing(struct ca *ca, const struct neo_call *call,
-                                    const struct neo_ca_v1_SignResponse *response,
+                                    const struct neo_ca_v1_SignResponse *response, const char *note,
                                     struct neo_error *err)
 {
     NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = NULL;
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
-    char detail[200];
+    char detail[200 + ENROL_NOTE_LEN];
 
     NEO_TRY(neo_cert_from_der(response->chain.at[0], "leaf", &leaf, err));
     if (!neo_hex_encode(&hex, neo_cert_facts(leaf)->serial))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory recording");
-    (void)snprintf(detail, sizeof(detail), "certificate %.*s for %.*s",
-                   NEO_FMT(neo_buffer_bytes(&hex)), NEO_FMT(response->service));
+    (void)snprintf(detail, sizeof(detail), "certificate %.*s for %.*s%s",
+                   NEO_FMT(neo_buffer_bytes(&hex)), NEO_FMT(response->service), note);
     return record(ca, call, detail, err);
 }
 
-static void sign_for(struct ca *ca, struct neo_call *call, const struct authority_request *r)
+static void challenge(struct neo_call *call, const struct neo_ca_v1_ChallengeRequest *request,
+                      void *self)
+{
+    struct ca *ca = self;
+    uint8_t nonce[NEO_ENROL_NONCE_LEN];
+    struct neo_ca_v1_ChallengeResponse response = {
+        .required = neo_enrol_is_asked(ca->enrol.policies, request->service),
+        .trust_domain = neo_text(ca->trust_domain),
+    };
+
+    enrol_challenge(&ca->enrol, request->service, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
+                    nonce);
+    response.nonce = neo_bytes(nonce, response.required ? sizeof(nonce) : 0);
+    neo_ca_v1_CertificateAuthority_Challenge_reply(call, &response);
+}
+
+static void sign_for(struct ca *ca, struct neo_call *call, struct authority_request *r,
+                     const struct neo_ca_v1_Evidence *evidence)
 {
     struct neo_ca_v1_SignResponse response = {0};
+    struct enrol_showing showing = {.enrol = &ca->enrol, .evidence = evidence};
     struct neo_error err = {0};
 
     if (!begin(ca, call))
         return;
+    r->may = enrol_may;
+    r->self = &showing;
     enum neo_code code = authority_sign(&ca->authority, r, neo_call_arena(call), &response, &err);
     if (code == NEO_OK)
-        code = record_signing(ca, call, &response, &err);
+        code = record_signing(ca, call, &response, showing.note, &err);
     neo_log_info(ca->log, r->token.len > 0 ? "ca.sign" : "ca.renew",
                  NEO_BYTES("service", code == NEO_OK ? response.service : r->service),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
@@ -157,25 +181,25 @@ static void sign_for(struct ca *ca, struct neo_call *call, const struct authorit
 
 static void sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *request, void *self)
 {
-    const struct authority_request r = {.csr = request->csr,
-                                        .request_id = request->request_id,
-                                        .token = request->token,
-                                        .service = request->service};
+    struct authority_request r = {.csr = request->csr,
+                                  .request_id = request->request_id,
+                                  .token = request->token,
+                                  .service = request->service};
 
     if (request->token.len == 0)
         neo_call_fail(call, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
     else
-        sign_for(self, call, &r);
+        sign_for(self, call, &r, request->evidence);
 }
 
 static void renew(struct neo_call *call, const struct neo_ca_v1_RenewRequest *request, void *self)
 {
-    const struct authority_request r = {.csr = request->csr,
-                                        .request_id = request->request_id,
-                                        .service = neo_call_context(call)->caller,
-                                        .parent = neo_call_context(call)->caller_serial};
+    struct authority_request r = {.csr = request->csr,
+                                  .request_id = request->request_id,
+                                  .service = neo_call_context(call)->caller,
+                                  .parent = neo_call_context(call)->caller_serial};
 
-    sign_for(self, call, &r);
+    sign_for(self, call, &r, request->evidence);
 }
 
 static void watch_trust(struct neo_call *call, const struct neo_ca_v1_WatchTrustRequest *request,
@@ -314,6 +338,7 @@ static void get_crl(struct neo_call *call, const struct neo_ca_v1_GetCrlRequest 
 
 static const struct neo_ca_v1_CertificateAuthority_handlers authority_handlers = {
     .Sign = sign,
+    .Challenge = challenge,
     .Renew = renew,
     .WatchTrust = watch_trust,
 };
@@ -494,6 +519,7 @@ static enum neo_code fill(struct ca *ca, const struct ca_options *o, struct neo_
     ca->registry_file = neo_string_dup(o->registry_file);
     if (ca->metrics == NULL || ca->trust_domain == NULL || ca->registry_file == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
+    enrol_init(&ca->enrol, o->attest_policies, o->attest_trust, ca->trust_domain);
     NEO_TRY(open_state(ca, o, err));
     NEO_TRY(make_server(ca, o, err));
     ca->advertise =
@@ -552,6 +578,7 @@ void ca_stop(struct ca *ca)
     if (ca->audit != NULL)
         neo_audit_file_close(ca->audit);
     neo_metrics_free(ca->metrics);
+    enrol_fini(&ca->enrol);
     neo_free(ca->trust_domain);
     neo_free(ca->registry_file);
     neo_free(ca->advertise);

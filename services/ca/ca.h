@@ -5,6 +5,7 @@
 #ifndef NEO_CA_CA_H
 #define NEO_CA_CA_H
 
+#include <neo/attest.h>
 #include <neo/audit.h>
 #include <neo/buffer.h>
 #include <neo/log.h>
@@ -30,6 +31,10 @@ struct ca_options {
     /* tests: takes the records in place of audit.jsonl, whose thread knows no simulated time */
     ca_record_fn *record;
     void *record_self;
+
+    /* Which certificates take evidence (`enrol: attested`), and whose roots count; referenced. */
+    struct neo_attest_policies *attest_policies;
+    struct neo_attest_trust *attest_trust;
 };
 
 struct ca;

@@ -20,6 +20,7 @@ static const neo_nsec most_max_stale = 90 * 24 * 3600 * NEO_NSEC_PER_SEC;
 struct source {
     struct row_text require;
     struct row_text mode;
+    struct row_text enrol;
     neo_nsec max_evidence_age;
     struct neo_place max_evidence_age_place;
     struct neo_place collateral_place;
@@ -60,6 +61,10 @@ static const struct neo_yaml_field source_fields[] = {
      .kind = NEO_YAML_TEXT,
      .offset = offsetof(struct source, mode.text),
      .place = offsetof(struct source, mode.place) + 1},
+    {.key = "enrol",
+     .kind = NEO_YAML_TEXT,
+     .offset = offsetof(struct source, enrol.text),
+     .place = offsetof(struct source, enrol.place) + 1},
     {.key = "max_evidence_age",
      .kind = NEO_YAML_DURATION,
      .offset = offsetof(struct source, max_evidence_age),
@@ -146,6 +151,14 @@ static enum neo_code read_mode(const struct row_text *word, enum attest_mode *re
     return NEO_OK;
 }
 
+static enum neo_code read_enrol(const struct row_text *word, bool *ret, struct neo_error *err)
+{
+    *ret = word->place.file != NULL && neo_bytes_is(word->text, "attested");
+    if (word->place.file != NULL && !*ret && !neo_bytes_is(word->text, "token"))
+        return refuse(word->place, "\"%.*s\" must be token or attested", NEO_FMT(word->text));
+    return NEO_OK;
+}
+
 static enum neo_code read_max_age(const struct source *source, neo_nsec *ret, struct neo_error *err)
 {
     neo_nsec age = source->max_evidence_age;
@@ -221,6 +234,7 @@ static enum neo_code compile_entry(struct compiler *c, const struct source_entry
     };
     NEO_TRY(read_require(c, &entry->source.require, &ret->require, err));
     NEO_TRY(read_mode(&entry->source.mode, &ret->mode, err));
+    NEO_TRY(read_enrol(&entry->source.enrol, &ret->enrol_attested, err));
     NEO_TRY(read_max_age(&entry->source, &ret->max_age, err));
     NEO_TRY(read_max_stale(&entry->source, &ret->max_stale, err));
     return compile_rules(c, entry, ret, err);

@@ -27,6 +27,7 @@ struct attest_policy {
     struct neo_place place;
     enum attest_require require;
     enum attest_mode mode;
+    bool enrol_attested; /* a certificate for the service takes evidence */
     neo_nsec max_age;
     int64_t max_stale;               /* seconds for which collateral that is out of date does */
     const struct attest_rule *rules; /* one of them must hold as a whole */

@@ -259,6 +259,17 @@ static void join_failed(struct neo_mesh *mesh, const struct neo_status *status)
     mesh_give_up(mesh, &err);
 }
 
+void identity_failed(struct neo_mesh *mesh, const struct neo_status *status)
+{
+    if (mesh->has_join) {
+        join_failed(mesh, status);
+        return;
+    }
+    neo_log_warn(&mesh->log, "mesh.renewal_failed", NEO_STR("code", neo_code_name(status->code)),
+                 NEO_BYTES("why", status->message), NEO_U64("failures", mesh->identity.failures));
+    retry_later(mesh);
+}
+
 static void on_done(struct neo_client_call *call, const struct neo_status *status, void *self)
 {
     struct neo_mesh *mesh = self;
@@ -273,48 +284,61 @@ static void on_done(struct neo_client_call *call, const struct neo_status *statu
             join_failed(mesh, status);
         return;
     }
-    if (status->code == NEO_OK || mesh->identity.stopped)
-        return;
-    neo_log_warn(&mesh->log, "mesh.renewal_failed", NEO_STR("code", neo_code_name(status->code)),
-                 NEO_BYTES("why", status->message), NEO_U64("failures", mesh->identity.failures));
-    retry_later(mesh);
+    if (status->code != NEO_OK && !mesh->identity.stopped)
+        identity_failed(mesh, status);
 }
 
 static const struct neo_client_events events = {.message = on_message, .done = on_done};
 
-static void ask(struct neo_mesh *mesh)
+static void not_asked(struct neo_mesh *mesh, const struct neo_error *err)
+{
+    mesh->identity.call = NULL;
+    if (mesh->has_join)
+        mesh_give_up(mesh, err);
+    else
+        retry_later(mesh);
+}
+
+void identity_submit(struct neo_mesh *mesh)
 {
     struct neo_call_options options = {.timeout = CALL_TIMEOUT, .wait_for_ready = true};
+    struct neo_ca_v1_Evidence evidence;
     struct neo_error err;
     enum neo_code code;
 
-    if (mesh->identity.call != NULL)
-        return;
-    code = make_request(mesh, &err);
-    if (code == NEO_OK && mesh->has_join) {
+    if (mesh->has_join) {
         struct neo_ca_v1_SignRequest request = {
             .csr = neo_buffer_bytes(&mesh->identity.csr),
             .token = neo_text(mesh->join.token),
             .request_id = neo_text(mesh->identity.request_id),
             .service = neo_text(mesh->service),
+            .evidence = mesh_enrol_evidence(mesh, &evidence),
         };
         code = neo_ca_v1_CertificateAuthority_Sign_start(mesh->joining, &options, &request, &events,
                                                          mesh, &mesh->identity.call, &err);
-    } else if (code == NEO_OK) {
+    } else {
         struct neo_ca_v1_RenewRequest request = {
             .csr = neo_buffer_bytes(&mesh->identity.csr),
             .request_id = neo_text(mesh->identity.request_id),
+            .evidence = mesh_enrol_evidence(mesh, &evidence),
         };
         code = neo_ca_v1_CertificateAuthority_Renew_start(mesh->ca, &options, &request, &events,
                                                           mesh, &mesh->identity.call, &err);
     }
-    if (code == NEO_OK)
+    if (code != NEO_OK)
+        not_asked(mesh, &err);
+}
+
+static void ask(struct neo_mesh *mesh)
+{
+    struct neo_error err;
+
+    if (mesh->identity.call != NULL || mesh->enrol.quoting)
         return;
-    mesh->identity.call = NULL;
-    if (mesh->has_join)
-        mesh_give_up(mesh, &err);
+    if (make_request(mesh, &err) == NEO_OK)
+        mesh_enrol_begin(mesh);
     else
-        retry_later(mesh);
+        not_asked(mesh, &err);
 }
 
 /* --- the beginning ---------------------------------------------------------------------------- */

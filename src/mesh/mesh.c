@@ -367,6 +367,7 @@ void neo_mesh_free(struct neo_mesh *mesh)
     mesh_epoch_release(&mesh->shared.epoch);
     neo_key_unref(mesh->identity.next);
     neo_buffer_fini(&mesh->identity.csr);
+    mesh_enrol_fini(mesh);
     neo_metrics_free(mesh->metrics);
     neo_zeroise(&mesh->join, sizeof(mesh->join));
     (void)pthread_cond_destroy(&mesh->shared.changed);

@@ -5,6 +5,7 @@
  *   mesh.c       the epoch all parts publish into; servers and channels that live by it
  *   start.c      the command line of a service; running until told to stop
  *   identity.c   the first certificate and every next one
+ *   enrol.c      the evidence that it may take
  *   trust.c      whom to trust, what is revoked: the CA's stream
  *   feed.c       policy, limits, reference values: the registry's stream
  *   follow.c     a server stream that is kept up for ever
@@ -124,6 +125,15 @@ struct neo_mesh {
         neo_nsec give_up; /* joining only */
         bool stopped;
     } identity;
+    struct { /* evidence for the request above, where the CA asks for it */
+        bool asked;
+        bool quoting; /* the pool has the buffers */
+        uint8_t nonce[32];
+        char trust_domain[256];
+        uint8_t binder[NEO_BINDER_LEN];
+        struct neo_task quote;
+        struct neo_buffer body, certificates;
+    } enrol;
     struct {
         struct follow follow;
         uint64_t epoch;
@@ -178,6 +188,18 @@ void mesh_has_identity(struct neo_mesh *mesh);
 /* From the state folder, else with the join token. */
 void identity_begin(struct neo_mesh *mesh);
 void identity_stop(struct neo_mesh *mesh);
+/* Asks for the certificate, with what enrol.c has made. */
+void identity_submit(struct neo_mesh *mesh);
+/* What came before that did not work. */
+void identity_failed(struct neo_mesh *mesh, const struct neo_status *status);
+
+/* --- enrol.c ---------------------------------------------------------------------------------- */
+
+/* Ends in one of the two above. */
+void mesh_enrol_begin(struct neo_mesh *mesh);
+/* NULL: none. */
+struct neo_ca_v1_Evidence *mesh_enrol_evidence(struct neo_mesh *mesh, struct neo_ca_v1_Evidence *ret);
+void mesh_enrol_fini(struct neo_mesh *mesh);
 
 /* --- trust.c ---------------------------------------------------------------------------------- */
 

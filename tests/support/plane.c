@@ -66,6 +66,8 @@ void plane_start_ca(struct plane *p)
         .signer_answer = answers[0],
         .record = record,
         .record_self = p,
+        .attest_policies = p->attest_policies,
+        .attest_trust = p->attest_trust,
     };
     if (ca_start(&options, p->runtime, &p->ca, &err) != NEO_OK)
         fail_msg("%s", err.message);
@@ -108,6 +110,8 @@ enum neo_code plane_join(struct plane *p, const char *host, const char *service,
         .audit_file = "",
         .workers = 1,
         .development = true,
+        .simulated_tee = p->simulated_tee,
+        .measurement = p->measurement,
         .own_policy = is_registry || p->registry == NULL, /* else it would wait for one */
         .log_level = NEO_LOG_OFF,
     };

@@ -33,6 +33,9 @@ struct plane {
     unsigned records; /* that the CA made */
     bool no_records;  /* its disk is full */
     char last_record[300];
+    struct neo_attest_policies *attest_policies; /* of the CA; set before plane_start_ca() */
+    struct neo_attest_trust *attest_trust;
+    const char *simulated_tee, *measurement; /* of services that join; NULL: none */
 };
 
 /* `folder` is there and empty. The CA alone; it allows nobody anything yet. */

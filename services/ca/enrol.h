@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ca/enrol.h - whether a certificate takes evidence, and whether this evidence will do.
+ *
+ * A challenge is made of its time and a code over it, so nothing is kept for those who
+ * ask and never come back. It holds for a minute, and for one service.
+ *
+ * Threads   Any; judging is several signature checks: off the loop.
+ */
+#ifndef NEO_CA_ENROL_H
+#define NEO_CA_ENROL_H
+
+#include <neo/ca/v1/ca.neo.h>
+#include <neo/enrol.h>
+
+struct enrol {
+    struct neo_attest_policies *policies; /* NULL: no certificate takes evidence */
+    struct neo_attest_trust *trust;
+    const char *trust_domain;
+    uint8_t secret[32];
+};
+
+/* References both, which may be NULL. */
+void enrol_init(struct enrol *e, struct neo_attest_policies *policies,
+                struct neo_attest_trust *trust, const char *trust_domain);
+void enrol_fini(struct enrol *e);
+
+void enrol_challenge(const struct enrol *e, struct neo_bytes service, int64_t now,
+                     uint8_t ret[static NEO_ENROL_NONCE_LEN]);
+
+struct enrol_request {
+    struct neo_bytes service; /* by its token or its certificate */
+    struct neo_bytes spki;
+    const struct neo_ca_v1_Evidence *evidence; /* NULL: none came */
+};
+enum { ENROL_NOTE_LEN = 120 };
+/*
+ * OK: none is asked, or it was accepted; then `ret_note` has its digest for the record, else "".
+ * FAILED_PRECONDITION: it is asked and none came. PERMISSION_DENIED: it was not accepted.
+ */
+NEO_MUST_CHECK enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r,
+                                         int64_t now, char ret_note[static ENROL_NOTE_LEN],
+                                         struct neo_error *err);
+
+/* A request under way: what came with it, and the note on it once it was judged. */
+struct enrol_showing {
+    const struct enrol *enrol;
+    const struct neo_ca_v1_Evidence *evidence;
+    char note[ENROL_NOTE_LEN];
+};
+/* authority_request.may; `self` is a struct enrol_showing. */
+NEO_MUST_CHECK enum neo_code enrol_may(void *self, struct neo_bytes service, struct neo_bytes spki,
+                                       struct neo_error *err);
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Certificates that take evidence, in a whole control plane in simulated time: who
+ * proves what it runs gets one, and another in time; who does not, gets none, and its
+ * token stays good.
+ */
+#include "unit/scratch.h"
+
+#include "support/plane.h"
+#include "support/sim.h"
+
+#include "ca/enrol.h"
+
+#include <neo/memory.h>
+#include <neo/store.h>
+
+#include <stdio.h>
+
+#define SEC  NEO_NSEC_PER_SEC
+#define WALL INT64_C(1767225600) /* where its world begins */
+#define GOOD                                                                                       \
+    "c0dec0dec0dec0dec0dec0dec0dec0dec0dec0dec0dec0de"                                             \
+    "c0dec0dec0dec0dec0dec0dec0dec0dec0dec0dec0dec0de"
+#define OTHER                                                                                      \
+    "bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0"                                             \
+    "bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0"
+
+static const char rules[] = "attestation_policies:\n"
+                            "  key-service:\n"
+                            "    require: simulator\n"
+                            "    enrol: attested\n"
+                            "    any_of:\n"
+                            "      - tee: sev-snp\n"
+                            "        measurement: [" GOOD "]\n";
+
+static struct plane plane;
+static struct neo_buffer bundle, root;
+static struct neo_attest_policies *policies;
+static struct neo_attest_trust *trust;
+static char bundle_file[200];
+
+static int make_machine(void **state)
+{
+    const struct neo_document document = {NEO_LIT("attest.yaml"), NEO_LIT(rules)};
+    struct neo_error err;
+
+    (void)state;
+    if (neo_sim_snp_init(&bundle, &root, WALL, NULL) != NEO_OK)
+        return -1;
+    const struct neo_attest_trust_options options = {
+        .simulated_root = neo_buffer_bytes(&root),
+        .development = true,
+    };
+    assert_int_equal(neo_attest_trust_new(&options, &trust, NULL), NEO_OK);
+    if (neo_attest_policies_compile(&document, 1, true, &policies, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return 0;
+}
+
+static int break_machine(void **state)
+{
+    (void)state;
+    neo_attest_policies_unref(policies);
+    neo_attest_trust_unref(trust);
+    neo_buffer_fini_secret(&bundle);
+    neo_buffer_fini(&root);
+    return 0;
+}
+
+/* A plane whose CA knows the rules: begun without, for it has no place for them there. */
+static int begin(void **state)
+{
+    if (scratch_setup(state) != 0)
+        return -1;
+    sim_new(7);
+    (void)snprintf(bundle_file, sizeof(bundle_file), "%s/machine.pem", scratch_folder);
+    assert_int_equal(neo_file_replace(bundle_file, neo_buffer_bytes(&bundle), 0600, NULL), NEO_OK);
+    plane_start(&plane, scratch_folder, 600);
+    plane_stop_ca(&plane);
+    plane.attest_policies = policies;
+    plane.attest_trust = trust;
+    plane_start_ca(&plane);
+    return 0;
+}
+
+static int end(void **state)
+{
+    plane_stop(&plane);
+    sim_free();
+    return scratch_teardown(state);
+}
+
+static enum neo_code join(const char *service, const char *measurement, const char *token,
+                          struct neo_mesh **ret, struct neo_error *err)
+{
+    plane.simulated_tee = measurement == NULL ? NULL : bundle_file;
+    plane.measurement = measurement;
+    return plane_join(&plane, "10.0.0.9", service, token, ret, err);
+}
+
+static struct neo_buffer token_for(const char *service)
+{
+    struct neo_buffer join = {0};
+    int64_t expires;
+
+    assert_int_equal(ca_join_string(plane.ca, service, 0, &join, &expires, NULL), NEO_OK);
+    assert_true(neo_buffer_append_byte(&join, '\0'));
+    return join;
+}
+
+TEST(who_does_not_prove_itself_gets_no_certificate_and_keeps_its_token)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_for("key-service");
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    assert_int_equal(join("key-service", NULL, (const char *)token.at, &mesh, &err),
+                     NEO_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.message, "takes evidence of what it runs"));
+    assert_int_equal(join("key-service", OTHER, (const char *)token.at, &mesh, &err),
+                     NEO_PERMISSION_DENIED);
+    assert_non_null(strstr(err.message, "was not accepted: measurement"));
+    assert_int_equal(join("key-service", GOOD, (const char *)token.at, &mesh, &err), NEO_OK);
+    assert_non_null(strstr(plane.last_record, "for key-service, sev-snp evidence "));
+    assert_non_null(strstr(plane.last_record, "(simulated)"));
+    neo_mesh_free(mesh);
+}
+
+TEST(another_service_needs_none)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_for("a-service");
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    assert_int_equal(join("a-service", NULL, (const char *)token.at, &mesh, &err), NEO_OK);
+    assert_null(strstr(plane.last_record, "evidence"));
+    neo_mesh_free(mesh);
+}
+
+static bool is_renewed(void *self)
+{
+    return plane.records >= *(const unsigned *)self;
+}
+
+TEST(a_renewal_takes_evidence_anew)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_for("key-service");
+    char first[sizeof(plane.last_record)];
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    assert_int_equal(join("key-service", GOOD, (const char *)token.at, &mesh, &err), NEO_OK);
+    (void)snprintf(first, sizeof(first), "%s", strstr(plane.last_record, "evidence"));
+    unsigned next = plane.records + 1;
+    assert_true(sim_wait(is_renewed, &next, 400 * SEC));
+    const char *second = strstr(plane.last_record, "evidence");
+    assert_non_null(second);
+    assert_string_not_equal(first, second); /* over another nonce and another key */
+    neo_mesh_free(mesh);
+}
+
+/* --- the judgement alone ------------------------------------------------------------------ */
+
+static struct enrol judge;
+static const char spki[] = "a key", other_spki[] = "another key";
+
+static struct neo_ca_v1_Evidence evidence_for(const uint8_t *nonce, const char *key,
+                                              const char *service, struct neo_buffer *body,
+                                              struct neo_buffer *certificates)
+{
+    struct neo_enrolment enrolment = {NEO_LIT("sim-snp-report"), neo_bytes(nonce, 32),
+                                      neo_text(key), NEO_LIT("neo.test"), neo_text(service)};
+    uint8_t binder[NEO_BINDER_LEN], measurement[48];
+    struct neo_attester *attester;
+
+    for (size_t i = 0; i < sizeof(measurement); i++)
+        measurement[i] = i % 2 == 0 ? 0xc0 : 0xde;
+    assert_int_equal(
+        neo_sim_snp_attester(neo_buffer_bytes(&bundle), measurement, true, &attester, NULL),
+        NEO_OK);
+    assert_int_equal(neo_enrol_binder(&enrolment, binder, NULL), NEO_OK);
+    assert_int_equal(attester->attest(attester, binder, body, certificates, NULL), NEO_OK);
+    attester->free(attester);
+    return (struct neo_ca_v1_Evidence){
+        .nonce = enrolment.nonce,
+        .type = enrolment.evidence_type,
+        .evidence = neo_buffer_bytes(body),
+        .certificates = neo_buffer_bytes(certificates),
+    };
+}
+
+static enum neo_code ask(const struct neo_ca_v1_Evidence *evidence, const char *key,
+                         const char *service, int64_t now)
+{
+    const struct enrol_request r = {neo_text(service), neo_text(key), evidence};
+    char note[ENROL_NOTE_LEN];
+
+    return enrol_judge(&judge, &r, now, note, NULL);
+}
+
+TEST(evidence_is_for_one_key_one_name_one_challenge_and_a_minute)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = {0};
+    uint8_t nonce[NEO_ENROL_NONCE_LEN], of_another[NEO_ENROL_NONCE_LEN];
+    const char *key = "key-service";
+
+    enrol_init(&judge, policies, trust, "neo.test");
+    enrol_challenge(&judge, NEO_LIT("key-service"), WALL, nonce);
+    struct neo_ca_v1_Evidence e = evidence_for(nonce, spki, key, &body, &certificates);
+    assert_int_equal(ask(&e, spki, key, WALL + 60), NEO_OK);
+    assert_int_equal(ask(&e, spki, key, WALL + 61), NEO_PERMISSION_DENIED);
+    assert_int_equal(ask(&e, spki, key, WALL - 1), NEO_PERMISSION_DENIED);
+    assert_int_equal(ask(&e, other_spki, key, WALL), NEO_PERMISSION_DENIED);
+    e.nonce.len = 31;
+    assert_int_equal(ask(&e, spki, key, WALL), NEO_INVALID_ARGUMENT);
+    /* A challenge of this CA, but not the one that was answered; and one of nobody. */
+    enrol_challenge(&judge, NEO_LIT("key-service"), WALL, of_another);
+    e.nonce = neo_bytes(of_another, sizeof(of_another));
+    assert_int_equal(ask(&e, spki, key, WALL), NEO_PERMISSION_DENIED);
+    enrol_challenge(&judge, NEO_LIT("a-service"), WALL, of_another);
+    assert_int_equal(ask(&e, spki, key, WALL), NEO_PERMISSION_DENIED);
+    assert_int_equal(ask(NULL, spki, key, WALL), NEO_FAILED_PRECONDITION);
+    assert_int_equal(ask(NULL, spki, "a-service", WALL), NEO_OK);
+    enrol_fini(&judge);
+}
+
+#define PROMISE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISE(who_does_not_prove_itself_gets_no_certificate_and_keeps_its_token),
+        PROMISE(another_service_needs_none),
+        PROMISE(a_renewal_takes_evidence_anew),
+        cmocka_unit_test(evidence_is_for_one_key_one_name_one_challenge_and_a_minute),
+    };
+
+    return cmocka_run_group_tests_name("scenario/enrol", tests, make_machine, break_machine);
+}
