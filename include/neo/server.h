@@ -61,10 +61,11 @@ struct neo_server_options {
     const char *name; /* the service name: the target of policy */
     struct neo_runtime *runtime;
     struct neo_epoch epoch;
-    struct neo_attester *attester; /* borrowed; NULL: cannot prove what it runs */
-    struct neo_audit_sink *audit;  /* borrowed */
-    struct neo_metrics *metrics;   /* borrowed; may be NULL */
-    const struct neo_log *log;     /* borrowed; may be NULL */
+    /* Borrowed, until the runtime ends: its pool may be at work with it. NULL: proves nothing. */
+    struct neo_attester *attester;
+    struct neo_audit_sink *audit; /* borrowed */
+    struct neo_metrics *metrics;  /* borrowed; may be NULL */
+    const struct neo_log *log;    /* borrowed; may be NULL */
     bool allow_anonymous; /* a peer without certificate may connect; policy still decides its calls
                            */
     size_t max_message;   /* 0: 4 MiB */

@@ -9,6 +9,8 @@
 
 #include "rpc/attest_work.h"
 
+#include <neo/channel.h>
+
 enum { CROWD = 8 };
 
 static struct rpc_client crowd[CROWD];
@@ -243,6 +245,69 @@ TEST(a_connection_may_go_while_its_evidence_is_judged)
     assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
 }
 
+/* --- the client's side ------------------------------------------------------------------- */
+
+static struct neo_channel *channel;
+static atomic_uint given_up;
+
+static void call_over(struct neo_client_call *call, const struct neo_status *status, void *self)
+{
+    (void)call;
+    (void)status;
+    (void)self;
+    atomic_fetch_add(&given_up, 1);
+}
+
+static void ignore(struct neo_client_call *call, const void *response, void *self)
+{
+    (void)call;
+    (void)response;
+    (void)self;
+}
+
+static void begin_call(void *self)
+{
+    static const struct neo_client_events events = {.message = ignore, .done = call_over};
+    const struct neo_call_options options = {.wait_for_ready = true};
+    struct neo_client_call *call;
+
+    (void)self;
+    assert_int_equal(
+        neo_test_v1_Echoes_Say_start(channel, &options, &hello, &events, NULL, &call, NULL),
+        NEO_OK);
+}
+
+/* Nobody waits for the pool: the channel ends at once, and what it had there ends by itself. */
+TEST(a_channel_may_go_while_its_attester_works)
+{
+    char target[100];
+    struct neo_error err = {0};
+
+    slow.kind = caller_attester->kind;
+    slowness.begun = 0;
+    atomic_store(&given_up, 0);
+    hold(true);
+    serve_attesting(attest_policies);
+    const struct neo_channel_options o = {
+        .loop = neo_runtime_loop(world.runtime, 0),
+        .epoch = {.identity = world.caller, .trust = world.trust},
+        .service = "echo-service",
+        .trust_domain = "neo.test",
+        .attester = &slow,
+    };
+    (void)snprintf(target, sizeof(target), "ipv4:%s", neo_server_address(world.server));
+    if (neo_channel_open(target, &o, &channel, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    neo_runtime_call(world.runtime, 0, begin_call, NULL);
+    wait_for(slowness.begun == 1);
+    neo_channel_free(channel);
+    assert_int_equal(given_up, 1);
+    assert_int_equal(slowness.at_once, 1); /* still at it */
+    hold(false);
+    wait_for(slowness.at_once == 0);
+    assert_int_equal(said, 0);
+}
+
 #define PROMISE_(name) cmocka_unit_test_setup_teardown(name, begin, end_load)
 
 int main(void)
@@ -257,6 +322,7 @@ int main(void)
         PROMISE_(a_caller_that_gives_up_does_not_wait_for_the_attester),
         PROMISE_(a_connection_may_go_while_the_pool_works_for_it),
         PROMISE_(a_connection_may_go_while_its_evidence_is_judged),
+        PROMISE_(a_channel_may_go_while_its_attester_works),
     };
 
     return cmocka_run_group_tests(tests, make_machine, break_machine);
