@@ -165,8 +165,12 @@ static void accept_peer(struct sub_conn *sc)
 
     if (vouch != NULL)
         vouch_put(channel->vouches, vouch);
-    fresh_free(sc->fresh);
+    fresh_free(sc->fresh_before);
+    sc->fresh_before = sc->fresh;
     sc->fresh = fresh_new(sc->attest.session);
+    sc->per_call = channel_wants_attestation(channel) &&
+                   attest_mode_of(channel->epoch.attest_policies, neo_text(channel->service)) ==
+                       ATTEST_PER_CALL;
     sc->attested = appraisal != NULL && appraisal->accepted;
     sc->simulated = sc->attested && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest.session);
@@ -323,7 +327,8 @@ bool attest_client_fini(struct sub_conn *sc)
 {
     frame_reader_fini(&sc->attest_reader);
     fresh_free(sc->fresh);
-    sc->fresh = NULL;
+    fresh_free(sc->fresh_before);
+    sc->fresh = sc->fresh_before = NULL;
     if (sc->attest.busy) {
         attest_work_forget(&sc->attest);
         sc->dead = true;

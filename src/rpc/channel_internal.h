@@ -84,8 +84,10 @@ struct sub_conn {
     struct neo_timer reattest;
     bool asked_anew; /* the peer's rules changed during the exchange before this one */
     bool attested;
-    struct attest_fresh *fresh; /* for proofs per call; NULL: no key was named */
-    uint64_t attested_by;       /* the channel's attest_number when its exchange began */
+    struct attest_fresh *fresh;        /* for proofs per call; NULL: no key was named */
+    struct attest_fresh *fresh_before; /* of the proof before, for answers that cross the new one */
+    bool per_call;                     /* the policy asks for one with every call */
+    uint64_t attested_by;              /* the channel's attest_number when its exchange began */
     bool simulated;
     neo_nsec attested_until;
     bool dead; /* freed once the attester's thread has come back */

@@ -15,12 +15,7 @@
 
 bool client_fresh_wanted(const struct neo_client_call *call, const struct sub_conn *sc)
 {
-    const struct neo_channel *channel = sc->sub->channel;
-
-    return call->method->fresh_attestation ||
-           (channel_wants_attestation(channel) &&
-            attest_mode_of(channel->epoch.attest_policies, neo_text(channel->service)) ==
-                ATTEST_PER_CALL);
+    return call->method->fresh_attestation || sc->per_call;
 }
 
 bool client_fresh_possible(const struct sub_conn *sc)
@@ -56,7 +51,7 @@ static enum neo_code check(const struct call_attempt *a, const struct h2_stream 
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer proof = {.limit = 256};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer evidence = {.limit = 256};
-    const struct neo_channel *channel = a->call->channel;
+    neo_nsec now = neo_loop_now(a->call->channel->loop);
     const struct fresh_call is = {
         .nonce = neo_bytes(a->nonce, sizeof(a->nonce)),
         .stream = (uint32_t)s->id,
@@ -67,8 +62,12 @@ static enum neo_code check(const struct call_attempt *a, const struct h2_stream 
         return neo_fail(err, NEO_UNAUTHENTICATED, "the server's attestation has ended");
     NEO_TRY(read_value(s, "x-attestation-proof-bin", &proof, err));
     NEO_TRY(read_value(s, "x-attestation-evidence-id-bin", &evidence, err));
+    if (a->sc->fresh_before != NULL &&
+        fresh_check(a->sc->fresh_before, &is, neo_buffer_bytes(&proof), neo_buffer_bytes(&evidence),
+                    now, NULL) == NEO_OK)
+        return NEO_OK;
     return fresh_check(a->sc->fresh, &is, neo_buffer_bytes(&proof), neo_buffer_bytes(&evidence),
-                       neo_loop_now(channel->loop), err);
+                       now, err);
 }
 
 bool client_fresh_take(struct call_attempt *a, struct h2_stream *s)

@@ -6,6 +6,7 @@
 #include "pair.h"
 
 #include "attest/fresh.h"
+#include "support/pki.h"
 
 #define SEC NEO_NSEC_PER_SEC
 
@@ -437,6 +438,48 @@ TEST(the_table_is_bounded_and_nobody_fills_it_for_the_others)
     vouch_table_free(t);
 }
 
+/* The certificate of the connection that the evidence came on. */
+TEST(a_revoked_certificate_takes_with_it_what_it_vouched_for)
+{
+    struct pki *pki = pki_new("neo.local");
+    const struct pki_cert *cert = pki_make(pki, pki_issuer(pki), "function-service", NULL);
+    const struct neo_revocation revoked = {pki_key_id(pki_issuer(pki)), pki_serial(cert), {0}, 0};
+    struct neo_trust *before = pki_trust(pki), *after = pki_trust_revoking(pki, &revoked, 1);
+    struct vouch_table *t = vouch_table_new();
+    struct attest_vouch *known[VOUCHES_OF_ONE];
+    struct neo_bytes chain[8];
+    struct neo_cert *leaf;
+    uint8_t spki[SESSION_KEY_ED25519_LEN] = {1};
+    static const struct neo_appraisal good = {.accepted = true, .tee = "sev-snp"};
+    struct vouch_facts facts = {
+        .identity = who,
+        .key = neo_bytes(spki, sizeof(spki)),
+        .appraisal = &good,
+        .rules = 1,
+        .wall = WALL,
+        .since = START,
+        .until = START + 600 * SEC,
+    };
+    struct vouch_moment at = {.rules = 1, .trust = before, .wall = WALL, .now = START};
+
+    assert_int_equal(
+        neo_trust_verify(before, chain, pki_chain(cert, false, chain), PKI_NOW, &leaf, NULL),
+        NEO_OK);
+    facts.leaf = leaf;
+    struct attest_vouch *v = vouch_new(&facts);
+    vouch_put(t, v);
+    vouch_unref(v);
+    assert_int_equal(vouch_find(t, who, &at, known), 1);
+    vouch_unref(known[0]);
+    at.trust = after;
+    assert_int_equal(vouch_find(t, who, &at, known), 0);
+    vouch_table_free(t);
+    neo_cert_unref(leaf);
+    neo_trust_unref(before);
+    neo_trust_unref(after);
+    pki_free(pki);
+}
+
 TEST(a_key_of_another_kind_is_not_vouched_for)
 {
     uint8_t long_key[120] = {0};
@@ -572,6 +615,7 @@ int main(void)
         T(where_calls_must_be_proven_evidence_without_a_key_is_refused),
         T(a_vouch_ends_with_the_rules_the_clock_its_half_life_and_belongs_to_one_identity),
         T(the_table_is_bounded_and_nobody_fills_it_for_the_others),
+        T(a_revoked_certificate_takes_with_it_what_it_vouched_for),
         T(a_key_of_another_kind_is_not_vouched_for),
         T(a_proof_for_a_call_holds_for_that_call_alone),
         T(a_proof_for_a_call_is_not_one_for_another_connection_or_of_another_process),
