@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -278,18 +279,28 @@ static double percentile(double share)
     return load.done == 0 ? 0 : load.took[at < load.done ? at : load.done - 1] / 1e3;
 }
 
-static void report(uint64_t began)
+static double cpu_us(void)
+{
+    struct rusage u;
+
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static void report(uint64_t began, double cpu_before)
 {
     double seconds = (double)(now_ns() - began) / 1e9;
+    double cpu = cpu_us() - cpu_before;
 
     if (load.handshakes == 0)
         qsort(load.took, load.done, sizeof(*load.took), compare);
     else
         memset(load.took, 0, load.done * sizeof(*load.took));
     printf("{\"seconds\": %.6f, \"done\": %zu, \"failed\": %zu, \"messages\": %llu, "
-           "\"p50_us\": %.1f, \"p99_us\": %.1f}\n",
-           seconds, load.done, load.failed, (unsigned long long)load.messages_back, percentile(0.5),
-           percentile(0.99));
+           "\"cpu_us\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
+           seconds, load.done, load.failed, (unsigned long long)load.messages_back, cpu,
+           percentile(0.5), percentile(0.99));
     (void)fflush(stdout);
 }
 
@@ -351,11 +362,12 @@ int main(int argc, char **argv)
         open_all();
     wait_for_line();
     uint64_t began = now_ns();
+    double cpu = cpu_us();
     if (load.handshakes > 0)
         make_handshakes();
     else
         make_calls();
-    report(began);
+    report(began, cpu);
     while (getchar() != EOF)
         ;
     return load.failed == 0 ? 0 : 1;

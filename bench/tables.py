@@ -84,17 +84,22 @@ def many(rows):
 
 
 def clients(rows):
+    names = list(dict.fromkeys(r["client"] for r in rows))
     body = []
     for flight in dict.fromkeys(r["in_flight"] for r in rows):
         of = {r["client"]: r["cpu_us"] for r in rows if r["in_flight"] == flight}
-        theirs, ours = of.get("bench_grpc_cpp_client"), of.get("bench_neo_client")
-        body.append([str(flight), theirs, ours, ratio(ours, theirs, 0.2)])
-    return table(["in flight", "gRPC C++ us", "neo us", "neo to gRPC C++ (aim 0.20)"], body)
+        body.append([str(flight)] + [of.get(n) for n in names] +
+                    [ratio(of.get("neo"), of.get("grpc-c++"), 0.2), ratio(of.get("neo"), of.get("bare"), 0)])
+    return table(["in flight"] + [NAMES.get(n, n) for n in names] + ["neo to gRPC C++ (aim 0.20)", "to the bare loop"],
+                 body)
 
 
 def workers(rows):
-    return table(["workers", "CPU us a call", "calls/s"],
-                 [[str(r["workers"]), r["cpu_us"], r["calls_per_s"]] for r in rows])
+    words = {"apart": "two servers of one worker each", "together": "one server of two workers"}
+    gain = next((r["gain"] for r in rows if r["what"] == "gain"), None)
+    body = [[words[r["what"]], r["cpu_us"], r["share"]] for r in rows if r["what"] in words]
+    return table(["", "CPU us a call", "share of the busier"], body) + [
+        "", f"Two workers serve {figure(gain)} times what one alone would (aim: 1.85)."]
 
 
 MAKERS = {f.__name__: f for f in (calls, latency, stream, handshakes, idle, many, clients, workers)}
