@@ -95,8 +95,11 @@ def clients(rows):
 
 
 def workers(rows):
-    return table(["workers", "CPU us a call", "calls/s"],
-                 [[str(r["workers"]), r["cpu_us"], r["calls_per_s"]] for r in rows])
+    words = {"apart": "two servers of one worker each", "together": "one server of two workers"}
+    gain = next((r["gain"] for r in rows if r["what"] == "gain"), None)
+    body = [[words[r["what"]], r["cpu_us"], r["share"]] for r in rows if r["what"] in words]
+    return table(["", "CPU us a call", "share of the busier"], body) + [
+        "", f"Two workers serve {figure(gain)} times what one alone would (aim: 1.85)."]
 
 
 MAKERS = {f.__name__: f for f in (calls, latency, stream, handshakes, idle, many, clients, workers)}
