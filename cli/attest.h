@@ -12,6 +12,7 @@
 /* Each in a file of its own, cli/attest_<word>.c. */
 #define ATTEST_WORDS(X)                                                                            \
     X(collateral)                                                                                  \
+    X(rollout)                                                                                     \
     X(collect)                                                                                     \
     X(doctor)                                                                                      \
     X(show)                                                                                        \

@@ -102,6 +102,11 @@ NEO_MUST_CHECK enum neo_code neo_attest_policies_compile(const struct neo_docume
                                                          struct neo_error *err);
 struct neo_attest_policies *neo_attest_policies_ref(struct neo_attest_policies *policies);
 void neo_attest_policies_unref(struct neo_attest_policies *policies);
+/*
+ * The registry's: candidates of rollouts are accepted, too, so that their start is seen
+ * (neo/rollout.h). Before it is used.
+ */
+void neo_attest_policies_observe(struct neo_attest_policies *policies);
 /* Must this service prove itself? */
 bool neo_attest_policies_has(const struct neo_attest_policies *policies, struct neo_bytes service);
 

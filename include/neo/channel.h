@@ -40,6 +40,7 @@ struct neo_endpoint {
     uint32_t weight;          /* for weighted_round_robin; 0: 1 */
 };
 struct neo_resolver_sink;
+struct neo_census;
 typedef void neo_resolved_fn(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints,
                              size_t n);
 struct neo_resolver_sink {
@@ -73,6 +74,7 @@ struct neo_channel_options {
     bool accept_gzip;                        /* neo/compression.h: responses may come compressed */
     /* neo/insecure.h; NULL: mutual TLS 1.3. Borrowed for the call. */
     const struct neo_insecure_channel *insecure;
+    struct neo_census *census; /* neo/census.h; borrowed, until the runtime ends; may be NULL */
 };
 
 /* Starts no connection yet. Gives `*ret`: neo_channel_free(). */

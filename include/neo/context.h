@@ -47,6 +47,7 @@ struct neo_context {
     const struct neo_entry *business; /* at most 16 entries, 4 KiB in all */
     size_t n_business;
     bool caller_attested;
+    struct neo_bytes caller_measurement; /* hex, of what it proved to run; empty: nothing */
 };
 
 #ifdef __cplusplus

@@ -57,6 +57,7 @@ struct neo_audit_sink {
 /* For the options of time below: never. */
 #define NEO_FOREVER UINT64_MAX
 
+struct neo_census;
 struct neo_server_options {
     const char *name; /* the service name: the target of policy */
     struct neo_runtime *runtime;
@@ -110,6 +111,7 @@ struct neo_server_options {
     unsigned exchanges_burst;      /* 0: 64 */
     unsigned quotes_per_second;    /* 0: 20 */
     unsigned quotes_burst;         /* 0: 256 */
+    struct neo_census *census;     /* neo/census.h; borrowed, until the runtime ends; may be NULL */
 };
 
 /* Gives `*ret`: neo_server_free(). */

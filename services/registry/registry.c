@@ -63,11 +63,19 @@ static void register_instance(struct neo_call *call,
 {
     struct registry *r = self;
     struct neo_registry_v1_RegisterResponse response = {0};
+    struct neo_registry_v1_RegisterRequest checked = *request;
+    struct neo_registry_v1_Instance instance = {0};
     struct neo_error err = {0};
 
     if (!enter(r, call))
         return;
-    enum neo_code code = table_register(&r->table, neo_call_context(call)->caller, request,
+    if (request->instance != NULL) { /* what it runs is what it proved, and not what it says */
+        instance = *request->instance;
+        instance.measurement = neo_call_context(call)->caller_measurement;
+        instance.live.len = 0;
+        checked.instance = &instance;
+    }
+    enum neo_code code = table_register(&r->table, neo_call_context(call)->caller, &checked,
                                         neo_mono_nsec(), neo_call_arena(call), &response, &err);
     if (request->instance != NULL)
         neo_log_info(neo_mesh_log(r->mesh), "registry.register",

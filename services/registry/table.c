@@ -9,7 +9,14 @@
 
 #include <stdio.h>
 
-enum { TTL_MIN = 5, TTL_MAX = 60, TTL_DEFAULT = 10, METADATA_MAX = 4096, LEASE_LEN = 40 };
+enum {
+    TTL_MIN = 5,
+    TTL_MAX = 60,
+    TTL_DEFAULT = 10,
+    METADATA_MAX = 4096,
+    LEASE_LEN = 40,
+    LIVE_MAX = 64
+};
 
 struct entry {
     struct entry *next;
@@ -21,6 +28,7 @@ struct entry {
     int32_t health;
     uint64_t policy_number;
     struct neo_buffer wire; /* the Instance as kept */
+    struct neo_buffer live; /* a HeartbeatRequest of which only `live` is filled */
 };
 
 static const char *const migrations[] = {
@@ -41,6 +49,7 @@ static const char *const migrations[] = {
 static void entry_free(struct entry *e)
 {
     neo_buffer_fini(&e->wire);
+    neo_buffer_fini(&e->live);
     neo_free(e);
 }
 
@@ -303,6 +312,25 @@ static struct entry **find_lease(struct table *t, struct neo_bytes caller, struc
     return at;
 }
 
+/* What does not look like a count is not kept: nobody but people and rollouts go by it. */
+static void keep_live(struct entry *e, const struct neo_registry_v1_HeartbeatRequest *beat)
+{
+    struct neo_registry_v1_HeartbeatRequest kept = {0};
+
+    kept.live.at = beat->live.at;
+    kept.live.len = beat->live.len;
+    neo_buffer_clear(&e->live);
+    if (beat->live.len > LIVE_MAX)
+        return;
+    for (size_t i = 0; i < beat->live.len; i++) {
+        const struct neo_registry_v1_Live *l = beat->live.at[i];
+        if (!neo_is_service_name(l->service) || !is_label(l->measurement, 128))
+            return;
+    }
+    if (neo_registry_v1_HeartbeatRequest_encode(&kept, &e->live, NULL) != NEO_OK)
+        neo_buffer_clear(&e->live);
+}
+
 bool table_heartbeat(struct table *t, struct neo_bytes caller,
                      const struct neo_registry_v1_HeartbeatRequest *beat, neo_nsec now,
                      bool *ret_changed)
@@ -317,6 +345,7 @@ bool table_heartbeat(struct table *t, struct neo_bytes caller,
     if (known) {
         e->expires = now + e->ttl;
         e->policy_number = beat->policy_number;
+        keep_live(e, beat);
         if (health != neo_registry_v1_HEALTH_UNSPECIFIED && health != e->health) {
             e->health = health;
             t->revision++;
@@ -461,6 +490,13 @@ static struct neo_registry_v1_Instance *open_entry(const struct entry *e, struct
         return NULL;
     i->health = e->health;
     i->policy_number = e->policy_number;
+    struct neo_registry_v1_HeartbeatRequest *told = neo_arena_calloc(arena, 1, sizeof(*told));
+    struct neo_bytes live = neo_arena_copy(arena, neo_buffer_bytes(&e->live));
+    if (told != NULL &&
+        neo_registry_v1_HeartbeatRequest_decode(live, told, arena, NULL) == NEO_OK) {
+        i->live.at = told->live.at;
+        i->live.len = told->live.len;
+    }
     return i;
 }
 

@@ -96,9 +96,26 @@ static enum neo_code publish(const struct ledger *ledger, struct neo_appraisal *
     return NEO_OK;
 }
 
+/* Is what was found genuine and allowed one of those that count now? */
+static bool check_rollout(const struct neo_attest_policies *policies, struct neo_bytes service,
+                          int64_t now, const struct neo_appraisal *appraisal, struct ledger *ledger)
+{
+    if (!attest_policies_rolls_out(policies, service)) {
+        ledger_skip(ledger, CHECK_ROLLOUT, ledger_not_asked_for);
+        return true;
+    }
+    const char *why =
+        attest_policies_rollout_refusal(policies, service, appraisal->measurement, now);
+    if (why != NULL)
+        return ledger_fail(ledger, CHECK_ROLLOUT, "this measurement is %s", why);
+    ledger_pass(ledger, CHECK_ROLLOUT);
+    return true;
+}
+
 /* True: accepted. There is one way to say so, and it is behind everything else. */
-static bool judge(const struct attest_question *q, const struct attest_policy *policy,
-                  struct neo_bytes service, struct ledger *ledger, struct neo_appraisal *appraisal)
+static bool judge(const struct attest_question *q, const struct neo_attest_policies *policies,
+                  const struct attest_policy *policy, struct neo_bytes service,
+                  struct ledger *ledger, struct neo_appraisal *appraisal)
 {
     const struct attest_family *family = attest_family_of(q->evidence->kind);
 
@@ -107,7 +124,8 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     struct attest_question mine = *q;
     mine.grace = policy->max_stale;
     appraisal->max_age = policy->max_age;
-    return family->judge(&mine, policy, ledger, appraisal) && ledger_holds(ledger);
+    return family->judge(&mine, policy, ledger, appraisal) &&
+           check_rollout(policies, service, q->now, appraisal, ledger) && ledger_holds(ledger);
 }
 
 static enum neo_code appraise(const struct attest_question *q,
@@ -130,7 +148,7 @@ static enum neo_code appraise(const struct attest_question *q,
         ledger_init(&ledger, common_checks, COMMON_CHECKS_N, arena);
     neo_sha256(evidence->body, appraisal.evidence_sha256);
     const struct attest_policy *policy = attest_policies_find(policies, service);
-    appraisal.accepted = judge(q, policy, service, &ledger, &appraisal);
+    appraisal.accepted = judge(q, policies, policy, service, &ledger, &appraisal);
     NEO_TRY(publish(&ledger, &appraisal, err));
     if (q->trust->missing != NULL && (appraisal.reason == NEO_ATTEST_COLLATERAL ||
                                       appraisal.reason == NEO_ATTEST_COLLATERAL_STALE))

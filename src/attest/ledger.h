@@ -26,10 +26,11 @@ struct check_info {
     enum check_claim claim;
 };
 
-/* The first two of every list: name, text, reason, claim. */
+/* The first of every list: name, text, reason, claim. */
 #define COMMON_CHECKS(X)                                                                           \
     X(SERVICE, "policy.service", POLICY_MISSING, NONE)                                             \
-    X(KIND, "evidence.kind", UNSUPPORTED, NONE)
+    X(KIND, "evidence.kind", UNSUPPORTED, NONE)                                                    \
+    X(ROLLOUT, "policy.rollout", MEASUREMENT, EXECUTABLES)
 enum {
 #define X(name, text, reason, claim) CHECK_##name,
     COMMON_CHECKS(X)

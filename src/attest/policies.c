@@ -290,6 +290,23 @@ static enum neo_code compile_file(struct compiler *c, const struct neo_document 
                          c->scratch, compile_document, c, err);
 }
 
+/* One document of it is enough for all services, and two would contradict each other. */
+static enum neo_code read_rollouts(struct compiler *c, const struct neo_document *document,
+                                   struct neo_error *err)
+{
+    struct attest_rollouts read = {.n = 0};
+
+    NEO_TRY(neo_rollouts_read(document, &c->policies->arena, &read.at, &read.n, err));
+    if (read.n == 0)
+        return NEO_OK;
+    if (c->policies->rollouts.n > 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "%.*s: there is another document of \"measurement_rollouts\"",
+                        NEO_FMT(document->name));
+    c->policies->rollouts = read;
+    return NEO_OK;
+}
+
 static void policies_free(struct neo_attest_policies *policies)
 {
     if (policies == NULL)
@@ -318,6 +335,8 @@ enum neo_code neo_attest_policies_compile(const struct neo_document *documents, 
     neo_arena_init(&policies->arena, ARENA_BUDGET);
     for (size_t i = 0; i < n; i++)
         NEO_TRY(compile_file(&c, &documents[i], err));
+    for (size_t i = 0; i < n; i++)
+        NEO_TRY(read_rollouts(&c, &documents[i], err));
     if (neo_arena_failed(&policies->arena))
         return no_memory(err);
     *ret = policies;
@@ -388,4 +407,44 @@ size_t attest_kind_names(unsigned kinds, struct neo_bytes ret[static NEO_EVIDENC
             ret[n++] = neo_text(neo_evidence_kind_text((enum neo_evidence_kind)i));
     }
     return n;
+}
+
+/* --- rollouts --------------------------------------------------------------------------------- */
+
+void neo_attest_policies_observe(struct neo_attest_policies *policies)
+{
+    policies->observes = true;
+}
+
+bool attest_policies_rolls_out(const struct neo_attest_policies *policies, struct neo_bytes service)
+{
+    for (size_t i = 0; i < policies->rollouts.n; i++) {
+        if (neo_bytes_is(service, policies->rollouts.at[i].service))
+            return true;
+    }
+    return false;
+}
+
+static bool is_hex_of(const char *hex, struct neo_bytes bytes)
+{
+    if (strlen(hex) != 2 * bytes.len)
+        return false;
+    for (size_t i = 0; i < bytes.len; i++) {
+        static const char digits[] = "0123456789abcdef";
+        if (hex[2 * i] != digits[bytes.at[i] >> 4] || hex[2 * i + 1] != digits[bytes.at[i] & 15])
+            return false;
+    }
+    return true;
+}
+
+const char *attest_policies_rollout_refusal(const struct neo_attest_policies *policies,
+                                            struct neo_bytes service, struct neo_bytes measurement,
+                                            int64_t now)
+{
+    for (size_t i = 0; i < policies->rollouts.n; i++) {
+        const struct neo_rollout *r = &policies->rollouts.at[i];
+        if (neo_bytes_is(service, r->service) && is_hex_of(r->measurement, measurement))
+            return neo_rollout_refusal(r, policies->observes, now);
+    }
+    return "not among those of its rollout";
 }

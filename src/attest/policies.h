@@ -9,6 +9,8 @@
 #include "attest/row.h"
 #include "attest/session.h"
 
+#include <neo/rollout.h>
+
 #include <stdatomic.h>
 
 enum attest_require {
@@ -33,12 +35,26 @@ struct attest_policy {
     size_t n_rules;
 };
 
+struct attest_rollouts {
+    struct neo_rollout *at;
+    size_t n;
+};
+
 struct neo_attest_policies {
     _Atomic unsigned refs;
     struct neo_arena arena; /* holds everything below */
     struct attest_policy *at;
     size_t n;
+    struct attest_rollouts rollouts;
+    bool observes; /* the registry: accepts candidates */
 };
+/* NULL: by its rollout, if it has one, this measurement of the service counts at `now`. */
+const char *attest_policies_rollout_refusal(const struct neo_attest_policies *policies,
+                                            struct neo_bytes service, struct neo_bytes measurement,
+                                            int64_t now);
+/* Has it one? */
+bool attest_policies_rolls_out(const struct neo_attest_policies *policies,
+                               struct neo_bytes service);
 
 /* NULL: nobody asks this service to prove itself. */
 const struct attest_policy *attest_policies_find(const struct neo_attest_policies *policies,

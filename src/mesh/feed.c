@@ -18,6 +18,8 @@ static enum neo_code compile_attest(struct neo_mesh *mesh, struct neo_bytes simu
 {
     NEO_TRY(neo_attest_policies_compile(documents, n, mesh->development, &change->attest_policies,
                                         err));
+    if (mesh->own_policy)
+        neo_attest_policies_observe(change->attest_policies);
     return collateral_trust(mesh, simulated_root, &change->attest_trust, err);
 }
 

@@ -264,7 +264,8 @@ static enum neo_code set_up(struct neo_mesh *mesh, const struct neo_mesh_options
         (void)snprintf(mesh->ca_address, sizeof(mesh->ca_address), "%s", mesh->join.address);
     }
     mesh->metrics = neo_metrics_new();
-    if (mesh->metrics == NULL)
+    mesh->census = neo_census_new();
+    if (mesh->metrics == NULL || mesh->census == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory joining");
     NEO_TRY(collateral_new(mesh, o, err));
     NEO_TRY(mesh_make_attester(mesh, o, err));
@@ -368,6 +369,7 @@ void neo_mesh_free(struct neo_mesh *mesh)
     neo_key_unref(mesh->identity.next);
     neo_buffer_fini(&mesh->identity.csr);
     neo_metrics_free(mesh->metrics);
+    neo_census_free(mesh->census);
     neo_zeroise(&mesh->join, sizeof(mesh->join));
     (void)pthread_cond_destroy(&mesh->shared.changed);
     (void)pthread_mutex_destroy(&mesh->shared.lock);

@@ -22,6 +22,7 @@
 #define NEO_MESH_MESH_H
 
 #include <neo/audit_file.h>
+#include <neo/census.h>
 #include <neo/mesh.h>
 
 #include <neo/ca/v1/ca.neo.h>
@@ -146,6 +147,7 @@ struct neo_mesh {
         unsigned failures;
     } lease;
     struct mesh_admin *admin;
+    struct neo_census *census;          /* of its server's and its channels' connections */
     struct mesh_collateral *collateral; /* of its own locks */
 };
 

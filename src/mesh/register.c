@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { TTL_SECONDS = 10 };
+enum { TTL_SECONDS = 10, LIVE_MAX = 64 };
 
 static void beat(struct neo_mesh *mesh);
 static void try_register(struct neo_mesh *mesh);
@@ -60,8 +60,30 @@ static void beat_done(struct neo_client_call *call, const struct neo_status *sta
 
 static const struct neo_client_events beat_events = {.message = beat_heard, .done = beat_done};
 
+struct lives {
+    struct neo_census_row rows[LIVE_MAX];
+    struct neo_registry_v1_Live at[LIVE_MAX];
+    struct neo_registry_v1_Live *list[LIVE_MAX];
+    size_t n;
+};
+
+/* On which measurements our connections rest, for rollouts. */
+static void count_lives(struct neo_mesh *mesh, struct lives *ret)
+{
+    ret->n = neo_census_read(mesh->census, ret->rows, LIVE_MAX);
+    for (size_t i = 0; i < ret->n; i++) {
+        ret->at[i] = (struct neo_registry_v1_Live){
+            .service = neo_text(ret->rows[i].service),
+            .measurement = neo_text(ret->rows[i].measurement),
+            .connections = ret->rows[i].connections,
+        };
+        ret->list[i] = &ret->at[i];
+    }
+}
+
 static void beat(struct neo_mesh *mesh)
 {
+    struct lives lives;
     struct neo_registry_v1_HeartbeatRequest request = {
         .lease_id = neo_text(mesh->lease.lease),
         .health = neo_registry_v1_HEALTH_SERVING,
@@ -69,6 +91,9 @@ static void beat(struct neo_mesh *mesh)
     };
     struct neo_call_options options = {.wait_for_ready = true};
 
+    count_lives(mesh, &lives);
+    request.live.at = lives.list;
+    request.live.len = lives.n;
     if (mesh->lease.beat == NULL &&
         neo_registry_v1_Registry_Heartbeat_start(mesh->registry, &options, &beat_events, mesh,
                                                  &mesh->lease.beat, NULL) != NEO_OK) {

@@ -22,6 +22,7 @@ static enum neo_code make_server(struct neo_mesh *mesh, struct neo_error *err)
         .attester = mesh->attester,
         .audit = mesh->audit == NULL ? NULL : neo_audit_file_sink(mesh->audit),
         .metrics = mesh->metrics,
+        .census = mesh->census,
         .log = &mesh->log,
     };
 
@@ -131,6 +132,7 @@ enum neo_code neo_mesh_channel(struct neo_mesh *mesh, const char *service, unsig
         .attester = mesh->attester,
         .service_config = mesh->service_config,
         .metrics = mesh->metrics,
+        .census = mesh->census,
         .log = &mesh->log,
     };
     enum neo_code code = neo_channel_open(target, &options, &entry->channel, err);

@@ -214,7 +214,7 @@ static const struct neo_yaml_field document_fields[] = {
     LIST(document, "denied_calls", denied, struct rule, rule_row, OWN),
     LIST(document, "tests", tests, struct test, test_row, OWN),
     OTHER("rate_limits"),
-    OTHER("attestation_policies"),
+    OTHER("attestation_policies"), OTHER("measurement_rollouts"),
     OTHER("service_config"),
     {0},
 };

@@ -101,7 +101,7 @@ static const struct neo_yaml_field document_fields[] = {
     {.key = "rate_limits", .kind = NEO_YAML_STRUCT, .offset = offsetof(struct limits_document, sections),
      .fields = section_fields, .place = offsetof(struct limits_document, own) + 1},
     OTHER("service"), OTHER("role"), OTHER("mode"), OTHER("roles"), OTHER("allowed_calls"),
-    OTHER("denied_calls"), OTHER("tests"), OTHER("attestation_policies"), OTHER("service_config"),
+    OTHER("denied_calls"), OTHER("tests"), OTHER("attestation_policies"), OTHER("measurement_rollouts"), OTHER("service_config"),
     {0},
 };
 /* clang-format on */

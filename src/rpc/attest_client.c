@@ -168,6 +168,7 @@ static void accept_peer(struct sub_conn *sc)
     fresh_free(sc->fresh);
     sc->fresh = fresh_new(sc->attest.session);
     sc->attested = appraisal != NULL && appraisal->accepted;
+    census_count(&sc->counted, channel->census, neo_text(channel->service), appraisal);
     sc->simulated = sc->attested && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest.session);
     sc->asked_anew = false;
@@ -324,6 +325,7 @@ bool attest_client_fini(struct sub_conn *sc)
     frame_reader_fini(&sc->attest_reader);
     fresh_free(sc->fresh);
     sc->fresh = NULL;
+    census_forget(&sc->counted);
     if (sc->attest.busy) {
         attest_work_forget(&sc->attest);
         sc->dead = true;

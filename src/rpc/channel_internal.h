@@ -31,6 +31,7 @@
 #include "attest/fresh.h"
 #include "base/list.h"
 #include "rpc/attest_work.h"
+#include "rpc/census.h"
 #include "rpc/channelz.h"
 #include "rpc/conn.h"
 #include "rpc/frame.h"
@@ -88,6 +89,7 @@ struct sub_conn {
     uint64_t attested_by;       /* the channel's attest_number when its exchange began */
     bool simulated;
     neo_nsec attested_until;
+    struct census_mark counted;
     bool dead; /* freed once the attester's thread has come back */
 };
 
@@ -140,6 +142,7 @@ struct neo_channel {
     struct neo_attester *attester;
     struct neo_key *session_key; /* ours; NULL: we prove nothing */
     struct vouch_table *vouches; /* of the instances */
+    struct neo_census *census;
     const struct neo_log *log;
     size_t max_message;
     bool wait_for_ready;

@@ -384,6 +384,7 @@ enum neo_code neo_channel_open(const char *target, const struct neo_channel_opti
     channel->loop = options->loop;
     channel->resolver = options->resolver;
     channel->attester = options->attester;
+    channel->census = options->census;
     channel->log = options->log;
     channel->max_message = options->max_message == 0 ? DEFAULT_MAX_MESSAGE : options->max_message;
     channel->wait_for_ready = options->wait_for_ready;

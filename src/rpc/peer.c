@@ -326,6 +326,10 @@ void peer_set_attested(struct peer *p, neo_nsec until)
 {
     p->attested_until = until;
     p->attested_by = p->worker->epoch->attest_number;
+    if (until == 0) {
+        p->measurement[0] = '\0';
+        census_forget(&p->counted);
+    }
     if (until == 0)
         list_each (link, &p->calls)
             call_judge_attestation(neo_owner(link, struct neo_call, link));
@@ -544,6 +548,7 @@ void peer_unref(struct peer *p)
 {
     if (--p->refs > 0)
         return;
+    census_forget(&p->counted);
     share_leave(p->worker, p->share);
     neo_free(p->methods);
     neo_free(p->strings);

@@ -13,6 +13,7 @@
 #ifndef NEO_RPC_PEER_H
 #define NEO_RPC_PEER_H
 
+#include "rpc/census.h"
 #include "rpc/channelz.h"
 #include "rpc/server.h"
 
@@ -84,8 +85,10 @@ struct peer {
 
     bool must_attest; /* under this epoch */
     neo_nsec attested_until;
-    uint64_t attested_by;             /* attest_number of the epoch then */
-    char evidence[65];                /* SHA-256 of what was appraised, hex; empty: nothing */
+    uint64_t attested_by; /* attest_number of the epoch then */
+    char evidence[65];    /* SHA-256 of what was appraised, hex; empty: nothing */
+    char measurement[NEO_CENSUS_MEASUREMENT_LEN]; /* what it proved to run, hex; empty: nothing */
+    struct census_mark counted;
     struct attest_fresh *fresh;       /* for proofs per call; NULL: no key was named */
     struct attest_exchange *exchange; /* the one under way */
     neo_nsec exchange_tat;            /* how often it may try */

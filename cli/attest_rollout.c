@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `neo attest rollout`: which measurements of a service count, from candidate to revoked.
+ *
+ * It keeps one file among the policies, which the registry hands out like every other; who may
+ * write there decides. What a step needs is asked of the registry.
+ */
+#include "cli/attest.h"
+
+#include <neo/registry/v1/registry.neo.h>
+#include <neo/rollout.h>
+#include <neo/store.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ARENA = 32 << 20, FILE_MAX = 1 << 20, REST = 3 };
+
+struct rollout_args {
+    struct neo_arena *arena;
+    const char *path; /* the file */
+    const char *at;
+    struct neo_rollout *list; /* of ARENA; room for one more */
+    size_t n;
+};
+
+static void unlock(const int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+}
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+static enum neo_code read_file(struct rollout_args *a, struct neo_error *err)
+{
+    struct neo_document document = {.name = neo_text(a->path)};
+    struct neo_rollout *read = NULL;
+
+    a->list = neo_arena_calloc(a->arena, NEO_ROLLOUTS_MAX + 1, sizeof(*a->list));
+    if (a->list == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    if (access(a->path, F_OK) != 0 && errno == ENOENT)
+        return NEO_OK;
+    NEO_TRY(attest_read_file(a->arena, a->path, FILE_MAX, &document.text, err));
+    NEO_TRY(neo_rollouts_read(&document, a->arena, &read, &a->n, err));
+    if (read == NULL)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "'%s' is no document of measurement_rollouts; give another --file",
+                        a->path);
+    memcpy(a->list, read, a->n * sizeof(*read));
+    return NEO_OK;
+}
+
+static enum neo_code write_file(const struct rollout_args *a, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+
+    if (!neo_rollouts_write(a->list, a->n, &out))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    return neo_file_replace(a->path, neo_buffer_bytes(&out), 0644, err);
+}
+
+/* Two people at once would lose one's step: a lock beside the file, which stays. */
+static int lock_file(const struct rollout_args *a, struct neo_error *err)
+{
+    char path[PATH_LEN];
+    const char *slash = strrchr(a->path, '/');
+    int folder = slash == NULL ? 0 : (int)(slash - a->path) + 1;
+
+    (void)snprintf(path, sizeof(path), "%.*s.rollouts.lock", folder, a->path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX) != 0) {
+        (void)neo_fail_errno(err, "cannot lock '%s'", path);
+        unlock(&fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* --- what is seen ----------------------------------------------------------------------------- */
+
+static enum neo_code ask_registry(struct neo_arena *arena, struct neo_registry_v1_ListResponse *ret,
+                                  struct neo_error *err)
+{
+    struct neo_registry_v1_ListRequest request = {0};
+    struct neo_call_options patience = {.timeout = 5 * NEO_NSEC_PER_SEC};
+    struct neo_status status = {0};
+    struct neo_channel *channel;
+    struct neo_mesh *mesh;
+
+    NEO_TRY(client_join(OPERATOR, &mesh, err));
+    enum neo_code code = client_channel(mesh, "neo-registry", &channel, err);
+    if (code != NEO_OK) {
+        neo_mesh_free(mesh);
+        return code;
+    }
+    code = neo_registry_v1_Registry_List(channel, &patience, &request, ret, arena, &status);
+    if (code != NEO_OK)
+        (void)neo_fail(err, code, "the registry does not answer: %s: %.*s", neo_code_name(code),
+                       NEO_FMT(status.message));
+    client_close(mesh, channel);
+    return code;
+}
+
+static struct neo_rollout_seen look(const struct neo_registry_v1_ListResponse *r,
+                                    const struct neo_rollout *rollout)
+{
+    struct neo_rollout_seen seen = {0};
+
+    for (size_t i = 0; i < r->instances.len; i++) {
+        const struct neo_registry_v1_Instance *in = r->instances.at[i];
+        seen.instances += neo_bytes_is(in->service, rollout->service) &&
+                          neo_bytes_is(in->measurement, rollout->measurement);
+        for (size_t k = 0; k < in->live.len; k++) {
+            const struct neo_registry_v1_Live *l = in->live.at[k];
+            if (neo_bytes_is(l->service, rollout->service) &&
+                neo_bytes_is(l->measurement, rollout->measurement))
+                seen.channels += l->connections;
+        }
+    }
+    return seen;
+}
+
+/* --- showing ---------------------------------------------------------------------------------- */
+
+static const char *date(int64_t at, char text[static 32])
+{
+    time_t seconds = (time_t)at;
+    struct tm tm;
+
+    if (at == 0 || gmtime_r(&seconds, &tm) == NULL ||
+        strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        (void)snprintf(text, 32, "-");
+    return text;
+}
+
+static void put_text(struct neo_json_writer *w, const char *key, const char *text)
+{
+    neo_json_put_key(w, key);
+    neo_json_put_text(w, text);
+}
+
+static void put_number(struct neo_json_writer *w, const char *key, int64_t value)
+{
+    neo_json_put_key(w, key);
+    neo_json_put_i64(w, value);
+}
+
+static void put_rollout(struct neo_json_writer *w, const struct neo_rollout *r,
+                        const struct neo_rollout_seen *seen)
+{
+    neo_json_open_object(w);
+    put_text(w, "service", r->service);
+    put_text(w, "measurement", r->measurement);
+    put_text(w, "state", neo_rollout_state_text(r->state));
+    put_number(w, "since", r->since);
+    put_number(w, "proven", r->proven);
+    put_number(w, "not_before", r->not_before);
+    put_number(w, "not_after", r->not_after);
+    put_number(w, "instances", (int64_t)seen->instances);
+    put_number(w, "connections", (int64_t)seen->channels);
+    neo_json_close_object(w);
+}
+
+static void print_json_list(const struct rollout_args *a,
+                            const struct neo_registry_v1_ListResponse *r)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct neo_json_writer w = {.out = &out, .pretty = true};
+
+    neo_json_open_object(&w);
+    neo_json_put_key(&w, "rollouts");
+    neo_json_open_array(&w);
+    for (size_t i = 0; i < a->n; i++) {
+        struct neo_rollout_seen seen = look(r, &a->list[i]);
+        put_rollout(&w, &a->list[i], &seen);
+    }
+    neo_json_close_array(&w);
+    neo_json_close_object(&w);
+    print_json(&out);
+}
+
+static void print_table(const struct rollout_args *a, const struct neo_registry_v1_ListResponse *r)
+{
+    struct table t;
+
+    table_begin(&t, 7,
+                (const char *const[]){"SERVICE", "MEASUREMENT", "STATE", "SINCE", "NOT AFTER",
+                                      "INSTANCES", "CONNECTIONS"});
+    for (size_t i = 0; i < a->n; i++) {
+        const struct neo_rollout *ro = &a->list[i];
+        struct neo_rollout_seen seen = look(r, ro);
+        char since[32], until[32];
+        table_cell(&t, ro->service);
+        table_cellf(&t, "%.16s..", ro->measurement);
+        table_cell(&t, neo_rollout_state_text(ro->state));
+        table_cell(&t, date(ro->since, since));
+        table_cell(&t, date(ro->not_after, until));
+        table_cellf(&t, "%llu", (unsigned long long)seen.instances);
+        table_cellf(&t, "%llu", (unsigned long long)seen.channels);
+    }
+    table_end(&t);
+}
+
+static int list(struct rollout_args *a)
+{
+    struct neo_registry_v1_ListResponse r = {0};
+    struct neo_error err;
+
+    if (read_file(a, &err) != NEO_OK)
+        return fail(&err);
+    if (ask_registry(a->arena, &r, &err) != NEO_OK) {
+        r = (struct neo_registry_v1_ListResponse){0};
+        (void)fprintf(stderr, "warning: %s; what runs is not known\n", err.message);
+    }
+    if (cli.json)
+        print_json_list(a, &r);
+    else
+        print_table(a, &r);
+    return EXIT_OK;
+}
+
+/* --- steps ------------------------------------------------------------------------------------ */
+
+static struct neo_rollout *find(const struct rollout_args *a, const char *service,
+                                const char *measurement)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (strcmp(a->list[i].service, service) == 0 &&
+            strcmp(a->list[i].measurement, measurement) == 0)
+            return &a->list[i];
+    }
+    return NULL;
+}
+
+static int tell(const struct neo_rollout *r)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct neo_json_writer w = {.out = &out, .pretty = true};
+    const struct neo_rollout_seen seen = {0};
+
+    if (cli.json) {
+        put_rollout(&w, r, &seen);
+        print_json(&out);
+    } else {
+        (void)printf("%s %.16s.. is %s now\n", r->service, r->measurement,
+                     neo_rollout_state_text(r->state));
+    }
+    return EXIT_OK;
+}
+
+static enum neo_code begin(struct rollout_args *a, const char *service, const char *measurement,
+                           int64_t now, struct neo_rollout **ret, struct neo_error *err)
+{
+    if (a->at != NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "--at belongs to activate and retire");
+    if (find(a, service, measurement) != NULL)
+        return neo_fail(err, NEO_ALREADY_EXISTS, "%s has this measurement already, %s", service,
+                        neo_rollout_state_text(find(a, service, measurement)->state));
+    if (a->n == NEO_ROLLOUTS_MAX)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "more than %d rollouts", NEO_ROLLOUTS_MAX);
+    NEO_TRY(neo_rollout_begin(service, measurement, now, &a->list[a->n], err));
+    *ret = &a->list[a->n++];
+    return NEO_OK;
+}
+
+static enum neo_code advance(struct rollout_args *a, enum neo_rollout_step step,
+                             const char *service, const char *measurement, int64_t now,
+                             struct neo_rollout **ret, struct neo_error *err)
+{
+    struct neo_rollout *r = find(a, service, measurement);
+    struct neo_registry_v1_ListResponse seen_by = {0};
+    struct neo_rollout_seen seen = {0};
+    int64_t at = 0;
+
+    if (r == NULL)
+        return neo_fail(err, NEO_NOT_FOUND,
+                        "%s has no such measurement; next: neo attest rollout add %s %.16s..",
+                        service, service, measurement);
+    if (a->at != NULL)
+        NEO_TRY(attest_read_time(a->at, &at, err));
+    if (step != NEO_ROLLOUT_REVOKE) { /* which must work without anybody's help */
+        NEO_TRY(ask_registry(a->arena, &seen_by, err));
+        seen = look(&seen_by, r);
+    }
+    NEO_TRY(neo_rollout_step(r, step, &seen, now, at, r, err));
+    *ret = r;
+    return NEO_OK;
+}
+
+static int step(struct rollout_args *a, const char *word, const char *service,
+                const char *measurement)
+{
+    static const char *const words[] = {[NEO_ROLLOUT_ACTIVATE] = "activate",
+                                        [NEO_ROLLOUT_RETIRE] = "retire",
+                                        [NEO_ROLLOUT_REVOKE] = "revoke"};
+    struct neo_rollout *changed = NULL;
+    struct neo_error err;
+    int64_t now;
+
+    NEO_CLEANUP(unlock) int lock = lock_file(a, &err);
+    if (lock < 0 || attest_read_time(NULL, &now, &err) != NEO_OK || read_file(a, &err) != NEO_OK)
+        return fail(&err);
+    enum neo_code code = NEO_OK;
+    if (strcmp(word, "add") == 0) {
+        code = begin(a, service, measurement, now, &changed, &err);
+    } else {
+        for (size_t i = 0; i < NEO_COUNT(words); i++)
+            if (strcmp(word, words[i]) == 0)
+                code =
+                    advance(a, (enum neo_rollout_step)i, service, measurement, now, &changed, &err);
+        if (code == NEO_OK && changed == NULL)
+            return fail_usage("there is no 'rollout %s'; see: neo attest rollout --help", word);
+    }
+    if (code == NEO_OK)
+        code = write_file(a, &err);
+    return code == NEO_OK ? tell(changed) : fail(&err);
+}
+
+static int run(int argc, char **argv)
+{
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    struct rollout_args a = {.arena = &arena, .path = "policies/rollouts.yaml"};
+    const struct arg args[] = {
+        {"--file", ARG_TEXT, &a.path, "FILE",
+         "among the registry's policies [policies/rollouts.yaml]"},
+        {"--at", ARG_TEXT, &a.at, "TIME", "activate: accepted from then; retire: until then"},
+    };
+    const char *rest[REST];
+    int status;
+
+    int n = args_parse(&attest_rollout, argc, argv, args, NEO_COUNT(args), rest, REST, &status);
+    if (n < 0)
+        return status;
+    neo_arena_init(&arena, ARENA);
+    if (n == 1 && strcmp(rest[0], "list") == 0)
+        return list(&a);
+    if (n != REST)
+        return fail_usage("say what: neo attest rollout list | "
+                          "add|activate|retire|revoke <service> <measurement>");
+    return step(&a, rest[0], rest[1], rest[2]);
+}
+
+const struct command attest_rollout = {
+    .name = "attest rollout",
+    .run = run,
+    .summary = "measurements of a service: candidate, active, retiring, revoked",
+    .usage = "attest rollout list | add|activate|retire|revoke <service> <measurement>",
+    .examples = "  neo attest rollout add function-service $(cat new.digest)\n"
+                "  neo attest rollout activate function-service $(cat new.digest)\n"
+                "  neo attest rollout retire function-service $(cat old.digest) "
+                "--at 2026-12-24T00:00:00Z\n",
+};

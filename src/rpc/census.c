@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows are never removed, only counted down; one that counts nothing makes room for another. */
+#include "rpc/census.h"
+
+#include <neo/memory.h>
+
+#include <pthread.h>
+#include <stdio.h>
+
+struct neo_census {
+    pthread_mutex_t lock;
+    struct neo_census_row rows[NEO_CENSUS_ROWS_MAX];
+};
+
+struct neo_census *neo_census_new(void)
+{
+    struct neo_census *census = neo_alloc(sizeof(*census));
+
+    if (census != NULL)
+        (void)pthread_mutex_init(&census->lock, NULL);
+    return census;
+}
+
+void neo_census_free(struct neo_census *census)
+{
+    if (census == NULL)
+        return;
+    (void)pthread_mutex_destroy(&census->lock);
+    neo_free(census);
+}
+
+size_t neo_census_read(struct neo_census *census, struct neo_census_row *rows, size_t max)
+{
+    size_t n = 0;
+
+    (void)pthread_mutex_lock(&census->lock);
+    for (size_t i = 0; i < NEO_CENSUS_ROWS_MAX && n < max; i++) {
+        if (census->rows[i].connections > 0)
+            rows[n++] = census->rows[i];
+    }
+    (void)pthread_mutex_unlock(&census->lock);
+    return n;
+}
+
+static struct neo_census_row *find(struct neo_census *census, const struct neo_census_row *like)
+{
+    struct neo_census_row *free_one = NULL;
+
+    for (size_t i = 0; i < NEO_CENSUS_ROWS_MAX; i++) {
+        struct neo_census_row *row = &census->rows[i];
+        if (row->connections == 0)
+            free_one = free_one == NULL ? row : free_one;
+        else if (strcmp(row->service, like->service) == 0 &&
+                 strcmp(row->measurement, like->measurement) == 0)
+            return row;
+    }
+    if (free_one != NULL)
+        *free_one = *like;
+    return free_one;
+}
+
+static bool describe(struct neo_bytes service, struct neo_bytes measurement,
+                     struct neo_census_row *ret)
+{
+    if (measurement.len == 0 || 2 * measurement.len >= sizeof(ret->measurement) ||
+        service.len >= sizeof(ret->service))
+        return false;
+    memcpy(ret->service, service.at, service.len);
+    for (size_t i = 0; i < measurement.len; i++)
+        (void)snprintf(ret->measurement + 2 * i, 3, "%02x", measurement.at[i]);
+    return true;
+}
+
+void census_count(struct census_mark *mark, struct neo_census *census, struct neo_bytes service,
+                  const struct neo_appraisal *appraisal)
+{
+    struct neo_census_row like = {.connections = 0};
+
+    census_forget(mark);
+    if (census == NULL || appraisal == NULL || !appraisal->accepted ||
+        !describe(service, appraisal->measurement, &like))
+        return;
+    (void)pthread_mutex_lock(&census->lock);
+    struct neo_census_row *row = find(census, &like);
+    if (row != NULL) {
+        row->connections++;
+        *mark = (struct census_mark){census, (unsigned)(row - census->rows)};
+    }
+    (void)pthread_mutex_unlock(&census->lock);
+}
+
+void census_forget(struct census_mark *mark)
+{
+    if (mark->census == NULL)
+        return;
+    (void)pthread_mutex_lock(&mark->census->lock);
+    mark->census->rows[mark->row].connections--;
+    (void)pthread_mutex_unlock(&mark->census->lock);
+    mark->census = NULL;
+}
