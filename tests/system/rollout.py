@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A measurement's way from candidate to revoked, with real processes and simulated evidence."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+BIN = sys.argv[1]
+HOME = tempfile.mkdtemp(prefix="neo-rollout-")
+ENV = dict(os.environ, NEO_DIR=os.path.join(HOME, "dev"), NO_COLOR="1")
+OLD, NEW = "aa" * 48, "bb" * 48
+SERVICE = "function-service"
+failures, processes = [], {}
+
+
+def neo(*args):
+    return subprocess.run([os.path.join(BIN, "neo"), *args], env=ENV, text=True, capture_output=True, timeout=120,
+                          cwd=HOME)
+
+
+def rollout(*args):
+    return neo("attest", "rollout", *args)
+
+
+def expect(what, done, status, *words):
+    text = done.stdout + done.stderr
+    missing = [w for w in words if w not in text]
+    if done.returncode != status or missing:
+        failures.append("%s: status %d (want %d), missing %s in:\n%s" % (
+            what, done.returncode, status, missing, text[-900:]))
+
+
+def wait_for(what, probe, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = probe()
+        if found:
+            return found
+        time.sleep(0.2)
+    failures.append("never: " + what)
+    return None
+
+
+def write(name, text):
+    with open(os.path.join(HOME, name), "w") as f:
+        f.write(text)
+
+
+def start(program, name, *options):
+    with open(os.open(os.path.join(HOME, name + ".join"), os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+        f.write(neo("token", "create", program).stdout)
+    log = open(os.path.join(HOME, name + ".log"), "w")
+    processes[name] = subprocess.Popen(
+        [os.path.join(BIN, program), "--state", os.path.join(HOME, name), "--instance", name, "--insecure-dev",
+         "--join-file", os.path.join(HOME, name + ".join"), *options], env=ENV, cwd=HOME, stdout=log, stderr=log)
+
+
+def start_function(name, measurement):
+    start(SERVICE, name, "--simulated-tee", os.path.join(HOME, "dev", "simulator", "bundle.pem"), "--measurement",
+          measurement)
+
+
+def stop(name):
+    processes[name].terminate()
+    processes.pop(name).wait(60)
+
+
+def rows():
+    done = rollout("list", "-o", "json")
+    return {r["measurement"]: r for r in json.loads(done.stdout)["rollouts"]} if done.returncode == 0 else {}
+
+
+def run_now():
+    """Through automation-service, which keeps its channel to function-service."""
+    return neo("call", "--as", "tester", "automation-service", "automationservice.AutomationService/RunNow", "-d",
+               '{"function_id": "f"}').stderr
+
+
+def is_served():
+    text = run_now()
+    return "NOT_FOUND" in text and "attest" not in text.lower()
+
+
+def policies():
+    os.mkdir(os.path.join(HOME, "policies"))
+    write("policies/policy.yaml", 'service: "automation-service"\nallowed_calls:\n'
+          '  - {target_service: "function-service", operations: ["*"]}\n---\nservice: "tester"\nallowed_calls:\n'
+          '  - {target_service: "automation-service", operations: ["*"]}\n')
+    write("policies/attest.yaml", "attestation_policies:\n  function-service:\n    require: simulator\n    any_of:\n"
+          "      - tee: sev-snp\n        measurement: [\"%s\", \"%s\"]\n" % (OLD, NEW))
+
+
+def story():
+    policies()
+    expect("no such word", rollout("promote", SERVICE, OLD), 2, "there is no")
+    expect("no measurement", rollout("add", SERVICE, "abc"), 2, "no measurement")
+    expect("add", rollout("add", SERVICE, OLD), 0, "candidate")
+    expect("add twice", rollout("add", SERVICE, OLD), 1, "already")
+    expect("up", neo("up", "--detach", "--insecure-dev", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--policy",
+                     os.path.join(HOME, "policies")), 0)
+    expect("activate what never started", rollout("activate", SERVICE, OLD), 1, "no instance has started with it")
+    start("automation-service", "automation")
+    start_function("old", OLD)
+    wait_for("the candidate's start", lambda: rows().get(OLD, {}).get("instances"))
+    if is_served():
+        failures.append("a candidate was called")
+    expect("activate", rollout("activate", SERVICE, OLD), 0, "active")
+    wait_for("calls to what is active", is_served)
+
+    expect("the next one", rollout("add", SERVICE, NEW), 0, "candidate")
+    expect("activate before its start", rollout("activate", SERVICE, NEW), 1, "no instance has started with it")
+    expect("retire a candidate", rollout("retire", SERVICE, NEW), 1, "it is candidate, and must be active")
+    start_function("new", NEW)
+    wait_for("the next one's start", lambda: rows().get(NEW, {}).get("instances"))
+    expect("activate after it", rollout("activate", SERVICE, NEW), 0, "active")
+    wait_for("live connections on the old one", lambda: rows().get(OLD, {}).get("connections"))
+    expect("retire while it is in use", rollout("retire", SERVICE, OLD), 1, "live connections rest on it")
+    stop("old")
+    wait_for("no connection on the old one", lambda: rows().get(OLD, {"connections": 1})["connections"] == 0)
+    expect("retire after it", rollout("retire", SERVICE, OLD, "--at", "2099-01-01T00:00:00Z"), 0, "retiring")
+    wait_for("calls to the new one", is_served)
+    wait_for("live connections on the new one", lambda: rows().get(NEW, {}).get("connections"))
+    expect("revoke with a date", rollout("revoke", SERVICE, NEW, "--at", "2099-01-01T00:00:00Z"), 2, "at once")
+    expect("revoke", rollout("revoke", SERVICE, NEW), 0, "revoked")
+    wait_for("the end of live connections", lambda: rows().get(NEW, {"connections": 1})["connections"] == 0)
+    if is_served():
+        failures.append("what is revoked was called")
+    expect("revoked is the end", rollout("activate", SERVICE, NEW), 1, "it is revoked")
+    expect("for people", rollout("list"), 0, "MEASUREMENT", "retiring", "revoked")
+
+
+try:
+    story()
+finally:
+    for name in list(processes):
+        stop(name)
+    neo("down")
+    if failures:
+        for name in sorted(os.listdir(HOME)):
+            if name.endswith(".log"):
+                with open(os.path.join(HOME, name)) as log:
+                    print("---", name, log.read()[-2500:])
+    for failure in failures:
+        print("FAILED", failure)
+    shutil.rmtree(HOME, ignore_errors=True)
+sys.exit(1 if failures else 0)
