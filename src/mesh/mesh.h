@@ -200,7 +200,8 @@ void identity_failed(struct neo_mesh *mesh, const struct neo_status *status);
 /* Ends in one of the two above. */
 void mesh_enrol_begin(struct neo_mesh *mesh);
 /* NULL: none. */
-struct neo_ca_v1_Evidence *mesh_enrol_evidence(struct neo_mesh *mesh, struct neo_ca_v1_Evidence *ret);
+struct neo_ca_v1_Evidence *mesh_enrol_evidence(struct neo_mesh *mesh,
+                                               struct neo_ca_v1_Evidence *ret);
 void mesh_enrol_fini(struct neo_mesh *mesh);
 
 /* --- trust.c ---------------------------------------------------------------------------------- */

@@ -135,7 +135,7 @@ struct neo_server {
     struct map methods;      /* path -> struct method; constant once listening */
     struct neo_interceptor *interceptors[NEO_INTERCEPTORS_MAX];
     unsigned n_interceptors;
-    bool sees_messages; /* one of them looks at messages */
+    bool sees_messages;     /* one of them looks at messages */
     size_t largest_request; /* of any method */
     int64_t channelz_id;
     struct list services;
