@@ -28,14 +28,10 @@ struct neo_census;
 /* NULL when out of memory. Release with neo_census_free(). */
 struct neo_census *neo_census_new(void);
 void neo_census_free(struct neo_census *census);
-<<<<<<< HEAD
-/* Copies the rows that have connections, at most `max`; returns how many. */
-=======
 /*
  * Copies the rows that have connections, at most `max`; returns how many. One whose last connection
  * ended within 15 s has one: who lost it is about to make the next.
  */
->>>>>>> room/shelf
 size_t neo_census_read(struct neo_census *census, struct neo_census_row *rows, size_t max);
 
 #ifdef __cplusplus

@@ -328,12 +328,8 @@ bool attest_client_fini(struct sub_conn *sc)
 {
     frame_reader_fini(&sc->attest_reader);
     fresh_free(sc->fresh);
-<<<<<<< HEAD
     fresh_free(sc->fresh_before);
     sc->fresh = sc->fresh_before = NULL;
-=======
-    sc->fresh = NULL;
->>>>>>> room/shelf
     census_forget(&sc->counted);
     if (sc->attest.busy) {
         attest_work_forget(&sc->attest);

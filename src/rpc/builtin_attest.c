@@ -86,19 +86,6 @@ static void keep_keys(struct attest_exchange *x)
     p->fresh = fresh_new(x->work.session);
 }
 
-static void keep_measurement(struct peer *p, const struct neo_appraisal *appraisal)
-{
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
-
-    p->measurement[0] = '\0';
-    census_count(&p->counted, p->worker->server->options.census, p->caller, appraisal);
-    if (appraisal == NULL || !neo_hex_encode(&hex, appraisal->measurement) ||
-        hex.len >= sizeof(p->measurement))
-        return;
-    memcpy(p->measurement, hex.at, hex.len);
-    p->measurement[hex.len] = '\0';
-}
-
 static void accept(struct attest_exchange *x)
 {
     static const struct neo_status ok = {.code = NEO_OK};
@@ -108,11 +95,7 @@ static void accept(struct attest_exchange *x)
 
     if (x->want_peer) {
         keep_digest(p, attest_session_appraisal(x->work.session));
-<<<<<<< HEAD
         keep_code(p, attest_session_appraisal(x->work.session));
-=======
-        keep_measurement(p, attest_session_appraisal(x->work.session));
->>>>>>> room/shelf
         record_attested(x->call, attest_session_detail(x->work.session));
         peer_set_attested(p, attest_session_valid_until(x->work.session));
     }

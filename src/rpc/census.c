@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-<<<<<<< HEAD
-/* Rows are never removed, only counted down; one that counts nothing makes room for another. */
-#include "rpc/census.h"
-
-=======
 /*
  * Rows are never removed, only counted down; one that counts nothing makes room for another, but
  * not at once: whose connection has just ended is about to make the next, and still rests on it.
@@ -11,18 +6,11 @@
 #include "rpc/census.h"
 
 #include <neo/loop.h>
-    >>>>>>> room/shelf
 #include <neo/memory.h>
 
 #include <pthread.h>
 #include <stdio.h>
 
-    <<<<<<< HEAD struct neo_census {
-    pthread_mutex_t lock;
-    struct neo_census_row rows[NEO_CENSUS_ROWS_MAX];
-};
-
-=======
 #define LINGER (15 * NEO_NSEC_PER_SEC)
 
 struct neo_census {
@@ -36,7 +24,6 @@ static bool lingers(const struct neo_census *census, size_t i, neo_nsec now)
     return census->left_at[i] != 0 && now - census->left_at[i] < LINGER;
 }
 
->>>>>>> room/shelf
 struct neo_census *neo_census_new(void)
 {
     struct neo_census *census = neo_alloc(sizeof(*census));
@@ -56,24 +43,16 @@ void neo_census_free(struct neo_census *census)
 
 size_t neo_census_read(struct neo_census *census, struct neo_census_row *rows, size_t max)
 {
-<<<<<<< HEAD
-=======
     neo_nsec now = neo_mono_nsec();
->>>>>>> room/shelf
     size_t n = 0;
 
     (void)pthread_mutex_lock(&census->lock);
     for (size_t i = 0; i < NEO_CENSUS_ROWS_MAX && n < max; i++) {
-<<<<<<< HEAD
-        if (census->rows[i].connections > 0)
-            rows[n++] = census->rows[i];
-=======
         if (census->rows[i].connections == 0 && !lingers(census, i, now))
             continue;
         rows[n] = census->rows[i];
         rows[n].connections = rows[n].connections > 0 ? rows[n].connections : 1;
         n++;
->>>>>>> room/shelf
     }
     (void)pthread_mutex_unlock(&census->lock);
     return n;
@@ -82,16 +61,6 @@ size_t neo_census_read(struct neo_census *census, struct neo_census_row *rows, s
 static struct neo_census_row *find(struct neo_census *census, const struct neo_census_row *like)
 {
     struct neo_census_row *free_one = NULL;
-<<<<<<< HEAD
-
-    for (size_t i = 0; i < NEO_CENSUS_ROWS_MAX; i++) {
-        struct neo_census_row *row = &census->rows[i];
-        if (row->connections == 0)
-            free_one = free_one == NULL ? row : free_one;
-        else if (strcmp(row->service, like->service) == 0 &&
-                 strcmp(row->measurement, like->measurement) == 0)
-            return row;
-=======
     neo_nsec now = neo_mono_nsec();
 
     for (size_t i = 0; i < NEO_CENSUS_ROWS_MAX; i++) {
@@ -101,7 +70,6 @@ static struct neo_census_row *find(struct neo_census *census, const struct neo_c
             return row;
         if (row->connections == 0 && !lingers(census, i, now) && free_one == NULL)
             free_one = row;
->>>>>>> room/shelf
     }
     if (free_one != NULL)
         *free_one = *like;
@@ -143,12 +111,8 @@ void census_forget(struct census_mark *mark)
     if (mark->census == NULL)
         return;
     (void)pthread_mutex_lock(&mark->census->lock);
-<<<<<<< HEAD
-    mark->census->rows[mark->row].connections--;
-=======
     if (--mark->census->rows[mark->row].connections == 0)
         mark->census->left_at[mark->row] = neo_mono_nsec();
->>>>>>> room/shelf
     (void)pthread_mutex_unlock(&mark->census->lock);
     mark->census = NULL;
 }

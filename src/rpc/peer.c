@@ -327,13 +327,9 @@ void peer_set_attested(struct peer *p, neo_nsec until)
     p->attested_until = until;
     p->attested_by = p->worker->epoch->attest_number;
     if (until == 0) {
-<<<<<<< HEAD
         neo_free(p->measurement);
         p->measurement = NULL;
         p->tee = NULL;
-=======
-        p->measurement[0] = '\0';
->>>>>>> room/shelf
         census_forget(&p->counted);
     }
     if (until == 0)

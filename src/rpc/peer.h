@@ -87,12 +87,8 @@ struct peer {
     neo_nsec attested_until;
     uint64_t attested_by; /* attest_number of the epoch then */
     char evidence[65];    /* SHA-256 of what was appraised, hex; empty: nothing */
-<<<<<<< HEAD
     const char *tee;      /* of the appraisal; static, NULL: nothing */
     char *measurement;    /* the same, in hex; allocated */
-=======
-    char measurement[NEO_CENSUS_MEASUREMENT_LEN]; /* what it proved to run, hex; empty: nothing */
->>>>>>> room/shelf
     struct census_mark counted;
     struct attest_fresh *fresh;       /* for proofs per call; NULL: no key was named */
     struct attest_exchange *exchange; /* the one under way */
