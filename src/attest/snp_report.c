@@ -10,6 +10,9 @@
 
 enum field_kind { INTEGER, BYTES };
 
+/* What is beyond is no version, but garbage. */
+enum { VERSIONS_MAX = 256 };
+
 struct field {
     uint16_t offset; /* in the report */
     uint8_t len;
@@ -133,8 +136,10 @@ static bool tcbs_are_ordered(const struct snp_report *r)
 
 static enum neo_code check_header(const struct snp_report *r, struct neo_error *err)
 {
+    bool is_newer = r->version > 3 && r->version < VERSIONS_MAX;
+
     if (!is_known_version(r->version))
-        return neo_fail(err, r->version < 2 ? NEO_INVALID_ARGUMENT : NEO_UNIMPLEMENTED,
+        return neo_fail(err, is_newer ? NEO_UNIMPLEMENTED : NEO_INVALID_ARGUMENT,
                         "report version %" PRIu64 ", known are 2, 3, 5", r->version);
     if (r->signature_algo != 1)
         return neo_fail(err, NEO_INVALID_ARGUMENT,

@@ -34,7 +34,7 @@ TEST(every_product_is_accepted_by_a_strict_policy_with_either_key)
     }
 }
 
-TEST(a_report_of_version_5_is_accepted_and_one_of_4_is_malformed)
+TEST(a_report_of_version_5_is_accepted_and_one_of_4_is_unsupported)
 {
     struct machine m;
 
@@ -44,6 +44,8 @@ TEST(a_report_of_version_5_is_accepted_and_one_of_4_is_malformed)
     m.report.current_mitigations = 3;
     EXPECT(&m, "", "accepted", "none");
     m.report.version = 4;
+    EXPECT(&m, "", "snp.format", "unsupported");
+    m.report.version = 256;
     EXPECT(&m, "", "snp.format", "format");
     machine_fini(&m);
 }
@@ -835,7 +837,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_product_is_accepted_by_a_strict_policy_with_either_key),
-        cmocka_unit_test(a_report_of_version_5_is_accepted_and_one_of_4_is_malformed),
+        cmocka_unit_test(a_report_of_version_5_is_accepted_and_one_of_4_is_unsupported),
         cmocka_unit_test(a_hardware_id_may_be_raw_or_in_an_octet_string),
         cmocka_unit_test(an_accepted_appraisal_says_who_when_and_how),
         cmocka_unit_test(a_certificate_of_another_chip_is_refused),
