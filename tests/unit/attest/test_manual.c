@@ -49,7 +49,7 @@ TEST(every_example_loads_and_only_the_simulators_needs_development)
         examples++;
         at = end + 3;
     }
-    assert_int_equal(examples, 9);
+    assert_true(examples >= 10); /* more may come, none may go */
     assert_int_equal(simulated, 1);
 }
 
