@@ -157,6 +157,7 @@ static void poke_run(struct neo_job *job)
     bool cancel = s->shared.cancel;
     bool wants_room = s->shared.wants_room;
     s->shared.poked = false;
+    s->shared.poking = true;
     secret[0] = s->shared.secret[0];
     if (secret[0] != '\0')
         (void)memcpy(secret, s->shared.secret, sizeof(secret));
@@ -177,6 +178,9 @@ static void poke_run(struct neo_job *job)
     neo_buffer_fini(&out);
     if (wants_room)
         tell(s);
+    (void)pthread_mutex_lock(&s->shared.lock);
+    s->shared.poking = false; /* if the call has ended, the stream may be gone from here on */
+    (void)pthread_mutex_unlock(&s->shared.lock);
 }
 
 /* Whether the message needs an attested peer, and then for what. */
@@ -432,7 +436,7 @@ static void say_farewell(struct neo_stream *s)
 static bool is_forgotten(struct neo_stream *s)
 {
     (void)pthread_mutex_lock(&s->shared.lock);
-    bool is = s->shared.forgotten && !s->shared.poked;
+    bool is = s->shared.forgotten && !s->shared.poked && !s->shared.poking;
     (void)pthread_mutex_unlock(&s->shared.lock);
     return is;
 }

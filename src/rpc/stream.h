@@ -61,10 +61,11 @@ struct neo_stream {
         bool cancel;
         bool full;       /* the peer holds us back */
         bool wants_room; /* the sender was told so, and wants to hear of its end */
-        bool poked;      /* `poke` is posted */
+        bool poked;      /* `poke` is posted, */
+        bool poking;     /* or runs */
         bool ended;
         bool forgotten; /* by the loop, which knows its end */
-        bool broken; /* by a message of the server's; `status` says how */
+        bool broken;    /* by a message of the server's; `status` says how */
         bool failed_memory;
         char secret[STREAM_SECRET_MAX]; /* of the messages in `out`: what needs an attested peer */
         struct neo_status status;
