@@ -38,7 +38,7 @@ static void reset_then_look(struct report *r)
     }
     for (int n = 0; n < 3000 && stage_cancelled() < stage_handlers(); n++)
         stage_sleep(1);
-    r->through = stage_cancelled() < stage_handlers() || (r->control && stage_handlers() > 1000);
+    r->through = stage_cancelled() < stage_handlers() || (r->control && stage_handlers() > 400);
     attack_say(r, "%u handlers, %u of them cancelled", stage_handlers(), stage_cancelled());
     neo_buffer_fini(&out);
     link_close(&l);
