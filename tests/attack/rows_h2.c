@@ -31,10 +31,11 @@ static void reset_then_look(struct report *r)
     uint32_t i = 0;
 
     attack_open(&l);
-    while (i < 5000 && !l.closed) {
-        while (out.len < 8192)
+    while (i < 5000 && !l.closed) { /* the control one by one: else nghttp2 ends it */
+        while (out.len < (r->control ? 1 : 8192))
             rapid_reset(&out, i++);
-        (void)attack_send(&l, &out);
+        if (!attack_send(&l, &out) || (r->control && i % 50 == 0 && !link_is_alive(&l)))
+            break;
     }
     for (int n = 0; n < 3000 && stage_cancelled() < stage_handlers(); n++)
         stage_sleep(1);
