@@ -172,7 +172,7 @@ TEST(a_channel_that_comes_again_is_proven_to_without_another_quote)
 {
     struct neo_status status;
 
-    world.options.max_connection_age = 700 * MSEC;
+    world.options.max_connection_age = 1500 * MSEC;
     serve_vaults(delegated);
     wait_for(open_once(&status) == NEO_OK);
     assert_int_equal(quotes, 1);
@@ -185,7 +185,7 @@ TEST(in_direct_mode_every_connection_is_a_quote)
 {
     struct neo_status status;
 
-    world.options.max_connection_age = 700 * MSEC;
+    world.options.max_connection_age = 1500 * MSEC;
     serve_vaults(server_policies);
     wait_for(open_once(&status) == NEO_OK);
     unsigned first = quotes;
@@ -234,7 +234,7 @@ TEST(a_key_does_not_outlive_its_evidence)
         (void)open_once(&status);
         run_for(50 * MSEC);
     }
-    assert_in_range(quotes, 3, 8);
+    assert_in_range(quotes, 2, 8);
 }
 
 /* --- proofs per call --------------------------------------------------------------------- */
