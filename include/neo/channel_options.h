@@ -60,7 +60,7 @@ struct neo_channel_tuning {
      * server's goodbye) is never turned away.
      */
     size_t max_waiting;       /* 10,000 */
-    size_t max_waiting_bytes; /* 64 MiB */
+    size_t max_waiting_bytes; /* 512 MiB */
     /*
      * Connections to one instance: another is made when a call finds the others full. Each is
      * proven, attested and retired like the first. At most 16.

@@ -319,7 +319,7 @@ static void tune(struct neo_channel *channel, const struct neo_channel_tuning *t
     t->retry_buffer = t->retry_buffer == 0 ? 256u << 10 : t->retry_buffer;
     t->retry_buffers = t->retry_buffers == 0 ? 16u << 20 : t->retry_buffers;
     t->max_waiting = t->max_waiting == 0 ? 10000 : t->max_waiting;
-    t->max_waiting_bytes = t->max_waiting_bytes == 0 ? 64u << 20 : t->max_waiting_bytes;
+    t->max_waiting_bytes = t->max_waiting_bytes == 0 ? 512u << 20 : t->max_waiting_bytes;
     t->max_connections = t->max_connections == 0                ? 1
                          : t->max_connections > MAX_CONNECTIONS ? MAX_CONNECTIONS
                                                                 : t->max_connections;
