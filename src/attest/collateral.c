@@ -223,7 +223,7 @@ static struct neo_bytes from_first_pem(struct neo_bytes text)
 {
     const uint8_t *at = text.len == 0 ? NULL : memmem(text.at, text.len, "-----BEGIN ", 11);
 
-    return at == NULL ? (struct neo_bytes){0} : neo_bytes(at, (size_t)(text.at + text.len - at));
+    return neo_bytes(at, at == NULL ? 0 : (size_t)(text.at + text.len - at));
 }
 
 static bool is_hex(struct neo_bytes text)
