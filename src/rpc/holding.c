@@ -6,7 +6,7 @@
 enum {
     OF_CONNECTION = 4, /* messages */
     OF_CALLER = 8,
-    DECODED_TIMES = 8,
+    DECODED_TIMES = 16,
     LEAST = 512 * 1024,
 };
 
