@@ -154,7 +154,7 @@ def in_a_service(url):
     run = lambda *words: subprocess.run([os.path.join(BIN, "neo"), *words], env=ENV, text=True, capture_output=True,
                                         timeout=120, cwd=HOME)
     os.mkdir(os.path.join(HOME, "policies"))
-    expect("neo up", run("up", "--detach", "--policy", os.path.join(HOME, "policies")), 0)
+    expect("neo up", run("up", "--detach", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--policy", os.path.join(HOME, "policies")), 0)
     token = run("token", "create", "hello-service")
     with open(os.path.join(HOME, "join"), "w") as f:
         f.write(token.stdout.strip())
