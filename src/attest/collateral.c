@@ -173,6 +173,10 @@ static enum neo_code add_document(struct neo_collateral *set, struct neo_bytes t
     if (d == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
     NEO_TRY(intel_document_read(text, what, &set->arena, d, err));
+    if (d->kind == INTEL_QVE)
+        return neo_fail(
+            err, NEO_INVALID_ARGUMENT,
+            "%s: the identity of Intel's quote verification enclave; nothing here asks it", what);
     entry.is.bytes = neo_arena_copy(&set->arena, text);
     collateral_describe_document(&set->arena, &entry);
     return push(set, &entry, what, err);

@@ -9,6 +9,8 @@
 #include "attest/nitro.h"
 #include "attest/snp_product.h"
 
+#include <assert.h>
+
 enum { DEPTH = 3 }; /* root, authority, leaf */
 
 static const char nobody_here[] = "who signed it is not here: add its issuer's certificate";
@@ -93,6 +95,7 @@ static enum neo_collateral_kind signer_of(enum neo_collateral_kind kind)
         [NEO_COLLATERAL_OTHER_CERT] = NEO_COLLATERAL_OTHER_CERT,
     };
 
+    assert((size_t)kind < NEO_COUNT(signers));
     return signers[kind];
 }
 

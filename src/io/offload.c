@@ -5,28 +5,36 @@
  * A task belongs to a lane, and a lane has only so many of its tasks on the pool at
  * once; the others wait in it. So handlers that hang cannot keep evidence from being
  * judged, nor the other way round. A thread is started when a task finds none idle,
- * up to POOL_MAX, and stays. Where not even the first can be started, the task runs
- * on its loop: late is better than never.
+ * up to POOL_MAX, and stays until the process ends. Where not even the first can be
+ * started, the task runs on its loop: late is better than never.
  */
 #include "io/loop.h"
 #include "io/thread.h"
 
 #include <assert.h>
 #include <limits.h>
+#include <stdlib.h>
 
 enum { POOL_MAX = 8 };
 
 static struct neo_lane common = {.width = 4, .length = UINT_MAX};
+
+struct member {
+    pthread_t thread;
+    bool is_idle;
+};
 
 static struct { /* any thread, under `lock`, and so is what is private of all lanes */
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct neo_job *first;
     struct neo_job **end;
+    struct member members[POOL_MAX];
     unsigned threads;
     unsigned idle;
     unsigned queued;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &pool.first, 0, 0, 0};
+    bool is_over; /* the process ends */
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .end = &pool.first};
 
 static struct neo_task *task_of(struct neo_job *job)
 {
@@ -52,12 +60,19 @@ static void work_here(struct neo_job *job)
     finish(&task->job);
 }
 
-static struct neo_task *wait_for_task(void)
+/* NULL: the process ends. */
+static struct neo_task *wait_for_task(struct member *self)
 {
     (void)pthread_mutex_lock(&pool.lock);
     pool.idle++;
-    while (pool.first == NULL)
+    self->is_idle = true;
+    while (pool.first == NULL && !pool.is_over)
         (void)pthread_cond_wait(&pool.more, &pool.lock);
+    if (pool.is_over) { /* it stays idle: that it is joined rests on it */
+        (void)pthread_mutex_unlock(&pool.lock);
+        return NULL;
+    }
+    self->is_idle = false;
     pool.idle--;
     pool.queued--;
 
@@ -69,34 +84,58 @@ static struct neo_task *wait_for_task(void)
     return task_of(job);
 }
 
-static void *work_for_ever(void *unused)
+static void *work_for_ever(void *self)
 {
-    for (;;) {
-        struct neo_task *task = wait_for_task();
+    struct neo_task *task;
+
+    while ((task = wait_for_task(self)) != NULL) {
         task->work(&task->job);
         leave_lane(task->lane);
         task->job.run = finish;
         neo_loop_post(task->loop, &task->job);
     }
-    return unused;
+    return NULL;
+}
+
+/*
+ * At exit: what libraries keep for a thread goes with it, so those that are idle end first. One
+ * that works may hang, and is left alone.
+ */
+static void end_idle_threads(void)
+{
+    pthread_t idle[POOL_MAX];
+    unsigned n = 0;
+
+    (void)pthread_mutex_lock(&pool.lock);
+    pool.is_over = true;
+    for (unsigned i = 0; i < pool.threads; i++) {
+        if (pool.members[i].is_idle)
+            idle[n++] = pool.members[i].thread;
+    }
+    (void)pthread_cond_broadcast(&pool.more);
+    (void)pthread_mutex_unlock(&pool.lock);
+    for (unsigned i = 0; i < n; i++)
+        (void)pthread_join(idle[i], NULL);
 }
 
 static bool start_thread(void)
 {
-    pthread_t thread;
+    struct member *member = &pool.members[pool.threads];
 
-    if (thread_start("neo-pool", work_for_ever, NULL, &thread, NULL) != NEO_OK)
+    *member = (struct member){.is_idle = false};
+    if (thread_start("neo-pool", work_for_ever, member, &member->thread, NULL) != NEO_OK)
         return false;
-    (void)pthread_detach(thread);
+    if (pool.threads == 0)
+        (void)atexit(end_idle_threads);
     return true;
 }
 
 /* To a thread of the pool; false when there is none. Under the lock. */
 static bool enqueue(struct neo_job *job)
 {
-    if (pool.queued >= pool.idle && pool.threads < POOL_MAX && start_thread())
+    if (!pool.is_over && pool.queued >= pool.idle && pool.threads < POOL_MAX && start_thread())
         pool.threads++;
-    if (pool.threads == 0)
+    if (pool.threads == 0 || pool.is_over)
         return false;
     job->next = NULL;
     *pool.end = job;

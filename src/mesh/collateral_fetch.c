@@ -210,8 +210,10 @@ static int reap(pid_t pid, neo_nsec until, bool at_once)
 
     while (!at_once && neo_mono_nsec() < until) {
         const struct timespec pause = {.tv_nsec = 2000000};
-        if (waitpid(pid, &status, WNOHANG) == pid)
+        if (waitpid(pid, &status, WNOHANG) == pid) {
+            (void)kill(-pid, SIGKILL); /* what it has started and left behind */
             return status;
+        }
         (void)nanosleep(&pause, NULL);
     }
     (void)kill(-pid, SIGKILL);

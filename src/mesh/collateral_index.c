@@ -116,18 +116,19 @@ static bool is_held(const struct neo_collateral_store *store, struct neo_bytes r
 }
 
 /* The oldest gives way. */
-static void add_wanted(struct neo_collateral_store *store, struct neo_bytes request)
+static bool add_wanted(struct neo_collateral_store *store, struct neo_bytes request)
 {
     if (!neo_collateral_is_request(request) || is_held(store, request) || is_wanted(store, request))
-        return;
+        return false;
     char *copy = neo_arena_string(&store->arena, request);
     if (copy == NULL)
-        return;
+        return false;
     if (store->n_wanted == NEO_COLLATERAL_WANTED_MAX) {
         store->n_wanted--;
         memmove(store->wanted, store->wanted + 1, store->n_wanted * sizeof(*store->wanted));
     }
     store->wanted[store->n_wanted++] = copy;
+    return true;
 }
 
 void store_read_wanted(struct neo_collateral_store *store)
@@ -142,7 +143,7 @@ void store_read_wanted(struct neo_collateral_store *store)
     for (struct neo_bytes left = neo_buffer_bytes(&text); left.len > 0;) {
         const uint8_t *end = memchr(left.at, '\n', left.len);
         size_t len = end == NULL ? left.len : (size_t)(end - left.at);
-        add_wanted(store, neo_bytes(left.at, len));
+        (void)add_wanted(store, neo_bytes(left.at, len));
         left = neo_bytes_from(left, len + 1);
     }
 }
@@ -181,15 +182,14 @@ enum neo_code neo_collateral_store_want(struct neo_collateral_store *store,
                                         struct neo_error *err)
 {
     NEO_CLEANUP(store_unlock) int lock = store_lock(store, err);
-    size_t before;
+    bool is_new = false;
 
     if (lock < 0)
         return err == NULL ? NEO_INTERNAL : err->code;
     NEO_TRY(neo_collateral_store_reload(store, err));
-    before = store->n_wanted;
     for (size_t i = 0; i < n; i++)
-        add_wanted(store, neo_text(requests[i]));
-    return store->n_wanted == before ? NEO_OK : store_write_wanted(store, err);
+        is_new = add_wanted(store, neo_text(requests[i])) || is_new;
+    return is_new ? store_write_wanted(store, err) : NEO_OK;
 }
 
 /* --- what is due ------------------------------------------------------------------------------ */
@@ -212,11 +212,12 @@ static int64_t due_at(const struct neo_collateral_held *held, int64_t now)
 void neo_collateral_store_due(const struct neo_collateral_store *store, int64_t now,
                               neo_collateral_due_fn *each, void *self)
 {
-    for (size_t i = 0; i < store->n_wanted; i++)
-        each(self, store->wanted[i], 0);
     for (size_t i = 0; i < store->n; i++) {
         const struct neo_collateral_held *held = &store->held[i];
         if (held->item->is_dated && held->item->request != NULL)
             each(self, held->item->request, due_at(held, now));
     }
+    /* Behind what there is: these come from evidence, whose maker is not proven yet. */
+    for (size_t i = 0; i < store->n_wanted; i++)
+        each(self, store->wanted[i], 0);
 }

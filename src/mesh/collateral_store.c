@@ -144,6 +144,9 @@ static void read_file(struct neo_collateral_store *store, const char *name, stru
         return;
     if (!S_ISREG(st->st_mode))
         problem(store, name, "no regular file");
+    else if (st->st_uid != geteuid() && st->st_uid != 0)
+        problem(store, name, "it belongs to another user; run: chown %u '%s'", (unsigned)geteuid(),
+                path);
     else if ((st->st_mode & 022) != 0)
         problem(store, name, "others may write to it; run: chmod go-w '%s'", path);
     else if (neo_file_read(path, NEO_COLLATERAL_FILE_MAX, &text, &why) != NEO_OK ||
@@ -263,6 +266,11 @@ static enum neo_code check_folder(const struct neo_collateral_store_options *o,
         return neo_fail_errno(err, "cannot look at the collateral folder '%s'", o->dir);
     if (!S_ISDIR(st.st_mode))
         return neo_fail(err, NEO_INVALID_ARGUMENT, "'%s' is not a folder", o->dir);
+    if (st.st_uid != geteuid() && st.st_uid != 0)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "the collateral folder '%s' belongs to another user, who would say what is "
+                        "genuine; run: chown %u '%s'",
+                        o->dir, (unsigned)geteuid(), o->dir);
     if ((st.st_mode & 022) != 0)
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "others may write to the collateral folder '%s', and would say what is "

@@ -66,6 +66,11 @@ static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
     neo_random(options.nonce, sizeof(options.nonce));
     attest_work_fini(&sc->attest);
     sc->attest = (struct attest_work){.attester = channel->attester, .done = work_done};
+    if (sc->attested_by != channel->attest_number) { /* keys that older rules vouched for */
+        fresh_free(sc->fresh);
+        fresh_free(sc->fresh_before);
+        sc->fresh = sc->fresh_before = NULL;
+    }
     sc->attested_by = channel->attest_number;
     if (options.want_peer)
         options.n_vouches = vouch_find(channel->vouches, facts.peer_uri, &at, known);

@@ -81,7 +81,7 @@ bool client_fresh_take(struct call_attempt *a, struct h2_stream *s)
         (void)client_call_flush(call);
         if (call->events->writable != NULL && !call->over)
             call->events->writable(call, call->self);
-        return !call->over;
+        return s->user == a; /* else it has ended the call, and `call` may be another's memory */
     }
     struct neo_status status =
         neo_status_of(NEO_PERMISSION_DENIED, "the server did not prove itself for this call");

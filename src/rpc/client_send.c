@@ -41,8 +41,10 @@ static bool flush_attempt(struct call_attempt *a)
     size_t len = call->sent.len - a->sent_upto;
     bool room = true;
 
-    if (a->unproven)
+    if (a->unproven) { /* its headers must leave all the same */
+        conn_kick(a->sc->conn);
         return call->sent.len <= SEND_MARK;
+    }
     if (len > 0) {
         room = h2_send(h2, a->stream, neo_bytes(call->sent.at + a->sent_upto, len));
         call->channel->wire.request_bytes += len;

@@ -75,7 +75,10 @@ void subchannel_extra_rest(struct subchannel *sub, const char *why)
 {
     while (!list_is_empty(&sub->extra)) {
         struct sub_conn *sc = neo_owner(sub->extra.next, struct sub_conn, link);
-        if (sc->usable)
+        if (sc->draining) { /* it is on its way already */
+            subchannel_extra_left(sc);
+            list_push_back(&sub->draining, &sc->link);
+        } else if (sc->usable)
             sub_conn_retire(sc, 0, NEO_OK, why);
         else
             sub_conn_free(sc);

@@ -88,6 +88,22 @@ TEST(refuses_what_is_nothing_that_is_known)
     neo_collateral_free(set);
 }
 
+/* Intel publishes it beside the others, and it is none of the kinds that are kept. */
+TEST(refuses_the_identity_of_the_enclave_that_verifies_quotes)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    struct neo_collateral *set = empty();
+
+    assert_true(neo_buffer_append(&text, neo_buffer_bytes(&tdx.identity_json)));
+    char *at = memmem(text.at, text.len, "\"TD_QE\"", 7);
+    assert_non_null(at);
+    memcpy(at, "\"QVE\"  ", 7);
+    assert_int_equal(neo_collateral_add(set, neo_buffer_bytes(&text), "x", NULL),
+                     NEO_INVALID_ARGUMENT);
+    assert_int_equal(neo_collateral_count(set), 0);
+    neo_collateral_free(set);
+}
+
 TEST(refuses_a_simulated_root_outside_development)
 {
     const struct neo_collateral_options options = {.simulated_root =
@@ -393,6 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_what_is_nothing_that_is_known),
+        cmocka_unit_test(refuses_the_identity_of_the_enclave_that_verifies_quotes),
         cmocka_unit_test(refuses_a_simulated_root_outside_development),
         cmocka_unit_test(a_root_by_name_alone_is_wrong),
         cmocka_unit_test(a_document_with_a_flipped_digit_is_wrong),

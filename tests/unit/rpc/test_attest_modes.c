@@ -245,11 +245,15 @@ TEST(a_method_that_asks_for_it_is_proven_for_each_call_and_then_hears_the_secret
     struct neo_status status;
 
     serve_vaults(delegated);
-    for (unsigned i = 1; i <= 3; i++) {
+    assert_int_equal(neo_test_v1_Vaults_Seal(channel, NULL, &secret, &response, &arena, &status),
+                     NEO_OK);
+    neo_nsec begun = neo_mono_nsec();
+    for (unsigned i = 2; i <= 4; i++) {
         assert_int_equal(
             neo_test_v1_Vaults_Seal(channel, NULL, &secret, &response, &arena, &status), NEO_OK);
         assert_int_equal(sealed, i);
     }
+    assert_true(neo_mono_nsec() - begun < 5 * SEC); /* the headers leave at once */
     assert_int_equal(quotes, 1);
 }
 
