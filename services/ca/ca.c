@@ -159,22 +159,23 @@ static void challenge(struct neo_call *call, const struct neo_ca_v1_ChallengeReq
     neo_ca_v1_CertificateAuthority_Challenge_reply(call, &response);
 }
 
-static void sign_for(struct ca *ca, struct neo_call *call, struct authority_request *r,
+static void sign_for(struct ca *ca, struct neo_call *call, const struct authority_request *asked,
                      const struct neo_ca_v1_Evidence *evidence)
 {
     struct neo_ca_v1_SignResponse response = {0};
     struct enrol_showing showing = {.enrol = &ca->enrol, .evidence = evidence};
+    struct authority_request r = *asked;
     struct neo_error err = {0};
 
     if (!begin(ca, call))
         return;
-    r->may = enrol_may;
-    r->self = &showing;
-    enum neo_code code = authority_sign(&ca->authority, r, neo_call_arena(call), &response, &err);
+    r.may = enrol_may;
+    r.self = &showing;
+    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
     if (code == NEO_OK)
         code = record_signing(ca, call, &response, showing.note, &err);
-    neo_log_info(ca->log, r->token.len > 0 ? "ca.sign" : "ca.renew",
-                 NEO_BYTES("service", code == NEO_OK ? response.service : r->service),
+    neo_log_info(ca->log, r.token.len > 0 ? "ca.sign" : "ca.renew",
+                 NEO_BYTES("service", code == NEO_OK ? response.service : r.service),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
     answer(ca, call, code, &err, &response);
 }

@@ -47,7 +47,7 @@ void vendor_memo_free(struct vendor_memo *memo)
 struct vendor_memo_key vendor_memo_key(const char *kind, const struct neo_bytes *parts, size_t n)
 {
     uint8_t digests[(PARTS_MAX + 1) * NEO_SHA256_LEN];
-    struct vendor_memo_key key;
+    struct vendor_memo_key key = {.sha256 = {0}};
 
     assert(n <= PARTS_MAX);
     neo_sha256(neo_text(kind), digests);
