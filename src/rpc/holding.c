@@ -6,7 +6,9 @@
 enum {
     OF_CONNECTION = 4, /* messages */
     OF_CALLER = 8,
-    DECODED_TIMES = 16,
+    DECODED_TIMES = 8,
+    SMALL_TIMES = 16, /* lists of small messages, up to SMALL */
+    SMALL = 32 * 1024 * 1024,
     LEAST = 512 * 1024,
 };
 
@@ -60,7 +62,8 @@ bool holding_room(const struct neo_call *call, size_t wire, size_t *ret)
 {
     const struct peer *p = call->peer;
     size_t all = larger(wire > SIZE_MAX / DECODED_TIMES ? SIZE_MAX : DECODED_TIMES * wire, LEAST);
-
+    if (wire <= SMALL / DECODED_TIMES)
+        all = larger(all, smaller(SMALL_TIMES * wire, SMALL));
     *ret = all;
     if (p->holding > call->holds)
         *ret = smaller(*ret, left_of(limit_of(call, OF_CONNECTION), p->holding));

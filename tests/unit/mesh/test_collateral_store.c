@@ -355,9 +355,10 @@ TEST(what_is_missing_is_due_at_once_and_what_is_there_later)
     store = opened("s");
     neo_collateral_store_due(store, PLATFORM_NOW, note, &plan);
     assert_int_equal(plan.n, 5);
-    assert_string_equal(plan.text[0], "intel-tcb-tdx 000000000000");
-    assert_int_equal(plan.at[0], 0);
-    for (size_t i = 1; i < plan.n; i++)
+    /* Evidence asks for it, and who makes up evidence must not keep the lists from their turn. */
+    assert_string_equal(plan.text[4], "intel-tcb-tdx 000000000000");
+    assert_int_equal(plan.at[4], 0);
+    for (size_t i = 0; i < 4; i++)
         assert_true(plan.at[i] > PLATFORM_NOW && plan.at[i] <= PLATFORM_NOW + 86400);
     neo_collateral_store_close(store);
 }

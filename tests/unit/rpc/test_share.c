@@ -200,7 +200,7 @@ TEST(the_blocks_of_the_arena_count_until_the_handler_has_it)
     end();
 }
 
-TEST(a_message_may_become_eight_times_as_large_or_half_a_megabyte)
+TEST(a_message_may_become_eight_times_as_large_a_smaller_one_sixteen_or_half_a_megabyte)
 {
     struct held call;
     size_t room;
@@ -211,6 +211,8 @@ TEST(a_message_may_become_eight_times_as_large_or_half_a_megabyte)
     assert_true(holding_note(&call.call));
     assert_true(holding_room(&call.call, 10, &room));
     assert_int_equal(room, LEAST);
+    assert_true(holding_room(&call.call, 100 * KIB, &room));
+    assert_int_equal(room, 16 * 100 * KIB);
     assert_true(holding_room(&call.call, 4096 * KIB, &room)); /* alone: beyond the connection's */
     assert_int_equal(room, 8 * 4096 * KIB);
     assert_true(holding_room(&call.call, SIZE_MAX / 2, &room));
@@ -235,7 +237,7 @@ TEST(beside_others_it_may_become_no_more_than_they_leave)
     assert_int_equal(room, 300 * KIB);
     let_go(&other);
     assert_true(holding_room(&call.call, 100 * KIB, &room));
-    assert_int_equal(room, 800 * KIB);
+    assert_int_equal(room, 1600 * KIB);
     let_go(&call);
     share_leave(&worker, p.share);
     end();
@@ -253,7 +255,8 @@ int main(void)
         cmocka_unit_test(a_callers_connections_together_hold_eight),
         cmocka_unit_test(small_limits_still_let_half_a_megabyte_in),
         cmocka_unit_test(the_blocks_of_the_arena_count_until_the_handler_has_it),
-        cmocka_unit_test(a_message_may_become_eight_times_as_large_or_half_a_megabyte),
+        cmocka_unit_test(
+            a_message_may_become_eight_times_as_large_a_smaller_one_sixteen_or_half_a_megabyte),
         cmocka_unit_test(beside_others_it_may_become_no_more_than_they_leave),
     };
 
