@@ -8,7 +8,7 @@ enum {
     OF_CALLER = 8,
     DECODED_TIMES = 8,
     SMALL_TIMES = 16, /* lists of small messages, up to SMALL */
-    SMALL = 32 * 1024 * 1024,
+    SMALL = 16 * 1024 * 1024,
     LEAST = 512 * 1024,
 };
 
