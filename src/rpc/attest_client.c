@@ -178,7 +178,7 @@ static void accept_peer(struct sub_conn *sc)
                        ATTEST_PER_CALL;
     sc->attested = appraisal != NULL && appraisal->accepted;
     census_count(&sc->counted, channel->census, neo_text(channel->service), appraisal);
-    sc->simulated = sc->attested && appraisal->simulated;
+    sc->simulated = appraisal != NULL && appraisal->accepted && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest.session);
     sc->asked_anew = false;
     channel->wire.verdict_at = neo_mono_nsec();
