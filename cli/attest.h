@@ -44,6 +44,19 @@ struct attest_source {
             "quote, signature, key, pcrs, log, tdquote, hcl"                                       \
     }
 
+/* The options of whoever judges with what was read. */
+#define ATTEST_JUDGE_ARGS(from)                                                                    \
+    {"--collateral", ARG_LIST, &(from).collateral, "PATH",                                         \
+     "file or folder of certificates, lists, documents"},                                          \
+        {"--certificates", ARG_TEXT, &(from).certificates, "FILE", "what came with the evidence"}, \
+        {"--kind", ARG_TEXT, &(from).kind, "KIND", "snp-report, tdx-quote, ... [by its form]"},    \
+        ATTEST_PART_ARG(from),                                                                     \
+        {"--simulated-root", ARG_TEXT, &(from).simulated_root, "FILE",                             \
+         "DER; with --insecure-dev"},                                                              \
+    {                                                                                              \
+        "--insecure-dev", ARG_FLAG, &(from).development, NULL, "accept simulated evidence"         \
+    }
+
 /* What they read lives in `arena`. */
 NEO_MUST_CHECK enum neo_code attest_read_file(struct neo_arena *arena, const char *path, size_t max,
                                               struct neo_bytes *ret, struct neo_error *err);

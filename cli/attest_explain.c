@@ -206,14 +206,8 @@ static int run(int argc, char **argv)
     const struct arg args[] = {
         {"--policy", ARG_LIST, &a.from.policies, "FILE", "attestation_policies to compare it with"},
         {"--service", ARG_TEXT, &a.service, "NAME", "whose rows"},
-        {"--collateral", ARG_LIST, &a.from.collateral, "PATH",
-         "file or folder of certificates, lists, documents"},
-        {"--certificates", ARG_TEXT, &a.from.certificates, "FILE", "what came with the evidence"},
-        {"--kind", ARG_TEXT, &a.from.kind, "KIND", "snp-report, tdx-quote, ... [by its form]"},
-        ATTEST_PART_ARG(a.from),
+        ATTEST_JUDGE_ARGS(a.from),
         {"--at", ARG_TEXT, &a.at, "TIME", "as of then [now]"},
-        {"--simulated-root", ARG_TEXT, &a.from.simulated_root, "FILE", "DER; with --insecure-dev"},
-        {"--insecure-dev", ARG_FLAG, &a.from.development, NULL, "accept simulated evidence"},
     };
     const char *rest[2];
     int status;

@@ -85,29 +85,6 @@ static int lock_file(const struct rollout_args *a, struct neo_error *err)
 
 /* --- what is seen ----------------------------------------------------------------------------- */
 
-static enum neo_code ask_registry(struct neo_arena *arena, struct neo_registry_v1_ListResponse *ret,
-                                  struct neo_error *err)
-{
-    struct neo_registry_v1_ListRequest request = {0};
-    struct neo_call_options patience = {.timeout = 5 * NEO_NSEC_PER_SEC};
-    struct neo_status status = {0};
-    struct neo_channel *channel;
-    struct neo_mesh *mesh;
-
-    NEO_TRY(client_join(OPERATOR, &mesh, err));
-    enum neo_code code = client_channel(mesh, "neo-registry", &channel, err);
-    if (code != NEO_OK) {
-        neo_mesh_free(mesh);
-        return code;
-    }
-    code = neo_registry_v1_Registry_List(channel, &patience, &request, ret, arena, &status);
-    if (code != NEO_OK)
-        (void)neo_fail(err, code, "the registry does not answer: %s: %.*s", neo_code_name(code),
-                       NEO_FMT(status.message));
-    client_close(mesh, channel);
-    return code;
-}
-
 static struct neo_rollout_seen look(const struct neo_registry_v1_ListResponse *r,
                                     const struct neo_rollout *rollout)
 {
@@ -215,7 +192,7 @@ static int list(struct rollout_args *a)
 
     if (read_file(a, &err) != NEO_OK)
         return fail(&err);
-    if (ask_registry(a->arena, &r, &err) != NEO_OK) {
+    if (client_instances(a->arena, &r, &err) != NEO_OK) {
         r = (struct neo_registry_v1_ListResponse){0};
         (void)fprintf(stderr, "warning: %s; what runs is not known\n", err.message);
     }
@@ -286,7 +263,7 @@ static enum neo_code advance(struct rollout_args *a, enum neo_rollout_step step,
     if (a->at != NULL)
         NEO_TRY(attest_read_time(a->at, &at, err));
     if (step != NEO_ROLLOUT_REVOKE) { /* which must work without anybody's help */
-        NEO_TRY(ask_registry(a->arena, &seen_by, err));
+        NEO_TRY(client_instances(a->arena, &seen_by, err));
         seen = look(&seen_by, r);
     }
     NEO_TRY(neo_rollout_step(r, step, &seen, now, at, r, err));

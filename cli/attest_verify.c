@@ -144,14 +144,8 @@ static int run(int argc, char **argv)
         {"--binder", ARG_TEXT, &a.binder, "HEX", "the 64 bytes it must be bound to"},
         {"--bound", ARG_TEXT, &a.bound, "HEX", "instead: what stands there, as other tools do it"},
         {"--own-binder", ARG_FLAG, &a.own_binder, NULL, "instead: whatever it says itself"},
-        {"--collateral", ARG_LIST, &a.from.collateral, "PATH",
-         "file or folder of certificates, lists, documents"},
-        {"--certificates", ARG_TEXT, &a.from.certificates, "FILE", "what came with the evidence"},
-        {"--kind", ARG_TEXT, &a.from.kind, "KIND", "snp-report, tdx-quote, ... [by its form]"},
-        ATTEST_PART_ARG(a.from),
+        ATTEST_JUDGE_ARGS(a.from),
         {"--at", ARG_TEXT, &a.at, "TIME", "as of then [now]"},
-        {"--simulated-root", ARG_TEXT, &a.from.simulated_root, "FILE", "DER; with --insecure-dev"},
-        {"--insecure-dev", ARG_FLAG, &a.from.development, NULL, "accept simulated evidence"},
     };
     const char *rest[2];
     int status;

@@ -112,6 +112,11 @@ NEO_MUST_CHECK enum neo_code client_join(const char *service, struct neo_mesh **
 NEO_MUST_CHECK enum neo_code client_channel(struct neo_mesh *mesh, const char *service,
                                             struct neo_channel **ret, struct neo_error *err);
 void client_close(struct neo_mesh *mesh, struct neo_channel *channel);
+/* The instances that the registry knows, asked as the operator. Lives in `arena`. */
+struct neo_registry_v1_ListResponse;
+NEO_MUST_CHECK enum neo_code client_instances(struct neo_arena *arena,
+                                              struct neo_registry_v1_ListResponse *ret,
+                                              struct neo_error *err);
 
 /* --- processes -------------------------------------------------------------------------------- */
 

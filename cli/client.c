@@ -7,6 +7,7 @@
 
 #include <neo/ca/v1/ca.neo.h>
 #include <neo/memory.h>
+#include <neo/registry/v1/registry.neo.h>
 #include <neo/store.h>
 
 #include <errno.h>
@@ -113,4 +114,27 @@ void client_close(struct neo_mesh *mesh, struct neo_channel *channel)
     if (channel != NULL)
         neo_mesh_channel_free(mesh, channel);
     neo_mesh_free(mesh);
+}
+
+enum neo_code client_instances(struct neo_arena *arena, struct neo_registry_v1_ListResponse *ret,
+                               struct neo_error *err)
+{
+    struct neo_registry_v1_ListRequest request = {0};
+    struct neo_call_options patience = {.timeout = 5 * NEO_NSEC_PER_SEC};
+    struct neo_channel *channel;
+    struct neo_status status = {0};
+    struct neo_mesh *mesh;
+
+    NEO_TRY(client_join(OPERATOR, &mesh, err));
+    enum neo_code code = client_channel(mesh, "neo-registry", &channel, err);
+    if (code != NEO_OK) {
+        neo_mesh_free(mesh);
+        return code;
+    }
+    code = neo_registry_v1_Registry_List(channel, &patience, &request, ret, arena, &status);
+    if (code != NEO_OK)
+        (void)neo_fail(err, code, "the registry does not answer: %s: %.*s", neo_code_name(code),
+                       NEO_FMT(status.message));
+    client_close(mesh, channel);
+    return code;
 }

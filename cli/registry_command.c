@@ -8,29 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static enum neo_code fetch(struct neo_arena *arena, struct neo_registry_v1_ListResponse *ret,
-                           struct neo_error *err)
-{
-    struct neo_registry_v1_ListRequest request = {0};
-    struct neo_call_options patience = {.timeout = 5 * NEO_NSEC_PER_SEC};
-    struct neo_channel *channel;
-    struct neo_status status = {0};
-    struct neo_mesh *mesh;
-
-    NEO_TRY(client_join(OPERATOR, &mesh, err));
-    enum neo_code code = client_channel(mesh, "neo-registry", &channel, err);
-    if (code != NEO_OK) {
-        neo_mesh_free(mesh);
-        return code;
-    }
-    code = neo_registry_v1_Registry_List(channel, &patience, &request, ret, arena, &status);
-    if (code != NEO_OK)
-        (void)neo_fail(err, code, "the registry does not answer: %s: %.*s", neo_code_name(code),
-                       NEO_FMT(status.message));
-    client_close(mesh, channel);
-    return code;
-}
-
 static int print_list(const struct neo_registry_v1_ListResponse *r)
 {
     struct table t;
@@ -116,7 +93,7 @@ static int run_registry(int argc, char **argv)
     if (n != 1 || strcmp(rest[0], "list") != 0)
         return fail_usage("say what: neo registry list | advance");
     neo_arena_init(&arena, 16 << 20);
-    status = fetch(&arena, &r, &err) == NEO_OK ? print_list(&r) : fail(&err);
+    status = client_instances(&arena, &r, &err) == NEO_OK ? print_list(&r) : fail(&err);
     neo_arena_fini(&arena);
     return status;
 }
@@ -246,7 +223,7 @@ static int run_status(int argc, char **argv)
     neo_arena_init(&arena, 16 << 20);
     dir_path(path, "run/registry.pid");
     bool registry_up = process_alive(path, &pid);
-    status = registry_up && fetch(&arena, &r, &err) != NEO_OK ? fail(&err) : EXIT_OK;
+    status = registry_up && client_instances(&arena, &r, &err) != NEO_OK ? fail(&err) : EXIT_OK;
     if (cli.json)
         print_status_json(&r);
     else

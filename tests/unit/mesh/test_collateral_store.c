@@ -130,6 +130,31 @@ TEST(a_folder_that_others_may_write_to_is_refused)
     assert_int_equal(neo_collateral_store_open(&none, &store, NULL), NEO_NOT_FOUND);
 }
 
+/* Whoever owns it says what is genuine. Only root can give it away. */
+TEST(a_folder_of_another_user_is_refused_and_so_is_a_file)
+{
+    const struct neo_collateral_store_options options = {.dir = scratch("theirs"), .make = true};
+    struct neo_collateral_store *store = opened("s");
+
+    if (geteuid() != 0) {
+        neo_collateral_store_close(store);
+        skip();
+    }
+    assert_int_equal(mkdir(scratch("theirs"), 0700), 0);
+    assert_int_equal(chown(scratch("theirs"), 4711, 4711), 0);
+    assert_int_equal(neo_collateral_store_open(&options, &store, NULL), NEO_FAILED_PRECONDITION);
+    (void)put(store);
+    const char *name = neo_collateral_store_at(store, 0)->item->name;
+    char file[60];
+    (void)snprintf(file, sizeof(file), "s/%.50s", name);
+    assert_int_equal(chown(scratch(file), 4711, 4711), 0);
+    size_t n = neo_collateral_store_count(store);
+    neo_collateral_store_close(store);
+    store = opened("s");
+    assert_int_equal(neo_collateral_store_count(store), n - 1);
+    neo_collateral_store_close(store);
+}
+
 TEST(an_older_edition_does_not_come_in_unless_forced)
 {
     struct neo_collateral_store *store = opened("s");
@@ -455,6 +480,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         scratch_test(a_folder_that_others_may_write_to_is_refused),
+        scratch_test(a_folder_of_another_user_is_refused_and_so_is_a_file),
         scratch_test(an_older_edition_does_not_come_in_unless_forced),
         scratch_test(what_nobody_vouches_for_is_refused_where_only_verified_counts),
         scratch_test(a_damaged_file_is_named_and_the_others_are_read),
