@@ -111,19 +111,16 @@ static bool read_member(unsigned which, struct cursor *value, struct intel_pck *
     }
 }
 
-enum neo_code intel_pck_read(const struct vendor_cert *cert, struct intel_pck *ret,
-                             struct neo_error *err)
+enum neo_code intel_pck_parse(struct neo_bytes extension, struct intel_pck *ret,
+                              struct neo_error *err)
 {
     const uint32_t required = 1u << PPID | 1u << TCB | 1u << PCE_ID | 1u << FMSPC | 1u << SGX_TYPE;
     struct neo_bytes prefix = neo_bytes(sgx_oid, sizeof(sgx_oid));
     struct intel_pck pck = {.sgx_type = 0};
-    struct neo_bytes extension;
-    uint32_t seen = 0;
-
-    if (!vendor_cert_extension(cert, prefix, &extension))
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "a PCK certificate without Intel's extension");
     struct cursor c = cursor_of(extension);
     struct cursor members = cursor_of(der_take(&c, DER_SEQUENCE).body);
+    uint32_t seen = 0;
+
     while (!members.failed && members.left > 0) {
         struct cursor value;
         unsigned which = open_member(&members, prefix, MEMBERS, &seen, &value);
@@ -136,4 +133,14 @@ enum neo_code intel_pck_read(const struct vendor_cert *cert, struct intel_pck *r
                         "a PCK certificate whose extension is incomplete");
     *ret = pck;
     return NEO_OK;
+}
+
+enum neo_code intel_pck_read(const struct vendor_cert *cert, struct intel_pck *ret,
+                             struct neo_error *err)
+{
+    struct neo_bytes extension;
+
+    if (!vendor_cert_extension(cert, neo_bytes(sgx_oid, sizeof(sgx_oid)), &extension))
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "a PCK certificate without Intel's extension");
+    return intel_pck_parse(extension, ret, err);
 }

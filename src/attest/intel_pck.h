@@ -18,7 +18,10 @@ struct intel_pck {
     bool has_instance; /* of the Platform CA */
     uint8_t platform_instance_id[16];
 };
-/* INVALID_ARGUMENT: the extension is missing or malformed, or one of its members is. */
+/* The value of the extension. INVALID_ARGUMENT: it, or one of its members, is malformed. */
+NEO_MUST_CHECK enum neo_code intel_pck_parse(struct neo_bytes extension, struct intel_pck *ret,
+                                             struct neo_error *err);
+/* And when it is missing. */
 NEO_MUST_CHECK enum neo_code intel_pck_read(const struct vendor_cert *cert, struct intel_pck *ret,
                                             struct neo_error *err);
 

@@ -98,8 +98,8 @@ static bool is_pem(struct neo_bytes text)
     return neo_bytes_starts(text, NEO_LIT("-----BEGIN "));
 }
 
-static enum neo_code read_entries(struct neo_bytes blob, struct vendor_bundle *bundle,
-                                  struct neo_error *err)
+static enum neo_code split_table(struct neo_bytes blob, struct snp_hints *ret,
+                                 struct neo_error *err)
 {
     struct table table = {.n = 0};
 
@@ -109,9 +109,24 @@ static enum neo_code read_entries(struct neo_bytes blob, struct vendor_bundle *b
         const struct entry *e = &table.entries[i];
         struct neo_bytes content = {blob.at + e->offset, e->len};
         if (is_known(e->guid) && e->len > 0)
-            NEO_TRY(vendor_bundle_read(bundle, is_pem(content) ? trimmed(content) : content,
-                                       "certificate table", err));
+            ret->parts[ret->n++] = is_pem(content) ? trimmed(content) : content;
     }
+    return NEO_OK;
+}
+
+enum neo_code snp_hints_split(struct neo_bytes bytes, struct snp_hints *ret, struct neo_error *err)
+{
+    struct snp_hints hints = {.n = 0};
+
+    if (bytes.len > SNP_HINTS_LEN_MAX)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%zu bytes of certificates, at most %d",
+                        bytes.len, SNP_HINTS_LEN_MAX);
+    /* A table begins with a GUID; none of AMD's begins like PEM or like a DER SEQUENCE. */
+    if (bytes.len > 0 && (is_pem(bytes) || bytes.at[0] == DER_SEQUENCE))
+        hints.parts[hints.n++] = bytes;
+    else if (bytes.len > 0)
+        NEO_TRY(split_table(bytes, &hints, err));
+    *ret = hints;
     return NEO_OK;
 }
 
@@ -119,17 +134,11 @@ enum neo_code snp_hints_read(struct neo_bytes bytes, struct vendor_bundle *bundl
                              struct neo_error *err)
 {
     size_t crls = bundle->n_crls;
+    struct snp_hints hints;
 
-    if (bytes.len == 0)
-        return NEO_OK;
-    if (bytes.len > SNP_HINTS_LEN_MAX)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "%zu bytes of certificates, at most %d",
-                        bytes.len, SNP_HINTS_LEN_MAX);
-    /* A table begins with a GUID; none of AMD's begins like PEM or like a DER SEQUENCE. */
-    if (is_pem(bytes) || bytes.at[0] == DER_SEQUENCE)
-        NEO_TRY(vendor_bundle_read(bundle, bytes, "certificates", err));
-    else
-        NEO_TRY(read_entries(bytes, bundle, err));
+    NEO_TRY(snp_hints_split(bytes, &hints, err));
+    for (size_t i = 0; i < hints.n; i++)
+        NEO_TRY(vendor_bundle_read(bundle, hints.parts[i], "certificates with the report", err));
     if (bundle->n_crls != crls)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "a revocation list among the certificates; lists come from configuration");

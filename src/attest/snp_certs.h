@@ -13,6 +13,14 @@ enum {
     SNP_TABLE_ENTRIES_MAX = 32,
 };
 
+/* What came with a report, taken apart and not read any further: each part PEM or DER. Borrows. */
+struct snp_hints {
+    struct neo_bytes parts[SNP_TABLE_ENTRIES_MAX];
+    size_t n;
+};
+NEO_MUST_CHECK enum neo_code snp_hints_split(struct neo_bytes bytes, struct snp_hints *ret,
+                                             struct neo_error *err);
+
 /*
  * Adds the certificates that came with a report to `bundle`: PEM, DER, or the host's table of
  * GUIDs (SNP_GET_EXT_REPORT, configfs-tsm's auxblob), whose entries are PEM or DER in turn. They
