@@ -28,7 +28,8 @@ static int run(int argc, char **argv)
 {
     const char *from = NULL, *service = "my-service";
     const struct arg args[] = {
-        {"--from", ARG_TEXT, &from, "FORM", "sev-snp-measure, td-shim, ccel, nitro-cli or corim"},
+        {"--from", ARG_TEXT, &from, "FORM",
+         "sev-snp-measure, td-shim, ccel, nitro-cli, corim or tpm2-pcrread"},
         {"--service", ARG_TEXT, &service, "NAME", "whose policy it will be [my-service]"},
     };
     const char *rest[2];
@@ -42,7 +43,9 @@ static int run(int argc, char **argv)
     enum neo_reference_form form = neo_reference_form_parse(neo_text(from));
     if (form == NEO_REFERENCE_FORMS_N)
         return fail_usage(
-            "--from %s: there are sev-snp-measure, td-shim, ccel, nitro-cli and corim", from);
+            "--from %s: there are sev-snp-measure, td-shim, ccel, nitro-cli, corim and "
+            "tpm2-pcrread",
+            from);
     return import(form, rest[0], service);
 }
 

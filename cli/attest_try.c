@@ -50,9 +50,9 @@ static bool put_row(struct neo_buffer *out, const struct neo_evidence_facts *fac
         {"sgx", "mrenclave", "        mrenclave: [\"", "\"]\n"},
         {"nitro", "pcr.0", "        pcr: {0: \"", "\"}\n"},
         {"arm-cca", "rim", "        rim: [\"", "\"]\n"},
-        {"tpm", "pcr.0", "        pcr_sha256: {0: [\"", "\"]}\n"},
+        {"tpm", "pcr_sha256.0", "        pcr_sha256: {0: [\"", "\"]}\n"},
         {"azure-snp", "measurement", "        measurement: [\"", "\"]\n"},
-        {"azure-snp", "pcr.0", "        pcr_sha256: {0: [\"", "\"]}\n"},
+        {"azure-snp", "pcr_sha256.0", "        pcr_sha256: {0: [\"", "\"]}\n"},
         {"tpm", "ak_name", "        ak: {names: [\"", "\"]}\n"},
     };
     bool any = false;

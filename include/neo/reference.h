@@ -22,7 +22,8 @@ extern "C" {
     X(TD_SHIM, "td-shim")                 /* JSON of mrtd, rtmr0 to 3, ... in hex */               \
     X(CCEL, "ccel")           /* a TD's event log (ACPI CCEL's area), replayed to RTMRs */         \
     X(NITRO_CLI, "nitro-cli") /* JSON with "Measurements", as build-enclave prints it */           \
-    X(CORIM, "corim")         /* CBOR, unsigned or COSE_Sign1, whose signature is not judged */
+    X(CORIM, "corim")         /* CBOR, unsigned or COSE_Sign1, whose signature is not judged */    \
+    X(TPM2_PCRREAD, "tpm2-pcrread") /* a list of PCRs by bank, as tpm2-tools print it */
 /* clang-format off */
 enum neo_reference_form {
 #define X(name, word) NEO_REFERENCE_##name,

@@ -300,7 +300,7 @@ static void describe_vm(const struct azure_hcl *hcl, struct description *d)
 static enum neo_code describe(const struct neo_evidence *evidence, struct description *d,
                               struct neo_error *err)
 {
-    struct tpm_quote quote = {.bank = 0};
+    struct tpm_quote quote = {.n_banks = 0};
     struct azure_evidence e;
     struct azure_hcl hcl;
     uint8_t digest[NEO_SHA256_LEN];

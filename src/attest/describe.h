@@ -5,7 +5,7 @@
 
 #include <neo/evidence.h>
 
-enum { DESCRIBE_MAX = 96 };
+enum { DESCRIBE_MAX = 192 };
 
 /* Facts as they are found; what does not fit any more is left out. */
 struct description {

@@ -148,6 +148,7 @@ enum neo_code neo_reference_import(enum neo_reference_form form, struct neo_byte
         [NEO_REFERENCE_CCEL] = import_ccel,
         [NEO_REFERENCE_NITRO_CLI] = import_nitro_cli,
         [NEO_REFERENCE_CORIM] = import_corim,
+        [NEO_REFERENCE_TPM2_PCRREAD] = import_tpm2,
     };
     NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
     struct import import = {.arena = &arena};
@@ -161,10 +162,11 @@ enum neo_code neo_reference_import(enum neo_reference_form form, struct neo_byte
     if (import.rows == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     NEO_TRY(readers[form](text, &import, err));
+    bool is_tpm = strcmp(import.rows[0].tee, "tpm") == 0;
     bool fits = neo_buffer_printf(out,
-                                  "attestation_policies:\n  %.*s:\n    require: hardware\n"
+                                  "attestation_policies:\n  %.*s:\n    require: %s\n"
                                   "    any_of:\n",
-                                  NEO_FMT(service));
+                                  NEO_FMT(service), is_tpm ? "hardware-or-tpm" : "hardware");
     for (size_t i = 0; i < import.n && fits; i++)
         fits = put_row(out, &import.rows[i]);
     if (!fits)

@@ -34,6 +34,7 @@ bool import_add(struct import_row *row, const char *key, int index, struct neo_b
 
 typedef enum neo_code import_fn(struct neo_bytes text, struct import *import,
                                 struct neo_error *err);
-import_fn import_snp_measure, import_td_shim, import_ccel, import_nitro_cli, import_corim;
+import_fn import_snp_measure, import_td_shim, import_ccel, import_nitro_cli, import_corim,
+    import_tpm2;
 
 #endif

@@ -48,6 +48,9 @@ static const struct warning {
      "no instance_id: every known platform would do"},
     {{"arm-cca"}, {"rem"}, "no rem: what the realm loaded after its start is not judged"},
     {{"tpm"}, {"ak.names", "ak.spki"}, "no ak.names: every TPM under the authority would do"},
+    {{"tpm", "azure-snp", "azure-tdx"},
+     {"pcr_sha256", "pcr_sha384"},
+     "pcr_sha1: whoever makes what you look at can make something else of the same digest"},
 };
 
 static bool is_about(const struct warning *w, const char *tee)
@@ -133,6 +136,15 @@ enum neo_code neo_attest_policies_list(const struct neo_attest_policies *policie
 
 /* --- differences ------------------------------------------------------------------------------ */
 
+/* "pcr.7" is judged by the row's one bank: "pcr_sha384.7". */
+static bool is_pcr(const char *given, const char *key)
+{
+    const char *number = strchr(given, '.');
+
+    return strncmp(given, "pcr_sha", 7) == 0 && strncmp(key, "pcr.", 4) == 0 && number != NULL &&
+           strcmp(number + 1, key + 4) == 0;
+}
+
 /* What a row has where a check stands: "snp.measurement" is judged by "measurement". */
 static struct neo_bytes wanted_of(const struct attest_rule *rule, const char *check)
 {
@@ -158,7 +170,7 @@ static struct neo_bytes wanted_of(const struct attest_rule *rule, const char *ch
             key = others[i].key;
     }
     for (size_t i = 0; i < rule->n_given; i++) {
-        if (strcmp(rule->given[i].name, key) == 0)
+        if (strcmp(rule->given[i].name, key) == 0 || is_pcr(rule->given[i].name, key))
             return rule->given[i].value;
     }
     return (struct neo_bytes){0};

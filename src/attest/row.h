@@ -166,6 +166,10 @@ struct ak_row {
 };
 struct tpm_row {
     struct row_lists pcr_sha256;
+    struct row_lists pcr_sha384;
+    struct row_lists pcr_sha1;
+    bool accept_sha1;
+    struct neo_place accept_sha1_place;
     struct ak_row ak;
     struct neo_place ak_place;
 };

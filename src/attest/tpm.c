@@ -316,7 +316,7 @@ static enum neo_code compile(const struct attest_row *row, struct neo_arena *are
 static enum neo_code describe(const struct neo_evidence *evidence, struct description *d,
                               struct neo_error *err)
 {
-    struct tpm_quote quote = {.bank = 0};
+    struct tpm_quote quote = {.n_banks = 0};
     struct tpm_evidence e;
     struct tpm_key key;
 

@@ -3,6 +3,8 @@
 
 #include "base/cursor.h"
 
+#include <assert.h>
+
 enum {
     EV_NO_ACTION = 3,
     ALGORITHMS_MAX = 8,
@@ -54,23 +56,13 @@ static size_t len_of(const struct algorithms *a, uint16_t id)
     return 0;
 }
 
-static void digest(uint16_t bank, struct neo_bytes data, uint8_t *ret)
-{
-    if (bank == TPM_SHA256)
-        neo_sha256(data, ret);
-    else if (bank == TPM_SHA384)
-        neo_sha384(data, ret);
-    else
-        neo_sha512(data, ret);
-}
-
 static void extend(struct tpm_replay *r, unsigned pcr, uint16_t bank, struct neo_bytes with)
 {
     uint8_t both[2 * TPM_DIGEST_MAX];
 
     memcpy(both, r->pcrs[pcr], with.len);
     memcpy(both + with.len, with.at, with.len);
-    digest(bank, neo_bytes(both, 2 * with.len), r->pcrs[pcr]);
+    tpm_digest(bank, neo_bytes(both, 2 * with.len), r->pcrs[pcr]);
     r->touched |= UINT32_C(1) << pcr;
 }
 
@@ -104,12 +96,17 @@ static enum neo_code read_event(struct cursor *c, const struct algorithms *a, ui
             ours = found;
     }
     struct neo_bytes data = cursor_take(c, (size_t)cursor_le(c, 4));
-    if (c->failed || pcr >= TPM_PCRS || ours.len == 0 || ours.len != tpm_hash_len(bank))
-        return malformed("an event that is cut short, or lacks a digest of the bank");
-    if (type == EV_NO_ACTION)
-        note_locality(r, bank, data);
-    else
+    if (c->failed)
+        return malformed("an event that is cut short");
+    if (type == EV_NO_ACTION) { /* extends nothing, so its PCR and digests mean nothing */
+        if (pcr == 0)
+            note_locality(r, bank, data);
+    } else if (pcr >= TPM_PCRS || ours.len != tpm_hash_len(bank)) {
+        return malformed("an event of PCR %llu, or without a digest of the bank",
+                         (unsigned long long)pcr);
+    } else {
         extend(r, (unsigned)pcr, bank, ours);
+    }
     r->n_events++;
     return NEO_OK;
 }
@@ -135,11 +132,13 @@ enum neo_code tpm_log_replay(struct neo_bytes log, uint16_t bank, struct tpm_rep
     struct algorithms a = {.n = 0};
 
     *ret = (struct tpm_replay){.touched = 0};
-    if (bank == TPM_SHA1)
-        return malformed("a log of SHA-1, which is not replayed");
+    assert(tpm_hash_len(bank) > 0);
     NEO_TRY(read_header(&c, &a, err));
+    if (len_of(&a, bank) == 0)
+        return neo_fail(err, NEO_NOT_FOUND, "an event log without %s", tpm_hash_text(bank));
     if (len_of(&a, bank) != tpm_hash_len(bank))
-        return malformed("an event log without the quoted bank");
+        return malformed("an event log whose %s has %zu bytes", tpm_hash_text(bank),
+                         len_of(&a, bank));
     while (c.left > 0 && !is_padding(&c)) {
         if (ret->n_events == EVENTS_MAX)
             return malformed("more than %d events", EVENTS_MAX);

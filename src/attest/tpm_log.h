@@ -15,7 +15,7 @@ struct tpm_replay {
     uint8_t pcrs[TPM_PCRS][TPM_DIGEST_MAX];
     size_t n_events;
 };
-/* For one bank; SHA-1 is not replayed. INVALID_ARGUMENT: malformed, or without that bank. */
+/* For one bank, by enum tpm_hash. INVALID_ARGUMENT: malformed. NOT_FOUND: without that bank. */
 NEO_MUST_CHECK enum neo_code tpm_log_replay(struct neo_bytes log, uint16_t bank,
                                             struct tpm_replay *ret, struct neo_error *err);
 

@@ -3,6 +3,11 @@
 
 #include "base/cursor.h"
 #include "crypto/der.h"
+#include "crypto/weak.h"
+
+#include <neo/digest.h>
+
+#include <assert.h>
 
 enum {
     ST_ATTEST_QUOTE = 0x8018,
@@ -34,20 +39,69 @@ static struct neo_bytes unwrapped(struct neo_bytes text)
     return !c.failed && len == c.left ? neo_bytes(c.at, c.left) : text;
 }
 
+/* --- hashes ----------------------------------------------------------------------------------- */
+
+static void sha256(struct neo_bytes data, uint8_t *ret)
+{
+    neo_sha256(data, ret);
+}
+
+static void sha384(struct neo_bytes data, uint8_t *ret)
+{
+    neo_sha384(data, ret);
+}
+
+static void sha512(struct neo_bytes data, uint8_t *ret)
+{
+    neo_sha512(data, ret);
+}
+
+static void sha1(struct neo_bytes data, uint8_t *ret)
+{
+    weak_sha1(data, ret);
+}
+
+static const struct hash {
+    uint16_t id;
+    uint16_t len;
+    const char *text;
+    void (*digest)(struct neo_bytes data, uint8_t *ret);
+} hashes[] = {
+    {TPM_SHA1, WEAK_SHA1_LEN, "sha1", sha1},
+    {TPM_SHA256, NEO_SHA256_LEN, "sha256", sha256},
+    {TPM_SHA384, NEO_SHA384_LEN, "sha384", sha384},
+    {TPM_SHA512, NEO_SHA512_LEN, "sha512", sha512},
+};
+
+static const struct hash *hash_of(uint16_t id)
+{
+    for (size_t i = 0; i < NEO_COUNT(hashes); i++) {
+        if (hashes[i].id == id)
+            return &hashes[i];
+    }
+    return NULL;
+}
+
 size_t tpm_hash_len(uint16_t hash)
 {
-    switch (hash) {
-    case TPM_SHA1:
-        return 20;
-    case TPM_SHA256:
-        return 32;
-    case TPM_SHA384:
-        return 48;
-    case TPM_SHA512:
-        return 64;
-    default:
-        return 0;
-    }
+    const struct hash *h = hash_of(hash);
+
+    return h == NULL ? 0 : h->len;
+}
+
+const char *tpm_hash_text(uint16_t hash)
+{
+    const struct hash *h = hash_of(hash);
+
+    return h == NULL ? "unknown" : h->text;
+}
+
+void tpm_digest(uint16_t hash, struct neo_bytes data, uint8_t ret[static TPM_DIGEST_MAX])
+{
+    const struct hash *h = hash_of(hash);
+
+    assert(h != NULL);
+    h->digest(data, ret);
 }
 
 /* --- what is signed --------------------------------------------------------------------------- */
@@ -76,7 +130,7 @@ static bool read_bank(struct cursor *c, uint16_t *ret_bank, uint32_t *ret_select
     return !c->failed && (*ret_selected == 0 || tpm_hash_len(*ret_bank) > 0);
 }
 
-/* Values follow each other bank by bank, as selected. SHA-256's bank is the one that is judged. */
+/* Values follow each other bank by bank, as selected. */
 static enum neo_code read_selection(struct cursor *c, struct tpm_quote *q, struct neo_error *err)
 {
     uint64_t n = cursor_be(c, 4);
@@ -84,7 +138,7 @@ static enum neo_code read_selection(struct cursor *c, struct tpm_quote *q, struc
 
     if (c->failed || n == 0 || n > TPM_BANKS_MAX)
         return malformed("a quote of %llu banks of PCRs", (unsigned long long)n);
-    q->selected = 0;
+    q->n_banks = 0;
     q->values_len = 0;
     for (uint64_t i = 0; i < n; i++) {
         uint16_t bank;
@@ -97,14 +151,11 @@ static enum neo_code read_selection(struct cursor *c, struct tpm_quote *q, struc
                 return malformed("a bank of PCRs that is selected twice");
         }
         banks[i] = bank;
-        if (selected != 0 && (q->selected == 0 || bank == TPM_SHA256)) {
-            q->bank = bank;
-            q->selected = selected;
-            q->before = q->values_len;
-        }
+        if (selected != 0)
+            q->banks[q->n_banks++] = (struct tpm_bank){bank, selected, q->values_len};
         q->values_len += count(selected) * tpm_hash_len(bank);
     }
-    if (q->selected == 0)
+    if (q->n_banks == 0)
         return malformed("a quote of no PCR");
     return NEO_OK;
 }
@@ -206,23 +257,6 @@ static enum neo_code read_ecc(struct cursor *c, struct vendor_public **ret, stru
                             err);
 }
 
-static bool digest(uint16_t hash, struct neo_bytes data, uint8_t *ret)
-{
-    switch (hash) {
-    case TPM_SHA256:
-        neo_sha256(data, ret);
-        return true;
-    case TPM_SHA384:
-        neo_sha384(data, ret);
-        return true;
-    case TPM_SHA512:
-        neo_sha512(data, ret);
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* What tools keep of a key when they keep no public area: it says nothing of the key's nature. */
 static enum neo_code read_spki(struct neo_bytes der, struct tpm_key *ret, struct neo_error *err)
 {
@@ -245,8 +279,9 @@ enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret, struct
         return read_spki(text, ret, err);
     key.attributes = (uint32_t)cursor_be(&c, 4);
     (void)take_sized(&c); /* authorisation policy */
-    if (c.failed || !digest(name_hash, area, key.name + 2))
-        return malformed("a public area that is cut short, or named by an unknown hash");
+    if (c.failed || name_hash == TPM_SHA1 || tpm_hash_len(name_hash) == 0)
+        return malformed("a public area that is cut short, or named by an unknown or weak hash");
+    tpm_digest(name_hash, area, key.name + 2);
     key.name[0] = (uint8_t)(name_hash >> 8);
     key.name[1] = (uint8_t)name_hash;
     key.name_len = 2 + tpm_hash_len(name_hash);
@@ -262,13 +297,22 @@ enum neo_code tpm_public_read(struct neo_bytes text, struct tpm_key *ret, struct
 
 /* --- PCRs ------------------------------------------------------------------------------------- */
 
-struct neo_bytes tpm_pcr(const struct tpm_quote *quote, struct neo_bytes values, unsigned i)
+const struct tpm_bank *tpm_bank_of(const struct tpm_quote *quote, uint16_t hash)
 {
-    size_t len = tpm_hash_len(quote->bank);
+    for (size_t i = 0; i < quote->n_banks; i++) {
+        if (quote->banks[i].hash == hash)
+            return &quote->banks[i];
+    }
+    return NULL;
+}
 
-    if (i >= TPM_PCRS || (quote->selected & UINT32_C(1) << i) == 0)
+struct neo_bytes tpm_pcr(const struct tpm_bank *bank, struct neo_bytes values, unsigned i)
+{
+    size_t len = tpm_hash_len(bank->hash);
+
+    if (i >= TPM_PCRS || (bank->selected & UINT32_C(1) << i) == 0)
         return (struct neo_bytes){0};
-    size_t at = quote->before + count(quote->selected & ((UINT32_C(1) << i) - 1)) * len;
+    size_t at = bank->before + count(bank->selected & ((UINT32_C(1) << i) - 1)) * len;
     if (at + len > values.len)
         return (struct neo_bytes){0};
     return neo_bytes(values.at + at, len);
@@ -276,13 +320,15 @@ struct neo_bytes tpm_pcr(const struct tpm_quote *quote, struct neo_bytes values,
 
 bool tpm_pcrs_fit(const struct tpm_quote *quote, struct neo_bytes values)
 {
-    static const uint16_t hashes[] = {
+    static const uint16_t of_signature[] = {
         [VENDOR_SHA256] = TPM_SHA256, [VENDOR_SHA384] = TPM_SHA384, [VENDOR_SHA512] = TPM_SHA512};
-    uint16_t hash = hashes[quote->signature.hash];
+    uint16_t hash = of_signature[quote->signature.hash];
     uint8_t expected[TPM_DIGEST_MAX];
 
-    return values.len == quote->values_len && digest(hash, values, expected) &&
-           neo_bytes_equal(quote->pcr_digest, neo_bytes(expected, tpm_hash_len(hash)));
+    if (values.len != quote->values_len)
+        return false;
+    tpm_digest(hash, values, expected);
+    return neo_bytes_equal(quote->pcr_digest, neo_bytes(expected, tpm_hash_len(hash)));
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */

@@ -29,14 +29,20 @@ enum {
 /* TPM_ALG_ID of hashes: SHA-1 may be a bank's, never a signature's. */
 enum tpm_hash { TPM_SHA1 = 0x04, TPM_SHA256 = 0x0b, TPM_SHA384 = 0x0c, TPM_SHA512 = 0x0d };
 
+/* The PCRs of one hash. */
+struct tpm_bank {
+    uint16_t hash;     /* enum tpm_hash */
+    uint32_t selected; /* of it; bit i: PCR i; at least one */
+    size_t before;     /* bytes of values of the banks before it */
+};
+
 /* Runs of bytes borrow the evidence. */
 struct tpm_quote {
     struct neo_bytes attest; /* what is signed */
     struct neo_bytes extra_data;
-    uint16_t bank;     /* enum tpm_hash: SHA-256's when it is quoted, else the first */
-    uint32_t selected; /* of it; bit i: PCR i */
-    size_t before;     /* bytes of values of the banks before it */
-    size_t values_len; /* of all banks */
+    struct tpm_bank banks[TPM_BANKS_MAX]; /* as quoted, without the empty ones */
+    size_t n_banks;                       /* one at least */
+    size_t values_len;                    /* of all banks */
     struct neo_bytes pcr_digest;
     struct vendor_parts signature;
 };
@@ -71,8 +77,14 @@ NEO_MUST_CHECK enum neo_code tpm_evidence_read(struct neo_bytes text, struct tpm
 
 /* The length of a digest of this hash; 0: it is not known. */
 size_t tpm_hash_len(uint16_t hash);
-/* The value of PCR `i` among `values`, which are those of `selected`; empty: not quoted. */
-struct neo_bytes tpm_pcr(const struct tpm_quote *quote, struct neo_bytes values, unsigned i);
+/* "sha256"; "unknown" */
+const char *tpm_hash_text(uint16_t hash);
+/* Of the hash, which must be known. */
+void tpm_digest(uint16_t hash, struct neo_bytes data, uint8_t ret[static TPM_DIGEST_MAX]);
+/* NULL: nothing of this hash is quoted. */
+const struct tpm_bank *tpm_bank_of(const struct tpm_quote *quote, uint16_t hash);
+/* The value of PCR `i` among `values`, which are those of the quote; empty: not of this bank. */
+struct neo_bytes tpm_pcr(const struct tpm_bank *bank, struct neo_bytes values, unsigned i);
 /* pcrDigest = H(all values), with the hash of the signature. */
 bool tpm_pcrs_fit(const struct tpm_quote *quote, struct neo_bytes values);
 

@@ -3,28 +3,47 @@
 
 #include "attest/row.h"
 
-enum { VALUE_LEN = NEO_SHA256_LEN };
-
 /* --- judging ---------------------------------------------------------------------------------- */
+
+/* False: the failure was put down. */
+static bool replays(struct neo_bytes log, const struct tpm_bank *bank, struct neo_bytes values,
+                    unsigned check, struct ledger *ledger, size_t *replayed)
+{
+    struct tpm_replay replay;
+    struct neo_error why;
+
+    enum neo_code code = tpm_log_replay(log, bank->hash, &replay, &why);
+    if (code == NEO_NOT_FOUND)
+        return true;
+    if (code != NEO_OK)
+        return ledger_fail_as(ledger, check, NEO_ATTEST_FORMAT, "%s", why.message);
+    for (unsigned i = 0; i < TPM_PCRS; i++) {
+        struct neo_bytes quoted = tpm_pcr(bank, values, i);
+        if ((replay.touched & UINT32_C(1) << i) != 0 && quoted.len > 0 &&
+            memcmp(quoted.at, replay.pcrs[i], quoted.len) != 0)
+            return ledger_fail(ledger, check, "it does not replay to PCR %u of %s", i,
+                               tpm_hash_text(bank->hash));
+    }
+    ++*replayed;
+    return true;
+}
 
 bool tpm_log_judge(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes values,
                    unsigned check, struct ledger *ledger)
 {
-    struct tpm_replay replay;
-    struct neo_error why;
+    size_t replayed = 0;
 
     if (log.len == 0) {
         ledger_skip(ledger, check, "none came");
         return true;
     }
-    if (tpm_log_replay(log, quote->bank, &replay, &why) != NEO_OK)
-        return ledger_fail_as(ledger, check, NEO_ATTEST_FORMAT, "%s", why.message);
-    for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes quoted = tpm_pcr(quote, values, i);
-        if ((replay.touched & UINT32_C(1) << i) != 0 && quoted.len > 0 &&
-            memcmp(quoted.at, replay.pcrs[i], quoted.len) != 0)
-            return ledger_fail(ledger, check, "it does not replay to PCR %u", i);
+    for (size_t i = 0; i < quote->n_banks; i++) {
+        if (!replays(log, &quote->banks[i], values, check, ledger, &replayed))
+            return false;
     }
+    if (replayed == 0)
+        return ledger_fail_as(ledger, check, NEO_ATTEST_FORMAT,
+                              "a log of none of the quoted banks");
     ledger_pass(ledger, check);
     return true;
 }
@@ -32,10 +51,13 @@ bool tpm_log_judge(struct neo_bytes log, const struct tpm_quote *quote, struct n
 void tpm_pcr_rule_judge(const struct tpm_pcr_rule *rule, const struct tpm_quote *quote,
                         struct neo_bytes values, unsigned first, struct ledger *ledger)
 {
+    const struct tpm_bank *bank = tpm_bank_of(quote, rule->hash);
+
     for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes value = tpm_pcr(quote, values, i);
-        if (rule->pcrs[i].n > 0 && (quote->bank != TPM_SHA256 || value.len != VALUE_LEN))
-            ledger_fail(ledger, first + i, "it is not among the quoted of SHA-256's bank");
+        struct neo_bytes value = bank == NULL ? (struct neo_bytes){0} : tpm_pcr(bank, values, i);
+        if (rule->pcrs[i].n > 0 && value.len != tpm_hash_len(rule->hash))
+            ledger_fail(ledger, first + i, "it is not among the quoted of the bank %s",
+                        tpm_hash_text(rule->hash));
         else
             ledger_judge_value(ledger, first + i, rule->pcrs[i], value.at, value.len);
     }
@@ -59,40 +81,91 @@ static bool read_index(struct neo_bytes key, unsigned *ret)
     return value < TPM_PCRS;
 }
 
-enum neo_code tpm_pcr_rule_compile(const struct attest_row *row, struct neo_arena *arena,
-                                   struct tpm_pcr_rule *ret, struct neo_error *err)
-{
-    const struct neo_yaml_list *items = &row->tpm.pcr_sha256.items;
-    const struct row_lists_entry *entries = items->at;
+struct bank_key {
+    const char *key;
+    uint16_t hash;
+    const struct row_lists *lists;
+};
 
-    if (items->len == 0)
-        return row_refuse(row->place, "no code identity: anything may have booted; add "
-                                      "\"pcr_sha256\" with the allowed values");
-    for (size_t i = 0; i < items->len; i++) {
+static enum neo_code compile_bank(const struct bank_key *bank, struct neo_arena *arena,
+                                  struct tpm_pcr_rule *ret, struct neo_error *err)
+{
+    const struct row_lists_entry *entries = bank->lists->items.at;
+
+    for (size_t i = 0; i < bank->lists->items.len; i++) {
         const struct row_list list = {entries[i].items, entries[i].place};
         unsigned index;
         if (!read_index(entries[i].key, &index))
             return row_refuse(entries[i].place, "\"%.*s\" is no PCR: 0 to 23",
                               NEO_FMT(entries[i].key));
-        NEO_TRY(row_read_values(&list, "pcr_sha256", VALUE_LEN, 0, arena, &ret->pcrs[index], err));
+        NEO_TRY(row_read_values(&list, bank->key, tpm_hash_len(bank->hash), 0, arena,
+                                &ret->pcrs[index], err));
         if (ret->pcrs[index].n == 0)
             return row_refuse(entries[i].place, "PCR %u has no allowed value", index);
     }
+    ret->hash = bank->hash;
     return NEO_OK;
+}
+
+/* Two things of one SHA-1 can be made, one to be looked at and one to boot. */
+static enum neo_code check_sha1(const struct tpm_row *row, bool is_used, struct neo_error *err)
+{
+    if (is_used && !row->accept_sha1)
+        return row_refuse(row->pcr_sha1.place,
+                          "SHA-1 is weak: two things of one digest can be made, so use "
+                          "\"pcr_sha256\" or \"pcr_sha384\"; where the TPM has nothing else, add "
+                          "\"accept_sha1: true\"");
+    if (!is_used && row_gives(row->accept_sha1_place))
+        return row_refuse(row->accept_sha1_place, "\"accept_sha1\" is for \"pcr_sha1\"");
+    return NEO_OK;
+}
+
+enum neo_code tpm_pcr_rule_compile(const struct attest_row *row, struct neo_arena *arena,
+                                   struct tpm_pcr_rule *ret, struct neo_error *err)
+{
+    const struct bank_key banks[] = {
+        {"pcr_sha256", TPM_SHA256, &row->tpm.pcr_sha256},
+        {"pcr_sha384", TPM_SHA384, &row->tpm.pcr_sha384},
+        {"pcr_sha1", TPM_SHA1, &row->tpm.pcr_sha1},
+    };
+    const struct bank_key *named = NULL;
+
+    for (size_t i = 0; i < NEO_COUNT(banks); i++) {
+        if (banks[i].lists->items.len == 0)
+            continue;
+        if (named != NULL)
+            return row_refuse(banks[i].lists->place,
+                              "\"%s\" and \"%s\": a row is judged on one bank; make two rows of it",
+                              named->key, banks[i].key);
+        named = &banks[i];
+    }
+    if (named == NULL)
+        return row_refuse(row->place, "no code identity: anything may have booted; add "
+                                      "\"pcr_sha256\" with the allowed values");
+    NEO_TRY(check_sha1(&row->tpm, named->hash == TPM_SHA1, err));
+    return compile_bank(named, arena, ret, err);
 }
 
 /* --- for people ------------------------------------------------------------------------------- */
 
-void tpm_describe(const struct tpm_quote *quote, struct neo_bytes values, struct neo_bytes log,
-                  struct description *d)
+static void describe_bank(const struct tpm_bank *bank, struct neo_bytes values,
+                          struct description *d)
 {
     for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes value = tpm_pcr(quote, values, i);
-        const char *name = value.len == 0 ? NULL : neo_arena_printf(d->arena, "pcr.%u", i);
+        struct neo_bytes value = tpm_pcr(bank, values, i);
+        const char *name =
+            value.len == 0 ? NULL
+                           : neo_arena_printf(d->arena, "pcr_%s.%u", tpm_hash_text(bank->hash), i);
         if (name != NULL)
             describe_bytes(d, name, value.at, value.len);
     }
-    describe_number(d, "bank", "0x%04x", quote->bank);
+}
+
+void tpm_describe(const struct tpm_quote *quote, struct neo_bytes values, struct neo_bytes log,
+                  struct description *d)
+{
+    for (size_t i = 0; i < quote->n_banks; i++)
+        describe_bank(&quote->banks[i], values, d);
     describe_number(d, "event_log", "%zu bytes", log.len);
     describe_bytes(d, "extra_data", quote->extra_data.at, quote->extra_data.len);
     d->binder = d->at[d->n - 1].value;

@@ -12,11 +12,12 @@
 
 struct attest_row;
 
-/* `pcr_sha256`: the allowed values, of 32 bytes, of each PCR; none: not asked for. */
+/* `pcr_sha256`, or another bank: the allowed values of each PCR; none: not asked for. */
 struct tpm_pcr_rule {
+    uint16_t hash; /* enum tpm_hash */
     struct attest_values pcrs[TPM_PCRS];
 };
-/* One PCR at least must be named. */
+/* One PCR at least must be named, all of one bank. */
 NEO_MUST_CHECK enum neo_code tpm_pcr_rule_compile(const struct attest_row *row,
                                                   struct neo_arena *arena, struct tpm_pcr_rule *ret,
                                                   struct neo_error *err);
@@ -24,7 +25,7 @@ NEO_MUST_CHECK enum neo_code tpm_pcr_rule_compile(const struct attest_row *row,
 void tpm_pcr_rule_judge(const struct tpm_pcr_rule *rule, const struct tpm_quote *quote,
                         struct neo_bytes values, unsigned first, struct ledger *ledger);
 
-/* The log replays to the quoted values, or none came. */
+/* The log replays to the quoted values of each bank that it has, one at least; or none came. */
 bool tpm_log_judge(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes values,
                    unsigned check, struct ledger *ledger);
 
@@ -33,7 +34,7 @@ void tpm_describe(const struct tpm_quote *quote, struct neo_bytes values, struct
 
 /* Rows of a table of checks, one for each PCR. */
 #define TPM_PCR_ROW(first, tee, i)                                                                 \
-    [(first) + (i)] = {tee ".pcr_sha256." #i, NEO_ATTEST_MEASUREMENT, CLAIM_EXECUTABLES},
+    [(first) + (i)] = {tee ".pcr." #i, NEO_ATTEST_MEASUREMENT, CLAIM_EXECUTABLES},
 #define TPM_PCR_ROWS(first, tee)                                                                   \
     TPM_PCR_ROW(first, tee, 0)                                                                     \
     TPM_PCR_ROW(first, tee, 1)                                                                     \

@@ -15,7 +15,7 @@
 static enum neo_code check_pcrs(const struct tss_quote *q, struct tpm_quote *ret,
                                 struct neo_error *err)
 {
-    struct tpm_quote quote = {.bank = 0};
+    struct tpm_quote quote = {.n_banks = 0};
 
     NEO_TRY(tpm_signature_read(neo_buffer_bytes(&q->signature), &quote, err));
     NEO_TRY(tpm_attest_read(neo_buffer_bytes(&q->attest), &quote, err));
@@ -25,16 +25,25 @@ static enum neo_code check_pcrs(const struct tss_quote *q, struct tpm_quote *ret
     return NEO_OK;
 }
 
-static bool replays(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes pcrs)
+static bool replays_bank(struct neo_bytes log, const struct tpm_bank *bank, struct neo_bytes pcrs)
 {
     struct tpm_replay replay;
 
-    if (tpm_log_replay(log, quote->bank, &replay, NULL) != NEO_OK)
+    if (tpm_log_replay(log, bank->hash, &replay, NULL) != NEO_OK)
         return false;
     for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes value = tpm_pcr(quote, pcrs, i);
+        struct neo_bytes value = tpm_pcr(bank, pcrs, i);
         if ((replay.touched & UINT32_C(1) << i) != 0 && value.len > 0 &&
             memcmp(value.at, replay.pcrs[i], value.len) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool replays(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes pcrs)
+{
+    for (size_t i = 0; i < quote->n_banks; i++) {
+        if (!replays_bank(log, &quote->banks[i], pcrs))
             return false;
     }
     return true;

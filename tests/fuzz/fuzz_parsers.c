@@ -132,7 +132,8 @@ static void parse_tpm_log(struct neo_bytes text)
 {
     struct tpm_replay replay;
 
-    if (tpm_log_replay(text, TPM_SHA256, &replay, NULL) == NEO_OK)
+    uint16_t bank = text.len % 2 == 0 ? TPM_SHA256 : TPM_SHA384;
+    if (tpm_log_replay(text, bank, &replay, NULL) == NEO_OK)
         must(replay.n_events <= text.len && replay.touched < UINT32_C(1) << TPM_PCRS);
 }
 

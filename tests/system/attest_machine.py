@@ -137,7 +137,7 @@ def policy_of(facts):
     with open(os.path.join(HOME, "tpm.yaml"), "w") as f:
         f.write("attestation_policies:\n  hello-service:\n    require: hardware-or-tpm\n    any_of:\n"
                 "      - tee: tpm\n        pcr_sha256: {0: [\"%s\"], 7: [\"%s\"]}\n        ak: {names: [\"%s\"]}\n" %
-                (facts["pcr.0"], facts["pcr.7"], facts["ak_name"]))
+                (facts["pcr_sha256.0"], facts["pcr_sha256.7"], facts["ak_name"]))
     return os.path.join(HOME, "tpm.yaml")
 
 

@@ -168,7 +168,7 @@ TEST(every_pcr_and_every_setting_that_is_asked_for_decides)
     for (unsigned i = 0; i < CVM_PCRS; i++) {
         char check[32];
         f.c.pcrs[i][31] ^= 1;
-        (void)snprintf(check, sizeof(check), "azure.pcr_sha256.%u", i);
+        (void)snprintf(check, sizeof(check), "azure.pcr.%u", i);
         EXPECT(&f.c, f.pcrs, check, "measurement");
         f.c.pcrs[i][31] ^= 1;
     }
@@ -295,7 +295,7 @@ static size_t find(const struct neo_buffer *body, struct neo_bytes part)
 /* Every bit of the two links that are ours to check; the report's are tested where reports are. */
 static void flip_every_bit(struct azure_hcl *hcl, struct azure_evidence *e)
 {
-    struct tpm_quote quote = {.bank = 0};
+    struct tpm_quote quote = {.n_banks = 0};
     struct vendor_public *ak;
     uint8_t digest[32];
 

@@ -102,18 +102,58 @@ TEST(a_launch_digest_comes_as_hex_base64_and_json)
 TEST(nitro_measurements_become_pcrs)
 {
     NEO_CLEANUP(neo_buffer_fini)
-    struct
-        neo_buffer
-            yaml = import(NEO_REFERENCE_NITRO_CLI,
-                          NEO_LIT("Start building the Enclave Image...\n{\n  \"Measurements\": {\n"
-                                  "    \"HashAlgorithm\": \"Sha384 { ... }\",\n    \"PCR0\": "
-                                  "\"" HEX48("a0") "\",\n    \"PCR1\": \"" HEX48(
-                                      "a1") "\",\n    \"PCR2\": \"" HEX48("a2") "\",\n    "
-                                                                                "\"PCR8\": "
-                                                                                "\"" HEX48("a8") "\"\n  }\n}\n"));
+    struct neo_buffer yaml = import(
+        NEO_REFERENCE_NITRO_CLI,
+        NEO_LIT("Start building the Enclave Image...\n{\n  \"Measurements\": {\n"
+                "    \"HashAlgorithm\": \"Sha384 { ... }\",\n    \"PCR0\": "
+                "\"" HEX48("a0") "\",\n    \"PCR1\": \"" HEX48("a1") "\",\n    \"PCR2\": \"" HEX48(
+                    "a2") "\",\n    "
+                          "\"PCR8\": "
+                          "\"" HEX48("a8") "\"\n  }\n}\n"));
 
     expect_row(neo_buffer_bytes(&yaml), "nitro", "pcr.0", HEX48("a0"));
     expect_row(neo_buffer_bytes(&yaml), "nitro", "pcr.8", HEX48("a8"));
+}
+
+#define HEX20(x) x x x x x x x x x x x x x x x x x x x x
+#define HEX32(x) HEX20(x) x x x x x x x x x x x x
+
+TEST(a_list_of_pcrs_becomes_a_row_of_the_strongest_common_bank)
+{
+#define SHA1   "  sha1:\n    0 : 0x" HEX20("a1") "\n    16: 0x" HEX20("A2") "\n"
+#define SHA256 "  sha256:\n    0 : 0x" HEX32("b1") "\n    23: 0x" HEX32("B2") "\n"
+#define SHA384 "  sha384:\n    7 : 0x" HEX48("c1") "\n"
+    static const struct {
+        const char *text;
+        const char *says[3];
+    } lists[] = {
+        {SHA1 SHA256 SHA384, {"pcr_sha256:", "23: [\"" HEX32("b2"), "# add ak"}},
+        {SHA1 "  sha256:\n" SHA384, {"pcr_sha384:", "7: [\"" HEX48("c1"), "# add ak"}},
+        {SHA1, {"pcr_sha1:", "16: [\"" HEX20("a2"), "accept_sha1: true"}},
+    };
+    static const char *const wrong[] = {
+        "",
+        "  sha256:\n",
+        "  sha256:\n    24: 0x" HEX32("b1") "\n",
+        "  sha256:\n    0 : 0x" HEX20("b1") "\n" SHA384,
+        "  sha256:\n    0 : 0x" HEX32("b1") "\n    1 : 0x" HEX20("b1") "\n",
+        "  sha256:\n    0 : 0x" HEX32("bx") "\n",
+        "  sha256:\n    0 0x" HEX32("b1") "\n",
+        "  sm3_256:\n    0 : 0x" HEX32("b1") "\n",
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(lists); i++) {
+        NEO_CLEANUP(neo_buffer_fini)
+        struct neo_buffer yaml = import(NEO_REFERENCE_TPM2_PCRREAD, neo_text(lists[i].text));
+        assert_true(neo_buffer_append_byte(&yaml, 0));
+        assert_non_null(strstr((const char *)yaml.at, "require: hardware-or-tpm"));
+        for (size_t k = 0; k < NEO_COUNT(lists[i].says); k++) {
+            if (strstr((const char *)yaml.at, lists[i].says[k]) == NULL)
+                fail_msg("no %s in %s", lists[i].says[k], (const char *)yaml.at);
+        }
+    }
+    for (size_t i = 0; i < NEO_COUNT(wrong); i++)
+        refuse(NEO_REFERENCE_TPM2_PCRREAD, neo_text(wrong[i]), "tpm2_pcrread");
 }
 
 TEST(td_values_become_a_row_that_says_what_is_missing)
@@ -319,6 +359,7 @@ int main(void)
         cmocka_unit_test(shapes_that_nobody_knows_are_refused_with_what_was_expected),
         cmocka_unit_test(a_launch_digest_comes_as_hex_base64_and_json),
         cmocka_unit_test(nitro_measurements_become_pcrs),
+        cmocka_unit_test(a_list_of_pcrs_becomes_a_row_of_the_strongest_common_bank),
         cmocka_unit_test(td_values_become_a_row_that_says_what_is_missing),
         cmocka_unit_test(an_event_log_replays_to_rtmrs_whatever_fills_the_rest_of_its_area),
         cmocka_unit_test(digests_of_a_corim_become_rows_by_the_makers_name),

@@ -23,14 +23,16 @@ struct measured {
     uint16_t type;
     uint32_t attributes;
     uint8_t binder;
-    uint8_t pcrs[QUOTED][32];
+    uint16_t bank; /* whose values they are, and whose digests the log has */
+    uint8_t pcrs[QUOTED][TPM_DIGEST_MAX];
     uint8_t claimed; /* what is added to the first value that is sent along */
     bool has_log;
+    uint16_t logs_as;       /* 0: the bank; the log's own */
     uint8_t logged;         /* what is added to the log's first digest */
     struct vendor_key *rsa; /* instead of the AK on P-256 */
     enum vendor_scheme scheme;
     enum vendor_hash hash;
-    bool has_other_bank; /* SHA-1's, before SHA-256's */
+    bool has_other_bank; /* SHA-1's, before the judged one */
     bool is_wrapped;     /* quote and key as TPM2B */
     bool is_bare;        /* the key as a SubjectPublicKeyInfo */
 };
@@ -77,6 +79,19 @@ static void certify(struct measured *m, struct vendor_key *subject, bool is_ca,
     assert_int_equal(vendor_cert_issue(&t, subject, m->root, out, NULL), NEO_OK);
 }
 
+/* Each PCR extended once, by 0x10 and its number. */
+static void measure(struct measured *m, uint16_t bank)
+{
+    size_t len = tpm_hash_len(bank);
+
+    m->bank = bank;
+    for (size_t i = 0; i < QUOTED; i++) {
+        uint8_t both[2 * TPM_DIGEST_MAX] = {0};
+        memset(both + len, 0x10 + (int)i, len);
+        tpm_digest(bank, neo_bytes(both, 2 * len), m->pcrs[i]);
+    }
+}
+
 static void measured_init(struct measured *m)
 {
     *m = (struct measured){
@@ -86,11 +101,7 @@ static void measured_init(struct measured *m)
     assert_int_equal(vendor_key_generate(VENDOR_P256, &m->root, NULL), NEO_OK);
     certify(m, m->root, true, &m->root_der);
     certify(m, m->ak, false, &m->ak_der);
-    for (size_t i = 0; i < QUOTED; i++) { /* each extended once, by 0x10 + i */
-        uint8_t both[64] = {0};
-        memset(both + 32, 0x10 + (int)i, 32);
-        neo_sha256(neo_bytes(both, sizeof(both)), m->pcrs[i]);
-    }
+    measure(m, TPM_SHA256);
 }
 
 static void measured_fini(struct measured *m)
@@ -110,7 +121,8 @@ static struct neo_buffer values_of(const struct measured *m)
 
     for (size_t i = 0; i < (m->has_other_bank ? (size_t)OTHER_LEN : 0); i++)
         be(&out, 0x51, 1);
-    put(&out, m->pcrs, sizeof(m->pcrs));
+    for (size_t i = 0; i < QUOTED; i++)
+        put(&out, m->pcrs[i], tpm_hash_len(m->bank));
     return out;
 }
 
@@ -148,11 +160,11 @@ static struct neo_buffer attest_of(const struct measured *m)
         be(&out, TPM_SHA1, 2);
         be(&out, 3, 1);
         put(&out, "\x03\x00\x00", 3);
-        be(&out, TPM_SHA384, 2); /* nothing of it */
+        be(&out, TPM_SHA512, 2); /* nothing of it */
         be(&out, 3, 1);
         put(&out, "\x00\x00\x00", 3);
     }
-    be(&out, TPM_SHA256, 2);
+    be(&out, m->bank, 2);
     be(&out, 3, 1);
     put(&out, "\x07\x00\x00", 3);
     be(&out, digest_len, 2);
@@ -244,7 +256,8 @@ static struct neo_buffer public_of(const struct measured *m)
 static struct neo_buffer log_of(const struct measured *m)
 {
     struct neo_buffer out = {0};
-    uint8_t digest[32];
+    uint16_t bank = m->logs_as == 0 ? m->bank : m->logs_as;
+    uint8_t digest[TPM_DIGEST_MAX];
 
     le(&out, 0, 4);
     le(&out, 3, 4);
@@ -254,16 +267,16 @@ static struct neo_buffer log_of(const struct measured *m)
     put(&out, "Spec ID Event03", 16);
     le(&out, 0, 8);
     le(&out, 1, 4);
-    le(&out, TPM_SHA256, 2);
-    le(&out, 32, 2);
+    le(&out, bank, 2);
+    le(&out, tpm_hash_len(bank), 2);
     le(&out, 0, 1);
     for (size_t i = 0; i < QUOTED; i++) {
         memset(digest, 0x10 + (int)i + (i == 0 ? m->logged : 0), sizeof(digest));
         le(&out, i, 4);
         le(&out, 8, 4);
         le(&out, 1, 4);
-        le(&out, TPM_SHA256, 2);
-        put(&out, digest, sizeof(digest));
+        le(&out, bank, 2);
+        put(&out, digest, tpm_hash_len(bank));
         le(&out, 2, 4);
         put(&out, "ok", 2);
     }
@@ -337,17 +350,20 @@ static void rule_of(const struct measured *m, bool by_ca, unsigned pcr, bool wro
                     struct neo_buffer *out)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer area = public_of(m);
-    uint8_t value[32], digest[34] = {0, TPM_SHA256};
+    uint8_t value[TPM_DIGEST_MAX], digest[34] = {0, TPM_SHA256};
+    size_t len = tpm_hash_len(m->bank);
 
     neo_sha256(by_ca ? neo_buffer_bytes(&m->root_der) : neo_buffer_bytes(&area), digest + 2);
     memcpy(value, m->pcrs[pcr], sizeof(value));
-    value[31] ^= wrong;
+    value[len - 1] ^= wrong;
     assert_true(
         neo_buffer_append_text(out, by_ca ? "        ak: {ca: [" : "        ak: {names: ["));
     put_hex(out, by_ca ? digest + 2 : digest, by_ca ? 32 : 34);
-    assert_true(neo_buffer_printf(out, "]}\n        pcr_sha256: {%u: [", pcr));
-    put_hex(out, value, sizeof(value));
+    assert_true(neo_buffer_printf(out, "]}\n        pcr_%s: {%u: [", tpm_hash_text(m->bank), pcr));
+    put_hex(out, value, len);
     assert_true(neo_buffer_append_text(out, "]}\n"));
+    if (m->bank == TPM_SHA1)
+        assert_true(neo_buffer_append_text(out, "        accept_sha1: true\n"));
     assert_true(neo_buffer_append_byte(out, 0));
 }
 
@@ -438,13 +454,58 @@ TEST(a_quote_may_cover_several_banks_and_be_wrapped)
     measured_init(&m);
     m.has_other_bank = true;
     expect(&m, false, 2, false, "accepted", NEO_ATTEST_NONE);
-    expect(&m, false, 0, true, "tpm.pcr_sha256.0", NEO_ATTEST_MEASUREMENT);
+    expect(&m, false, 0, true, "tpm.pcr.0", NEO_ATTEST_MEASUREMENT);
     m.claimed = 1; /* a value of the other bank is quoted, too */
     expect(&m, false, 0, false, "tpm.pcr_digest", NEO_ATTEST_SIGNATURE);
     m.claimed = 0;
     m.is_wrapped = true;
     m.has_log = true;
     expect(&m, false, 1, false, "accepted", NEO_ATTEST_NONE);
+    measured_fini(&m);
+}
+
+TEST(a_row_is_judged_on_the_bank_that_it_names)
+{
+    static const uint16_t banks[] = {TPM_SHA1, TPM_SHA256, TPM_SHA384};
+    struct measured m;
+
+    measured_init(&m);
+    for (size_t i = 0; i < NEO_COUNT(banks); i++) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
+        enum neo_attest_reason reason;
+        measure(&m, banks[i]);
+        expect(&m, false, 0, true, "tpm.pcr.0", NEO_ATTEST_MEASUREMENT);
+        expect(&m, false, 1, false, "accepted", NEO_ATTEST_NONE);
+        m.has_log = true;
+        expect(&m, false, 2, false, "accepted", NEO_ATTEST_NONE);
+        m.logged = 1;
+        expect(&m, false, 1, false, "tpm.event_log", NEO_ATTEST_MEASUREMENT);
+        m.has_log = false;
+        m.logged = 0;
+        rule_of(&m, false, 2, false, &rule); /* what is quoted of another bank does not count */
+        measure(&m, banks[(i + 1) % NEO_COUNT(banks)]);
+        assert_string_equal(ask(&m, (const char *)rule.at, &reason), "tpm.pcr.2");
+        assert_int_equal(reason, NEO_ATTEST_MEASUREMENT);
+    }
+    measured_fini(&m);
+}
+
+TEST(a_log_of_none_of_the_quoted_banks_is_refused)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer log = {0};
+    struct tpm_replay replay;
+    struct measured m;
+
+    measured_init(&m);
+    log = log_of(&m);
+    assert_int_equal(tpm_log_replay(neo_buffer_bytes(&log), TPM_SHA384, &replay, NULL),
+                     NEO_NOT_FOUND);
+    m.has_log = true;
+    m.has_other_bank = true; /* quoted too, and not in the log: the log counts for what it has */
+    expect(&m, false, 0, false, "accepted", NEO_ATTEST_NONE);
+    m.has_other_bank = false;
+    m.logs_as = TPM_SHA384;
+    expect(&m, false, 0, false, "tpm.event_log", NEO_ATTEST_FORMAT);
     measured_fini(&m);
 }
 
@@ -525,8 +586,8 @@ TEST(another_value_another_key_and_another_ca_are_refused)
 
     measured_init(&m);
     measured_init(&n);
-    expect(&m, false, 0, true, "tpm.pcr_sha256.0", NEO_ATTEST_MEASUREMENT);
-    expect(&m, false, 2, true, "tpm.pcr_sha256.2", NEO_ATTEST_MEASUREMENT);
+    expect(&m, false, 0, true, "tpm.pcr.0", NEO_ATTEST_MEASUREMENT);
+    expect(&m, false, 2, true, "tpm.pcr.2", NEO_ATTEST_MEASUREMENT);
     for (unsigned by_ca = 0; by_ca < 2; by_ca++) {
         NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
         enum neo_attest_reason reason;
@@ -579,7 +640,9 @@ TEST(no_bit_of_the_evidence_can_be_changed)
 TEST(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load)
 {
 #define ZERO16 "00000000000000000000000000000000"
+#define ZERO20 ZERO16 "00000000"
 #define PCR    "        pcr_sha256: {0: [\"" ZERO16 ZERO16 "\"]}\n"
+#define AK     "        ak: {ca: [\"" ZERO16 ZERO16 "\"]}\n"
     static const char *const wrong[][3] = {
         {"hardware", PCR, "hardware-or-tpm"},
         {"simulator", PCR, "no simulator"},
@@ -588,6 +651,16 @@ TEST(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load)
         {"hardware-or-tpm", PCR "        ak: {names: [00]}\n", "34, 50 or 66"},
         {"hardware-or-tpm", PCR "        ak: {ca: [00]}\n", "32 bytes"},
         {"hardware-or-tpm", "        ak: {ca: [00]}\n        pcr_sha256: {}\n", "no code identity"},
+        {"hardware-or-tpm", AK "        pcr_sha1: {0: [\"" ZERO20 "\"]}\n", "SHA-1 is weak"},
+        {"hardware-or-tpm",
+         AK "        accept_sha1: false\n        pcr_sha1: {0: [\"" ZERO20 "\"]}\n",
+         "SHA-1 is weak"},
+        {"hardware-or-tpm", AK PCR "        accept_sha1: true\n", "for \"pcr_sha1\""},
+        {"hardware-or-tpm", AK PCR "        pcr_sha384: {0: [\"" ZERO16 ZERO16 ZERO16 "\"]}\n",
+         "one bank"},
+        {"hardware-or-tpm", AK "        pcr_sha384: {0: [\"" ZERO16 ZERO16 "\"]}\n", "48 bytes"},
+        {"hardware-or-tpm", AK "        pcr_sha384: {24: [\"" ZERO16 ZERO16 ZERO16 "\"]}\n",
+         "0 to 23"},
         {"hardware-or-tpm", "        measurement: [00]\n", "no code identity"},
     };
 
@@ -625,7 +698,7 @@ TEST(recorded_quotes_are_signed_by_their_keys_over_their_pcrs)
         skip();
     for (size_t i = 0; i < NEO_COUNT(recorded); i++) {
         char path[128];
-        struct tpm_quote q = {.bank = 0};
+        struct tpm_quote q = {.n_banks = 0};
         struct tpm_key key;
         NEO_CLEANUP(neo_buffer_fini) struct neo_buffer extra = {0};
 
@@ -654,31 +727,41 @@ TEST(recorded_quotes_are_signed_by_their_keys_over_their_pcrs)
     }
 }
 
-TEST(the_recorded_log_replays_to_the_quoted_pcrs)
+static void expect_replay(struct neo_bytes log, uint16_t bank)
 {
-    struct tpm_quote q = {.bank = 0};
+    struct tpm_quote q = {.n_banks = 0};
     struct tpm_replay replay;
     struct neo_error err;
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "tpm/gce_quote_%s.tpms_attest", tpm_hash_text(bank));
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer attest = vectors_read(path);
+    (void)snprintf(path, sizeof(path), "tpm/gce_quote_%s.pcrs", tpm_hash_text(bank));
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer pcrs = vectors_read(path);
+    assert_int_equal(tpm_attest_read(neo_buffer_bytes(&attest), &q, NULL), NEO_OK);
+    if (tpm_log_replay(log, bank, &replay, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(replay.touched & 0x3ff, 0x3ff); /* PCR 0 to 9 */
+    for (unsigned i = 0; i < 10; i++) {
+        struct neo_bytes quoted = tpm_pcr(tpm_bank_of(&q, bank), neo_buffer_bytes(&pcrs), i);
+        assert_int_equal(quoted.len, tpm_hash_len(bank));
+        assert_memory_equal(quoted.at, replay.pcrs[i], quoted.len);
+    }
+}
+
+TEST(the_recorded_log_replays_to_the_quoted_pcrs_of_each_bank)
+{
+    struct tpm_replay replay;
 
     if (!vectors_exist())
         skip();
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer log = vectors_read("tpm/gce_eventlog_cos85.bin");
-    NEO_CLEANUP(neo_buffer_fini)
-    struct neo_buffer attest = vectors_read("tpm/gce_quote_sha256.tpms_attest");
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer pcrs = vectors_read("tpm/gce_quote_sha256.pcrs");
-    assert_int_equal(tpm_attest_read(neo_buffer_bytes(&attest), &q, NULL), NEO_OK);
-    if (tpm_log_replay(neo_buffer_bytes(&log), TPM_SHA256, &replay, &err) != NEO_OK)
-        fail_msg("%s", err.message);
-    assert_int_equal(replay.touched & 0x3ff, 0x3ff); /* PCR 0 to 9 */
-    for (unsigned i = 0; i < 10; i++) {
-        struct neo_bytes quoted = tpm_pcr(&q, neo_buffer_bytes(&pcrs), i);
-        assert_memory_equal(quoted.at, replay.pcrs[i], 32);
-    }
+    expect_replay(neo_buffer_bytes(&log), TPM_SHA1);
+    expect_replay(neo_buffer_bytes(&log), TPM_SHA256);
+    expect_replay(neo_buffer_bytes(&log), TPM_SHA384);
     for (size_t len = 1; len < 60; len++) /* within the header */
         assert_int_equal(tpm_log_replay(neo_bytes(log.at, len), TPM_SHA256, &replay, NULL),
                          NEO_INVALID_ARGUMENT);
-    assert_int_equal(tpm_log_replay(neo_buffer_bytes(&log), TPM_SHA1, &replay, NULL),
-                     NEO_INVALID_ARGUMENT);
 }
 
 int main(void)
@@ -687,6 +770,8 @@ int main(void)
         cmocka_unit_test(a_machine_is_accepted_by_its_keys_name_and_by_its_keys_ca),
         cmocka_unit_test(rsa_keys_sign_in_both_schemes_with_every_hash),
         cmocka_unit_test(a_quote_may_cover_several_banks_and_be_wrapped),
+        cmocka_unit_test(a_row_is_judged_on_the_bank_that_it_names),
+        cmocka_unit_test(a_log_of_none_of_the_quoted_banks_is_refused),
         cmocka_unit_test(a_key_without_its_public_area_counts_only_by_its_own_digest),
         cmocka_unit_test(what_a_tpm_did_not_make_itself_is_refused),
         cmocka_unit_test(the_channel_the_values_and_the_log_must_be_the_quoted_ones),
@@ -694,7 +779,7 @@ int main(void)
         cmocka_unit_test(no_bit_of_the_evidence_can_be_changed),
         cmocka_unit_test(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load),
         cmocka_unit_test(recorded_quotes_are_signed_by_their_keys_over_their_pcrs),
-        cmocka_unit_test(the_recorded_log_replays_to_the_quoted_pcrs),
+        cmocka_unit_test(the_recorded_log_replays_to_the_quoted_pcrs_of_each_bank),
     };
     return cmocka_run_group_tests_name("attest/tpm", tests, NULL, NULL);
 }

@@ -249,7 +249,7 @@ static struct neo_attest_policies *policy_of(const struct tpm_evidence *e,
         assert_true(neo_buffer_printf(&text, "%02x", key.name[i]));
     assert_true(neo_buffer_append_text(&text, "\"]}\n        pcr_sha256:\n"));
     for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes value = tpm_pcr(quote, e->pcrs, i);
+        struct neo_bytes value = tpm_pcr(tpm_bank_of(quote, TPM_SHA256), e->pcrs, i);
         if (value.len == 0)
             continue;
         assert_true(neo_buffer_printf(&text, "          %u: [\"", i));
@@ -299,7 +299,7 @@ TEST(a_quote_for_one_binder_is_none_for_another)
 {
     uint8_t other[NEO_BINDER_LEN] = {0};
     struct tpm_evidence e;
-    struct tpm_quote q = {.bank = 0};
+    struct tpm_quote q = {.n_banks = 0};
 
     if (!is_live())
         skip();
@@ -310,13 +310,13 @@ TEST(a_quote_for_one_binder_is_none_for_another)
 TEST(a_machine_with_a_tpm_proves_to_our_judge_what_booted)
 {
     struct tpm_evidence e, again;
-    struct tpm_quote q = {.bank = 0};
+    struct tpm_quote q = {.n_banks = 0};
 
     if (!is_live())
         skip();
     NEO_CLEANUP(answer_fini) struct answer a = ask(&live.linux.face, &options);
     assert_string_equal(verdict_on(&a, binder, &e, &q), "accepted");
-    assert_int_equal(q.selected, 0xffffff);
+    assert_int_equal(tpm_bank_of(&q, TPM_SHA256)->selected, 0xffffff);
     assert_int_equal(e.event_log.len, 0);
     NEO_CLEANUP(answer_fini) struct answer b = ask(&live.linux.face, &options);
     assert_string_equal(verdict_on(&b, binder, &again, &q), "accepted");
@@ -328,13 +328,13 @@ TEST(fewer_pcrs_are_quoted_when_asked)
 {
     const struct neo_attester_options few = {.tee = "tpm", .pcrs = 1u << 0 | 1u << 7 | 1u << 23};
     struct tpm_evidence e;
-    struct tpm_quote q = {.bank = 0};
+    struct tpm_quote q = {.n_banks = 0};
 
     if (!is_live())
         skip();
     NEO_CLEANUP(answer_fini) struct answer a = ask(&live.linux.face, &few);
     assert_string_equal(verdict_on(&a, binder, &e, &q), "accepted");
-    assert_int_equal(q.selected, few.pcrs);
+    assert_int_equal(tpm_bank_of(&q, TPM_SHA256)->selected, few.pcrs);
     assert_int_equal(e.pcrs.len, 3 * 32);
 }
 
@@ -397,7 +397,7 @@ TEST(the_firmwares_log_comes_along_when_it_tells_the_whole_story)
     uint8_t digest[32] = {0xd1};
     uint8_t later[32] = {0xd2};
     struct tpm_evidence e;
-    struct tpm_quote q = {.bank = 0};
+    struct tpm_quote q = {.n_banks = 0};
 
     if (!is_live())
         skip();
@@ -474,7 +474,7 @@ TEST(a_key_that_is_kept_in_the_tpm_signs_and_one_that_is_not_there_fails)
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer modulus = {0};
     struct neo_attester_options kept = {.tee = "tpm", .tpm = live.tcti, .ak = 0x81010002};
     struct tpm_evidence e;
-    struct tpm_quote q = {.bank = 0};
+    struct tpm_quote q = {.n_banks = 0};
 
     if (!is_live())
         skip();
