@@ -88,7 +88,7 @@ test-debian13:
 
 portability: setup
 	@tools/setup lint
-	@tools/portability
+	@tools/portability $(COMBINATIONS)
 
 install: all
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
@@ -116,5 +116,5 @@ help:
 	@echo "make bench-verifiers  evidence: verdicts and CPU beside dcap-qvl, go-sev-guest, go-tdx-guest"
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"
-	@echo "make portability    gcc and clang, -O0, -O2, LTO: builds and unit tests"
+	@echo "make portability    gcc and clang, -O0, -O2, LTO: builds and unit tests (COMBINATIONS=clang-O2 ...)"
 	@echo "make install  into PREFIX (/usr/local)"

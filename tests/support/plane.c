@@ -126,7 +126,7 @@ enum neo_code plane_join(struct plane *p, const char *host, const char *service,
 struct neo_mesh *plane_service(struct plane *p, const char *host, const char *service)
 {
     NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer join = {0};
-    struct neo_mesh *mesh;
+    struct neo_mesh *mesh = NULL;
     struct neo_error err;
     int64_t expires;
 
