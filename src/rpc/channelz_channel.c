@@ -147,27 +147,56 @@ static struct grpc_channelz_v1_Subchannel *view_subchannel(struct channelz_view 
     return s;
 }
 
-static bool fill_subchannels(struct channel_core *core, struct channelz_view *view,
+/* Those that a channel knows: its core's, and those on whose connections its calls are guests. */
+struct known {
+    struct subchannel *at[BALANCE_HOSTS_MAX + 64];
+    size_t n;
+};
+
+static void know(struct known *known, struct subchannel *sub)
+{
+    for (size_t i = 0; i < known->n; i++)
+        if (known->at[i] == sub)
+            return;
+    if (known->n < NEO_COUNT(known->at))
+        known->at[known->n++] = sub;
+}
+
+static void gather(const struct neo_channel *channel, struct known *known)
+{
+    list_each (link, &channel->core->subchannels)
+        know(known, neo_owner(link, struct subchannel, link));
+    list_each (link, &channel->calls) {
+        const struct neo_client_call *call = neo_owner(link, struct neo_client_call, link);
+        for (unsigned i = 0; i < call->n_running; i++)
+            if (call->running[i]->sc->sub->core != channel->core)
+                know(known, call->running[i]->sc->sub);
+    }
+}
+
+static bool fill_subchannels(const struct neo_channel *channel, struct channelz_view *view,
                              struct grpc_channelz_v1_Channel *c)
 {
     struct neo_arena *arena = &view->arena;
-    size_t most = core->n_subchannels + 1, sockets = 1;
-    struct grpc_channelz_v1_SubchannelRef **refs = neo_arena_calloc(arena, most, sizeof(*refs));
-    size_t n = 0;
+    struct known known = {.n = 0};
+    size_t sockets = 1, n = 0;
 
-    view->subchannels = neo_arena_calloc(arena, most, sizeof(struct grpc_channelz_v1_Subchannel *));
-    list_each (link, &core->subchannels)
-        sockets += count_sockets(neo_owner(link, struct subchannel, link));
+    gather(channel, &known);
+    struct grpc_channelz_v1_SubchannelRef **refs =
+        neo_arena_calloc(arena, known.n + 1, sizeof(*refs));
+    view->subchannels =
+        neo_arena_calloc(arena, known.n + 1, sizeof(struct grpc_channelz_v1_Subchannel *));
+    for (size_t i = 0; i < known.n; i++)
+        sockets += count_sockets(known.at[i]);
     view->sockets = neo_arena_calloc(arena, sockets, sizeof(struct grpc_channelz_v1_Socket *));
     if (refs == NULL || view->subchannels == NULL || view->sockets == NULL)
         return false;
-    list_each (link, &core->subchannels) {
-        struct grpc_channelz_v1_Subchannel *s =
-            n < most ? view_subchannel(view, neo_owner(link, struct subchannel, link)) : NULL;
+    for (; n < known.n; n++) {
+        struct grpc_channelz_v1_Subchannel *s = view_subchannel(view, known.at[n]);
         if (s == NULL)
             break;
         refs[n] = s->ref;
-        view->subchannels[n++] = s;
+        view->subchannels[n] = s;
     }
     view->n_subchannels = n;
     c->subchannel_ref.at = refs;
@@ -182,7 +211,7 @@ void channelz_fill(struct channelz_entry *entry, struct channelz_view *view)
     struct grpc_channelz_v1_Channel *c = neo_arena_calloc(&view->arena, 1, sizeof(*c));
     struct grpc_channelz_v1_ChannelRef *ref = neo_arena_calloc(&view->arena, 1, sizeof(*ref));
 
-    if (c == NULL || ref == NULL || !fill_subchannels(core, view, c))
+    if (c == NULL || ref == NULL || !fill_subchannels(channel, view, c))
         return;
     ref->channel_id = entry->id;
     ref->name = neo_arena_copy(&view->arena, neo_text(core->target));
