@@ -445,6 +445,15 @@ TEST(a_call_that_runs_stays_where_it_is_when_its_channel_parts)
     assert_int_equal(neo_server_stats(s.server).connections, 0);
 }
 
+TEST(a_channel_that_rests_keeps_the_connection_on_which_another_has_calls)
+{
+    open_both();
+    struct call *of_a = listen(s.a);
+    neo_channel_update(s.a, &(struct neo_epoch){.identity = s.another});
+    sim_run_for(3600 * SEC); /* B has no calls; idle_timeout is half of that */
+    assert_true(goes_on(of_a));
+}
+
 TEST(a_channel_with_calls_where_nobody_else_is_left_ends_them_and_the_connection)
 {
     open_both();
@@ -507,6 +516,7 @@ int main(void)
         PROMISE(of_three_two_that_are_told_together_part_from_the_third_together),
         PROMISE(one_that_is_opened_later_shares_with_whom_the_epoch_is_the_same),
         PROMISE(a_call_that_runs_stays_where_it_is_when_its_channel_parts),
+        PROMISE(a_channel_that_rests_keeps_the_connection_on_which_another_has_calls),
         PROMISE(a_channel_with_calls_where_nobody_else_is_left_ends_them_and_the_connection),
         PROMISE(the_end_of_a_call_may_free_the_channel_whose_connection_it_ran_on),
         PROMISE(calls_that_wait_go_over_with_their_channel),
