@@ -27,7 +27,14 @@ OTHERS = [
     ("tonic", os.path.join(PEERS, "bench_tonic")),
     ("grpc-java", os.path.join(PEERS, "bench_grpc_java")),
     ("grpc-js", os.path.join(PEERS, "bench_grpc_js")),
+    ("grpc-core", os.path.join(PEERS, "bench_grpc_core")),  # built only when asked for
 ]
+PROXIES = [
+    ("nginx", os.path.join(PEERS, "bench_nginx")),
+    ("envoy", os.path.join(PEERS, "bench_envoy")),
+]
+# What runs in a virtual machine that compiles while it runs gets so many more rounds that do not count.
+WARM = {"grpc-java": 4, "grpc-js": 2}
 
 EXTENSIONS = {
     "root": "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
@@ -101,6 +108,7 @@ class Server:
 
     def __init__(self, name, program, files, mutual=True, core=SERVER_CORE, more=()):
         self.name = name
+        self.warm = WARM.get(name, 0)
         pin = ["taskset", "-c", core] if core is not None else []
         ca = ["--ca", files["ca"]] if mutual else []
         self.process = subprocess.Popen(
@@ -110,7 +118,7 @@ class Server:
         match = re.match(r"port (\d+)$", line)
         if match is None:
             self.stop()
-            sys.exit(f"{name}: expected 'port N', got {line!r}")
+            raise RuntimeError(f"{name}: expected 'port N', got {line!r}")
         self.port = match.group(1)
         self.url = f"https://127.0.0.1:{self.port}{METHOD}"
 
@@ -188,12 +196,13 @@ def one_load(server, files, *options, **more):
 
 
 def check_sample(server, files):
-    """One call must come back with grpc-status 0 before anything is measured."""
+    """True: one call must come back with grpc-status 0 before anything is measured."""
     done = subprocess.run(["nghttp", "-v", "-d", files["body"], *HEADERS, server.url],
                           capture_output=True, timeout=10, check=False)
     text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout.decode("latin-1"))
     if not re.search(r"grpc-status: 0\s", text):
-        sys.exit(f"{server.name}: the sample call was not answered with grpc-status 0:\n{text}")
+        raise RuntimeError(f"{server.name}: the sample call was not answered with grpc-status 0:\n{text}")
+    return True
 
 
 def h2load(server, files, shape, requests):
@@ -212,10 +221,10 @@ def h2load(server, files, shape, requests):
     return spent, float(rate.group(1))
 
 
-def programs(peers, only):
-    """The servers that are there; what is missing is said aloud."""
+def there(programs, only=None):
+    """Those that are there; what is missing is said aloud."""
     found = []
-    for name, path in OURS + (OTHERS if peers else []):
+    for name, path in programs:
         if only and name not in only:
             continue
         if os.access(path, os.X_OK):
@@ -223,6 +232,11 @@ def programs(peers, only):
         else:
             print(f"skipped: {name} (there is no {os.path.relpath(path, ROOT)})", flush=True)
     return found
+
+
+def programs(peers, only):
+    """The servers to measure."""
+    return there(OURS + (OTHERS if peers else []), only)
 
 
 def prepare():

@@ -126,7 +126,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (name_len == 11 && memcmp(name, "grpc-status", 11) == 0)
         call->ok = value_len == 1 && value[0] == '0';
     else if (name_len == 12 && memcmp(name, "grpc-message", 12) == 0 && value_len > 0 &&
-             load->failed == 0)
+             !call->ok && load->failed == 0)
         (void)fprintf(stderr, "bench_load: %.*s\n", (int)value_len, (const char *)value);
     return 0;
 }

@@ -75,17 +75,40 @@ struct neo_channel_options {
     /* neo/insecure.h; NULL: mutual TLS 1.3. Borrowed for the call. */
     const struct neo_insecure_channel *insecure;
     struct neo_census *census; /* neo/census.h; borrowed, until the runtime ends; may be NULL */
+    bool own_connections;      /* shares none; see neo_channel_open() */
 };
 
-/* Starts no connection yet. Gives `*ret`: neo_channel_free(). */
+/*
+ * Starts no connection yet. Gives `*ret`: neo_channel_free().
+ *
+ * Channels that ask for the same share their connections, with what is known of the instances, and
+ * the line of those who wait for one. The same are: loop, target, service, trust domain and service
+ * config (as texts); resolver, attester, census, log, and the present identity, trust and rules of
+ * attestation (as pointers); of the tuning all but `retry_*` and `max_waiting*`. Each channel has
+ * its own calls, limits, throttling, interceptors and metrics, and its own neo_channel_free(),
+ * which leaves the others alone. What is borrowed is borrowed until the last of them ends. None is
+ * shared with `own_connections`, while joining, or with `insecure`.
+ */
 NEO_MUST_CHECK enum neo_code neo_channel_open(const char *target,
                                               const struct neo_channel_options *options,
                                               struct neo_channel **ret, struct neo_error *err);
 /* Calls in flight end with CANCELLED. Any thread but another loop's; not inside one of its own
  * calls' callbacks. */
 void neo_channel_free(struct neo_channel *channel);
-/* New connections use the new epoch; old ones drain. Any thread. */
+/*
+ * New connections use the new epoch; old ones drain. What is NULL in it stays. Any thread.
+ *
+ * A call never runs where its own channel's epoch would not let it: a channel that shares its
+ * connections and alone hears of another epoch leaves them, and makes new ones. Calls that run stay
+ * on the old ones as long as the new epoch trusts their peer and has the same rules of attestation;
+ * else they end there, UNAVAILABLE, and are retried as after a lost connection.
+ * Channels that are told together go on sharing. Should there be no memory for it, the channel's
+ * calls end, and it begins no others.
+ */
 void neo_channel_update(struct neo_channel *channel, const struct neo_epoch *epoch);
+/* All `n`, of whatever loops, are told together: what they share alone they keep. */
+void neo_channels_update(struct neo_channel *const *channels, size_t n,
+                         const struct neo_epoch *epoch);
 
 struct neo_call_options {
     const struct neo_context *parent; /* inherited when given */
@@ -178,7 +201,8 @@ struct neo_channel_peer {
     char last_error[240]; /* empty: none */
     uint64_t calls;
 };
-/* Fills at most `max`; returns how many there are. Any thread but a worker's. */
+/* Fills at most `max`; returns how many there are. With the calls of all who share them. Any thread
+ * but a worker's. */
 size_t neo_channel_peers(struct neo_channel *channel, struct neo_channel_peer *peers, size_t max);
 
 /*

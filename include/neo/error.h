@@ -85,13 +85,14 @@ struct neo_error {
 
 #define NEO_CLEANUP(fn) __attribute__((cleanup(fn)))
 
-/* What the macros above call: fill `err`, unless it is NULL, and return the code. */
+/* What the macros above call: fill `err`, unless it is NULL, and return the code. Cold: what only
+   leads to them is kept out of the way of what does not fail. */
 NEO_PRINTF(4, 5)
-enum neo_code neo_error_set(struct neo_error *err, enum neo_code code, const char *where,
-                            const char *format, ...);
+__attribute__((cold)) enum neo_code neo_error_set(struct neo_error *err, enum neo_code code,
+                                                  const char *where, const char *format, ...);
 NEO_PRINTF(3, 4)
-enum neo_code neo_error_set_errno(struct neo_error *err, const char *where, const char *format,
-                                  ...);
+__attribute__((cold)) enum neo_code neo_error_set_errno(struct neo_error *err, const char *where,
+                                                        const char *format, ...);
 
 /* "PERMISSION_DENIED", and 403: static; "UNKNOWN" and 500 for what is no code. */
 const char *neo_code_name(enum neo_code code);

@@ -98,7 +98,8 @@ NEO_MUST_CHECK enum neo_code neo_mesh_run(struct neo_mesh *mesh, struct neo_erro
 
 /*
  * A channel to another service, on the given worker's loop (0 is fine). The mesh keeps its
- * identity, trust and reference values fresh. FAILED_PRECONDITION on a worker (in a handler that
+ * identity, trust and reference values fresh. Those to one service on one worker share their
+ * connections (neo/channel.h). FAILED_PRECONDITION on a worker (in a handler that
  * does not block, in a callback): it would wait for itself. Gives `*ret`: neo_mesh_channel_free(),
  * which is not for workers either.
  */

@@ -4,14 +4,14 @@
  * request gets a block of its own size. The budget counts blocks, not requests:
  * it bounds what the system gave, which is what a peer could make us spend.
  */
-#include <neo/arena.h>
+#include "base/arena_take.h"
 
 #include <neo/memory.h>
 
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { ALIGNMENT = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+enum { ALIGNMENT = ARENA_ALIGNMENT, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 
 struct block {
     struct block *next;
@@ -121,7 +121,7 @@ void *neo_arena_calloc(struct neo_arena *arena, size_t count, size_t size)
         arena->failed = true;
         return NULL;
     }
-    void *at = neo_arena_alloc(arena, total);
+    void *at = arena_take(arena, total);
     if (at != NULL)
         memset(at, 0, total);
     return at;
@@ -129,13 +129,7 @@ void *neo_arena_calloc(struct neo_arena *arena, size_t count, size_t size)
 
 struct neo_bytes neo_arena_copy(struct neo_arena *arena, struct neo_bytes bytes)
 {
-    uint8_t *at = neo_arena_alloc(arena, bytes.len);
-
-    if (at == NULL)
-        return (struct neo_bytes){0};
-    if (bytes.len > 0)
-        memcpy(at, bytes.at, bytes.len);
-    return (struct neo_bytes){at, bytes.len};
+    return arena_keep(arena, bytes);
 }
 
 char *neo_arena_string(struct neo_arena *arena, struct neo_bytes bytes)

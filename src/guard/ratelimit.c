@@ -55,7 +55,8 @@ static neo_nsec full_at(const struct neo_ratelimit *rl)
     return atomic_load_explicit(&rl->full_at, memory_order_acquire) & ~LOCKED;
 }
 
-static void lock(struct neo_ratelimit *rl)
+/* Returns its instant. */
+static neo_nsec lock(struct neo_ratelimit *rl)
 {
     unsigned rounds = 0;
 
@@ -64,7 +65,7 @@ static void lock(struct neo_ratelimit *rl)
         if ((word & LOCKED) == 0 &&
             atomic_compare_exchange_weak_explicit(&rl->full_at, &word, word | LOCKED,
                                                   memory_order_acquire, memory_order_relaxed))
-            return;
+            return word;
         spin_wait(&rounds);
     }
 }
@@ -74,28 +75,34 @@ static void unlock_at(struct neo_ratelimit *rl, neo_nsec instant)
     atomic_store_explicit(&rl->full_at, instant, memory_order_release);
 }
 
+/* One of several buckets to take from. */
+struct draw {
+    struct neo_ratelimit *from;
+    neo_nsec full_at;
+    size_t which;
+};
+
 /* Small and nearly sorted: insertion is the quickest. */
-static void sort_by_address(struct neo_ratelimit *order[], size_t n)
+static void sort_by_address(struct draw draws[], size_t n)
 {
     for (size_t i = 1; i < n; i++)
-        for (size_t j = i; j > 0 && (uintptr_t)order[j - 1] > (uintptr_t)order[j]; j--) {
-            struct neo_ratelimit *swap = order[j];
-            order[j] = order[j - 1];
-            order[j - 1] = swap;
+        for (size_t j = i; j > 0 && (uintptr_t)draws[j - 1].from > (uintptr_t)draws[j].from; j--) {
+            struct draw swap = draws[j];
+            draws[j] = draws[j - 1];
+            draws[j - 1] = swap;
         }
 }
 
-static neo_nsec longest_wait(struct neo_ratelimit *const limits[], size_t n, neo_nsec now,
-                             size_t *ret_which)
+static neo_nsec longest_wait(struct draw draws[], size_t n, neo_nsec now, size_t *ret_which)
 {
     neo_nsec longest = 0;
 
     for (size_t i = 0; i < n; i++) {
-        neo_nsec wait = wait_for_token(limits[i], full_at(limits[i]), now);
+        neo_nsec wait = wait_for_token(draws[i].from, draws[i].full_at, now);
         if (wait > longest) {
             longest = wait;
             if (ret_which != NULL)
-                *ret_which = i;
+                *ret_which = draws[i].which;
         }
     }
     return longest;
@@ -119,24 +126,24 @@ neo_nsec neo_ratelimit_take(struct neo_ratelimit *rl, neo_nsec now)
 neo_nsec neo_ratelimit_take_all(struct neo_ratelimit *const limits[], size_t n, neo_nsec now,
                                 size_t *ret_which)
 {
-    struct neo_ratelimit *order[NEO_RATELIMIT_MOST];
+    struct draw draws[NEO_RATELIMIT_MOST];
 
     assert(n <= NEO_RATELIMIT_MOST && now < LATEST);
-    neo_nsec wait = longest_wait(limits, n, now, ret_which);
+    for (size_t i = 0; i < n; i++)
+        draws[i] = (struct draw){limits[i], full_at(limits[i]), i};
+    neo_nsec wait = longest_wait(draws, n, now, ret_which);
     if (wait > 0)
         return wait;
 
-    for (size_t i = 0; i < n; i++)
-        order[i] = limits[i];
-    sort_by_address(order, n);
+    sort_by_address(draws, n);
     for (size_t i = 0; i < n; i++) {
-        assert(i == 0 || order[i - 1] != order[i]);
-        lock(order[i]);
+        assert(i == 0 || draws[i - 1].from != draws[i].from);
+        draws[i].full_at = lock(draws[i].from);
     }
-    wait = longest_wait(limits, n, now, ret_which);
+    wait = longest_wait(draws, n, now, ret_which);
     for (size_t i = 0; i < n; i++) {
-        neo_nsec old = full_at(order[i]);
-        unlock_at(order[i], wait > 0 ? old : later(old, now) + order[i]->interval);
+        neo_nsec old = draws[i].full_at;
+        unlock_at(draws[i].from, wait > 0 ? old : later(old, now) + draws[i].from->interval);
     }
     return wait;
 }

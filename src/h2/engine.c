@@ -6,6 +6,7 @@
  * our own, because after its fatal errors nghttp2 sends none. From then on nothing
  * goes to nghttp2 any more; the next pull gives the GOAWAY, and that was all.
  */
+#include "base/buffer_take.h"
 #include "h2/session.h"
 
 #include <neo/memory.h>
@@ -121,13 +122,6 @@ void h2_stop(struct h2 *h2)
                    h2_attack_words(h2->guard.attack));
     h2_fail(h2, NEO_RESOURCE_EXHAUSTED, H2_ENHANCE_YOUR_CALM, h2_attack_debug(h2->guard.attack),
             message);
-}
-
-int h2_verdict(struct h2 *h2, bool welcome)
-{
-    if (!welcome)
-        h2_stop(h2);
-    return h2->error.code == NEO_OK ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 void h2_check(struct h2 *h2, int result)
@@ -303,7 +297,7 @@ enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nsec now, struct n
 
 static void append(struct h2 *h2, struct neo_bytes bytes)
 {
-    if (!neo_buffer_append(h2->out, bytes))
+    if (!buffer_put(h2->out, bytes))
         h2_fail(h2, NEO_RESOURCE_EXHAUSTED, H2_INTERNAL_ERROR, NULL,
                 "no room to send: the output buffer is full or out of memory");
 }

@@ -33,7 +33,7 @@ static size_t grains_of(size_t size)
     return size == 0 ? 1 : (size - 1) / GRAIN + 1;
 }
 
-static void *take_new(struct h2_heap *heap, size_t size)
+__attribute__((noinline)) static void *take_new(struct h2_heap *heap, size_t size)
 {
     struct h2_block *b = NULL;
 

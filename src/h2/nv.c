@@ -10,6 +10,18 @@ const struct h2_header h2_status_ok = {
     {(const uint8_t *)"0", 1},
 };
 
+#define NV(name, value)                                                                            \
+    {                                                                                              \
+        (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), sizeof(name) - 1,             \
+            sizeof(value) - 1, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE        \
+    }
+
+const nghttp2_nv nv_usual[NV_USUAL] = {
+    NV(":status", "200"),
+    NV("content-type", "application/grpc"),
+};
+static const nghttp2_nv usual_trailer = NV("grpc-status", "0");
+
 static bool is_static(const struct h2_header *h)
 {
     return h->value.at == h2_type_grpc.value.at || h->value.at == h2_status_ok.value.at;
@@ -54,10 +66,12 @@ nghttp2_nv nv_status(int status, char digits[static 3])
     return nv_of(NEO_LIT(":status"), neo_bytes(digits, 3));
 }
 
-nghttp2_nv *nv_copy(struct neo_arena *arena, const struct h2_header *headers, size_t n)
+const nghttp2_nv *nv_keep(struct neo_arena *arena, const struct h2_header *headers, size_t n)
 {
-    nghttp2_nv *all = neo_arena_calloc(arena, n, sizeof(*all));
+    if (n == 1 && headers[0].value.at == h2_status_ok.value.at)
+        return &usual_trailer;
 
+    nghttp2_nv *all = neo_arena_calloc(arena, n, sizeof(*all));
     for (size_t i = 0; i < n && all != NULL; i++)
         all[i] = is_static(&headers[i]) ? nv_static(headers[i].name, headers[i].value)
                                         : nv_of(neo_arena_copy(arena, headers[i].name),

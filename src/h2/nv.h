@@ -33,7 +33,16 @@ static inline nghttp2_nv nv_static(struct neo_bytes name, struct neo_bytes value
 /* Borrowed, one for each header. */
 void nv_fill(nghttp2_nv *at, const struct h2_header *headers, size_t n);
 /* Copied into the arena: trailers may wait longer than the caller's bytes live. NULL: no memory. */
-nghttp2_nv *nv_copy(struct neo_arena *arena, const struct h2_header *headers, size_t n);
+const nghttp2_nv *nv_keep(struct neo_arena *arena, const struct h2_header *headers, size_t n);
+
+/* What almost every answer begins with: 200, and h2_type_grpc alone. */
+enum { NV_USUAL = 2 };
+extern const nghttp2_nv nv_usual[NV_USUAL];
+
+static inline bool nv_is_usual(int status, const struct h2_header *headers, size_t n)
+{
+    return n == 1 && status == 200 && headers[0].value.at == h2_type_grpc.value.at;
+}
 /* `digits` must live as long as the result. */
 nghttp2_nv nv_status(int status, char digits[static 3]);
 

@@ -7,6 +7,7 @@
  * it. nghttp2 has already refused what RFC 9113 forbids; here follows what gRPC and
  * we forbid besides.
  */
+#include "base/arena_take.h"
 #include "h2/grammar.h"
 #include "h2/session.h"
 
@@ -71,12 +72,15 @@ static void begin_block(struct h2 *h2, struct stream *s, bool trailers)
     h2->block = (struct block){
         .stream = s,
         .into = trailers ? &s->pub.trailers : &s->pub.headers,
+        .bytes_left = h2->limits.unguarded ? SIZE_MAX : h2->limits.header_bytes,
+        .fields_left = h2->limits.unguarded ? SIZE_MAX : h2->limits.header_count,
         .trailers = trailers,
     };
 }
 
 /* Resets the stream; what is left of the block is decoded, but reaches us no more. */
-static int refuse_block(struct h2 *h2, struct stream *s, uint32_t h2_error, bool welcome)
+__attribute__((cold)) static int refuse_block(struct h2 *h2, struct stream *s, uint32_t h2_error,
+                                              bool welcome)
 {
     s->reset = true;
     h2->block.stream = NULL;
@@ -100,9 +104,14 @@ static int refuse_field(struct h2 *h2, struct stream *s)
     return refuse_block(h2, s, H2_PROTOCOL_ERROR, h2_guard_blame(&h2->guard, h2->now));
 }
 
-static bool is_over_limit(const struct h2 *h2)
+/* False when the block is over its limits. */
+static bool count_field(struct block *b, size_t bytes)
 {
-    return h2->block.bytes > h2->limits.header_bytes || h2->block.count > h2->limits.header_count;
+    if (bytes > b->bytes_left || b->fields_left == 0)
+        return false;
+    b->bytes_left -= bytes;
+    b->fields_left--;
+    return true;
 }
 
 static bool make_room(struct block *b, struct neo_arena *arena)
@@ -111,7 +120,7 @@ static bool make_room(struct block *b, struct neo_arena *arena)
         return true;
 
     size_t cap = b->cap == 0 ? FIRST_FIELDS : b->cap * 2;
-    struct h2_header *fields = neo_arena_alloc(arena, cap * sizeof(*fields));
+    struct h2_header *fields = arena_take(arena, cap * sizeof(*fields));
     if (fields == NULL)
         return false;
     if (b->into->len > 0)
@@ -136,7 +145,7 @@ static bool charge(struct h2 *h2, struct stream *s, size_t left_before)
 static struct neo_bytes keep(struct h2 *h2, struct stream *s, struct neo_bytes value)
 {
     size_t left = s->arena.left;
-    struct neo_bytes kept = neo_arena_copy(&s->arena, value);
+    struct neo_bytes kept = arena_keep(&s->arena, value);
 
     return charge(h2, s, left) ? kept : (struct neo_bytes){0};
 }
@@ -148,7 +157,7 @@ static bool add_field(struct h2 *h2, struct stream *s, struct h2_header field)
 
     if (!make_room(b, &s->arena))
         return false;
-    uint8_t *at = neo_arena_alloc(&s->arena, field.name.len + field.value.len);
+    uint8_t *at = arena_take(&s->arena, field.name.len + field.value.len);
     if (at == NULL || !charge(h2, s, left))
         return false;
     memcpy(at, field.name.at, field.name.len);
@@ -187,14 +196,35 @@ static bool request_pseudo(struct h2 *h2, struct stream *s, const struct h2_head
     }
 }
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Whether one of eight bytes is an underscore: what is left of it is zero, and only zero borrows.
+ */
+static bool has_underscore_in(uint64_t eight)
+{
+    uint64_t x = eight ^ EACH_BYTE('_');
+
+    return ((x - EACH_BYTE(0x01)) & ~x & EACH_BYTE(0x80)) != 0;
+}
+
 /* As memchr() would say; most names are too short for a call to be worth it. */
 static bool has_underscore(struct neo_bytes name)
 {
-    unsigned found = 0;
+    uint64_t eight = 0;
 
-    for (size_t i = 0; i < name.len; i++)
-        found |= name.at[i] == '_';
-    return found != 0;
+    if (name.len < sizeof(eight)) {
+        bool found = false;
+        for (size_t i = 0; i < name.len; i++)
+            found |= name.at[i] == '_';
+        return found;
+    }
+    for (size_t i = 0; i + sizeof(eight) < name.len; i += sizeof(eight)) {
+        memcpy(&eight, name.at + i, sizeof(eight));
+        if (has_underscore_in(eight))
+            return true;
+    }
+    memcpy(&eight, name.at + name.len - sizeof(eight), sizeof(eight));
+    return has_underscore_in(eight);
 }
 
 static void look_at_request_field(struct h2 *h2, const struct h2_header *field)
@@ -258,9 +288,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)flags;
     if (s == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    h2->block.bytes += name_len + value_len + FIELD_OVERHEAD;
-    h2->block.count++;
-    if (is_over_limit(h2) && !h2->limits.unguarded)
+    if (!count_field(&h2->block, name_len + value_len + FIELD_OVERHEAD))
         return refuse_size(h2, s);
     if (h2->block.trailers)
         return trailer_field(h2, s, &field);
@@ -277,8 +305,6 @@ static int open_request(struct h2 *h2, int32_t id)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     h2->guard.counters.streams++;
-    h2->latest = s;
-    (void)nghttp2_session_set_stream_user_data(h2->session, id, s);
     begin_block(h2, s, false);
     return 0;
 }

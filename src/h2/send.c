@@ -10,6 +10,7 @@
  * has no more. So that a long one does not hold up the short ones behind it, a
  * stream that has sent TURN bytes gives way until all others had theirs.
  */
+#include "base/buffer_take.h"
 #include "h2/nv.h"
 #include "h2/session.h"
 
@@ -68,7 +69,7 @@ uint8_t *h2_send_reserve(struct h2 *h2, struct h2_stream *pub, size_t len)
         neo_buffer_drop(&s->queue, s->sent);
         s->sent = 0;
     }
-    uint8_t *at = neo_buffer_reserve(&s->queue, len);
+    uint8_t *at = buffer_take(&s->queue, len);
     if (at == NULL) {
         h2_reset(h2, pub, H2_INTERNAL_ERROR, false);
         return NULL;
@@ -203,7 +204,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 {
     struct h2 *h2 = user;
     struct stream *s = source->ptr;
-    uint8_t *at = neo_buffer_reserve(h2->out, FRAME_HEAD + len);
+    uint8_t *at = buffer_take(h2->out, FRAME_HEAD + len);
 
     (void)session;
     (void)frame;
@@ -375,26 +376,43 @@ static void note_end(struct h2 *h2, struct stream *s)
         h2->early_ends++;
 }
 
+static enum neo_code submit_response(struct h2 *h2, struct stream *s, int status,
+                                     const struct h2_header *headers, size_t n,
+                                     const shim_data_provider *body, struct neo_error *err)
+{
+    nghttp2_nv few[FEW_HEADERS];
+    char digits[3];
+    nghttp2_nv *all = nv_room(s, few, n + 1);
+
+    if (all == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the call's memory is spent: %zu headers", n);
+    all[0] = nv_status(status, digits);
+    nv_fill(all + 1, headers, n);
+    return submitted(h2, shim_submit_response(h2->session, s->pub.id, all, n + 1, body), err);
+}
+
+static enum neo_code submit_usual(struct h2 *h2, struct stream *s, const shim_data_provider *body,
+                                  struct neo_error *err)
+{
+    return submitted(h2, shim_submit_response(h2->session, s->pub.id, nv_usual, NV_USUAL, body),
+                     err);
+}
+
 enum neo_code h2_respond(struct h2 *h2, struct h2_stream *pub, int status,
                          const struct h2_header *headers, size_t n, bool end, struct neo_error *err)
 {
     struct stream *s = stream_of(pub);
     const shim_data_provider body = {.source.ptr = s, .read_callback = on_read};
-    nghttp2_nv few[FEW_HEADERS];
-    char digits[3];
 
     NEO_TRY(may_send(h2, s, err));
     if (!h2->server || s->responded)
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "stream %d cannot be answered: only a server may, and once", pub->id);
     NEO_TRY(fits(h2, headers, n, 42, err)); /* :status takes 42 */
-    nghttp2_nv *all = nv_room(s, few, n + 1);
-    if (all == NULL)
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the call's memory is spent: %zu headers", n);
-    all[0] = nv_status(status, digits);
-    nv_fill(all + 1, headers, n);
-    NEO_TRY(submitted(
-        h2, shim_submit_response(h2->session, pub->id, all, n + 1, end ? NULL : &body), err));
+    if (nv_is_usual(status, headers, n))
+        NEO_TRY(submit_usual(h2, s, end ? NULL : &body, err));
+    else
+        NEO_TRY(submit_response(h2, s, status, headers, n, end ? NULL : &body, err));
     s->responded = true;
     if (end)
         note_end(h2, s);
@@ -419,7 +437,7 @@ enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *pub,
                         "stream %d cannot send trailers: they come after the headers, and once",
                         pub->id);
     NEO_TRY(fits(h2, headers, n, 0, err));
-    nghttp2_nv *all = n > 0 ? nv_copy(&s->arena, headers, n) : NULL;
+    const nghttp2_nv *all = n > 0 ? nv_keep(&s->arena, headers, n) : NULL;
     if (n > 0 && all == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the call's memory is spent: %zu trailers", n);
     s->trailers = all;
@@ -488,7 +506,7 @@ enum neo_code h2_request(struct h2 *h2, struct neo_bytes path, struct neo_bytes 
         return submitted(h2, id, err);
     }
     h2->guard.counters.streams++;
-    s->pub.id = id;
+    h2_stream_name(h2, s, id);
     s->pub.user = user;
     s->reported = true;
     *ret = &s->pub;

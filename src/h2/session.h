@@ -27,6 +27,7 @@ enum {
     LARGEST_HEADERS = 60 * 1024, /* to send: nghttp2 drops what is over 64 KiB without a word */
     LARGEST_PATH = 1 + 128 + 1 + 64,
     LARGEST_AUTHORITY = 255,
+    AT_HAND = 32, /* streams that are found without asking nghttp2 */
 };
 
 struct stream {
@@ -37,7 +38,7 @@ struct stream {
     struct neo_arena arena;
     struct neo_buffer queue; /* body bytes to send; those before `sent` are gone */
     size_t sent;
-    nghttp2_nv *trailers; /* to be sent behind the queue */
+    const nghttp2_nv *trailers; /* to be sent behind the queue */
     size_t n_trailers;
     size_t header_memory; /* arena blocks taken for received headers */
     size_t unconsumed;    /* bytes given to the owner and not yet consumed */
@@ -71,8 +72,8 @@ struct block {
     struct h2_headers *into;
     struct h2_header *fields; /* the same, to be written */
     size_t cap;
-    size_t bytes; /* as RFC 9113 counts */
-    size_t count;
+    size_t bytes_left; /* as RFC 9113 counts */
+    size_t fields_left;
     bool trailers;
     bool informational;
 
@@ -103,7 +104,7 @@ struct h2 {
 
     struct list live;
     size_t n_live;
-    struct stream *latest; /* the one last looked up */
+    struct stream *at_hand[AT_HAND]; /* by their ids; see h2_stream_find() */
     struct block block;
     size_t header_memory; /* of all streams */
 
@@ -147,12 +148,17 @@ static inline struct stream *stream_of(struct h2_stream *pub)
 /* --- engine.c --------------------------------------------------------------------------------- */
 
 /* Kills the engine: `error` for the owner, a GOAWAY with `debug` for the peer unless it is NULL. */
-void h2_fail(struct h2 *h2, enum neo_code code, uint32_t h2_error, const char *debug,
-             const char *message);
+__attribute__((cold)) void h2_fail(struct h2 *h2, enum neo_code code, uint32_t h2_error,
+                                   const char *debug, const char *message);
 /* For what the guard condemned. */
-void h2_stop(struct h2 *h2);
+__attribute__((cold)) void h2_stop(struct h2 *h2);
 /* The verdict of the guard as nghttp2's callbacks want it. */
-int h2_verdict(struct h2 *h2, bool welcome);
+static inline int h2_verdict(struct h2 *h2, bool welcome)
+{
+    if (!welcome)
+        h2_stop(h2);
+    return h2->error.code == NEO_OK ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
 /* Kills the engine when nghttp2 reports one of its fatal errors. */
 void h2_check(struct h2 *h2, int result);
 
@@ -162,6 +168,8 @@ void h2_check(struct h2 *h2, int result);
 struct stream *h2_stream_open(struct h2 *h2, int32_t id);
 /* Reports `closed` if the owner knows the stream, and puts it back into the pool. */
 void h2_stream_close(struct h2 *h2, struct stream *s, uint32_t h2_error);
+/* Its id is known now: it can be found. */
+void h2_stream_name(struct h2 *h2, struct stream *s, int32_t id);
 /* NULL when it is closed, or was never ours. */
 struct stream *h2_stream_find(struct h2 *h2, int32_t id);
 /* Memory that the stream holds. */

@@ -20,6 +20,25 @@ static struct stream *take(struct h2 *h2)
     return neo_owner(link, struct stream, link);
 }
 
+static struct stream **place_of(struct h2 *h2, int32_t id)
+{
+    return &h2->at_hand[((uint32_t)id >> 1) % AT_HAND];
+}
+
+/*
+ * Of those that share a place the latest has it; nghttp2, which searches, knows the others. What a
+ * client opens it knows from the start.
+ */
+void h2_stream_name(struct h2 *h2, struct stream *s, int32_t id)
+{
+    struct stream **place = place_of(h2, id);
+
+    s->pub.id = id;
+    if (*place != NULL && h2->server)
+        (void)nghttp2_session_set_stream_user_data(h2->session, (*place)->pub.id, *place);
+    *place = s;
+}
+
 struct stream *h2_stream_open(struct h2 *h2, int32_t id)
 {
     struct stream *s = take(h2);
@@ -30,7 +49,6 @@ struct stream *h2_stream_open(struct h2 *h2, int32_t id)
     struct neo_buffer queue = s->queue; /* empty, but its memory is kept */
     memset(s, 0, offsetof(struct stream, first_block));
     s->queue = queue;
-    s->pub.id = id;
     s->pub.arena = &s->arena;
     s->opened_at = s->taken_since = h2->now;
     s->window = h2->limits.stream_window;
@@ -39,6 +57,8 @@ struct stream *h2_stream_open(struct h2 *h2, int32_t id)
     neo_arena_init_with(&s->arena, s->first_block, sizeof(s->first_block), h2->limits.arena_budget);
     list_push_back(&h2->live, &s->link);
     h2->n_live++;
+    if (id != 0)
+        h2_stream_name(h2, s, id);
     return s;
 }
 
@@ -73,8 +93,8 @@ void h2_stream_close(struct h2 *h2, struct stream *s, uint32_t h2_error)
     s->unconsumed = 0;
     if (!s->reset_by_peer)
         h2_guard_stream_closed(&h2->guard);
-    if (h2->latest == s)
-        h2->latest = NULL;
+    if (*place_of(h2, s->pub.id) == s)
+        *place_of(h2, s->pub.id) = NULL;
     if (h2->block.stream == s)
         h2->block.stream = NULL;
     if (s->reported) {
@@ -86,13 +106,9 @@ void h2_stream_close(struct h2 *h2, struct stream *s, uint32_t h2_error)
 
 struct stream *h2_stream_find(struct h2 *h2, int32_t id)
 {
-    if (h2->latest != NULL && h2->latest->pub.id == id)
-        return h2->latest;
+    struct stream *s = *place_of(h2, id);
 
-    struct stream *s = nghttp2_session_get_stream_user_data(h2->session, id);
-    if (s != NULL)
-        h2->latest = s;
-    return s;
+    return s != NULL && s->pub.id == id ? s : nghttp2_session_get_stream_user_data(h2->session, id);
 }
 
 struct h2_kept *h2_keep(struct h2_stream *pub)

@@ -64,6 +64,26 @@ struct neo_epoch mesh_epoch(struct neo_mesh *mesh)
         }                                                                                          \
     } while (0)
 
+/* Together: those that share connections are to go on with them. */
+static void tell_channels(struct neo_mesh *mesh, const struct neo_epoch *told)
+{
+    NEO_CLEANUP(neo_freep) struct neo_channel **channels = NULL;
+    size_t n = 0;
+
+    list_each (node, &mesh->users.channels)
+        n++;
+    channels = neo_alloc((n + 1) * sizeof(struct neo_channel *));
+    n = 0;
+    list_each (node, &mesh->users.channels) {
+        struct neo_channel *channel = neo_owner(node, struct mesh_channel, link)->channel;
+        if (channels == NULL)
+            neo_channel_update(channel, told);
+        else
+            channels[n++] = channel;
+    }
+    neo_channels_update(channels, n, told);
+}
+
 void mesh_publish(struct neo_mesh *mesh, struct neo_epoch *change)
 {
     struct neo_epoch old = {0};
@@ -83,8 +103,7 @@ void mesh_publish(struct neo_mesh *mesh, struct neo_epoch *change)
     (void)pthread_mutex_lock(&mesh->users.lock);
     if (mesh->users.server != NULL)
         neo_server_update(mesh->users.server, &told);
-    list_each (node, &mesh->users.channels)
-        neo_channel_update(neo_owner(node, struct mesh_channel, link)->channel, &told);
+    tell_channels(mesh, &told);
     (void)pthread_mutex_unlock(&mesh->users.lock);
     if (mesh->ca != NULL)
         neo_channel_update(mesh->ca, &told);

@@ -10,20 +10,39 @@
  */
 
 static _Atomic unsigned threads;
-static _Thread_local unsigned my_shard; /* counted from 1; 0: none yet */
+static _Thread_local unsigned my_shard; /* counted from 1; 0: none yet; the last is of the others */
+
+__attribute__((cold, noinline)) static void find_shard(void)
+{
+    unsigned taken = atomic_load_explicit(&threads, memory_order_relaxed);
+
+    /* Not counted for ever, or one day the first would be given to a second thread. */
+    if (taken < METRICS_SHARDS)
+        taken = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+    my_shard = taken < METRICS_SHARDS ? taken + 1 : METRICS_SHARDS;
+}
 
 static size_t distance_of_shard(void)
 {
     if (my_shard == 0)
-        my_shard =
-            1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % METRICS_SHARDS;
+        find_shard();
     return (size_t)(my_shard - 1) * METRICS_SLAB_CELLS;
+}
+
+/* Who is alone with its shard needs no locked instruction, each of which is twenty others. */
+static void add(struct neo_counter *cell, uint64_t n)
+{
+    if (my_shard < METRICS_SHARDS)
+        atomic_store_explicit(&cell->n, atomic_load_explicit(&cell->n, memory_order_relaxed) + n,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&cell->n, n, memory_order_relaxed);
 }
 
 void neo_counter_add(struct neo_counter *counter, uint64_t n)
 {
     if (counter != NULL)
-        atomic_fetch_add_explicit(&counter[distance_of_shard()].n, n, memory_order_relaxed);
+        add(counter + distance_of_shard(), n);
 }
 
 void neo_gauge_set(struct neo_counter *gauge, int64_t value)
@@ -55,8 +74,8 @@ void neo_histogram_observe(struct neo_histogram *histogram, neo_nsec duration)
 
     while (i < METRICS_BOUNDS && duration > metrics_bounds[i].upto)
         i++;
-    atomic_fetch_add_explicit(&cells[i].n, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&cells[METRICS_SUM].n, duration, memory_order_relaxed);
+    add(&cells[i], 1);
+    add(&cells[METRICS_SUM], duration);
 }
 
 uint64_t metrics_sum(const struct neo_counter *cell)

@@ -81,6 +81,14 @@ uint64_t random_distinct(void)
     return random_step(ready()->state);
 }
 
+void random_distinct_words(uint64_t *ret, size_t n)
+{
+    struct source *s = ready();
+
+    for (size_t i = 0; i < n; i++)
+        ret[i] = random_step(s->state);
+}
+
 uint64_t random_unguessable(void)
 {
     struct source *s = ready();

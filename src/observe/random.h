@@ -7,6 +7,7 @@
 #ifndef NEO_OBSERVE_RANDOM_H
 #define NEO_OBSERVE_RANDOM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* One step of xoshiro256**. */
@@ -14,6 +15,7 @@ uint64_t random_step(uint64_t state[static 4]);
 
 /* Distinct, but who sees some can compute the rest: for traces and spans. */
 uint64_t random_distinct(void);
+void random_distinct_words(uint64_t *ret, size_t n);
 /* From the kernel's generator: nobody can guess it. */
 uint64_t random_unguessable(void);
 

@@ -45,10 +45,8 @@ bool neo_trace_parse(struct neo_bytes text, struct neo_trace *ret)
     return true;
 }
 
-static void make_span_id(struct neo_trace *t)
+static void put_span_id(struct neo_trace *t, uint64_t id)
 {
-    uint64_t id = random_distinct();
-
     if (id == 0) /* means "none" */
         id = 1;
     memcpy(t->span_id, &id, sizeof(id));
@@ -57,12 +55,13 @@ static void make_span_id(struct neo_trace *t)
 struct neo_trace neo_trace_new(void)
 {
     struct neo_trace t = {.flags = NEO_TRACE_SAMPLED | NEO_TRACE_RANDOM};
-    uint64_t id[2] = {random_distinct(), random_distinct()};
+    uint64_t id[3];
 
+    random_distinct_words(id, NEO_COUNT(id));
     if (id[0] == 0 && id[1] == 0)
         id[0] = 1;
-    memcpy(t.trace_id, id, sizeof(id));
-    make_span_id(&t);
+    memcpy(t.trace_id, id, sizeof(t.trace_id));
+    put_span_id(&t, id[2]);
     return t;
 }
 
@@ -70,7 +69,7 @@ struct neo_trace neo_trace_child(const struct neo_trace *parent)
 {
     struct neo_trace t = *parent;
 
-    make_span_id(&t);
+    put_span_id(&t, random_distinct());
     return t;
 }
 

@@ -26,54 +26,54 @@ static void refuse(struct sub_conn *sc, enum neo_attest_reason reason, const cha
 
 static void fill_channel(const struct sub_conn *sc, struct attest_channel *ret)
 {
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
     struct tls *tls = conn_tls(sc->conn);
     const struct tls_peer *peer = tls_peer(tls);
 
     ret->is_server = false;
     tls_own_spki_sha256(tls, ret->own_spki_sha256);
     memcpy(ret->peer_spki_sha256, peer->spki_sha256, sizeof(ret->peer_spki_sha256));
-    if (channel->epoch.identity != NULL)
-        ret->own_uri = neo_cert_facts(neo_identity_leaf(channel->epoch.identity))->uri;
-    ret->peer_uri = neo_text(channel->expect); /* whom we wanted, not who came */
-    ret->peer_service = neo_text(channel->service);
+    if (core->epoch.identity != NULL)
+        ret->own_uri = neo_cert_facts(neo_identity_leaf(core->epoch.identity))->uri;
+    ret->peer_uri = neo_text(core->expect); /* whom we wanted, not who came */
+    ret->peer_service = neo_text(core->service);
 }
 
 static void work_done(struct attest_work *w);
 
 static enum neo_code new_session(struct sub_conn *sc, struct neo_error *err)
 {
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
     struct attest_channel facts = {0};
     struct attest_vouch *known[VOUCHES_OF_ONE];
     struct attest_options options = {
         .channel = &facts,
-        .trust = channel->epoch.attest_trust,
-        .policies = channel->epoch.attest_policies,
-        .attester = channel->attester,
-        .want_peer = channel_wants_attestation(channel),
-        .session_key = channel->session_key,
+        .trust = core->epoch.attest_trust,
+        .policies = core->epoch.attest_policies,
+        .attester = core->attester,
+        .want_peer = channel_wants_attestation(core),
+        .session_key = core->session_key,
         .vouches = known,
-        .rules = channel->attest_number,
+        .rules = core->attest_number,
         .peer_leaf = tls_peer(conn_tls(sc->conn))->leaf,
     };
-    const struct vouch_moment at = {channel->attest_number, channel->epoch.trust,
+    const struct vouch_moment at = {core->attest_number, core->epoch.trust,
                                     neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
-                                    neo_loop_now(channel->loop)};
+                                    neo_loop_now(core->loop)};
 
     fill_channel(sc, &facts);
     NEO_TRY(tls_exporter(conn_tls(sc->conn), facts.exporter, err));
     neo_random(options.nonce, sizeof(options.nonce));
     attest_work_fini(&sc->attest);
-    sc->attest = (struct attest_work){.attester = channel->attester, .done = work_done};
-    if (sc->attested_by != channel->attest_number) { /* keys that older rules vouched for */
+    sc->attest = (struct attest_work){.attester = core->attester, .done = work_done};
+    if (sc->attested_by != core->attest_number) { /* keys that older rules vouched for */
         fresh_free(sc->fresh);
         fresh_free(sc->fresh_before);
         sc->fresh = sc->fresh_before = NULL;
     }
-    sc->attested_by = channel->attest_number;
+    sc->attested_by = core->attest_number;
     if (options.want_peer)
-        options.n_vouches = vouch_find(channel->vouches, facts.peer_uri, &at, known);
+        options.n_vouches = vouch_find(core->vouches, facts.peer_uri, &at, known);
     enum neo_code code = attest_session_new(&options, &sc->attest.session, err);
     while (options.n_vouches > 0)
         vouch_unref(known[--options.n_vouches]);
@@ -95,7 +95,7 @@ static void send_frame(struct sub_conn *sc, struct neo_bytes frame)
 
 static void begin(struct sub_conn *sc)
 {
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
     struct neo_error err = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
     static const struct h2_header headers[] = {
@@ -106,11 +106,10 @@ static void begin(struct sub_conn *sc)
     frame_reader_fini(&sc->attest_reader);
     sc->attest_reader = (struct frame_reader){.max = 64 * 1024};
     if (!sc->attested) /* else it is armed for the end of what was proven */
-        neo_loop_arm(channel->loop, &sc->reattest,
-                     neo_loop_now(channel->loop) + ATTEST_EXCHANGE_MAX);
+        neo_loop_arm(core->loop, &sc->reattest, neo_loop_now(core->loop) + ATTEST_EXCHANGE_MAX);
     if (new_session(sc, &err) != NEO_OK ||
         attest_session_start(sc->attest.session, &out, &err) != NEO_OK ||
-        h2_request(conn_h2(sc->conn), neo_text(attest_path), neo_text(channel->authority), headers,
+        h2_request(conn_h2(sc->conn), neo_text(attest_path), neo_text(core->authority), headers,
                    NEO_COUNT(headers), NULL, &sc->attest_stream, &err) != NEO_OK) {
         refuse(sc, NEO_ATTEST_PROTOCOL, err.message);
         return;
@@ -121,7 +120,7 @@ static void begin(struct sub_conn *sc)
 static void reattest_expired(struct neo_timer *timer)
 {
     struct sub_conn *sc = neo_owner(timer, struct sub_conn, reattest);
-    struct neo_loop *loop = sc->sub->channel->loop;
+    struct neo_loop *loop = sc->sub->core->loop;
 
     /* A peer that has said goodbye lingers without HTTP/2: there is nobody to ask. */
     if (sc->draining || conn_is_closing(sc->conn))
@@ -143,7 +142,7 @@ static void reattest_expired(struct neo_timer *timer)
 /* There is no time for us now, here or there. */
 static void try_later(struct sub_conn *sc, const char *detail)
 {
-    struct neo_loop *loop = sc->sub->channel->loop;
+    struct neo_loop *loop = sc->sub->core->loop;
     neo_nsec now = neo_loop_now(loop);
 
     if (!sc->attested || now >= sc->attested_until) {
@@ -162,33 +161,33 @@ void attest_client_start(struct sub_conn *sc)
 
 static void accept_peer(struct sub_conn *sc)
 {
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
     const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest.session);
-    neo_nsec now = neo_loop_now(channel->loop);
+    neo_nsec now = neo_loop_now(core->loop);
 
     struct attest_vouch *vouch = attest_session_vouch(sc->attest.session);
 
     if (vouch != NULL)
-        vouch_put(channel->vouches, vouch);
+        vouch_put(core->vouches, vouch);
     fresh_free(sc->fresh_before);
     sc->fresh_before = sc->fresh;
     sc->fresh = fresh_new(sc->attest.session);
-    sc->per_call = channel_wants_attestation(channel) &&
-                   attest_mode_of(channel->epoch.attest_policies, neo_text(channel->service)) ==
-                       ATTEST_PER_CALL;
+    sc->per_call =
+        channel_wants_attestation(core) &&
+        attest_mode_of(core->epoch.attest_policies, neo_text(core->service)) == ATTEST_PER_CALL;
     sc->attested = appraisal != NULL && appraisal->accepted;
-    census_count(&sc->counted, channel->census, neo_text(channel->service), appraisal);
+    census_count(&sc->counted, core->census, neo_text(core->service), appraisal);
     sc->simulated = appraisal != NULL && appraisal->accepted && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest.session);
     sc->asked_anew = false;
-    channel->wire.verdict_at = neo_mono_nsec();
+    core->wire.verdict_at = neo_mono_nsec();
     if (sc->attested && sc->attested_until > now)
-        neo_loop_arm(channel->loop, &sc->reattest, now + (sc->attested_until - now) / 3 * 2);
+        neo_loop_arm(core->loop, &sc->reattest, now + (sc->attested_until - now) / 3 * 2);
     else
-        neo_loop_disarm(channel->loop, &sc->reattest);
+        neo_loop_disarm(core->loop, &sc->reattest);
     h2_send_end(conn_h2(sc->conn), sc->attest_stream);
     conn_kick(sc->conn);
-    neo_log_info(channel->log, "channel.attested", NEO_STR("target", channel->target),
+    neo_log_info(core->log, "channel.attested", NEO_STR("target", core->target),
                  NEO_STR("address", sc->sub->address), NEO_BOOL("peer_proven", sc->attested),
                  NEO_BOOL("SIMULATED", sc->simulated));
     sub_conn_proven(sc);
@@ -196,13 +195,13 @@ static void accept_peer(struct sub_conn *sc)
 
 static void finish(struct sub_conn *sc)
 {
-    if (sc->attested_by != sc->sub->channel->attest_number) {
+    if (sc->attested_by != sc->sub->core->attest_number) {
         /* The rules changed while it proved itself by those before. */
         h2_send_end(conn_h2(sc->conn), sc->attest_stream);
         begin(sc);
         return;
     }
-    if (channel_wants_attestation(sc->sub->channel)) {
+    if (channel_wants_attestation(sc->sub->core)) {
         const struct neo_appraisal *appraisal = attest_session_appraisal(sc->attest.session);
         if (appraisal == NULL || !appraisal->accepted) {
             refuse(sc, NEO_ATTEST_PROTOCOL, "the exchange ended without an appraisal");
@@ -223,7 +222,7 @@ static void settle(struct sub_conn *sc)
     case ATTEST_RUNNING:
         return;
     case ATTEST_NEEDS_EVIDENCE:
-        go_on(sc, attest_work_quote(w, sc->sub->channel->loop));
+        go_on(sc, attest_work_quote(w, sc->sub->core->loop));
         return;
     case ATTEST_ACCEPTED:
         finish(sc);
@@ -297,7 +296,7 @@ void attest_client_data(struct sub_conn *sc, struct neo_bytes bytes)
             refuse(sc, NEO_ATTEST_PROTOCOL, "the peer speaks out of turn");
             return;
         }
-        go_on(sc, attest_work_feed(&sc->attest, sc->sub->channel->loop, frame));
+        go_on(sc, attest_work_feed(&sc->attest, sc->sub->core->loop, frame));
     }
 }
 

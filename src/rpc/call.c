@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/call.h"
 
+#include "base/buffer_take.h"
 #include "codec/proto.h"
 #include "rpc/holding.h"
 #include "rpc/intercept.h"
@@ -208,12 +209,11 @@ static size_t without_details(struct h2_header *fields, size_t n)
 }
 
 /* What goes out with the status: trailers, or the one block of an answer without messages. */
-static void send_status(struct neo_call *call, const struct neo_status *status)
+static enum neo_code send_fields(struct neo_call *call, const struct neo_status *status)
 {
     struct h2 *h2 = conn_h2(call->peer->conn);
     struct h2_header fields[ANSWER_FIELDS_MAX];
     size_t n = 0;
-    enum neo_code code;
 
     if (!call->headers_sent)
         n = metadata_answer(call, fields, ANSWER_FIELDS_MAX);
@@ -221,8 +221,17 @@ static void send_status(struct neo_call *call, const struct neo_status *status)
                              ANSWER_FIELDS_MAX - n);
     if (call->worker->server->options.bare_refusals && status->details.len == 0)
         n = without_details(fields, n);
-    code = call->headers_sent ? h2_send_trailers(h2, call->stream, fields, n, NULL)
+    return call->headers_sent ? h2_send_trailers(h2, call->stream, fields, n, NULL)
                               : h2_respond(h2, call->stream, 200, fields, n, true, NULL);
+}
+
+static void send_status(struct neo_call *call, const struct neo_status *status)
+{
+    struct h2 *h2 = conn_h2(call->peer->conn);
+    bool plain = status->code == NEO_OK && call->headers_sent && call->trailers.n == 0;
+    enum neo_code code = plain ? h2_send_trailers(h2, call->stream, &h2_status_ok, 1, NULL)
+                               : send_fields(call, status);
+
     if (code != NEO_OK)
         h2_reset(h2, call->stream, H2_INTERNAL_ERROR, false);
     conn_kick(call->peer->conn);
@@ -336,16 +345,25 @@ void call_admitted(struct neo_call *call, enum neo_admission_verdict verdict)
 
 /* --- answering --------------------------------------------------------------------------- */
 
-static bool send_headers(struct neo_call *call)
+static bool respond(struct neo_call *call, const struct h2_header *fields, size_t n)
 {
-    struct h2_header fields[ANSWER_FIELDS_MAX];
-
-    if (call->headers_sent)
-        return true;
-    size_t n = metadata_answer(call, fields, ANSWER_FIELDS_MAX);
     call->headers_sent =
         h2_respond(conn_h2(call->peer->conn), call->stream, 200, fields, n, false, NULL) == NEO_OK;
     return call->headers_sent;
+}
+
+static bool respond_with_more(struct neo_call *call)
+{
+    struct h2_header fields[ANSWER_FIELDS_MAX];
+
+    return respond(call, fields, metadata_answer(call, fields, ANSWER_FIELDS_MAX));
+}
+
+static bool send_headers(struct neo_call *call)
+{
+    if (call->headers_sent)
+        return true;
+    return metadata_is_usual(call) ? respond(call, &h2_type_grpc, 1) : respond_with_more(call);
 }
 
 /* What lies in `out` behind `from`. False when out of memory. */
@@ -365,7 +383,7 @@ static struct neo_buffer *message_buffer(struct worker *w)
     if (w->encoded.cap > ENCODED_KEPT)
         neo_buffer_fini(&w->encoded);
     neo_buffer_clear(&w->encoded);
-    if (neo_buffer_reserve(&w->encoded, FRAME_PREFIX_LEN) == NULL)
+    if (buffer_take(&w->encoded, FRAME_PREFIX_LEN) == NULL)
         return NULL;
     w->encoded.len = FRAME_PREFIX_LEN;
     return &w->encoded;

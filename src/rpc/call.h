@@ -97,7 +97,7 @@ struct neo_call *call_new(struct peer *p, struct h2_stream *s);
 /* The stream is gone: a call that has not ended is cancelled. */
 void call_closed(struct neo_call *call);
 /* Ends it with the fixed text of a reason; nothing when it has ended. */
-void call_end(struct neo_call *call, enum neo_reason reason);
+__attribute__((cold)) void call_end(struct neo_call *call, enum neo_reason reason);
 /* Ends it; `status` borrows from the call's arena or is static. */
 void call_finish(struct neo_call *call, const struct neo_status *status);
 /* Counted from now on as running. */

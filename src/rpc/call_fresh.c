@@ -65,13 +65,28 @@ static enum neo_reason answer(struct neo_call *call, struct neo_bytes text, bool
     return NEO_REASON_NONE;
 }
 
+/* Hardly any call does: names are not compared where none begins as these do. */
+static bool may_ask(const struct neo_call *call)
+{
+    const struct h2_headers *h = &call->request_headers;
+    bool found = false;
+
+    for (size_t i = 0; i < h->len; i++)
+        found |= h->at[i].name.at[0] == 'x';
+    return found;
+}
+
 enum neo_reason call_prove(struct neo_call *call)
 {
-    struct neo_bytes nonce = wire_header(call->request_headers, "x-attestation-nonce-bin");
-    bool by_seed = nonce.at == NULL;
+    struct neo_bytes nonce = {0};
+    bool asks = may_ask(call), by_seed = false;
 
-    if (by_seed)
+    if (asks)
+        nonce = wire_header(call->request_headers, "x-attestation-nonce-bin");
+    if (asks && nonce.at == NULL) {
+        by_seed = true;
         nonce = wire_header(call->request_headers, "x-attestation-nonce");
+    }
     if (nonce.at != NULL)
         return answer(call, nonce, by_seed);
     return call->method->info->fresh_attestation ? NEO_REASON_ATTESTATION_REQUIRED

@@ -14,16 +14,16 @@
 
 #include <stdio.h>
 
-bool channel_wants_attestation(const struct neo_channel *channel)
+bool channel_wants_attestation(const struct channel_core *core)
 {
-    return channel->service != NULL && channel->epoch.attest_policies != NULL &&
-           neo_attest_policies_has(channel->epoch.attest_policies, neo_text(channel->service));
+    return core->service != NULL && core->epoch.attest_policies != NULL &&
+           neo_attest_policies_has(core->epoch.attest_policies, neo_text(core->service));
 }
 
 /* Whoever can prove what it runs offers to, everywhere: only the peer knows whether it wants it. */
-bool channel_offers_attestation(const struct neo_channel *channel)
+bool channel_offers_attestation(const struct channel_core *core)
 {
-    return channel->attester != NULL && channel->epoch.identity != NULL;
+    return core->attester != NULL && core->epoch.identity != NULL;
 }
 
 /* --- connecting what will be needed ----------------------------------------------------------- */
@@ -48,14 +48,14 @@ static enum balance_state balance_state_of(const struct subchannel *sub)
 }
 
 /* pick_first: the next address that is to be tried, when its time has come. */
-static void connect_first(struct neo_channel *channel)
+static void connect_first(struct channel_core *core)
 {
     enum balance_state states[BALANCE_HOSTS_MAX];
     struct subchannel *subs[BALANCE_HOSTS_MAX];
     size_t n = 0;
     neo_nsec again;
 
-    list_each (node, &channel->subchannels) {
+    list_each (node, &core->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (!sub->listed || n == BALANCE_HOSTS_MAX)
             continue;
@@ -63,37 +63,37 @@ static void connect_first(struct neo_channel *channel)
         states[n++] = balance_state_of(sub);
     }
     size_t next =
-        balance_first_to_connect(states, n, channel->begun_at, neo_loop_now(channel->loop), &again);
+        balance_first_to_connect(states, n, core->begun_at, neo_loop_now(core->loop), &again);
     if (next < n) {
         subchannel_connect(subs[next]);
-        again = neo_loop_now(channel->loop); /* to learn when the one after it is due */
+        again = neo_loop_now(core->loop); /* to learn when the one after it is due */
     }
     if (again != 0)
-        neo_loop_arm(channel->loop, &channel->resume, again);
+        neo_loop_arm(core->loop, &core->resume, again);
 }
 
-static void connect_needed(struct neo_channel *channel)
+static void connect_needed(struct channel_core *core)
 {
-    if (!channel->config.balance.policy->connects_all) {
-        connect_first(channel);
+    if (!core->config.balance.policy->connects_all) {
+        connect_first(core);
         return;
     }
-    list_each (node, &channel->subchannels)
+    list_each (node, &core->subchannels)
         subchannel_connect(neo_owner(node, struct subchannel, link));
 }
 
 static void resume_expired(struct neo_timer *timer)
 {
-    struct neo_channel *channel = neo_owner(timer, struct neo_channel, resume);
+    struct channel_core *core = neo_owner(timer, struct channel_core, resume);
 
-    if (!channel->closing && !list_is_empty(&channel->calls))
-        connect_first(channel);
+    if (!core->closing && core_is_busy(core))
+        connect_first(core);
 }
 
 /* Of several that were tried the first that answered is kept. */
-static void keep_one(struct neo_channel *channel, const struct subchannel *kept)
+static void keep_one(struct channel_core *core, const struct subchannel *kept)
 {
-    list_each (node, &channel->subchannels) {
+    list_each (node, &core->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub != kept && sub->listed)
             subchannel_rest(sub, "another address was ready first");
@@ -103,13 +103,13 @@ static void keep_one(struct neo_channel *channel, const struct subchannel *kept)
 /* --- picking ---------------------------------------------------------------------------------- */
 
 /* The row of hosts is made anew, and what has become idle connects: a call wants it. */
-static void refresh(struct neo_channel *channel)
+static void refresh(struct channel_core *core)
 {
-    struct balance *b = &channel->balance;
-    neo_nsec now = neo_loop_now(channel->loop);
+    struct balance *b = &core->balance;
+    neo_nsec now = neo_loop_now(core->loop);
 
     b->n = 0;
-    list_each (node, &channel->subchannels) {
+    list_each (node, &core->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && sub->state == SUB_READY && !sub->host.outlier.ejected &&
             b->n < BALANCE_HOSTS_MAX)
@@ -118,32 +118,32 @@ static void refresh(struct neo_channel *channel)
     if (b->n > 0)
         balance_changed(b, now);
     if (b->n > 0 && !b->config->policy->connects_all)
-        keep_one(channel, neo_owner(b->hosts[0], struct subchannel, host));
+        keep_one(core, neo_owner(b->hosts[0], struct subchannel, host));
     else
-        connect_needed(channel);
-    channel->stale = false;
+        connect_needed(core);
+    core->stale = false;
 }
 
 /* Whoever waits in line for a circuit to close is asked again: nothing else would wake them. */
-void channel_look_again_soon(struct neo_channel *channel)
+void channel_look_again_soon(struct channel_core *core)
 {
-    if (!neo_timer_is_armed(&channel->look_again))
-        neo_loop_arm(channel->loop, &channel->look_again,
-                     neo_loop_now(channel->loop) + 100 * NEO_NSEC_PER_MSEC);
+    if (!neo_timer_is_armed(&core->look_again))
+        neo_loop_arm(core->loop, &core->look_again,
+                     neo_loop_now(core->loop) + 100 * NEO_NSEC_PER_MSEC);
 }
 
 static void look_again(struct neo_timer *timer)
 {
-    channel_changed(neo_owner(timer, struct neo_channel, look_again));
+    channel_changed(neo_owner(timer, struct channel_core, look_again));
 }
 
-struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_permit *ret_permit)
+struct sub_conn *channel_pick(struct channel_core *core, struct neo_breaker_permit *ret_permit)
 {
-    struct balance *b = &channel->balance;
-    neo_nsec now = neo_loop_now(channel->loop);
+    struct balance *b = &core->balance;
+    neo_nsec now = neo_loop_now(core->loop);
 
-    if (channel->stale)
-        refresh(channel);
+    if (core->stale)
+        refresh(core);
     if (b->n == 0)
         return NULL;
     size_t at = balance_pick(b, now);
@@ -154,9 +154,9 @@ struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_pe
             continue;
         if (neo_breaker_enter(&sub->breaker, now, ret_permit))
             return sc;
-        channel_look_again_soon(channel);
+        channel_look_again_soon(core);
     }
-    if (channel->tuning.max_connections > 1)
+    if (core->tuning.max_connections > 1)
         subchannel_widen(neo_owner(b->hosts[at], struct subchannel, host));
     return NULL;
 }
@@ -170,11 +170,11 @@ struct census {
     const char *error;
 };
 
-static struct census take_census(const struct neo_channel *channel)
+static struct census take_census(const struct channel_core *core)
 {
     struct census c = {.error = ""};
 
-    list_each (node, &channel->subchannels) {
+    list_each (node, &core->subchannels) {
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (!sub->listed)
             continue;
@@ -191,11 +191,11 @@ static struct census take_census(const struct neo_channel *channel)
     return c;
 }
 
-bool channel_is_failing(const struct neo_channel *channel, struct neo_status *status)
+bool channel_is_failing(const struct channel_core *core, struct neo_status *status)
 {
-    struct census c = take_census(channel);
+    struct census c = take_census(core);
 
-    if (c.hopeful > 0 || (!channel->resolved && channel->resolve_error[0] == '\0'))
+    if (c.hopeful > 0 || (!core->resolved && core->resolve_error[0] == '\0'))
         return false;
     *status = (struct neo_status){.code = NEO_UNAVAILABLE};
     if (c.broken > 0) {
@@ -210,9 +210,9 @@ bool channel_is_failing(const struct neo_channel *channel, struct neo_status *st
         status->message = neo_text(c.error);
     } else {
         status->reason = NEO_LIT("NO_ENDPOINT");
-        status->message = neo_text(channel->resolve_error[0] != '\0'
-                                       ? channel->resolve_error
-                                       : "no instance of the service is registered");
+        status->message =
+            neo_text(core->resolve_error[0] != '\0' ? core->resolve_error
+                                                    : "no instance of the service is registered");
     }
     return true;
 }
@@ -223,7 +223,7 @@ void channel_line_join(struct neo_client_call *call)
 {
     struct neo_channel *channel = call->channel;
 
-    list_push_back(&channel->waiting, &call->waiting);
+    list_push_back(&channel->core->waiting, &call->waiting);
     if (call->waits)
         return;
     call->waits = true;
@@ -270,55 +270,55 @@ bool channel_line_admits(const struct neo_channel *channel, size_t n, size_t byt
 }
 
 /* All are told, but those that wait however long it takes. */
-static void fail_waiting(struct neo_channel *channel, const struct neo_status *status)
+static void fail_waiting(struct channel_core *core, const struct neo_status *status)
 {
     struct list line;
 
     list_init(&line);
-    for (struct list *node; (node = list_pop_front(&channel->waiting)) != NULL;)
+    for (struct list *node; (node = list_pop_front(&core->waiting)) != NULL;)
         list_push_back(&line, node);
     for (struct list *node; (node = list_pop_front(&line)) != NULL;) {
         struct neo_client_call *call = neo_owner(node, struct neo_client_call, waiting);
         if (call->wait_for_ready || call->n_running > 0)
-            list_push_back(&channel->waiting, node);
+            list_push_back(&core->waiting, node);
         else
             client_call_end(call, status);
     }
 }
 
 /* From the front, until one must go on waiting: there is no room for those behind it either. */
-static void try_waiting(struct neo_channel *channel)
+static void try_waiting(struct channel_core *core)
 {
     struct neo_status status;
 
-    while (!channel->closing && !list_is_empty(&channel->waiting)) {
+    while (!core->closing && !list_is_empty(&core->waiting)) {
         struct neo_client_call *call =
-            neo_owner(list_pop_front(&channel->waiting), struct neo_client_call, waiting);
+            neo_owner(list_pop_front(&core->waiting), struct neo_client_call, waiting);
         client_call_try(call);
-        if (channel->waiting.prev != &call->waiting)
+        if (core->waiting.prev != &call->waiting)
             continue;
         list_remove(&call->waiting);
-        list_push_front(&channel->waiting, &call->waiting);
-        if (channel_is_failing(channel, &status))
-            fail_waiting(channel, &status);
+        list_push_front(&core->waiting, &call->waiting);
+        if (channel_is_failing(core, &status))
+            fail_waiting(core, &status);
         return;
     }
 }
 
 /* No `done` from in here: whoever reports a change has not finished what it is about. */
-void channel_changed(struct neo_channel *channel)
+void channel_changed(struct channel_core *core)
 {
-    if (channel->in_line || list_is_empty(&channel->waiting))
+    if (core->in_line || list_is_empty(&core->waiting))
         return;
-    channel->in_line = true;
-    try_waiting(channel);
-    channel->in_line = false;
+    core->in_line = true;
+    try_waiting(core);
+    core->in_line = false;
 }
 
-void channel_has_room(struct neo_channel *channel)
+void channel_has_room(struct channel_core *core)
 {
-    if (!list_is_empty(&channel->waiting))
-        neo_loop_arm(channel->loop, &channel->look_again, neo_loop_now(channel->loop));
+    if (!list_is_empty(&core->waiting))
+        neo_loop_arm(core->loop, &core->look_again, neo_loop_now(core->loop));
 }
 
 /* --- the calls that ended --------------------------------------------------------------------- */
@@ -326,11 +326,12 @@ void channel_has_room(struct neo_channel *channel)
 static void later_expired(struct neo_timer *timer)
 {
     struct neo_channel *channel = neo_owner(timer, struct neo_channel, later);
+    struct channel_core *core = channel->core;
 
-    channel->in_events++; /* a `done` that ends others may do so at once */
+    core->in_events++; /* a `done` that ends others may do so at once */
     for (struct list *node; (node = list_pop_front(&channel->ended)) != NULL;)
         client_call_done(neo_owner(node, struct neo_client_call, waiting));
-    channel->in_events--;
+    core->in_events--;
 }
 
 void channel_later(struct neo_channel *channel)
@@ -343,75 +344,81 @@ void channel_later(struct neo_channel *channel)
 
 static void idle_expired(struct neo_timer *timer)
 {
-    struct neo_channel *channel = neo_owner(timer, struct neo_channel, idle);
-    neo_nsec due = channel->last_call_at + channel->tuning.idle_timeout;
+    struct channel_core *core = neo_owner(timer, struct channel_core, idle);
+    neo_nsec due = core->last_call_at + core->tuning.idle_timeout;
 
-    if (!list_is_empty(&channel->calls))
-        due = neo_loop_now(channel->loop) + channel->tuning.idle_timeout;
-    if (neo_loop_now(channel->loop) < due) {
-        neo_loop_arm(channel->loop, &channel->idle, due);
+    if (core_is_busy(core))
+        due = neo_loop_now(core->loop) + core->tuning.idle_timeout;
+    if (neo_loop_now(core->loop) < due) {
+        neo_loop_arm(core->loop, &core->idle, due);
         return;
     }
-    neo_log_debug(channel->log, "channel.idle", NEO_STR("target", channel->target));
-    list_each (node, &channel->subchannels)
+    neo_log_debug(core->log, "channel.idle", NEO_STR("target", core->target));
+    list_each (node, &core->subchannels)
         subchannel_rest(neo_owner(node, struct subchannel, link), "idle");
 }
 
-void channel_wake(struct neo_channel *channel)
+void channel_wake(struct channel_core *core)
 {
-    if (!neo_timer_is_armed(&channel->idle))
-        neo_loop_arm(channel->loop, &channel->idle,
-                     neo_loop_now(channel->loop) + channel->tuning.idle_timeout);
-    if (channel->config.balance.has_outlier && !neo_timer_is_armed(&channel->sweep))
-        neo_loop_arm(channel->loop, &channel->sweep,
-                     neo_loop_now(channel->loop) + channel->config.balance.outlier.interval);
+    if (!neo_timer_is_armed(&core->idle))
+        neo_loop_arm(core->loop, &core->idle, neo_loop_now(core->loop) + core->tuning.idle_timeout);
+    if (core->config.balance.has_outlier && !neo_timer_is_armed(&core->sweep))
+        neo_loop_arm(core->loop, &core->sweep,
+                     neo_loop_now(core->loop) + core->config.balance.outlier.interval);
 }
 
 /* --- outlier detection ------------------------------------------------------------------------ */
 
 static void sweep_expired(struct neo_timer *timer)
 {
-    struct neo_channel *channel = neo_owner(timer, struct neo_channel, sweep);
-    const struct outlier_config *config = &channel->config.balance.outlier;
+    struct channel_core *core = neo_owner(timer, struct channel_core, sweep);
+    const struct outlier_config *config = &core->config.balance.outlier;
     struct outlier_host *hosts[BALANCE_HOSTS_MAX];
-    neo_nsec now = neo_loop_now(channel->loop);
+    neo_nsec now = neo_loop_now(core->loop);
     size_t n = 0;
     bool ejected = false;
 
-    list_each (node, &channel->subchannels) {
+    list_each (node, &core->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && n < BALANCE_HOSTS_MAX)
             hosts[n++] = &sub->host.outlier;
     }
-    size_t changed = outlier_sweep(config, hosts, n, now, balance_random(&channel->balance));
+    size_t changed = outlier_sweep(config, hosts, n, now, balance_random(&core->balance));
     for (size_t i = 0; i < n; i++)
         ejected = ejected || hosts[i]->ejected;
-    if (ejected || !list_is_empty(&channel->calls) ||
-        now - channel->last_call_at < config->interval)
-        neo_loop_arm(channel->loop, &channel->sweep, now + config->interval);
+    if (ejected || core_is_busy(core) || now - core->last_call_at < config->interval)
+        neo_loop_arm(core->loop, &core->sweep, now + config->interval);
     if (changed == 0)
         return;
-    neo_log_info(channel->log, "channel.outliers", NEO_STR("target", channel->target),
+    neo_log_info(core->log, "channel.outliers", NEO_STR("target", core->target),
                  NEO_U64("changed", changed));
-    channel->stale = true;
-    channel_changed(channel);
+    core->stale = true;
+    channel_changed(core);
 }
 
-void channel_init_events(struct neo_channel *channel)
+void channel_init(struct neo_channel *channel)
 {
+    list_init(&channel->held);
+    list_init(&channel->calls);
+    list_init(&channel->ended);
+    list_init(&channel->idle_calls);
     channel->later.expired = later_expired;
-    channel->look_again.expired = look_again;
-    channel->resume.expired = resume_expired;
-    channel->idle.expired = idle_expired;
-    channel->sweep.expired = sweep_expired;
-    channel->stale = true;
 }
 
-void channel_disarm(struct neo_channel *channel)
+void channel_init_events(struct channel_core *core)
 {
-    struct neo_timer *const timers[] = {&channel->later, &channel->look_again, &channel->resume,
-                                        &channel->idle, &channel->sweep};
+    core->look_again.expired = look_again;
+    core->resume.expired = resume_expired;
+    core->idle.expired = idle_expired;
+    core->sweep.expired = sweep_expired;
+    core->stale = true;
+}
+
+void channel_disarm(struct channel_core *core)
+{
+    struct neo_timer *const timers[] = {&core->look_again, &core->resume, &core->idle, &core->sweep,
+                                        &core->reap};
 
     for (size_t i = 0; i < NEO_COUNT(timers); i++)
-        neo_loop_disarm(channel->loop, timers[i]);
+        neo_loop_disarm(core->loop, timers[i]);
 }

@@ -2,8 +2,11 @@
 /*
  * rpc/channel_internal.h - the parts of a channel, for the files that make one.
  *
- *   channel.c           the channel: picking, waiting calls
- *   channel_open.c      its birth and end; views into it
+ *   channel.c           picking, waiting calls
+ *   channel_core.c      what channels share
+ *   channel_core_make.c what it is made of, and whether it does for another
+ *   channel_open.c      a channel's birth and end; views into it
+ *   channel_epoch.c     another epoch, for one or all of those that share
  *   channel_resolve.c   where the instances are
  *   subchannel.c        one instance: connecting, backing off, draining
  *   subchannel_conn.c   one connection of it: its events, keepalive, retirement
@@ -38,6 +41,8 @@
 #include "rpc/frame.h"
 #include "rpc/keepalive.h"
 #include "rpc/service_config.h"
+
+#include <pthread.h>
 
 enum subchannel_state {
     SUB_IDLE,
@@ -97,7 +102,7 @@ struct sub_conn {
     struct attest_fresh *fresh;        /* for proofs per call; NULL: no key was named */
     struct attest_fresh *fresh_before; /* of the proof before, for answers that cross the new one */
     bool per_call;                     /* the policy asks for one with every call */
-    uint64_t attested_by;              /* the channel's attest_number when its exchange began */
+    uint64_t attested_by;              /* the core's attest_number when its exchange began */
     bool simulated;
     neo_nsec attested_until;
     struct census_mark counted;
@@ -105,8 +110,8 @@ struct sub_conn {
 };
 
 struct subchannel {
-    struct list link; /* in neo_channel.subchannels */
-    struct neo_channel *channel;
+    struct list link; /* in channel_core.subchannels */
+    struct channel_core *core;
     char address[128];
     char id[64];
     enum subchannel_state state;
@@ -128,8 +133,25 @@ struct subchannel {
     struct channelz_trace trace;
 };
 
-struct neo_channel {
+/* What a core was made for, to be compared with what others ask for. Strings are the core's. */
+struct wish {
+    bool of_ones_own; /* it does for nobody else */
+    char *service_config;
+    struct neo_channel_tuning tuning; /* as given */
+};
+
+/*
+ * What finds, makes and judges connections: the instances, the balancer between them, the line of
+ * calls that wait for one. All channels of one loop that ask for the same have one: channel_core.c.
+ */
+struct channel_core {
+    struct list link; /* among all of the process: channel_core.c */
     struct neo_loop *loop;
+    struct list holders; /* neo_channel.held; none: it only ends the calls that are left on it */
+    size_t n_holders;
+    size_t n_told; /* of them, those that hear of an epoch just now: channel_epoch.c */
+    struct wish wish;
+    struct neo_timer reap;
     char *target;
     char *service; /* NULL while joining */
     char *trust_domain;
@@ -139,7 +161,6 @@ struct neo_channel {
     struct neo_epoch epoch;
     uint64_t attest_number; /* grows when reference values or their trust do change */
     struct tls_context *tls;
-    bool accept_gzip;
     enum tls_mode mode; /* other than TLS_MUTUAL: neo/insecure.h */
     struct neo_resolver *resolver;
     void *watch;
@@ -155,38 +176,19 @@ struct neo_channel {
     struct vouch_table *vouches; /* of the instances */
     struct neo_census *census;
     const struct neo_log *log;
-    size_t max_message;
-    bool wait_for_ready;
 
-    struct service_config config;
-    struct neo_retry_budget budget;
-    bool resolved; /* the resolver has answered at least once */
+    struct service_config config; /* of it, balancing and health */
+    bool resolved;                /* the resolver has answered at least once */
     char resolve_error[160];
 
     struct list subchannels;
     size_t n_subchannels;
-    struct list calls;   /* all that have not ended */
-    struct list waiting; /* without a connection yet */
-    size_t n_waiting;    /* calls that wait, those that are being looked at included */
-    size_t waiting_bytes;
-    struct list ended; /* `done` still to be called */
-    struct neo_timer later;
+    struct list waiting;         /* calls without a connection yet, of all holders */
     struct neo_timer look_again; /* an open circuit closes without an event */
     unsigned in_events;          /* inside an h2 event: `done` may be called at once */
     bool in_line;                /* inside channel_changed(): `done` comes later */
-    bool closing;
-    struct list idle_calls; /* freed calls, kept for the next */
-    unsigned n_idle_calls;
-    struct channelz_entry channelz;
-    struct channelz_trace trace;
-    int32_t traced_state; /* the last that `trace` tells of */
-    struct {
-        uint64_t started, succeeded, failed;
-        neo_nsec last_started;
-    } counts;
-    struct neo_client_interceptor *interceptors[NEO_INTERCEPTORS_MAX];
-    unsigned n_interceptors;
-    bool sees_messages; /* one of them looks at messages */
+    bool closing;                /* nobody holds it */
+    bool drained;                /* and its guests end what runs */
 
     const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
     struct neo_channel_tuning tuning;  /* no zeros left */
@@ -198,9 +200,44 @@ struct neo_channel {
     neo_nsec begun_at;       /* pick_first: when the last connection was begun */
     struct neo_timer idle;
     neo_nsec last_call_at; /* when the last one ended */
-    size_t buffered;       /* request bytes kept for other attempts, all calls */
 
     struct neo_channel_wire wire;
+};
+
+/* What its owner has: calls, and what is counted and limited for these. */
+struct neo_channel {
+    struct channel_core *core; /* another one after an epoch that only this one was told of */
+    struct list held;          /* in channel_core.holders */
+    struct neo_loop *loop;
+    bool told;   /* channel_epoch.c */
+    bool broken; /* it could not take its last epoch: it begins no calls */
+    bool closing;
+    size_t max_message;
+    bool wait_for_ready;
+    bool accept_gzip;
+    struct neo_channel_tuning tuning; /* no zeros left */
+    struct service_config config;     /* of it, methods and throttling */
+    struct neo_retry_budget budget;
+
+    struct list calls; /* all that have not ended */
+    size_t n_waiting;  /* calls that wait, those that are being looked at included */
+    size_t waiting_bytes;
+    size_t buffered;   /* request bytes kept for other attempts, all calls */
+    struct list ended; /* `done` still to be called */
+    struct neo_timer later;
+    struct list idle_calls; /* freed calls, kept for the next */
+    unsigned n_idle_calls;
+
+    struct channelz_entry channelz;
+    struct channelz_trace trace;
+    int32_t traced_state; /* the last that `trace` tells of */
+    struct {
+        uint64_t started, succeeded, failed;
+        neo_nsec last_started;
+    } counts;
+    struct neo_client_interceptor *interceptors[NEO_INTERCEPTORS_MAX];
+    unsigned n_interceptors;
+    bool sees_messages; /* one of them looks at messages */
     struct {
         struct neo_family *calls;
         struct neo_family *retries;
@@ -208,16 +245,74 @@ struct neo_channel {
     } metrics;
 };
 
+/* --- channel_core.c --------------------------------------------------------------------------- */
+
+/* A core for what `options` ask for, of one's own until it is entered. Any thread. */
+NEO_MUST_CHECK enum neo_code core_new(const char *target, const struct neo_channel_options *options,
+                                      struct channel_core **ret, struct neo_error *err);
+/* One that was never entered, or that has ended. */
+void core_free(struct channel_core *core);
+/* One that is there already and does for these options; NULL: none. */
+struct channel_core *core_find(const char *target, const struct neo_channel_options *options);
+/* The options with which another one like it is made; borrowed from it. */
+struct neo_channel_options core_options(const struct channel_core *core);
+/* Begins its work, for `first`. When it fails the core is to be freed, and holds nobody. */
+NEO_MUST_CHECK enum neo_code core_enter(struct channel_core *core, struct neo_channel *first,
+                                        struct neo_error *err);
+void core_join(struct channel_core *core, struct neo_channel *channel);
+/* The last one who leaves ends it; calls of others that still run on its connections end first. */
+void core_leave(struct neo_channel *channel);
+/* Frees what has ended on this loop. */
+void core_reap(struct neo_loop *loop);
+/* Whether anybody of its holders has a call, or anybody at all one on its connections. */
+bool core_is_busy(const struct channel_core *core);
+/* For the traces of all holders. */
+void core_note(struct channel_core *core, bool warning, int64_t subchannel, const char *text);
+/* Each core of the loop, those that are ending included. Nothing may come or go meanwhile. */
+void core_each(struct neo_loop *loop, void (*visit)(struct channel_core *core));
+
+/* --- channel_core_make.c ---------------------------------------------------------------------- */
+
+/* Fills the zeroed struct; what it has when that fails is core_unmake()'s, too. */
+NEO_MUST_CHECK enum neo_code core_make(struct channel_core *core, const char *target,
+                                       const struct neo_channel_options *options,
+                                       struct neo_error *err);
+/* What the fields of `given` come to; NULL: all defaults. */
+struct neo_channel_tuning core_tuning(const struct neo_channel_tuning *given);
+void core_unmake(struct channel_core *core);
+bool core_does_for(const struct channel_core *core, const char *target,
+                   const struct neo_channel_options *options);
+
+/* --- channel_epoch.c -------------------------------------------------------------------------- */
+
+void channel_epoch_hold(struct neo_epoch *to, const struct neo_epoch *from);
+void channel_epoch_release(struct neo_epoch *epoch);
+/* TLS for the present epoch. */
+NEO_MUST_CHECK enum neo_code channel_epoch_tls(struct channel_core *core, struct neo_error *err);
+
+/* --- channel_open.c --------------------------------------------------------------------------- */
+
+/* A job on a loop that somebody waits for. */
+struct visit {
+    struct neo_job job;
+    void (*run)(struct visit *visit);
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool is_done;
+};
+/* Runs it there and returns when it has; at once on that loop. */
+void visit(struct visit *v, struct neo_loop *loop, void (*run)(struct visit *visit));
+
 /* --- channel.c -------------------------------------------------------------------------------- */
 
 /* A ready connection with room, or NULL. Starts idle subchannels that could become one. */
-struct sub_conn *channel_pick(struct neo_channel *channel, struct neo_breaker_permit *ret_permit);
+struct sub_conn *channel_pick(struct channel_core *core, struct neo_breaker_permit *ret_permit);
 /* Something became ready, or failed: looks at the waiting calls again. */
-void channel_changed(struct neo_channel *channel);
+void channel_changed(struct channel_core *core);
 /* A stream is about to be gone: the waiting calls are looked at in the next turn. */
-void channel_has_room(struct neo_channel *channel);
+void channel_has_room(struct channel_core *core);
 /* The same a little later, when nothing else would bring them forward. */
-void channel_look_again_soon(struct neo_channel *channel);
+void channel_look_again_soon(struct channel_core *core);
 /* One call waits in line, at its end; it is counted once, until it leaves for good. */
 void channel_line_join(struct neo_client_call *call);
 void channel_line_leave(struct neo_client_call *call);
@@ -228,29 +323,30 @@ bool channel_line_admits(const struct neo_channel *channel, size_t n, size_t byt
                          struct neo_status *status);
 /* Why nothing is ready: fills `status` for a call that does not wait. False: something may still
  * come. */
-bool channel_is_failing(const struct neo_channel *channel, struct neo_status *status);
+bool channel_is_failing(const struct channel_core *core, struct neo_status *status);
 /* Must a peer of this channel prove what it runs; do we have to? */
-bool channel_wants_attestation(const struct neo_channel *channel);
-bool channel_offers_attestation(const struct neo_channel *channel);
+bool channel_wants_attestation(const struct channel_core *core);
+bool channel_offers_attestation(const struct channel_core *core);
 /* Calls `done` of what ended, after this turn's events. */
 void channel_later(struct neo_channel *channel);
 /* A call begins: the channel is not idle. */
-void channel_wake(struct neo_channel *channel);
-void channel_init_events(struct neo_channel *channel);
-void channel_disarm(struct neo_channel *channel);
+void channel_wake(struct channel_core *core);
+void channel_init(struct neo_channel *channel);
+void channel_init_events(struct channel_core *core);
+void channel_disarm(struct channel_core *core);
 
 /* --- channel_resolve.c ------------------------------------------------------------------------ */
 
 /* Begins to learn the target's instances. */
-NEO_MUST_CHECK enum neo_code channel_start_resolving(struct neo_channel *channel,
+NEO_MUST_CHECK enum neo_code channel_start_resolving(struct channel_core *core,
                                                      struct neo_error *err);
-void channel_stop_resolving(struct neo_channel *channel);
+void channel_stop_resolving(struct channel_core *core);
 /* A connection failed or was lost: names may mean something else by now. */
-void channel_resolve_again(struct neo_channel *channel);
+void channel_resolve_again(struct channel_core *core);
 
 /* --- subchannel.c ----------------------------------------------------------------------------- */
 
-struct subchannel *subchannel_new(struct neo_channel *channel, const struct neo_endpoint *endpoint);
+struct subchannel *subchannel_new(struct channel_core *core, const struct neo_endpoint *endpoint);
 /* At once; its calls end UNAVAILABLE. */
 void subchannel_free(struct subchannel *sub);
 /* Connects unless it is connected, connecting or backing off. */
@@ -299,7 +395,7 @@ void sub_conn_health(struct sub_conn *sc, const char *why);
 /* Whether its peer has proven now what it runs, as the policy of its service asks. */
 static inline bool sub_conn_is_attested(const struct sub_conn *sc)
 {
-    return sc->attested && neo_loop_now(sc->sub->channel->loop) < sc->attested_until;
+    return sc->attested && neo_loop_now(sc->sub->core->loop) < sc->attested_until;
 }
 void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail);
 void sub_conn_call_begun(struct sub_conn *sc);
@@ -370,7 +466,7 @@ typedef bool client_raw_fn(struct neo_client_call *call, struct neo_bytes wire, 
 
 struct neo_client_call {
     struct list link;    /* in neo_channel.calls or .idle_calls */
-    struct list waiting; /* in neo_channel.waiting or .ended */
+    struct list waiting; /* in channel_core.waiting or neo_channel.ended */
     struct neo_channel *channel;
     const struct neo_method *method;
     const struct method_config *config;
@@ -448,6 +544,8 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
 void client_call_fail(struct neo_client_call *call, enum neo_code code, const char *text);
 void client_call_done(struct neo_client_call *call);
 void client_call_free(struct neo_client_call *call);
+/* Its connection is not for its call any more: it is ended there, as if that had been lost. */
+void client_attempt_taken(struct call_attempt *a, const char *why);
 /* The attempt is over for the call: its outcome is counted, and its stream reset when still open.
  */
 void client_attempt_finish(struct call_attempt *a, enum neo_code code);

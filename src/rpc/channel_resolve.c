@@ -18,9 +18,9 @@
 
 /* --- endpoints -------------------------------------------------------------------------------- */
 
-static struct subchannel *find(struct neo_channel *channel, struct neo_bytes address)
+static struct subchannel *find(struct channel_core *core, struct neo_bytes address)
 {
-    list_each (node, &channel->subchannels) {
+    list_each (node, &core->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && neo_bytes_is(address, sub->address))
             return sub;
@@ -37,27 +37,27 @@ static bool names(const struct neo_endpoint *endpoints, size_t n, const struct s
 }
 
 /* Known or new, it takes its place at the end of the row. */
-static void take_endpoint(struct neo_channel *channel, const struct neo_endpoint *endpoint)
+static void take_endpoint(struct channel_core *core, const struct neo_endpoint *endpoint)
 {
-    struct subchannel *sub = find(channel, endpoint->address);
+    struct subchannel *sub = find(core, endpoint->address);
 
     if (sub == NULL) {
-        sub = subchannel_new(channel, endpoint);
+        sub = subchannel_new(core, endpoint);
     } else {
         list_remove(&sub->link);
-        list_push_back(&channel->subchannels, &sub->link);
+        list_push_back(&core->subchannels, &sub->link);
     }
     if (sub != NULL)
         sub->host.weight = endpoint->weight;
 }
 
 /* The order in which they are tried: as told, or shuffled (pick_first's shuffleAddressList). */
-static void order(struct neo_channel *channel, size_t n, uint16_t ret[])
+static void order(struct channel_core *core, size_t n, uint16_t ret[])
 {
     for (size_t i = 0; i < n; i++)
         ret[i] = (uint16_t)i;
-    for (size_t i = n; channel->config.balance.shuffle && i > 1; i--) {
-        size_t other = balance_random(&channel->balance) % i;
+    for (size_t i = n; core->config.balance.shuffle && i > 1; i--) {
+        size_t other = balance_random(&core->balance) % i;
         uint16_t kept = ret[i - 1];
         ret[i - 1] = ret[other];
         ret[other] = kept;
@@ -66,28 +66,27 @@ static void order(struct neo_channel *channel, size_t n, uint16_t ret[])
 
 static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints, size_t n)
 {
-    struct neo_channel *channel = neo_owner(sink, struct neo_channel, sink);
+    struct channel_core *core = neo_owner(sink, struct channel_core, sink);
     uint16_t ranks[BALANCE_HOSTS_MAX];
 
-    if (channel->closing)
+    if (core->closing)
         return;
-    channel->resolved = true;
-    channel->stale = true;
+    core->resolved = true;
+    core->stale = true;
     if (n > BALANCE_HOSTS_MAX)
         n = BALANCE_HOSTS_MAX;
-    list_each (node, &channel->subchannels) {
+    list_each (node, &core->subchannels) {
         struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (sub->listed && !names(endpoints, n, sub))
             subchannel_drain(sub);
     }
-    order(channel, n, ranks);
+    order(core, n, ranks);
     for (size_t i = 0; i < n; i++)
-        take_endpoint(channel, &endpoints[ranks[i]]);
-    channel_changed(channel);
+        take_endpoint(core, &endpoints[ranks[i]]);
+    channel_changed(core);
 }
 
-static void take_addresses(struct neo_channel *channel, const struct net_address *addresses,
-                           size_t n)
+static void take_addresses(struct channel_core *core, const struct net_address *addresses, size_t n)
 {
     struct neo_endpoint endpoints[TARGET_ADDRESSES_MAX];
 
@@ -95,112 +94,110 @@ static void take_addresses(struct neo_channel *channel, const struct net_address
         n = NEO_COUNT(endpoints);
     for (size_t i = 0; i < n; i++)
         endpoints[i] = (struct neo_endpoint){.address = neo_text(addresses[i].text)};
-    resolved(&channel->sink, endpoints, n);
+    resolved(&core->sink, endpoints, n);
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-static void look_up_failed(struct neo_channel *channel, const char *why)
+static void look_up_failed(struct channel_core *core, const char *why)
 {
-    const struct neo_connection_backoff *b = &channel->tuning.backoff;
+    const struct neo_connection_backoff *b = &core->tuning.backoff;
     const struct neo_backoff backoff = {b->initial, b->max, b->multiplier_percent / 100.0,
                                         b->jitter_percent / 100.0};
     uint64_t random;
 
-    (void)snprintf(channel->resolve_error, sizeof(channel->resolve_error), "cannot resolve %s: %s",
-                   channel->target, why);
+    (void)snprintf(core->resolve_error, sizeof(core->resolve_error), "cannot resolve %s: %s",
+                   core->target, why);
     neo_random(&random, sizeof(random));
-    neo_loop_arm(channel->loop, &channel->look_up,
-                 neo_loop_now(channel->loop) +
-                     neo_backoff_wait(&backoff, ++channel->lookup_failures, random));
-    neo_log_warn(channel->log, "channel.unresolved", NEO_STR("target", channel->target),
+    neo_loop_arm(core->loop, &core->look_up,
+                 neo_loop_now(core->loop) +
+                     neo_backoff_wait(&backoff, ++core->lookup_failures, random));
+    neo_log_warn(core->log, "channel.unresolved", NEO_STR("target", core->target),
                  NEO_STR("why", why));
-    channel_changed(channel);
+    channel_changed(core);
 }
 
 static void looked_up(void *self, enum neo_code code, const struct net_address *addresses, size_t n)
 {
-    struct neo_channel *channel = self;
+    struct channel_core *core = self;
 
-    channel->lookup = NULL;
+    core->lookup = NULL;
     if (code != NEO_OK || n == 0) {
-        look_up_failed(channel, neo_code_name(code));
+        look_up_failed(core, neo_code_name(code));
         return;
     }
-    channel->lookup_failures = 0;
-    channel->resolve_error[0] = '\0';
-    take_addresses(channel, addresses, n);
+    core->lookup_failures = 0;
+    core->resolve_error[0] = '\0';
+    take_addresses(core, addresses, n);
 }
 
-static enum neo_code look_up(struct neo_channel *channel, struct neo_error *err)
+static enum neo_code look_up(struct channel_core *core, struct neo_error *err)
 {
-    channel->looked_up_at = neo_loop_now(channel->loop);
-    return net_resolve(channel->loop, channel->dns_host, channel->dns_port, looked_up, channel,
-                       &channel->lookup, err);
+    core->looked_up_at = neo_loop_now(core->loop);
+    return net_resolve(core->loop, core->dns_host, core->dns_port, looked_up, core, &core->lookup,
+                       err);
 }
 
 static void look_up_expired(struct neo_timer *timer)
 {
-    struct neo_channel *channel = neo_owner(timer, struct neo_channel, look_up);
+    struct channel_core *core = neo_owner(timer, struct channel_core, look_up);
     struct neo_error err;
 
-    if (channel->lookup == NULL && look_up(channel, &err) != NEO_OK)
-        look_up_failed(channel, err.message);
+    if (core->lookup == NULL && look_up(core, &err) != NEO_OK)
+        look_up_failed(core, err.message);
 }
 
-void channel_resolve_again(struct neo_channel *channel)
+void channel_resolve_again(struct channel_core *core)
 {
-    if (channel->dns_host == NULL || channel->lookup != NULL || channel->closing ||
-        neo_timer_is_armed(&channel->look_up))
+    if (core->dns_host == NULL || core->lookup != NULL || core->closing ||
+        neo_timer_is_armed(&core->look_up))
         return;
-    neo_loop_arm(channel->loop, &channel->look_up,
-                 channel->looked_up_at + channel->tuning.resolve_interval);
+    neo_loop_arm(core->loop, &core->look_up, core->looked_up_at + core->tuning.resolve_interval);
 }
 
 /* --- targets ---------------------------------------------------------------------------------- */
 
-static enum neo_code start_registry(struct neo_channel *channel, const char *service,
+static enum neo_code start_registry(struct channel_core *core, const char *service,
                                     struct neo_error *err)
 {
-    if (channel->resolver == NULL)
+    if (core->resolver == NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "target '%s' needs a resolver; join the mesh first (neo/mesh.h)",
-                        channel->target);
-    channel->watch =
-        channel->resolver->watch(channel->resolver, service, channel->loop, &channel->sink);
+                        core->target);
+    core->watch = core->resolver->watch(core->resolver, service, core->loop, &core->sink);
     return NEO_OK;
 }
 
-enum neo_code channel_start_resolving(struct neo_channel *channel, struct neo_error *err)
+enum neo_code channel_start_resolving(struct channel_core *core, struct neo_error *err)
 {
     NEO_CLEANUP(neo_freep) struct target *target = neo_alloc(sizeof(*target));
 
     if (target == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
-    channel->sink.resolved = resolved;
-    channel->look_up.expired = look_up_expired;
-    NEO_TRY(target_parse(channel->target, target, err));
+    core->sink.resolved = resolved;
+    core->look_up.expired = look_up_expired;
+    NEO_TRY(target_parse(core->target, target, err));
     switch (target->kind) {
     case TARGET_NEO:
-        return start_registry(channel, target->host, err);
+        return start_registry(core, target->host, err);
     case TARGET_DNS:
-        channel->dns_port = target->port;
-        channel->dns_host = neo_string_dup(target->host);
-        if (channel->dns_host == NULL)
+        core->dns_port = target->port;
+        core->dns_host = neo_string_dup(target->host);
+        if (core->dns_host == NULL)
             return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
-        return look_up(channel, err);
+        return look_up(core, err);
     case TARGET_ADDRESSES:
-        take_addresses(channel, target->addresses, target->n);
+        take_addresses(core, target->addresses, target->n);
         break;
     }
     return NEO_OK;
 }
 
-void channel_stop_resolving(struct neo_channel *channel)
+void channel_stop_resolving(struct channel_core *core)
 {
-    if (channel->watch != NULL)
-        channel->resolver->unwatch(channel->resolver, channel->watch);
-    if (channel->lookup != NULL)
-        net_lookup_cancel(channel->lookup);
-    neo_loop_disarm(channel->loop, &channel->look_up);
+    if (core->watch != NULL)
+        core->resolver->unwatch(core->resolver, core->watch);
+    if (core->lookup != NULL)
+        net_lookup_cancel(core->lookup);
+    neo_loop_disarm(core->loop, &core->look_up);
 }

@@ -93,8 +93,8 @@ struct grpc_channelz_v1_Socket *channelz_listener(struct neo_arena *arena, int64
                                                   const char *address);
 struct grpc_channelz_v1_ChannelTrace *channelz_trace(struct neo_arena *arena,
                                                      const struct channelz_trace *trace);
-/* The state of a channel may be another now: its trace tells of it. */
-struct neo_channel;
-void channelz_channel_changed(struct neo_channel *channel);
+/* The state of those that share it may be another now: their traces tell of it. */
+struct channel_core;
+void channelz_channel_changed(struct channel_core *core);
 
 #endif

@@ -25,7 +25,7 @@ static int32_t state_of(enum subchannel_state state)
 }
 
 /* As gRPC sums up its subchannels: the best of them speaks for all. */
-static int32_t state_of_all(const struct neo_channel *channel)
+static int32_t state_of_all(const struct channel_core *core)
 {
     static const int32_t best_first[] = {
         grpc_channelz_v1_ChannelConnectivityState_READY,
@@ -35,13 +35,13 @@ static int32_t state_of_all(const struct neo_channel *channel)
     };
 
     for (size_t i = 0; i < NEO_COUNT(best_first); i++)
-        list_each (link, &channel->subchannels)
+        list_each (link, &core->subchannels)
             if (state_of(neo_owner(link, struct subchannel, link)->state) == best_first[i])
                 return best_first[i];
     return grpc_channelz_v1_ChannelConnectivityState_IDLE;
 }
 
-void channelz_channel_changed(struct neo_channel *channel)
+void channelz_channel_changed(struct channel_core *core)
 {
     static const char *const names[] = {
         [grpc_channelz_v1_ChannelConnectivityState_IDLE] = "idle",
@@ -49,14 +49,17 @@ void channelz_channel_changed(struct neo_channel *channel)
         [grpc_channelz_v1_ChannelConnectivityState_READY] = "ready",
         [grpc_channelz_v1_ChannelConnectivityState_TRANSIENT_FAILURE] = "transient failure",
     };
-    int32_t state = state_of_all(channel);
+    int32_t state = state_of_all(core);
 
-    if (state == channel->traced_state)
-        return;
-    channel->traced_state = state;
-    channelz_note(&channel->trace, neo_loop_now(channel->loop),
-                  state == grpc_channelz_v1_ChannelConnectivityState_TRANSIENT_FAILURE, 0,
-                  names[state]);
+    list_each (node, &core->holders) {
+        struct neo_channel *channel = neo_owner(node, struct neo_channel, held);
+        if (state == channel->traced_state)
+            continue;
+        channel->traced_state = state;
+        channelz_note(&channel->trace, neo_loop_now(core->loop),
+                      state == grpc_channelz_v1_ChannelConnectivityState_TRANSIENT_FAILURE, 0,
+                      names[state]);
+    }
 }
 
 static struct grpc_channelz_v1_ChannelData *new_data(struct neo_arena *arena, int32_t state,
@@ -144,27 +147,56 @@ static struct grpc_channelz_v1_Subchannel *view_subchannel(struct channelz_view 
     return s;
 }
 
-static bool fill_subchannels(struct neo_channel *channel, struct channelz_view *view,
+/* Those that a channel knows: its core's, and those on whose connections its calls are guests. */
+struct known {
+    struct subchannel *at[BALANCE_HOSTS_MAX + 64];
+    size_t n;
+};
+
+static void know(struct known *known, struct subchannel *sub)
+{
+    for (size_t i = 0; i < known->n; i++)
+        if (known->at[i] == sub)
+            return;
+    if (known->n < NEO_COUNT(known->at))
+        known->at[known->n++] = sub;
+}
+
+static void gather(const struct neo_channel *channel, struct known *known)
+{
+    list_each (link, &channel->core->subchannels)
+        know(known, neo_owner(link, struct subchannel, link));
+    list_each (link, &channel->calls) {
+        const struct neo_client_call *call = neo_owner(link, struct neo_client_call, link);
+        for (unsigned i = 0; i < call->n_running; i++)
+            if (call->running[i]->sc->sub->core != channel->core)
+                know(known, call->running[i]->sc->sub);
+    }
+}
+
+static bool fill_subchannels(const struct neo_channel *channel, struct channelz_view *view,
                              struct grpc_channelz_v1_Channel *c)
 {
     struct neo_arena *arena = &view->arena;
-    size_t most = channel->n_subchannels + 1, sockets = 1;
-    struct grpc_channelz_v1_SubchannelRef **refs = neo_arena_calloc(arena, most, sizeof(*refs));
-    size_t n = 0;
+    struct known known = {.n = 0};
+    size_t sockets = 1, n = 0;
 
-    view->subchannels = neo_arena_calloc(arena, most, sizeof(struct grpc_channelz_v1_Subchannel *));
-    list_each (link, &channel->subchannels)
-        sockets += count_sockets(neo_owner(link, struct subchannel, link));
+    gather(channel, &known);
+    struct grpc_channelz_v1_SubchannelRef **refs =
+        neo_arena_calloc(arena, known.n + 1, sizeof(*refs));
+    view->subchannels =
+        neo_arena_calloc(arena, known.n + 1, sizeof(struct grpc_channelz_v1_Subchannel *));
+    for (size_t i = 0; i < known.n; i++)
+        sockets += count_sockets(known.at[i]);
     view->sockets = neo_arena_calloc(arena, sockets, sizeof(struct grpc_channelz_v1_Socket *));
     if (refs == NULL || view->subchannels == NULL || view->sockets == NULL)
         return false;
-    list_each (link, &channel->subchannels) {
-        struct grpc_channelz_v1_Subchannel *s =
-            n < most ? view_subchannel(view, neo_owner(link, struct subchannel, link)) : NULL;
+    for (; n < known.n; n++) {
+        struct grpc_channelz_v1_Subchannel *s = view_subchannel(view, known.at[n]);
         if (s == NULL)
             break;
         refs[n] = s->ref;
-        view->subchannels[n++] = s;
+        view->subchannels[n] = s;
     }
     view->n_subchannels = n;
     c->subchannel_ref.at = refs;
@@ -175,15 +207,16 @@ static bool fill_subchannels(struct neo_channel *channel, struct channelz_view *
 void channelz_fill(struct channelz_entry *entry, struct channelz_view *view)
 {
     struct neo_channel *channel = neo_owner(entry, struct neo_channel, channelz);
+    struct channel_core *core = channel->core;
     struct grpc_channelz_v1_Channel *c = neo_arena_calloc(&view->arena, 1, sizeof(*c));
     struct grpc_channelz_v1_ChannelRef *ref = neo_arena_calloc(&view->arena, 1, sizeof(*ref));
 
     if (c == NULL || ref == NULL || !fill_subchannels(channel, view, c))
         return;
     ref->channel_id = entry->id;
-    ref->name = neo_arena_copy(&view->arena, neo_text(channel->target));
+    ref->name = neo_arena_copy(&view->arena, neo_text(core->target));
     c->ref = ref;
-    c->data = new_data(&view->arena, state_of_all(channel), channel->target);
+    c->data = new_data(&view->arena, state_of_all(core), core->target);
     if (c->data == NULL)
         return;
     c->data->trace = channelz_trace(&view->arena, &channel->trace);

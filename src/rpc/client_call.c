@@ -31,12 +31,12 @@ static enum neo_breaker_outcome outcome_of(enum neo_code code)
 
 /* What an instance is compared with others by. Refusals and answers of the service are no faults.
  */
-static void report_outlier(struct neo_channel *channel, struct sub_conn *sc, enum neo_code code)
+static void report_outlier(struct sub_conn *sc, enum neo_code code)
 {
     const uint32_t faults = 1u << NEO_UNKNOWN | 1u << NEO_DEADLINE_EXCEEDED | 1u << NEO_INTERNAL |
                             1u << NEO_UNAVAILABLE | 1u << NEO_DATA_LOSS;
 
-    if (channel->config.balance.has_outlier && code != NEO_CANCELLED)
+    if (sc->sub->core->config.balance.has_outlier && code != NEO_CANCELLED)
         outlier_report(&sc->sub->host.outlier, (faults & 1u << code) == 0);
 }
 
@@ -54,12 +54,12 @@ static void leave_running(struct call_attempt *a)
 
 void client_attempt_finish(struct call_attempt *a, enum neo_code code)
 {
-    struct neo_channel *channel = a->call->channel;
     struct sub_conn *sc = a->sc;
 
     assert(sc != NULL); /* it runs */
-    neo_breaker_leave(&sc->sub->breaker, a->permit, outcome_of(code), neo_loop_now(channel->loop));
-    report_outlier(channel, sc, code);
+    neo_breaker_leave(&sc->sub->breaker, a->permit, outcome_of(code),
+                      neo_loop_now(sc->sub->core->loop));
+    report_outlier(sc, code);
     if (a->stream != NULL) {
         a->stream->user = NULL;
         if (!a->ended) {
@@ -155,7 +155,7 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
     while (call->n_running > 0)
         client_attempt_finish(call->running[0], status->code);
     list_push_back(&channel->ended, &call->waiting);
-    if (channel->in_events == 0 || channel->in_line || call->starting || call->observed)
+    if (channel->core->in_events == 0 || channel->core->in_line || call->starting || call->observed)
         channel_later(channel);
     else
         client_call_done(call);
@@ -174,7 +174,7 @@ void client_call_done(struct neo_client_call *call)
 
     list_remove(&call->waiting);
     list_remove(&call->link);
-    channel->last_call_at = neo_loop_now(channel->loop);
+    channel->core->last_call_at = neo_loop_now(channel->loop);
     *(call->status.code == NEO_OK ? &channel->counts.succeeded : &channel->counts.failed) += 1;
     if (channel->metrics.calls != NULL)
         neo_counter_add(
@@ -215,16 +215,16 @@ void client_call_free(struct neo_client_call *call)
 /* endpoint-load-metrics-bin, for the balancer that asks for it. */
 static void take_load(const struct call_attempt *a, struct h2_headers trailers)
 {
-    const struct neo_channel *channel = a->call->channel;
+    const struct channel_core *core = a->sc->sub->core;
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct neo_bytes text = wire_header(trailers, "endpoint-load-metrics-bin");
 
     if (text.at == NULL || neo_base64_decode(text, &wire, NULL) != NEO_OK)
         return;
-    balance_report(&a->sc->sub->host,
-                   balance_read_report(neo_buffer_bytes(&wire),
-                                       channel->config.balance.weighted.penalty_milli),
-                   neo_loop_now(channel->loop));
+    balance_report(
+        &a->sc->sub->host,
+        balance_read_report(neo_buffer_bytes(&wire), core->config.balance.weighted.penalty_milli),
+        neo_loop_now(core->loop));
 }
 
 /* The attempt has its status: the call ends with it, unless it goes on without this attempt. */
@@ -234,8 +234,8 @@ static void attempt_ended(struct call_attempt *a, const struct neo_status *statu
     struct neo_client_call *call = a->call;
 
     a->ended = true;
-    if (call->channel->config.balance.policy == &balance_weighted_round_robin &&
-        !call->channel->config.balance.weighted.out_of_band)
+    const struct balance_config *balance = &a->sc->sub->core->config.balance;
+    if (balance->policy == &balance_weighted_round_robin && !balance->weighted.out_of_band)
         take_load(a, trailers);
     if (status->code == NEO_OK)
         neo_retry_budget_success(&call->channel->budget);
@@ -425,6 +425,17 @@ void client_call_closed(struct call_attempt *a, struct h2_stream *s, uint32_t h2
     keep_metadata(a, s);
     client_call_commit(a);
     client_call_end(call, &status);
+}
+
+void client_attempt_taken(struct call_attempt *a, const char *why)
+{
+    struct neo_status status = neo_status_of(NEO_UNAVAILABLE, why);
+
+    status.reason = NEO_LIT("CONNECT_FAILED");
+    if (client_retry_failed(a, &status, (struct h2_headers){0}))
+        return;
+    client_call_commit(a);
+    client_call_end(a->call, &status);
 }
 
 void client_call_consume(struct neo_client_call *call, size_t n)

@@ -73,7 +73,7 @@ static enum neo_code check(const struct call_attempt *a, const struct h2_stream 
 bool client_fresh_take(struct call_attempt *a, struct h2_stream *s)
 {
     struct neo_client_call *call = a->call;
-    const struct neo_channel *channel = call->channel;
+    const struct channel_core *core = a->sc->sub->core;
     struct neo_error err = {0};
 
     if (check(a, s, &err) == NEO_OK) {
@@ -86,7 +86,7 @@ bool client_fresh_take(struct call_attempt *a, struct h2_stream *s)
     struct neo_status status =
         neo_status_of(NEO_PERMISSION_DENIED, "the server did not prove itself for this call");
     status.reason = neo_text(neo_reason_name(NEO_REASON_ATTESTATION_REFUSED));
-    neo_log_warn(channel->log, "channel.call_not_proven", NEO_STR("target", channel->target),
+    neo_log_warn(core->log, "channel.call_not_proven", NEO_STR("target", core->target),
                  NEO_STR("method", call->method->path), NEO_STR("why", err.message));
     client_call_end(call, &status);
     return false;

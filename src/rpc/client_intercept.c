@@ -9,7 +9,7 @@ enum neo_code neo_channel_intercept(struct neo_channel *channel,
 {
     if (channel->n_interceptors == NEO_INTERCEPTORS_MAX)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
-                        "the channel to %s has %d interceptors already", channel->target,
+                        "the channel to %s has %d interceptors already", channel->core->target,
                         NEO_INTERCEPTORS_MAX);
     channel->interceptors[channel->n_interceptors++] = interceptor;
     if (interceptor->request != NULL || interceptor->response != NULL)

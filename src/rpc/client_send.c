@@ -47,7 +47,7 @@ static bool flush_attempt(struct call_attempt *a)
     }
     if (len > 0) {
         room = h2_send(h2, a->stream, neo_bytes(call->sent.at + a->sent_upto, len));
-        call->channel->wire.request_bytes += len;
+        a->sc->sub->core->wire.request_bytes += len;
         a->sent_upto = call->sent.len;
     }
     if (call->send_closed && !a->stream->local_ended)

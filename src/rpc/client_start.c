@@ -232,9 +232,9 @@ static struct call_attempt *new_attempt(struct neo_client_call *call)
 static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
                       struct neo_breaker_permit permit, const struct neo_error *err)
 {
-    struct neo_channel *channel = call->channel;
+    struct channel_core *core = sc->sub->core;
 
-    neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN, neo_loop_now(channel->loop));
+    neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN, neo_loop_now(core->loop));
     call->attempts--;
     if (err->code == NEO_INVALID_ARGUMENT) {
         end_too_large(call, err);
@@ -244,7 +244,7 @@ static void not_begun(struct neo_client_call *call, struct sub_conn *sc,
        ends in the turn that is asked for here. */
     conn_kick(sc->conn);
     channel_line_join(call);
-    channel_look_again_soon(channel);
+    channel_look_again_soon(core);
 }
 
 /* Before a byte of it has left, headers included. */
@@ -266,7 +266,7 @@ static const char no_key[] =
 static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
                           struct neo_breaker_permit permit)
 {
-    struct neo_channel *channel = call->channel;
+    struct channel_core *core = sc->sub->core;
     struct neo_error err = {.code = NEO_RESOURCE_EXHAUSTED};
     struct scratch s;
 
@@ -287,7 +287,7 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
         put(&s, HEADER("x-attestation-nonce-bin", neo_bytes(s.nonce, sizeof(s.nonce))));
     }
     if (a == NULL ||
-        h2_request(conn_h2(sc->conn), neo_text(call->method->path), neo_text(channel->authority),
+        h2_request(conn_h2(sc->conn), neo_text(call->method->path), neo_text(core->authority),
                    s.headers, s.n, a, &a->stream, &err) != NEO_OK) {
         not_begun(call, sc, permit, &err);
         return;
@@ -298,9 +298,8 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
     channel_line_leave(call);
     sub_conn_call_begun(sc);
     memcpy(call->peer, sc->sub->address, sizeof(call->peer));
-    if (channel->wire.first_request_at < channel->wire.verdict_at ||
-        channel->wire.first_request_at == 0)
-        channel->wire.first_request_at = neo_mono_nsec();
+    if (core->wire.first_request_at < core->wire.verdict_at || core->wire.first_request_at == 0)
+        core->wire.first_request_at = neo_mono_nsec();
     (void)client_call_flush(call);
     client_retry_begun(call);
 }
@@ -313,13 +312,14 @@ void client_call_try(struct neo_client_call *call)
 
     if (call->over || call->committed)
         return;
-    struct sub_conn *sc = channel_pick(channel, &permit);
+    struct sub_conn *sc = channel_pick(channel->core, &permit);
     if (sc != NULL) {
         begin_attempt(call, sc, permit);
         return;
     }
     /* One that waits beside others that run does not end the call. */
-    if (!call->wait_for_ready && call->n_running == 0 && channel_is_failing(channel, &status)) {
+    if (!call->wait_for_ready && call->n_running == 0 &&
+        channel_is_failing(channel->core, &status)) {
         client_call_end(call, &status);
         return;
     }
@@ -399,7 +399,11 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
     static const struct neo_call_options none = {0};
 
     if (channel->closing)
-        return neo_fail(err, NEO_CANCELLED, "the channel to %s is closed", channel->target);
+        return neo_fail(err, NEO_CANCELLED, "the channel to %s is closed", channel->core->target);
+    if (channel->broken)
+        return neo_fail(err, NEO_UNAVAILABLE,
+                        "the channel to %s could not take its last epoch; open another one",
+                        channel->core->target);
     struct neo_client_call *call = new_call(channel);
     if (call == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting a call");
@@ -417,7 +421,7 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
     neo_retry_budget_call(&channel->budget, neo_loop_now(channel->loop));
     channel->counts.started++;
     channel->counts.last_started = neo_loop_now(channel->loop);
-    channel_wake(channel);
+    channel_wake(channel->core);
     *ret = call;
     call->starting = true;
     if (has_request) {

@@ -31,7 +31,6 @@
 #define HALF_CLOSE_GRACE  (5 * NEO_NSEC_PER_SEC)
 
 enum {
-    OWNER_HOT = 576, /* bytes of what a server has beside a connection; see struct peer */
     PULL_SIZE = 64 * 1024,
     PULLS_PER_TURN = 8,
     BACKLOG_MAX = 256 * 1024, /* beyond it nothing is read */
@@ -54,7 +53,7 @@ static void remember_why(struct conn *c, enum neo_code code, const char *message
 }
 
 /* At once; there is nobody left to talk to. */
-static void give_up(struct conn *c, enum neo_code code, const char *message)
+__attribute__((cold)) static void give_up(struct conn *c, enum neo_code code, const char *message)
 {
     remember_why(c, code, message);
     if (c->state < CONN_GONE)
@@ -62,7 +61,7 @@ static void give_up(struct conn *c, enum neo_code code, const char *message)
 }
 
 /* No more HTTP/2, open streams hear `closed`; what is queued in the backlog still leaves. */
-static void hang_up(struct conn *c, enum neo_code code, const char *message)
+__attribute__((cold)) static void hang_up(struct conn *c, enum neo_code code, const char *message)
 {
     remember_why(c, code, message);
     if (c->state >= CONN_FLUSHING)
@@ -116,7 +115,7 @@ static void send_backlog(struct conn *c)
 }
 
 /* What HTTP/2 still wants to say (a GOAWAY) and TLS's farewell; then no more of either. */
-static void part(struct conn *c, enum neo_code code, const char *message)
+__attribute__((cold)) static void part(struct conn *c, enum neo_code code, const char *message)
 {
     struct neo_buffer *framed = scratch_framed();
     struct neo_buffer *cipher = scratch_use(&scratch->cipher);
@@ -268,26 +267,6 @@ static void take_fin(struct conn *c)
     give_up(c, idle ? NEO_OK : NEO_UNAVAILABLE, "the peer closed the connection");
 }
 
-/*
- * With very many connections each readiness finds its own in no cache. Asked for before the read,
- * what will be needed comes while the kernel is busy.
- */
-static void warm(const struct conn *c)
-{
-    enum { LINE = 64 };
-
-    for (size_t at = LINE; at < offsetof(struct conn, backlog); at += LINE)
-        __builtin_prefetch((const char *)c + at);
-    __builtin_prefetch(&c->events);
-    __builtin_prefetch((const char *)&c->events + LINE);
-    if (c->tls != NULL)
-        tls_warm(c->tls);
-    if (c->h2 != NULL)
-        h2_warm(c->h2);
-    for (size_t at = 0; at < OWNER_HOT; at += LINE)
-        __builtin_prefetch((const char *)c->owner + at);
-}
-
 static void read_socket(struct conn *c)
 {
     struct neo_error err = {0};
@@ -296,7 +275,7 @@ static void read_socket(struct conn *c)
     c->impatient = c->state == CONN_GREETING && has_greeted(c);
     if (c->impatient)
         return; /* what is there stays there until conn_secure() */
-    warm(c);
+    conn_warm(c);
     switch (net_read(c->loop, c->watch.fd, scratch->read, SCRATCH_READ_SIZE, &len, &err)) {
     case NET_AGAIN:
         return;
@@ -404,6 +383,8 @@ static void turn_end(struct conn *c)
 {
     struct neo_error err = {0};
 
+    if (c->hooks->worked != NULL)
+        c->hooks->worked(c);
     send_queued(c);
     advance(c);
     if (c->state < CONN_GONE && wanted(c) != c->want) {

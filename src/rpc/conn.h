@@ -28,6 +28,8 @@ struct conn_hooks {
     void (*greeted)(struct conn *c);
     /* TLS is open: the peer's facts are valid. Before any h2 event. Not OK: refuse the peer. */
     enum neo_code (*proven)(struct conn *c, struct neo_error *err);
+    /* May be NULL. A turn's work is done; what it queued leaves next. */
+    void (*worked)(struct conn *c);
     /* The end, exactly once, after every stream's `closed`; never from inside a conn_ function.
        The owner frees `c` here or later with conn_free(). `err` says why; code OK: both sides were
        done. */

@@ -47,4 +47,7 @@ struct conn {
     struct net_address peer;
 };
 
+/* Asks the caches for what a readiness will need. */
+void conn_warm(const struct conn *c);
+
 #endif

@@ -35,7 +35,7 @@ const char *neo_criticality_text(enum neo_criticality c)
  * here. */
 static enum neo_criticality criticality_of(struct neo_bytes text)
 {
-    for (size_t i = NEO_CRITICAL; i < NEO_COUNT(criticality_texts); i++)
+    for (size_t i = NEO_CRITICAL; text.len > 0 && i < NEO_COUNT(criticality_texts); i++)
         if (neo_bytes_is(text, criticality_texts[i]))
             return (enum neo_criticality)i;
     return NEO_CRITICAL;

@@ -22,7 +22,7 @@ static const struct neo_backoff backoff = {NEO_NSEC_PER_SEC, 120 * NEO_NSEC_PER_
 
 static void again_later(struct sub_conn *sc)
 {
-    struct neo_loop *loop = sc->sub->channel->loop;
+    struct neo_loop *loop = sc->sub->core->loop;
     uint64_t random;
 
     neo_random(&random, sizeof(random));
@@ -50,7 +50,7 @@ static void send_request(struct sub_conn *sc, const char *service)
 
 static void begin(struct sub_conn *sc)
 {
-    const struct neo_channel *channel = sc->sub->channel;
+    const struct channel_core *core = sc->sub->core;
     struct neo_error err = {0};
     static const struct h2_header headers[] = {
         {{(const uint8_t *)"content-type", 12}, {(const uint8_t *)"application/grpc", 16}},
@@ -59,13 +59,13 @@ static void begin(struct sub_conn *sc)
 
     frame_reader_fini(&sc->health_reader);
     sc->health_reader = (struct frame_reader){.max = MESSAGE_MAX};
-    if (h2_request(conn_h2(sc->conn), neo_text(watch_path), neo_text(channel->authority), headers,
+    if (h2_request(conn_h2(sc->conn), neo_text(watch_path), neo_text(core->authority), headers,
                    NEO_COUNT(headers), NULL, &sc->health_stream, &err) != NEO_OK) {
         sub_conn_health(sc, err.message);
         again_later(sc);
         return;
     }
-    send_request(sc, channel->config.health_service);
+    send_request(sc, core->config.health_service);
     conn_kick(sc->conn);
 }
 
@@ -89,7 +89,7 @@ void health_client_stop(struct sub_conn *sc)
 {
     struct h2_stream *stream = sc->health_stream;
 
-    neo_loop_disarm(sc->sub->channel->loop, &sc->health_again);
+    neo_loop_disarm(sc->sub->core->loop, &sc->health_again);
     frame_reader_fini(&sc->health_reader);
     sc->health_stream = NULL;
     if (stream != NULL && sc->conn != NULL && conn_h2(sc->conn) != NULL) {
@@ -140,14 +140,14 @@ void health_client_data(struct sub_conn *sc, struct neo_bytes bytes)
 
 void health_client_closed(struct sub_conn *sc, const struct neo_status *status)
 {
-    const struct neo_channel *channel = sc->sub->channel;
+    const struct channel_core *core = sc->sub->core;
     char why[200];
 
     sc->healthy = false;
     if (sc->draining || conn_is_closing(sc->conn))
         return;
     if (status->code == NEO_UNIMPLEMENTED) {
-        neo_log_error(channel->log, "channel.no_health_service", NEO_STR("target", channel->target),
+        neo_log_error(core->log, "channel.no_health_service", NEO_STR("target", core->target),
                       NEO_STR("address", sc->sub->address), NEO_STR("taken_for", "healthy"));
         sub_conn_health(sc, NULL);
         return;

@@ -45,12 +45,15 @@ static void set(struct neo_call *call, size_t bytes)
 bool holding_note(struct neo_call *call)
 {
     const struct neo_arena *arena = call->arena;
+    const struct peer *p = call->peer;
 
     if (call->state < CALL_RUNNING) /* later it may be another thread's */
         call->arena_holds = arena->budget - arena->left;
     set(call, call->reader.partial.len + call->body.len + call->arena_holds);
-    return call->peer->holding <= limit_of(call, OF_CONNECTION) &&
-           call->peer->share->holding <= limit_of(call, OF_CALLER);
+    if (p->holding <= LEAST && p->share->holding <= LEAST)
+        return true; /* no limit is less */
+    return p->holding <= limit_of(call, OF_CONNECTION) &&
+           p->share->holding <= limit_of(call, OF_CALLER);
 }
 
 void holding_end(struct neo_call *call)

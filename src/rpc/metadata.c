@@ -124,6 +124,12 @@ static size_t put_compression(const struct neo_call *call, struct h2_header *ret
     return n;
 }
 
+bool metadata_is_usual(const struct neo_call *call)
+{
+    return call->headers.n == 0 && !call->may_compress && call->reader.encoding != FRAME_UNKNOWN &&
+           !call->worker->server->options.accept_gzip;
+}
+
 size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_t max)
 {
     size_t n = 0;

@@ -20,7 +20,7 @@ static const struct neo_backoff backoff = {NEO_NSEC_PER_SEC, 120 * NEO_NSEC_PER_
 
 static void again_later(struct sub_conn *sc)
 {
-    struct neo_loop *loop = sc->sub->channel->loop;
+    struct neo_loop *loop = sc->sub->core->loop;
     uint64_t random;
 
     neo_random(&random, sizeof(random));
@@ -58,7 +58,7 @@ static void send_request(struct sub_conn *sc, neo_nsec period)
 
 static void begin(struct sub_conn *sc)
 {
-    const struct neo_channel *channel = sc->sub->channel;
+    const struct channel_core *core = sc->sub->core;
     static const struct h2_header headers[] = {
         {{(const uint8_t *)"content-type", 12}, {(const uint8_t *)"application/grpc", 16}},
         {{(const uint8_t *)"te", 2}, {(const uint8_t *)"trailers", 8}},
@@ -66,12 +66,12 @@ static void begin(struct sub_conn *sc)
 
     frame_reader_fini(&sc->orca.reader);
     sc->orca.reader = (struct frame_reader){.max = MESSAGE_MAX};
-    if (h2_request(conn_h2(sc->conn), neo_text(path), neo_text(channel->authority), headers,
+    if (h2_request(conn_h2(sc->conn), neo_text(path), neo_text(core->authority), headers,
                    NEO_COUNT(headers), NULL, &sc->orca.stream, NULL) != NEO_OK) {
         again_later(sc);
         return;
     }
-    send_request(sc, channel->config.balance.weighted.period);
+    send_request(sc, core->config.balance.weighted.period);
     conn_kick(sc->conn);
 }
 
@@ -85,7 +85,7 @@ static void again_expired(struct neo_timer *timer)
 
 void orca_client_start(struct sub_conn *sc)
 {
-    const struct balance_config *config = &sc->sub->channel->config.balance;
+    const struct balance_config *config = &sc->sub->core->config.balance;
 
     if (config->policy != &balance_weighted_round_robin || !config->weighted.out_of_band ||
         sc->orca.stream != NULL || sc->orca.unknown || neo_timer_is_armed(&sc->orca.again))
@@ -96,7 +96,7 @@ void orca_client_start(struct sub_conn *sc)
 
 void orca_client_stop(struct sub_conn *sc)
 {
-    neo_loop_disarm(sc->sub->channel->loop, &sc->orca.again);
+    neo_loop_disarm(sc->sub->core->loop, &sc->orca.again);
     frame_reader_fini(&sc->orca.reader);
     if (sc->orca.stream != NULL && sc->conn != NULL && conn_h2(sc->conn) != NULL)
         cancel(sc);
@@ -105,7 +105,7 @@ void orca_client_stop(struct sub_conn *sc)
 
 void orca_client_data(struct sub_conn *sc, struct neo_bytes bytes)
 {
-    const struct neo_channel *channel = sc->sub->channel;
+    const struct channel_core *core = sc->sub->core;
     struct neo_bytes message;
 
     for (;;) {
@@ -120,14 +120,14 @@ void orca_client_data(struct sub_conn *sc, struct neo_bytes bytes)
         }
         sc->orca.failures = 0;
         balance_report(&sc->sub->host,
-                       balance_read_report(message, channel->config.balance.weighted.penalty_milli),
-                       neo_loop_now(channel->loop));
+                       balance_read_report(message, core->config.balance.weighted.penalty_milli),
+                       neo_loop_now(core->loop));
     }
 }
 
 void orca_client_closed(struct sub_conn *sc, const struct neo_status *status)
 {
-    const struct neo_channel *channel = sc->sub->channel;
+    const struct channel_core *core = sc->sub->core;
 
     if (sc->draining || conn_is_closing(sc->conn))
         return;
@@ -136,6 +136,6 @@ void orca_client_closed(struct sub_conn *sc, const struct neo_status *status)
         return;
     }
     sc->orca.unknown = true;
-    neo_log_error(channel->log, "channel.no_load_reports", NEO_STR("target", channel->target),
+    neo_log_error(core->log, "channel.no_load_reports", NEO_STR("target", core->target),
                   NEO_STR("address", sc->sub->address));
 }

@@ -465,6 +465,7 @@ static void let_go(struct peer *p)
     struct worker *w = p->worker;
 
     assert(list_is_empty(&p->calls));
+    record_durations(w);
     worker_handshake_done(w, p);
     neo_loop_disarm(w->loop, &p->tick);
     neo_loop_disarm(w->loop, &p->resume);
@@ -498,9 +499,17 @@ void peer_cut(struct peer *p)
     let_go(p);
 }
 
+static void on_worked(struct conn *c)
+{
+    const struct peer *p = conn_owner(c);
+
+    record_durations(p->worker);
+}
+
 static const struct conn_hooks hooks = {
     .greeted = on_greeted,
     .proven = on_proven,
+    .worked = on_worked,
     .gone = on_gone,
 };
 

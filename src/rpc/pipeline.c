@@ -267,7 +267,8 @@ static neo_nsec spread(struct neo_call *call, neo_nsec wait)
     return wait + worker_random(call->worker, wait / 2 + 1);
 }
 
-static void refuse(struct neo_call *call, const char *stage, enum neo_reason reason)
+__attribute__((cold)) static void refuse(struct neo_call *call, const char *stage,
+                                         enum neo_reason reason)
 {
     struct neo_status status = {
         .code = neo_reason_code(reason),

@@ -96,13 +96,25 @@ void record_started(struct neo_call *call)
 
 void record_ended(struct neo_call *call, enum neo_code code)
 {
-    struct neo_server *server = call->worker->server;
+    struct worker *w = call->worker;
+    struct neo_server *server = w->server;
     struct method *m = counted_as(call);
 
     if (server->options.metrics == NULL)
         return;
     neo_counter_add(handled_counter(server, m, (size_t)code < CODES ? code : NEO_UNKNOWN), 1);
-    neo_histogram_observe(m->metrics.duration, neo_mono_nsec() - call->arrived);
+    if (w->n_ended == NEO_COUNT(w->ended))
+        record_durations(w);
+    w->ended[w->n_ended++] = (struct ended_call){m->metrics.duration, call->arrived};
+}
+
+void record_durations(struct worker *w)
+{
+    neo_nsec now = w->n_ended > 0 ? neo_mono_nsec() : 0;
+
+    for (size_t i = 0; i < w->n_ended; i++)
+        neo_histogram_observe(w->ended[i].in, now - w->ended[i].arrived);
+    w->n_ended = 0;
 }
 
 /* --- audit ------------------------------------------------------------------------------- */

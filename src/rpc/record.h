@@ -16,11 +16,16 @@ bool record_init_method(struct neo_server *server, struct method *m);
 
 /* A call begins: `method` is NULL for one that nobody knows. */
 void record_started(struct neo_call *call);
-/* The call ended with `code`. */
+/* The call ended with `code`. Its duration waits for the next record_durations(). */
 void record_ended(struct neo_call *call, enum neo_code code);
+/*
+ * Reads the clock once for all that have ended since. None of their answers has left before: what
+ * comes in together is answered together.
+ */
+void record_durations(struct worker *w);
 /* A decision against the call, made at `stage`; gives it a decision id. `detail` may be NULL. */
-void record_denied(struct neo_call *call, const char *stage, enum neo_reason reason,
-                   const char *detail);
+__attribute__((cold)) void record_denied(struct neo_call *call, const char *stage,
+                                         enum neo_reason reason, const char *detail);
 /* The call may run; also whether only the shadow mode of a policy let it. */
 void record_allowed(struct neo_call *call);
 

@@ -170,7 +170,7 @@ NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
 
 /* --- worker.c ---------------------------------------------------------------------------- */
 
-enum { LISTENERS_MAX = 4, SCRATCH_BLOCK = 16 * 1024 };
+enum { LISTENERS_MAX = 4, SCRATCH_BLOCK = 16 * 1024, ENDED_MOST = 32 };
 
 struct listener {
     struct net_watch watch;
@@ -185,6 +185,12 @@ enum handshake_stage {
     STAGE_WAITING, /* it has come, and waits until a handshake may be spent on it */
     STAGE_SHAKING, /* under way */
     HANDSHAKE_STAGES,
+};
+
+/* Whose duration is still to be recorded. */
+struct ended_call {
+    struct neo_histogram *in;
+    neo_nsec arrived;
 };
 
 struct worker {
@@ -227,6 +233,8 @@ struct worker {
     uint64_t random;           /* jitter; never a secret */
     neo_nsec wall_read;        /* the turn in which `wall` was read */
     int64_t wall;              /* seconds since 1970 */
+    struct ended_call ended[ENDED_MOST];
+    size_t n_ended;
 
     _Alignas(16) uint8_t scratch_block[SCRATCH_BLOCK]; /* the first of `scratch` */
 

@@ -396,13 +396,15 @@ struct farewell {
 /* On the loop. */
 static void let_go(struct neo_stream *s)
 {
+    struct channel_core *core = s->channel->core;
+
     if (s->loop.call == NULL)
         return;
-    s->channel->in_events++; /* `done` at once */
+    core->in_events++; /* `done` at once */
     neo_client_call_cancel(s->loop.call);
     if (s->loop.call != NULL) /* it had ended, and was to be told of it later */
         client_call_done(s->loop.call);
-    s->channel->in_events--;
+    core->in_events--;
 }
 
 static void farewell_run(struct neo_job *job)

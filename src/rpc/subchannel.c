@@ -47,7 +47,7 @@ const char *subchannel_state_name(const struct subchannel *sub)
 
 void subchannel_set_state(struct subchannel *sub, enum subchannel_state state)
 {
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
 
     if (state == SUB_READY && sub->state != SUB_READY) {
         /* What failed on a connection that is gone says nothing about this one. */
@@ -55,28 +55,28 @@ void subchannel_set_state(struct subchannel *sub, enum subchannel_state state)
             neo_breaker_init(&sub->breaker, &breaker_config);
         sub->attestation_refused = false;
         sub->last_error[0] = '\0';
-        sub->host.ready_since = neo_loop_now(channel->loop);
+        sub->host.ready_since = neo_loop_now(core->loop);
         sub->host.reported = 0;
         sub->host.reported_since = 0;
     }
     if (state != SUB_BACKOFF)
-        neo_loop_disarm(channel->loop, &sub->timer);
+        neo_loop_disarm(core->loop, &sub->timer);
     if (sub->state != state)
-        channelz_note(&sub->trace, neo_loop_now(channel->loop), state == SUB_BACKOFF, 0,
+        channelz_note(&sub->trace, neo_loop_now(core->loop), state == SUB_BACKOFF, 0,
                       state == SUB_BACKOFF ? sub->last_error : state_names[state]);
     sub->state = state;
-    channel->stale = true;
-    channelz_channel_changed(channel);
+    core->stale = true;
+    channelz_channel_changed(core);
 }
 
 /* It comes, or goes. */
 static void trace_life(struct subchannel *sub, const char *what)
 {
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
     char text[CHANNELZ_TEXT_MAX];
 
     (void)snprintf(text, sizeof(text), "subchannel %.58s %s", sub->address, what);
-    channelz_note(&channel->trace, neo_loop_now(channel->loop), false, sub->channelz_id, text);
+    core_note(core, false, sub->channelz_id, text);
 }
 
 static void remember(struct subchannel *sub, const char *why)
@@ -91,19 +91,19 @@ static void backoff_expired(struct neo_timer *timer)
     struct subchannel *sub = neo_owner(timer, struct subchannel, timer);
 
     subchannel_set_state(sub, SUB_IDLE);
-    channel_changed(sub->channel); /* who waits makes it connect */
+    channel_changed(sub->core); /* who waits makes it connect */
 }
 
 void subchannel_enter_backoff(struct subchannel *sub, const char *why)
 {
-    const struct neo_connection_backoff *b = &sub->channel->tuning.backoff;
+    const struct neo_connection_backoff *b = &sub->core->tuning.backoff;
     struct neo_backoff backoff = {
         .initial = b->initial,
         .max = b->max,
         .multiplier = b->multiplier_percent / 100.0,
         .jitter = b->jitter_percent / 100.0,
     };
-    struct neo_loop *loop = sub->channel->loop;
+    struct neo_loop *loop = sub->core->loop;
     uint64_t random;
 
     neo_random(&random, sizeof(random));
@@ -111,18 +111,18 @@ void subchannel_enter_backoff(struct subchannel *sub, const char *why)
     neo_nsec at = sub->attempt_at + wait;
     neo_nsec now = neo_loop_now(loop);
     remember(sub, why);
-    neo_log_info(sub->channel->log, "channel.lost", NEO_STR("target", sub->channel->target),
+    neo_log_info(sub->core->log, "channel.lost", NEO_STR("target", sub->core->target),
                  NEO_STR("address", sub->address), NEO_STR("why", why),
                  NEO_U64("retry_ms", (at > now ? at - now : 0) / NEO_NSEC_PER_MSEC));
     subchannel_set_state(sub, SUB_BACKOFF);
     neo_loop_arm(loop, &sub->timer, at > now ? at : now);
-    channel_resolve_again(sub->channel);
+    channel_resolve_again(sub->core);
 }
 
 /* One that served gets a new attempt at once, and backs off only if that fails too. */
 void subchannel_lost(struct subchannel *sub, bool served, const char *why)
 {
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
 
     if (!sub->listed || subchannel_promote(sub))
         return;
@@ -133,8 +133,8 @@ void subchannel_lost(struct subchannel *sub, bool served, const char *why)
     sub->failures = 0;
     remember(sub, why);
     subchannel_set_state(sub, SUB_IDLE);
-    channel_resolve_again(channel);
-    if (channel->config.balance.policy->connects_all)
+    channel_resolve_again(core);
+    if (core->config.balance.policy->connects_all)
         subchannel_connect(sub);
 }
 
@@ -144,22 +144,22 @@ void subchannel_connect(struct subchannel *sub)
 {
     struct neo_error err = {.code = NEO_RESOURCE_EXHAUSTED, .message = "out of memory"};
 
-    if (sub->state != SUB_IDLE || sub->channel->closing || !sub->listed)
+    if (sub->state != SUB_IDLE || sub->core->closing || !sub->listed)
         return;
-    sub->attempt_at = sub->channel->begun_at = neo_loop_now(sub->channel->loop);
+    sub->attempt_at = sub->core->begun_at = neo_loop_now(sub->core->loop);
     if (sub_conn_open(sub, &sub->current, &err) == NEO_OK)
         subchannel_set_state(sub, SUB_CONNECTING);
     else
         subchannel_enter_backoff(sub, err.message);
 }
 
-struct subchannel *subchannel_new(struct neo_channel *channel, const struct neo_endpoint *endpoint)
+struct subchannel *subchannel_new(struct channel_core *core, const struct neo_endpoint *endpoint)
 {
     struct subchannel *sub = neo_alloc(sizeof(*sub));
 
     if (sub == NULL)
         return NULL;
-    sub->channel = channel;
+    sub->core = core;
     sub->listed = true;
     sub->timer.expired = backoff_expired;
     list_init(&sub->draining);
@@ -168,24 +168,24 @@ struct subchannel *subchannel_new(struct neo_channel *channel, const struct neo_
     (void)snprintf(sub->address, sizeof(sub->address), "%.*s", NEO_FMT(endpoint->address));
     (void)snprintf(sub->id, sizeof(sub->id), "%.*s", NEO_FMT(endpoint->id));
     sub->channelz_id = channelz_new_id();
-    channelz_note(&sub->trace, neo_loop_now(channel->loop), false, 0, "created");
+    channelz_note(&sub->trace, neo_loop_now(core->loop), false, 0, "created");
     trace_life(sub, "created");
-    list_push_back(&channel->subchannels, &sub->link);
-    channel->n_subchannels++;
-    channel->stale = true;
+    list_push_back(&core->subchannels, &sub->link);
+    core->n_subchannels++;
+    core->stale = true;
     return sub;
 }
 
 void subchannel_free(struct subchannel *sub)
 {
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
 
-    neo_loop_disarm(channel->loop, &sub->timer);
+    neo_loop_disarm(core->loop, &sub->timer);
     trace_life(sub, "removed");
     sub->state = SUB_IDLE;
     sub->listed = false;
     /* The balancer may still name it; and what its calls do now must not find it. */
-    channel->stale = true;
+    core->stale = true;
     if (sub->current != NULL) {
         struct sub_conn *sc = sub->current;
         sub->current = NULL;
@@ -196,17 +196,19 @@ void subchannel_free(struct subchannel *sub)
     list_each (node, &sub->draining)
         sub_conn_free(neo_owner(node, struct sub_conn, link));
     list_remove(&sub->link);
-    channel->n_subchannels--;
-    channel->stale = true;
-    channelz_channel_changed(channel);
+    core->n_subchannels--;
+    core->stale = true;
+    channelz_channel_changed(core);
+    if (core->closing) /* the last of them? */
+        neo_loop_arm(core->loop, &core->reap, neo_loop_now(core->loop));
     neo_free(sub);
 }
 
 void subchannel_drain(struct subchannel *sub)
 {
     sub->listed = false;
-    sub->channel->stale = true;
-    neo_loop_disarm(sub->channel->loop, &sub->timer);
+    sub->core->stale = true;
+    neo_loop_disarm(sub->core->loop, &sub->timer);
     subchannel_extra_rest(sub, "no longer listed");
     if (sub->current != NULL)
         sub_conn_retire(sub->current, 0, NEO_OK, "no longer listed");
@@ -240,7 +242,7 @@ static void rejudge_conn(struct sub_conn *sc)
     const struct neo_cert *leaf =
         tls_state(conn_tls(sc->conn)) == TLS_OPEN ? tls_peer(conn_tls(sc->conn))->leaf : NULL;
 
-    if (leaf != NULL && !neo_trust_stands(sc->sub->channel->epoch.trust, leaf)) {
+    if (leaf != NULL && !neo_trust_stands(sc->sub->core->epoch.trust, leaf)) {
         sc->draining = true;
         conn_close(sc->conn, 0, "certificate revoked", 0, NEO_UNAUTHENTICATED,
                    "the peer's certificate is no longer trusted");
@@ -250,10 +252,10 @@ static void rejudge_conn(struct sub_conn *sc)
 /* It proved nothing, or to other rules: the policy may ask for more now. */
 static bool is_unproven(const struct sub_conn *sc)
 {
-    const struct neo_channel *channel = sc->sub->channel;
+    const struct channel_core *core = sc->sub->core;
 
-    return channel_wants_attestation(channel) &&
-           (!sc->attested || sc->attested_by != channel->attest_number);
+    return channel_wants_attestation(core) &&
+           (!sc->attested || sc->attested_by != core->attest_number);
 }
 
 void subchannel_rejudge(struct subchannel *sub, bool identity_changed)

@@ -17,7 +17,7 @@
 
 void sub_conn_free(struct sub_conn *sc)
 {
-    struct neo_loop *loop = sc->sub->channel->loop;
+    struct neo_loop *loop = sc->sub->core->loop;
 
     sc->draining = true; /* what its streams say now changes nothing */
     neo_loop_disarm(loop, &sc->retire);
@@ -36,7 +36,7 @@ void sub_conn_free(struct sub_conn *sc)
 
 bool sub_conn_has_served(const struct sub_conn *sc)
 {
-    neo_nsec now = neo_loop_now(sc->sub->channel->loop);
+    neo_nsec now = neo_loop_now(sc->sub->core->loop);
 
     return (sc->sub->state == SUB_READY || sc->sub->state == SUB_UNHEALTHY) &&
            (sc->answered || now - sc->sub->attempt_at >= SHORT_SERVICE);
@@ -50,7 +50,7 @@ static bool step_down(struct sub_conn *sc, const char *why)
     struct subchannel *sub = sc->sub;
 
     sc->draining = true;
-    neo_loop_disarm(sub->channel->loop, &sc->retire);
+    neo_loop_disarm(sub->core->loop, &sc->retire);
     health_client_stop(sc);
     orca_client_stop(sc);
     if (sc->extra) {
@@ -76,12 +76,26 @@ static bool step_down(struct sub_conn *sc, const char *why)
 /* A peer that takes no more streams cannot prove itself anew: its calls end with its proof. */
 static neo_nsec within_proof(const struct sub_conn *sc, neo_nsec grace)
 {
-    neo_nsec now = neo_loop_now(sc->sub->channel->loop);
+    neo_nsec now = neo_loop_now(sc->sub->core->loop);
 
-    if (!sc->attested || !channel_wants_attestation(sc->sub->channel) ||
+    if (!sc->attested || !channel_wants_attestation(sc->sub->core) ||
         now + grace <= sc->attested_until)
         return grace;
     return sc->attested_until > now ? sc->attested_until - now : 1;
+}
+
+/* As long as the certificates allow. */
+static neo_nsec long_grace(const struct sub_conn *sc)
+{
+    neo_nsec now = neo_loop_now(sc->sub->core->loop);
+
+    return (sc->trust_ends > now ? sc->trust_ends - now : 0) + STREAM_GRACE;
+}
+
+/* Guests are not to suffer from it that the last holder went. */
+static neo_nsec usual_grace(const struct sub_conn *sc)
+{
+    return sc->sub->core->closing ? long_grace(sc) : STREAM_GRACE;
 }
 
 void sub_conn_retire(struct sub_conn *sc, neo_nsec grace, enum neo_code code, const char *why)
@@ -89,7 +103,7 @@ void sub_conn_retire(struct sub_conn *sc, neo_nsec grace, enum neo_code code, co
     if (sc->draining)
         return;
     (void)step_down(sc, why);
-    conn_close(sc->conn, 0, why, within_proof(sc, grace == 0 ? STREAM_GRACE : grace), code, why);
+    conn_close(sc->conn, 0, why, within_proof(sc, grace == 0 ? usual_grace(sc) : grace), code, why);
 }
 
 static void retire_expired(struct neo_timer *timer)
@@ -104,8 +118,8 @@ static void retire_expired(struct neo_timer *timer)
 /* A fifth of what is left, at most a minute, before the earlier end of the two certificates. */
 static void arm_retirement(struct sub_conn *sc)
 {
-    struct neo_channel *channel = sc->sub->channel;
-    neo_nsec now = neo_loop_now(channel->loop);
+    struct channel_core *core = sc->sub->core;
+    neo_nsec now = neo_loop_now(core->loop);
     int64_t ends = tls_peer(conn_tls(sc->conn))->not_after;
 
     if (sc->own_ends != 0 && sc->own_ends < ends)
@@ -117,7 +131,7 @@ static void arm_retirement(struct sub_conn *sc)
     if (margin > 60 * (int64_t)NEO_NSEC_PER_SEC)
         margin = 60 * (int64_t)NEO_NSEC_PER_SEC;
     sc->trust_ends = now + (neo_nsec)left;
-    neo_loop_arm(channel->loop, &sc->retire, now + (neo_nsec)(left - margin));
+    neo_loop_arm(core->loop, &sc->retire, now + (neo_nsec)(left - margin));
 }
 
 /* --- keepalive -------------------------------------------------------------------------------- */
@@ -126,37 +140,37 @@ static void arm_retirement(struct sub_conn *sc)
 static void give_up(struct sub_conn *sc, const char *why)
 {
     struct subchannel *sub = sc->sub;
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
 
-    neo_log_warn(channel->log, "channel.silent", NEO_STR("target", channel->target),
+    neo_log_warn(core->log, "channel.silent", NEO_STR("target", core->target),
                  NEO_STR("address", sub->address), NEO_STR("why", why));
     sc->lost = why;
     if (step_down(sc, why) && sub->state == SUB_IDLE)
         subchannel_lost(sub, true, why);
     conn_close(sc->conn, 0, why, 0, NEO_UNAVAILABLE, why);
-    channel_changed(channel);
+    channel_changed(core);
 }
 
 static void ask_expired(struct neo_timer *timer)
 {
     static const uint8_t opaque[8] = "neo ping";
     struct sub_conn *sc = neo_owner(timer, struct sub_conn, ask);
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
     bool busy = sc->calls > 0 || sc->health_stream != NULL || sc->attest_stream != NULL ||
                 sc->orca.stream != NULL;
     neo_nsec at = 0;
 
     if (conn_h2(sc->conn) == NULL)
         return;
-    switch (keepalive_check(&sc->keepalive, &channel->keepalive, conn_last_read(sc->conn), busy,
-                            neo_loop_now(channel->loop), &at)) {
+    switch (keepalive_check(&sc->keepalive, &core->keepalive, conn_last_read(sc->conn), busy,
+                            neo_loop_now(core->loop), &at)) {
     case KEEPALIVE_PING:
         h2_ping(conn_h2(sc->conn), opaque);
         conn_kick(sc->conn);
-        neo_loop_arm(channel->loop, &sc->ask, at);
+        neo_loop_arm(core->loop, &sc->ask, at);
         break;
     case KEEPALIVE_WAIT:
-        neo_loop_arm(channel->loop, &sc->ask, at);
+        neo_loop_arm(core->loop, &sc->ask, at);
         break;
     case KEEPALIVE_DEAD:
         give_up(sc, "the peer answered no PING");
@@ -168,12 +182,12 @@ static void ask_expired(struct neo_timer *timer)
 
 static void watch_for_silence(struct sub_conn *sc)
 {
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
 
-    if (channel->keepalive.off || neo_timer_is_armed(&sc->ask))
+    if (core->keepalive.off || neo_timer_is_armed(&sc->ask))
         return;
-    sc->keepalive.since = neo_loop_now(channel->loop);
-    neo_loop_arm(channel->loop, &sc->ask, sc->keepalive.since + channel->keepalive.time);
+    sc->keepalive.since = neo_loop_now(core->loop);
+    neo_loop_arm(core->loop, &sc->ask, sc->keepalive.since + core->keepalive.time);
 }
 
 void sub_conn_call_begun(struct sub_conn *sc)
@@ -192,14 +206,14 @@ void sub_conn_call_ended(struct sub_conn *sc)
 }
 
 /* A gRPC server says so to who pings too often; the next connections are more patient. */
-static void heed_complaint(struct neo_channel *channel, uint32_t h2_error, struct neo_bytes debug)
+static void heed_complaint(struct channel_core *core, uint32_t h2_error, struct neo_bytes debug)
 {
     if (h2_error != H2_ENHANCE_YOUR_CALM || !neo_bytes_is(debug, "too_many_pings"))
         return;
-    if (channel->keepalive.time < NEO_NSEC_PER_SEC * 3600)
-        channel->keepalive.time *= 2;
-    neo_log_warn(channel->log, "channel.too_many_pings", NEO_STR("target", channel->target),
-                 NEO_U64("keepalive_ms", channel->keepalive.time / NEO_NSEC_PER_MSEC));
+    if (core->keepalive.time < NEO_NSEC_PER_SEC * 3600)
+        core->keepalive.time *= 2;
+    neo_log_warn(core->log, "channel.too_many_pings", NEO_STR("target", core->target),
+                 NEO_U64("keepalive_ms", core->keepalive.time / NEO_NSEC_PER_MSEC));
 }
 
 /* --- becoming ready --------------------------------------------------------------------------- */
@@ -207,23 +221,23 @@ static void heed_complaint(struct neo_channel *channel, uint32_t h2_error, struc
 void sub_conn_proven(struct sub_conn *sc)
 {
     struct subchannel *sub = sc->sub;
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
 
-    if (channel->keepalive.without_calls)
+    if (core->keepalive.without_calls)
         watch_for_silence(sc);
     if (sc->extra)
         subchannel_extra_proven(sc);
     else if (sub->current == sc)
         orca_client_start(sc);
     if (sub->current != sc || sub->state == SUB_READY || sub->state == SUB_UNHEALTHY) {
-        channel_changed(channel); /* proven anew */
-    } else if (channel->config.has_health && channel->config.balance.policy->connects_all) {
+        channel_changed(core); /* proven anew */
+    } else if (core->config.has_health && core->config.balance.policy->connects_all) {
         subchannel_set_state(sub, SUB_CHECKING);
         health_client_start(sc);
         watch_for_silence(sc);
     } else {
         subchannel_set_state(sub, SUB_READY);
-        channel_changed(channel);
+        channel_changed(core);
     }
 }
 
@@ -239,7 +253,7 @@ void sub_conn_health(struct sub_conn *sc, const char *why)
         subchannel_set_state(sub, SUB_UNHEALTHY);
         (void)snprintf(sub->last_error, sizeof(sub->last_error), "%s", why);
     }
-    channel_changed(sub->channel);
+    channel_changed(sub->core);
 }
 
 void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail)
@@ -249,8 +263,8 @@ void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const 
 
     (void)snprintf(why, sizeof(why), "attestation refused (%s): %s", neo_attest_reason_text(reason),
                    detail);
-    neo_log_warn(sub->channel->log, "channel.attestation_refused",
-                 NEO_STR("target", sub->channel->target), NEO_STR("address", sub->address),
+    neo_log_warn(sub->core->log, "channel.attestation_refused",
+                 NEO_STR("target", sub->core->target), NEO_STR("address", sub->address),
                  NEO_STR("reason", neo_attest_reason_text(reason)), NEO_STR("detail", detail));
     if (!sc->extra)
         sub->attestation_refused = true;
@@ -266,7 +280,7 @@ static void gone(struct conn *c, const struct neo_error *err)
 {
     struct sub_conn *sc = conn_owner(c);
     struct subchannel *sub = sc->sub;
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
     bool was_current = sub->current == sc;
     bool served = was_current && sub_conn_has_served(sc);
     char why[sizeof(sub->last_error)];
@@ -280,23 +294,23 @@ static void gone(struct conn *c, const struct neo_error *err)
     if (!sub->listed && sub->current == NULL && list_is_empty(&sub->draining))
         subchannel_free(sub);
     if (was_current)
-        channel_changed(channel);
+        channel_changed(core);
 }
 
 static enum neo_code proven(struct conn *c, struct neo_error *err)
 {
     struct sub_conn *sc = conn_owner(c);
-    const struct neo_channel *channel = sc->sub->channel;
+    const struct channel_core *core = sc->sub->core;
     const struct tls_peer *peer = tls_peer(conn_tls(c));
 
-    if (channel->mode != TLS_MUTUAL)
+    if (core->mode != TLS_MUTUAL)
         return NEO_OK;
     /* The handshake may have begun under a trust that has been replaced since. */
-    if (peer->leaf == NULL || !neo_trust_stands(channel->epoch.trust, peer->leaf))
+    if (peer->leaf == NULL || !neo_trust_stands(core->epoch.trust, peer->leaf))
         return neo_fail(err, NEO_UNAUTHENTICATED, "the peer's certificate is no longer trusted");
-    if (channel->joining != NULL && !neo_bytes_is(peer->service, channel->joining))
+    if (core->joining != NULL && !neo_bytes_is(peer->service, core->joining))
         return neo_fail(err, NEO_UNAUTHENTICATED, "peer: is %.*s, expected %s to join through",
-                        NEO_FMT(peer->uri), channel->joining);
+                        NEO_FMT(peer->uri), core->joining);
     arm_retirement(sc);
     return NEO_OK;
 }
@@ -313,10 +327,10 @@ static struct sub_conn *owner_of(const struct h2 *h2)
 static void on_ready(struct h2 *h2)
 {
     struct sub_conn *sc = owner_of(h2);
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
 
     sc->settled = true;
-    if (channel_wants_attestation(channel) || channel_offers_attestation(channel)) {
+    if (channel_wants_attestation(core) || channel_offers_attestation(core)) {
         if (sc->sub->current == sc)
             subchannel_set_state(sc->sub, SUB_ATTESTING);
         attest_client_start(sc);
@@ -328,24 +342,24 @@ static void on_ready(struct h2 *h2)
 static void on_headers(struct h2 *h2, struct h2_stream *s, bool end_stream)
 {
     struct sub_conn *sc = owner_of(h2);
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
 
     sc->keepalive.pings = 0;
     if (s->user == NULL)
         return;
     sc->answered = true;
-    channel->in_events++;
+    core->in_events++;
     client_call_headers(s->user, s, end_stream);
-    channel->in_events--;
+    core->in_events--;
 }
 
 static void on_data(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes)
 {
     struct sub_conn *sc = owner_of(h2);
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
 
     sc->keepalive.pings = 0;
-    channel->in_events++;
+    core->in_events++;
     if (s->user != NULL) {
         client_call_data(s->user, s, bytes);
     } else {
@@ -357,46 +371,46 @@ static void on_data(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes)
         else if (s == sc->orca.stream)
             orca_client_data(sc, bytes);
     }
-    channel->in_events--;
+    core->in_events--;
 }
 
 static void on_trailers(struct h2 *h2, struct h2_stream *s)
 {
-    struct neo_channel *channel = owner_of(h2)->sub->channel;
+    struct channel_core *core = owner_of(h2)->sub->core;
 
-    channel->in_events++;
+    core->in_events++;
     if (s->user != NULL)
         client_call_trailers(s->user, s);
-    channel->in_events--;
+    core->in_events--;
 }
 
 static void on_ended(struct h2 *h2, struct h2_stream *s)
 {
-    struct neo_channel *channel = owner_of(h2)->sub->channel;
+    struct channel_core *core = owner_of(h2)->sub->core;
 
-    channel->in_events++;
+    core->in_events++;
     if (s->user != NULL)
         client_call_stream_ended(s->user, s);
-    channel->in_events--;
+    core->in_events--;
 }
 
 static void on_writable(struct h2 *h2, struct h2_stream *s)
 {
-    struct neo_channel *channel = owner_of(h2)->sub->channel;
+    struct channel_core *core = owner_of(h2)->sub->core;
     struct call_attempt *a = s->user;
 
-    channel->in_events++;
+    core->in_events++;
     if (a != NULL && a->call->events->writable != NULL)
         a->call->events->writable(a->call, a->call->self);
-    channel->in_events--;
+    core->in_events--;
 }
 
 static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
 {
     struct sub_conn *sc = owner_of(h2);
-    struct neo_channel *channel = sc->sub->channel;
+    struct channel_core *core = sc->sub->core;
 
-    channel->in_events++;
+    core->in_events++;
     if (s->user != NULL) {
         client_call_closed(s->user, s, h2_error);
     } else if (s == sc->attest_stream) {
@@ -412,8 +426,8 @@ static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
         sc->orca.stream = NULL;
         orca_client_closed(sc, &status);
     }
-    channel->in_events--;
-    channel_has_room(channel);
+    core->in_events--;
+    channel_has_room(core);
 }
 
 /* Calls above `last_id` hear `closed` with REFUSED_STREAM; the others may end in peace. */
@@ -421,20 +435,17 @@ static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct 
 {
     struct sub_conn *sc = owner_of(h2);
     struct subchannel *sub = sc->sub;
-    struct neo_channel *channel = sub->channel;
-    neo_nsec now = neo_loop_now(channel->loop);
-    neo_nsec left = sc->trust_ends > now ? sc->trust_ends - now : 0;
+    struct channel_core *core = sub->core;
     bool was_current = sub->current == sc;
 
     (void)last_id;
-    neo_log_debug(channel->log, "channel.goaway", NEO_STR("address", sub->address),
+    neo_log_debug(core->log, "channel.goaway", NEO_STR("address", sub->address),
                   NEO_U64("h2_error", h2_error), NEO_BYTES("debug", debug));
-    heed_complaint(channel, h2_error, debug);
-    sub_conn_retire(sc, left + STREAM_GRACE, NEO_UNAVAILABLE, "the server is going away");
-    if (was_current && channel->config.balance.policy->connects_all &&
-        !list_is_empty(&channel->calls))
+    heed_complaint(core, h2_error, debug);
+    sub_conn_retire(sc, long_grace(sc), NEO_UNAVAILABLE, "the server is going away");
+    if (was_current && core->config.balance.policy->connects_all && core_is_busy(core))
         subchannel_connect(sub); /* it is needed; else the next call will say so */
-    channel_changed(channel);
+    channel_changed(core);
 }
 
 static const struct h2_events stream_events = {
@@ -453,7 +464,7 @@ static const struct h2_events stream_events = {
 /* An attempt may last as long as the backoff that would follow it, if that is longer. */
 static neo_nsec connect_timeout(const struct subchannel *sub)
 {
-    const struct neo_connection_backoff *b = &sub->channel->tuning.backoff;
+    const struct neo_connection_backoff *b = &sub->core->tuning.backoff;
     const struct neo_backoff plain = {b->initial, b->max, b->multiplier_percent / 100.0, 0};
     neo_nsec wait = neo_backoff_wait(&plain, sub->failures + 1, 0);
 
@@ -462,32 +473,32 @@ static neo_nsec connect_timeout(const struct subchannel *sub)
 
 static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, struct neo_error *err)
 {
-    struct neo_channel *channel = sub->channel;
+    struct channel_core *core = sub->core;
     struct tls *tls;
     int fd;
 
-    if (channel->epoch.identity != NULL)
-        sc->own_ends = neo_cert_facts(neo_identity_leaf(channel->epoch.identity))->not_after;
-    NEO_TRY(net_connect(channel->loop, sub->address, &fd, err));
+    if (core->epoch.identity != NULL)
+        sc->own_ends = neo_cert_facts(neo_identity_leaf(core->epoch.identity))->not_after;
+    NEO_TRY(net_connect(core->loop, sub->address, &fd, err));
     /* Joining, we do not know its name yet: no SNI. */
-    const char *server_name = channel->service == NULL ? NULL : channel->authority;
-    enum neo_code code = tls_new(channel->tls, neo_text(channel->expect), server_name, &tls, err);
+    const char *server_name = core->service == NULL ? NULL : core->authority;
+    enum neo_code code = tls_new(core->tls, neo_text(core->expect), server_name, &tls, err);
     if (code != NEO_OK) {
-        net_close(channel->loop, fd);
+        net_close(core->loop, fd);
         return code;
     }
-    code = conn_new(&(struct conn_options){.loop = channel->loop,
+    code = conn_new(&(struct conn_options){.loop = core->loop,
                                            .fd = fd,
                                            .tls = tls,
                                            .events = &stream_events,
-                                           .limits = channel->h2_limits,
+                                           .limits = core->h2_limits,
                                            .hooks = &hooks,
                                            .owner = sc,
                                            .handshake_timeout = connect_timeout(sub)},
                     &sc->conn, err);
     if (code != NEO_OK) {
         tls_free(tls);
-        net_close(channel->loop, fd);
+        net_close(core->loop, fd);
     }
     return code;
 }
@@ -500,7 +511,7 @@ enum neo_code sub_conn_open(struct subchannel *sub, struct sub_conn **ret, struc
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory connecting to %s",
                         sub->address);
     sc->sub = sub;
-    sc->opened_at = neo_loop_now(sub->channel->loop);
+    sc->opened_at = neo_loop_now(sub->core->loop);
     sc->retire.expired = retire_expired;
     sc->ask.expired = ask_expired;
     list_init(&sc->link);

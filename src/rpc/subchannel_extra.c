@@ -41,12 +41,12 @@ static bool is_one_coming(const struct subchannel *sub)
 
 void subchannel_widen(struct subchannel *sub)
 {
-    struct neo_channel *channel = sub->channel;
-    neo_nsec now = neo_loop_now(channel->loop);
+    struct channel_core *core = sub->core;
+    neo_nsec now = neo_loop_now(core->loop);
     struct sub_conn *sc;
 
-    if (sub->n_extra + 1 >= channel->tuning.max_connections || sub->state != SUB_READY ||
-        channel->closing || now < sub->extra_at || is_one_coming(sub))
+    if (sub->n_extra + 1 >= core->tuning.max_connections || sub->state != SUB_READY ||
+        core->closing || now < sub->extra_at || is_one_coming(sub))
         return;
     sub->extra_at = now + PAUSE;
     if (sub_conn_open(sub, &sc, NULL) != NEO_OK)

@@ -104,6 +104,7 @@ void worker_free(struct worker *w)
 {
     struct list *link;
 
+    record_durations(w);
     while ((link = list_pop_front(&w->idle_calls)) != NULL)
         neo_free(neo_owner(link, struct neo_call, link));
     neo_loop_disarm(w->loop, &w->admission_wake);

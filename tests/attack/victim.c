@@ -43,7 +43,7 @@ static struct neo_channel *channel_to(const struct victim *v, struct neo_runtime
 
     if (neo_channel_open(target, &options, &channel, &err) != NEO_OK)
         _exit(5);
-    channel->h2_limits = v->limits;
+    channel->core->h2_limits = v->limits;
     return channel;
 }
 

@@ -307,6 +307,78 @@ TEST(a_stream_outlives_rules_that_its_peer_does_not_meet_by_seconds_only)
     assert_in_range((stream->ended - changed) / SEC, 0, 11);
 }
 
+/* --- promises: channels that share ------------------------------------------------------------ */
+
+/* s.channel and another one that share what `brief` has let them have. */
+static struct neo_channel *open_shared(void)
+{
+    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
+    const struct neo_channel_options options = {
+        .loop = neo_runtime_loop(s.world.client, 0),
+        .epoch = {.identity = identity,
+                  .trust = s.world.epoch.trust,
+                  .attest_policies = brief,
+                  .attest_trust = attest_trust},
+        .service = "echo-service",
+        .trust_domain = "neo.test",
+    };
+    struct neo_channel *other;
+
+    assert_int_equal(neo_channel_open(s.target, &options, &other, NULL), NEO_OK);
+    assert_int_equal(neo_channel_open(s.target, &options, &s.channel, NULL), NEO_OK);
+    neo_identity_unref(identity);
+    return other;
+}
+
+static void swap(struct neo_channel **other)
+{
+    struct neo_channel *kept = s.channel;
+
+    s.channel = *other;
+    *other = kept;
+}
+
+TEST(rules_that_one_channel_hears_of_alone_are_not_met_by_the_proof_that_it_shared)
+{
+    struct neo_channel *other = open_shared();
+    struct call *stream = listen();
+    assert_true(sim_wait(has_message, stream, 5 * SEC));
+    swap(&other);
+    struct call *of_other = listen();
+    assert_true(sim_wait(has_message, of_other, 5 * SEC));
+    assert_int_equal(attester.proofs, 1);
+    swap(&other);
+    unsigned handled = s.world.handled;
+    neo_nsec changed = neo_mono_nsec();
+    neo_channel_update(s.channel, &(struct neo_epoch){.attest_policies = strict});
+    assert_int_not_equal(wait_over(stream), NEO_OK);
+    assert_in_range((stream->ended - changed) / SEC, 0, 1);
+    assert_int_not_equal(wait_over(say(false)), NEO_OK);
+    assert_int_equal(s.world.handled, handled);
+    assert_false(of_other->over);
+    swap(&other);
+    assert_int_equal(wait_over(say(false)), NEO_OK);
+    neo_channel_free(other);
+}
+
+TEST(a_call_does_not_stay_where_others_have_changed_the_rules)
+{
+    struct neo_channel *other = open_shared();
+    struct neo_identity *another = pki_identity(s.world.pki, "caller-service", NULL);
+    struct call *stream = listen();
+    assert_true(sim_wait(has_message, stream, 5 * SEC));
+    neo_channel_update(s.channel, &(struct neo_epoch){.identity = another});
+    sim_run_for(100 * SEC); /* it is proven anew by the same rules */
+    assert_false(stream->over);
+    assert_true(attester.proofs >= 2);
+    neo_nsec changed = neo_mono_nsec();
+    neo_channel_update(other, &(struct neo_epoch){.attest_policies = same});
+    assert_int_not_equal(wait_over(stream), NEO_OK);
+    assert_in_range((stream->ended - changed) / SEC, 0, 1);
+    neo_identity_unref(another);
+    neo_channel_free(other);
+}
+
 /* --- further connections ---------------------------------------------------------------------- */
 
 enum { MANY = 130 }; /* more than a server takes on one connection */
@@ -448,6 +520,8 @@ int main(void)
         PROMISE(a_connection_that_proved_nothing_takes_no_call_once_the_policy_asks),
         PROMISE(new_rules_reach_a_connection_that_is_proven_already),
         PROMISE(a_stream_outlives_rules_that_its_peer_does_not_meet_by_seconds_only),
+        PROMISE(rules_that_one_channel_hears_of_alone_are_not_met_by_the_proof_that_it_shared),
+        PROMISE(a_call_does_not_stay_where_others_have_changed_the_rules),
         PROMISE(no_call_goes_over_a_further_connection_that_does_not_prove_itself),
         PROMISE(new_rules_reach_further_connections),
         PROMISE(further_connections_prove_themselves_too),

@@ -282,6 +282,115 @@ TEST(a_trace_tells_how_a_channel_and_its_subchannel_came_to_be_ready)
         assert_true(tells(sub.subchannel->data->trace, i, of_subchannel[i]));
 }
 
+/* What a look at a channel shows; NULL: it is gone. */
+static struct grpc_channelz_v1_Channel *look_at(int64_t id)
+{
+    const struct grpc_channelz_v1_GetChannelRequest request = {.channel_id = id};
+    static struct grpc_channelz_v1_GetChannelResponse response;
+
+    if (ASK(GetChannel, &request, &response) != NEO_OK)
+        return NULL;
+    return response.channel;
+}
+
+static int64_t id_of_last(void)
+{
+    const struct grpc_channelz_v1_GetTopChannelsRequest request = {0};
+    struct grpc_channelz_v1_GetTopChannelsResponse response;
+
+    assert_int_equal(ASK(GetTopChannels, &request, &response), NEO_OK);
+    return response.channel.at[response.channel.len - 1]->ref->channel_id;
+}
+
+static int64_t its_subchannel(const struct grpc_channelz_v1_Channel *c, size_t i)
+{
+    assert_true(i < c->subchannel_ref.len);
+    return c->subchannel_ref.at[i]->subchannel_id;
+}
+
+static int64_t calls_of(int64_t subchannel)
+{
+    const struct grpc_channelz_v1_GetSubchannelRequest request = {.subchannel_id = subchannel};
+    struct grpc_channelz_v1_GetSubchannelResponse response;
+
+    assert_int_equal(ASK(GetSubchannel, &request, &response), NEO_OK);
+    return response.subchannel->data->calls_started;
+}
+
+/* Replaces `channel` by one whose options are the same as `*twin`'s. */
+static void open_twins(struct neo_channel **twin, int64_t *id, int64_t *twin_id)
+{
+    struct neo_identity *identity = pki_identity(world.pki, "caller-service", NULL);
+    const struct neo_channel_options o = {
+        .loop = neo_runtime_loop(world.runtime, 0),
+        .epoch = {.identity = identity, .trust = world.epoch.trust},
+        .service = "echo-service",
+        .trust_domain = "neo.test",
+    };
+    char target[200];
+
+    neo_channel_free(channel);
+    echo_target(target, sizeof(target), &server, 1);
+    assert_int_equal(neo_channel_open(target, &o, &channel, NULL), NEO_OK);
+    *id = id_of_last();
+    assert_int_equal(neo_channel_open(target, &o, twin, NULL), NEO_OK);
+    *twin_id = id_of_last();
+    neo_identity_unref(identity);
+}
+
+TEST(channels_that_share_show_one_subchannel_and_each_its_own_calls)
+{
+    struct neo_channel *twin;
+    int64_t id, twin_id;
+
+    open_twins(&twin, &id, &twin_id);
+    assert_int_not_equal(id, twin_id);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(say(0), NEO_OK);
+    int64_t shared = its_subchannel(look_at(id), 0);
+    assert_int_equal(look_at(id)->data->calls_started, 3);
+    assert_int_equal(look_at(twin_id)->data->calls_started, 0);
+    assert_int_equal(its_subchannel(look_at(twin_id), 0), shared);
+    assert_int_equal(look_at(twin_id)->data->state->state,
+                     grpc_channelz_v1_ChannelConnectivityState_READY);
+    assert_int_equal(calls_of(shared), 3);
+    assert_true(tells(look_at(twin_id)->data->trace, 1, "shares the connections"));
+
+    neo_channel_free(channel); /* it goes, and what they shared stays */
+    channel = twin;
+    assert_null(look_at(id));
+    assert_int_equal(its_subchannel(look_at(twin_id), 0), shared);
+    assert_int_equal(say(0), NEO_OK);
+    assert_int_equal(calls_of(shared), 4);
+}
+
+TEST(a_channel_that_parted_shows_where_its_calls_still_run)
+{
+    struct neo_identity *another = pki_identity(world.pki, "caller-service", NULL);
+    const struct neo_test_v1_Words once = {.count = 1, .size = 1, .delay_ms = 1};
+    struct neo_channel *twin;
+    struct neo_stream *stream;
+    struct neo_test_v1_Words word;
+    int64_t id, twin_id;
+
+    open_twins(&twin, &id, &twin_id);
+    assert_int_equal(neo_channel_stream(channel, &neo_test_v1_Speech_info.methods[2], NULL, &once,
+                                        &stream, NULL),
+                     NEO_OK);
+    assert_true(neo_stream_next(stream, &word, &arena));
+    int64_t shared = its_subchannel(look_at(id), 0);
+    neo_channel_update(channel, &(struct neo_epoch){.identity = another});
+    neo_channel_free(twin);
+    assert_int_not_equal(its_subchannel(look_at(id), 0), shared); /* its own, for the next call */
+    assert_int_equal(its_subchannel(look_at(id), 1), shared);
+    assert_int_equal(calls_of(shared), 1);
+    assert_int_equal(say(0), NEO_OK);
+    assert_int_equal(calls_of(shared), 1);
+    neo_stream_free(stream);
+    assert_int_equal(look_at(id)->subchannel_ref.len, 1);
+    neo_identity_unref(another);
+}
+
 TEST(a_trace_keeps_the_last_events_and_counts_all)
 {
     struct channelz_trace trace = {0};
@@ -343,6 +452,8 @@ int main(void)
         SHOWN(pages_begin_where_they_are_asked_to_and_say_whether_they_are_the_last),
         SHOWN(channels_are_shown_with_their_subchannels_and_sockets),
         SHOWN(a_trace_tells_how_a_channel_and_its_subchannel_came_to_be_ready),
+        SHOWN(channels_that_share_show_one_subchannel_and_each_its_own_calls),
+        SHOWN(a_channel_that_parted_shows_where_its_calls_still_run),
         SHOWN(a_trace_keeps_the_last_events_and_counts_all),
         SHOWN(a_server_names_the_sockets_on_which_it_listens),
         SHOWN(a_channel_that_was_freed_is_not_shown),
