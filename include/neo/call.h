@@ -19,8 +19,10 @@
  *
  * Threads   All functions belong to the call's worker; neo_call_run() brings another
  *           thread's work there. A handler that blocks is registered as blocking: it
- *           then runs on a pool thread, and may only reply, send, fail, finish and
- *           read the context (the library moves them to the worker).
+ *           then runs on a pool thread, and may only reply, send, fail and finish
+ *           (the library moves these to the worker), read the context and metadata,
+ *           and take from neo_call_arena(), which is there one of its own. It adds
+ *           no headers or trailers: those functions say false.
  */
 #ifndef NEO_CALL_H
 #define NEO_CALL_H

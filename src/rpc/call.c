@@ -546,7 +546,7 @@ const struct neo_method *neo_call_method(const struct neo_call *call)
 
 struct neo_arena *neo_call_arena(struct neo_call *call)
 {
-    return call->arena;
+    return call_arena_here(call);
 }
 
 struct neo_loop *neo_call_loop(const struct neo_call *call)

@@ -18,7 +18,9 @@ struct call_blocking {
     struct neo_task task;
     struct neo_call *call;
     const void *request;
-    struct { /* pool and worker, under `lock` */
+    struct neo_arena
+        arena; /* the handler's; the call's is the worker's, which may end the call meanwhile */
+    struct {   /* pool and worker, under `lock` */
         pthread_mutex_t lock;
         pthread_cond_t changed;
         size_t unsent; /* bytes on their way to the worker */
@@ -41,6 +43,11 @@ struct order {
 bool call_is_elsewhere(const struct neo_call *call)
 {
     return call->blocking != NULL && !neo_loop_is_current(call->worker->loop);
+}
+
+struct neo_arena *call_arena_here(const struct neo_call *call)
+{
+    return call_is_elsewhere(call) ? &call->blocking->arena : call->arena;
 }
 
 /* --- on the worker ----------------------------------------------------------------------- */
@@ -145,6 +152,7 @@ enum neo_reason call_run_blocking(struct neo_call *call, const void *request)
         return NEO_REASON_OUT_OF_MEMORY;
     b->call = neo_call_ref(call);
     b->request = request;
+    neo_arena_init(&b->arena, call->arena->budget);
     b->task.work = work;
     b->task.done = done;
     (void)pthread_mutex_init(&b->shared.lock, NULL);
@@ -156,6 +164,7 @@ enum neo_reason call_run_blocking(struct neo_call *call, const void *request)
 
 void call_blocking_fini(struct neo_call *call)
 {
+    neo_arena_fini(&call->blocking->arena);
     (void)pthread_cond_destroy(&call->blocking->shared.changed);
     (void)pthread_mutex_destroy(&call->blocking->shared.lock);
 }

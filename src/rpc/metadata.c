@@ -35,7 +35,7 @@ static struct neo_bytes trace_id(const struct neo_call *call)
     char text[NEO_TRACEPARENT_LEN + 1];
 
     neo_trace_format(&call->context.trace, text);
-    return neo_arena_copy(call->arena, neo_bytes(text + TRACE_ID_AT, TRACE_ID_LEN));
+    return neo_arena_copy(call_arena_here(call), neo_bytes(text + TRACE_ID_AT, TRACE_ID_LEN));
 }
 
 struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name)
@@ -50,7 +50,7 @@ struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name
         return (struct neo_bytes){0};
 
     struct neo_bytes value = wire_header(call->request_headers, name);
-    return is_binary(wanted) ? decoded(value, call->arena) : value;
+    return is_binary(wanted) ? decoded(value, call_arena_here(call)) : value;
 }
 
 /* --- the answer's ------------------------------------------------------------------------ */
@@ -89,7 +89,8 @@ static bool add(struct neo_call *call, struct call_fields *fields, const char *n
     struct neo_bytes key = neo_text(name);
     bool binary = is_binary(key);
 
-    if (fields->n == FIELDS_MAX || !is_name(key) || (!binary && !is_text(value)))
+    if (call_is_elsewhere(call) || fields->n == FIELDS_MAX || !is_name(key) ||
+        (!binary && !is_text(value)))
         return false;
     if (fields->at == NULL)
         fields->at = neo_arena_calloc(call->arena, FIELDS_MAX, sizeof(*fields->at));

@@ -80,7 +80,7 @@ static bool next(struct h2_headers fields, struct neo_arena *arena,
 bool neo_call_metadata_next(const struct neo_call *call, struct neo_metadata_cursor *cursor,
                             struct neo_pair *ret)
 {
-    return next(call->request_headers, call->arena, cursor, ret);
+    return next(call->request_headers, call_arena_here(call), cursor, ret);
 }
 
 /* A response that is only a status has no headers, whatever its frame is called. */

@@ -57,7 +57,7 @@ static inline void end_world(void)
 
 /* --- what the handlers saw --------------------------------------------------------------- */
 
-static atomic_uint said, heard_done, was_cancelled, in_block, counted;
+static atomic_uint said, heard_done, was_cancelled, in_block, counted, overwritten;
 static atomic_int done_code;
 static char done_reason[64];
 static char seen_caller[64];
@@ -135,12 +135,41 @@ static inline void later(struct neo_call *call, const struct neo_test_v1_Echo *r
     neo_loop_arm(loop, &late->timer, neo_loop_now(loop) + request->count * MSEC);
 }
 
+#ifndef NEO_SIM
+struct piece {
+    struct piece *before, *self;
+};
+
+/* Takes of the call's memory until the call has ended, and a little longer; counts what others
+ * wrote over. */
+static inline void take_pieces(struct neo_call *call)
+{
+    struct piece *last = NULL;
+
+    for (unsigned more = 0, n = 0; n < 500000 && more < 2000;
+         n++, more += neo_call_is_cancelled(call)) {
+        struct piece *p = neo_arena_alloc(neo_call_arena(call), sizeof(*p));
+        if (p == NULL)
+            break;
+        *p = (struct piece){last, p};
+        last = p;
+    }
+    for (; last != NULL; last = last->before)
+        if (last->self != last) {
+            atomic_fetch_add(&overwritten, 1);
+            return;
+        }
+}
+#endif
+
 static inline void block(struct neo_call *call, const struct neo_test_v1_Echo *request, void *self)
 {
     (void)self;
     assert(!neo_loop_is_current(neo_call_loop(call)));
     atomic_fetch_add(&in_block, 1);
 #ifndef NEO_SIM
+    if (neo_bytes_is(request->text, "pieces"))
+        take_pieces(call);
     for (unsigned i = 0; i < request->count && !neo_call_is_cancelled(call); i++)
         (void)usleep(1000);
 #endif
@@ -373,7 +402,7 @@ static inline int begin(void **state)
     (void)state;
     begin_world();
     memset(&world, 0, sizeof(world));
-    said = heard_done = was_cancelled = in_block = counted = 0;
+    said = heard_done = was_cancelled = in_block = counted = overwritten = 0;
     done_code = -1;
     done_reason[0] = seen_caller[0] = '\0';
     seen_attested = false;

@@ -633,6 +633,29 @@ TEST(a_deadline_ends_the_call_and_the_handler_hears_of_it)
     disconnect(&client);
 }
 
+#ifndef NEO_SIM
+/* The worker writes the status while the handler, on the pool, still works with the call's memory. */
+TEST(a_deadline_leaves_the_memory_of_a_blocking_handler_alone)
+{
+    static const char *const timeouts[] = {"2m", "3m", "4m", "5m"};
+    struct neo_test_v1_Echo echo = {.text = NEO_LIT("pieces")};
+    static struct rpc_client client;
+    struct rpc_call call;
+
+    serve();
+    connect_ready(&client, world.caller);
+    for (unsigned i = 0; i < 200; i++) {
+        struct h2_header timeout = timeout_of(timeouts[i % NEO_COUNT(timeouts)]);
+        start_with(&call, &client, "Block", &echo, true, &timeout, 1);
+        wait_for(call.closed);
+        rpc_call_fini(&call);
+    }
+    disconnect(&client);
+    wait_for(neo_server_stats(world.server).calls == 0);
+    assert_int_equal(overwritten, 0);
+}
+#endif
+
 TEST(a_call_that_is_late_already_does_not_run)
 {
     struct h2_header timeout = timeout_of("0n");
@@ -859,6 +882,9 @@ int main(void)
         PROMISE(a_stream_nobody_reads_is_cut_after_half_a_minute),
 #endif
         PROMISE(a_deadline_ends_the_call_and_the_handler_hears_of_it),
+#ifndef NEO_SIM
+        PROMISE(a_deadline_leaves_the_memory_of_a_blocking_handler_alone),
+#endif
         PROMISE(a_call_that_is_late_already_does_not_run),
         PROMISE(the_server_caps_what_a_unary_caller_asks_for),
         PROMISE(a_cancelled_call_tells_its_handler_at_once),
