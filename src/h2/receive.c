@@ -150,23 +150,22 @@ static struct neo_bytes keep(struct h2 *h2, struct stream *s, struct neo_bytes v
     return charge(h2, s, left) ? kept : (struct neo_bytes){0};
 }
 
-static bool add_field(struct h2 *h2, struct stream *s, struct h2_header field)
+static bool add_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
 {
     struct block *b = &h2->block;
     size_t left = s->arena.left;
+    size_t name = field->name.len, value = field->value.len;
 
     if (!make_room(b, &s->arena))
         return false;
-    uint8_t *at = arena_take(&s->arena, field.name.len + field.value.len);
+    uint8_t *at = arena_take(&s->arena, name + value);
     if (at == NULL || !charge(h2, s, left))
         return false;
-    memcpy(at, field.name.at, field.name.len);
-    if (field.value.len > 0)
-        memcpy(at + field.name.len, field.value.at, field.value.len);
-    b->fields[b->into->len++] = (struct h2_header){
-        .name = neo_bytes(at, field.name.len),
-        .value = neo_bytes(at + field.name.len, field.value.len),
-    };
+    memcpy(at, field->name.at, name);
+    if (value > 0)
+        memcpy(at + name, field->value.at, value);
+    b->fields[b->into->len++] =
+        (struct h2_header){.name = neo_bytes(at, name), .value = neo_bytes(at + name, value)};
     return true;
 }
 
@@ -249,7 +248,7 @@ static int request_field(struct h2 *h2, struct stream *s, const struct h2_header
 {
     if (field->name.at[0] == ':')
         return request_pseudo(h2, s, field) ? 0 : refuse_memory(h2, s);
-    if (!add_field(h2, s, *field))
+    if (!add_field(h2, s, field))
         return refuse_memory(h2, s);
     look_at_request_field(h2, &h2->block.fields[h2->block.into->len - 1]);
     return 0;
@@ -265,14 +264,14 @@ static int response_field(struct h2 *h2, struct stream *s, const struct h2_heade
     }
     if (h2->block.informational)
         return 0;
-    return add_field(h2, s, *field) ? 0 : refuse_memory(h2, s);
+    return add_field(h2, s, field) ? 0 : refuse_memory(h2, s);
 }
 
 static int trailer_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
 {
     if (h2_is_reserved_in_trailers(field->name))
         return refuse_field(h2, s);
-    return add_field(h2, s, *field) ? 0 : refuse_memory(h2, s);
+    return add_field(h2, s, field) ? 0 : refuse_memory(h2, s);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
