@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh/attester.h"
 
+#include "io/dial.h"
+
 #include <neo/loop.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -106,48 +105,16 @@ static void linux_sleep(struct attester_sys *s, neo_nsec time)
     (void)nanosleep(&t, NULL); /* a signal that cuts it short does no harm */
 }
 
-/* An IPv4 address and a port, as digits: nobody is asked what a name means. */
-static bool parse_address(const char *text, struct sockaddr_in *ret)
-{
-    const char *colon = strchr(text, ':');
-    char host[INET_ADDRSTRLEN];
-    char *end = NULL;
-
-    if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
-        return false;
-    memcpy(host, text, (size_t)(colon - text));
-    host[colon - text] = '\0';
-    unsigned long port = strtoul(colon + 1, &end, 10);
-    *ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    return colon[1] >= '0' && colon[1] <= '9' && *end == '\0' && port > 0 && port <= UINT16_MAX &&
-           inet_pton(AF_INET, host, &ret->sin_addr) == 1;
-}
-
 static int linux_connect(struct attester_sys *s, const char *address)
 {
-    struct sockaddr_in to;
-    int number = EINVAL;
-
     (void)s;
-    if (!parse_address(address, &to)) {
-        errno = number;
-        return -1;
-    }
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
-        return fd;
-    number = errno;
-    if (number == EINPROGRESS)
-        return fd;
-    (void)close(fd);
-    errno = number;
-    return -1;
+    return dial(address);
 }
 
 static ssize_t linux_send(struct attester_sys *s, int fd, const void *at, size_t len)
 {
     (void)s;
-    return send(fd, at, len, MSG_NOSIGNAL);
+    return dial_send(fd, at, len);
 }
 
 enum neo_code attester_linux_init(struct attester_linux *ret, const char *root,
