@@ -32,11 +32,33 @@ static void print_node(const struct neo_explain_node *node)
                  node->value.len == 0 ? "" : (const char *)node->value.at);
 }
 
+static void print_claims(const struct neo_attest_comparison *row)
+{
+    if (row->n_claims > 0)
+        (void)printf("    what would be compared, were it proven; these are the evidence's own "
+                     "words:\n");
+    for (size_t i = 0; i < row->n_claims; i++) {
+        const struct neo_attest_claim *c = &row->claims[i];
+        (void)printf("    %s%s%s %-24s says: %.*s\n", ink(c->same ? INK_DIM : INK_RED),
+                     c->same ? "=" : "≠", ink(INK_NONE), c->check, (int)c->claimed.len,
+                     (const char *)c->claimed.at);
+        if (!c->same)
+            (void)printf("      %-24s want: %.*s\n", "", (int)c->wanted.len,
+                         (const char *)c->wanted.at);
+    }
+}
+
+static const char *standing_of(const struct neo_attest_comparison *row)
+{
+    if (row->accepted)
+        return "holds";
+    return row->n_claims > 0 ? "not judged, for the evidence is not proven" : "does not hold";
+}
+
 static void print_row(const struct neo_attest_comparison *row, bool is_nearest)
 {
     (void)printf("  row %zu, %s:%u: %s%s\n", row->row + 1, row->place.file, row->place.line,
-                 row->accepted ? "holds" : "does not hold",
-                 is_nearest && !row->accepted ? ", and is the nearest" : "");
+                 standing_of(row), is_nearest && !row->accepted ? ", and is the nearest" : "");
     for (size_t i = 0; i < row->n; i++) {
         const struct neo_attest_difference *d = &row->at[i];
         (void)printf("    %s×%s %-24s have: %s\n", ink(INK_RED), ink(INK_NONE), d->check,
@@ -45,6 +67,7 @@ static void print_row(const struct neo_attest_comparison *row, bool is_nearest)
             (void)printf("      %-24s want: %.*s\n", "", (int)d->wanted.len,
                          (const char *)d->wanted.at);
     }
+    print_claims(row);
 }
 
 static void print_all(const struct explained *e)
@@ -96,6 +119,20 @@ static void put_nodes(struct neo_json_writer *w, const struct explained *e)
     }
 }
 
+static void put_claim(struct neo_json_writer *w, const struct neo_attest_claim *claim)
+{
+    neo_json_open_object(w);
+    neo_json_put_key(w, "check");
+    neo_json_put_text(w, claim->check);
+    neo_json_put_key(w, "says");
+    neo_json_put_string(w, claim->claimed);
+    neo_json_put_key(w, "want");
+    neo_json_put_string(w, claim->wanted);
+    neo_json_put_key(w, "same");
+    neo_json_put_bool(w, claim->same);
+    neo_json_close_object(w);
+}
+
 static void put_row(struct neo_json_writer *w, const struct neo_attest_comparison *row)
 {
     neo_json_open_object(w);
@@ -117,6 +154,11 @@ static void put_row(struct neo_json_writer *w, const struct neo_attest_compariso
         neo_json_put_string(w, row->at[i].wanted);
         neo_json_close_object(w);
     }
+    neo_json_close_array(w);
+    neo_json_put_key(w, "not_proven");
+    neo_json_open_array(w);
+    for (size_t i = 0; i < row->n_claims; i++)
+        put_claim(w, &row->claims[i]);
     neo_json_close_array(w);
     neo_json_close_object(w);
 }

@@ -53,6 +53,10 @@ static bool put_row(struct neo_buffer *out, const struct neo_evidence_facts *fac
         {"tpm", "pcr_sha256.0", "        pcr_sha256: {0: [\"", "\"]}\n"},
         {"azure-snp", "measurement", "        measurement: [\"", "\"]\n"},
         {"azure-snp", "pcr_sha256.0", "        pcr_sha256: {0: [\"", "\"]}\n"},
+        {"azure-tdx", "mrtd", "        mrtd: [\"", "\"]\n"},
+        {"azure-tdx", "td_attributes",
+         "        td_attributes: {mask: \"ffffffffffffffff\", value: \"", "\"}\n"},
+        {"azure-tdx", "pcr_sha256.0", "        pcr_sha256: {0: [\"", "\"]}\n"},
         {"tpm", "ak_name", "        ak: {names: [\"", "\"]}\n"},
     };
     bool any = false;

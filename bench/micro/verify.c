@@ -23,7 +23,7 @@ struct question {
     struct neo_evidence evidence;
     struct neo_attest_policies *policies;
     struct neo_bytes service;
-    uint8_t binder[NEO_BINDER_LEN];
+    struct neo_bytes bound;
     int64_t now;
     struct neo_bytes collateral[COLLATERAL_MAX];
     size_t n_collateral;
@@ -46,16 +46,14 @@ static struct neo_bytes read_file(const char *path)
     return neo_buffer_bytes(&text);
 }
 
-static void own_binder(struct question *q)
+/* Into `arena`, which must live as long. */
+static void own_binder(struct question *q, struct neo_arena *arena)
 {
-    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
     struct neo_evidence_facts facts;
     struct neo_error err;
 
-    neo_arena_init(&arena, ARENA);
-    must(neo_evidence_describe(&q->evidence, &arena, &facts, &err), &err);
-    memcpy(q->binder, facts.binder.at,
-           facts.binder.len < NEO_BINDER_LEN ? facts.binder.len : NEO_BINDER_LEN);
+    must(neo_evidence_describe(&q->evidence, arena, &facts, &err), &err);
+    q->bound = facts.binder;
 }
 
 static struct neo_attest_trust *make_trust(const struct question *q)
@@ -78,9 +76,15 @@ static void judge(const struct question *q, const struct neo_attest_trust *trust
     struct neo_error err;
 
     neo_arena_init(&arena, ARENA);
-    must(neo_attest_appraise(trust, q->policies, q->service, &q->evidence, q->binder, q->now,
-                             &arena, &appraisal, &err),
-         &err);
+    const struct neo_evidence_question asked = {
+        .trust = trust,
+        .policies = q->policies,
+        .service = q->service,
+        .evidence = &q->evidence,
+        .bound = q->bound,
+        .now = q->now,
+    };
+    must(neo_evidence_appraise(&asked, &arena, &appraisal, &err), &err);
     if (json != NULL)
         (void)neo_appraisal_json(&appraisal, json);
 }
@@ -122,6 +126,7 @@ static double measure(const struct question *q, struct neo_attest_trust *known, 
 
 int main(int argc, char **argv)
 {
+    struct neo_arena arena;
     struct neo_buffer json = {0};
     struct question q = {0};
     struct neo_error err;
@@ -142,7 +147,8 @@ int main(int argc, char **argv)
     unsigned rounds = (unsigned)strtoul(argv[7], NULL, 10);
     for (int i = 8; i < argc; i++)
         q.collateral[q.n_collateral++] = read_file(argv[i]);
-    own_binder(&q);
+    neo_arena_init(&arena, ARENA);
+    own_binder(&q, &arena);
     struct neo_attest_trust *trust = make_trust(&q);
     judge(&q, trust, &json);
     double cached = measure(&q, trust, rounds == 0 ? 1 : rounds);
@@ -151,5 +157,6 @@ int main(int argc, char **argv)
     neo_buffer_fini(&json);
     neo_attest_trust_unref(trust);
     neo_attest_policies_unref(q.policies);
+    neo_arena_fini(&arena);
     return 0;
 }

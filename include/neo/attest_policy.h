@@ -48,12 +48,22 @@ struct neo_attest_difference {
     const char *found;       /* one sentence */
     struct neo_bytes wanted; /* as the row has it; empty: the row says nothing, and is strict */
 };
+/* What a row asks and nobody judged, because the evidence failed before: what it says there. It is
+ * the evidence's own word, and proves nothing, also where it is the same. */
+struct neo_attest_claim {
+    const char *check;
+    struct neo_bytes claimed; /* hex */
+    struct neo_bytes wanted;  /* as the row has it */
+    bool same;                /* one of the wanted */
+};
 struct neo_attest_comparison {
     size_t row; /* its place among the service's rows, from 0 */
     struct neo_place place;
     bool accepted;
     const struct neo_attest_difference *at;
     size_t n;
+    const struct neo_attest_claim *claims;
+    size_t n_claims;
 };
 /* Each row of the evidence's tee on its own, the nearest first. None: there is no such row. */
 NEO_MUST_CHECK enum neo_code neo_evidence_compare(const struct neo_evidence_question *question,

@@ -42,6 +42,7 @@ extern "C" {
     X(SNP_DEVICE, "sev-snp", "sev-guest")                                                          \
     X(CCA_TSM, "arm-cca", "configfs-tsm")                                                          \
     X(AZURE_SNP_VTPM, "azure-snp", "vtpm")                                                         \
+    X(AZURE_TDX_VTPM, "azure-tdx", "vtpm")                                                         \
     X(TPM_TSS, "tpm", "tpm2-tss")
 /* clang-format off */
 enum neo_attester_source {
@@ -79,6 +80,7 @@ struct neo_attester_options {
     neo_nsec timeout; /* of one attest(); 0: 10 s */
     const struct neo_log *log; /* copied; says why evidence could not be made, which attest() tells
                                   nobody but its caller; NULL: none */
+    const char *metadata; /* Azure's metadata service, "address:port"; NULL: 169.254.169.254:80 */
 };
 
 /*

@@ -185,7 +185,7 @@ static bool read_realm_claim(struct cbor *c, uint64_t claim, struct cca_token *t
 {
     switch (claim) {
     case CLAIM_PROFILE:
-        return read_profile(c, "tag:arm.com,2023:realm#1.0.0", "");
+        return read_profile(c, "tag:arm.com,2023:realm#1.0.0", "tag:arm.com,2023:realm#1.0.0");
     case CLAIM_CHALLENGE:
         return read_bytes(c, CCA_CHALLENGE_LEN, CCA_CHALLENGE_LEN, &t->challenge);
     case CLAIM_RPV:

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 const char ledger_not_asked_for[] = "not asked for";
+const char ledger_not_reached[] = "not reached";
 
 void ledger_init(struct ledger *ledger, const struct check_info *known, unsigned n,
                  struct neo_arena *arena)
@@ -16,7 +17,7 @@ void ledger_init(struct ledger *ledger, const struct check_info *known, unsigned
         ledger->checks[i] = (struct neo_check){
             .name = known[i].name,
             .result = NEO_CHECK_NOT_APPLICABLE,
-            .detail = "not reached",
+            .detail = ledger_not_reached,
         };
 }
 

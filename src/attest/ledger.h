@@ -89,6 +89,6 @@ void ledger_judge_value(struct ledger *ledger, unsigned check, struct attest_val
 void ledger_judge_bit(struct ledger *ledger, unsigned check, uint64_t value, uint64_t bit,
                       uint64_t set, uint64_t clear);
 
-extern const char ledger_not_asked_for[];
+extern const char ledger_not_asked_for[], ledger_not_reached[];
 
 #endif

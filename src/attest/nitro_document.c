@@ -184,6 +184,8 @@ enum neo_code nitro_document_read(struct neo_bytes text, struct nitro_document *
     if (text.len > NITRO_DOCUMENT_MAX)
         return malformed("a document of %zu bytes, at most %d", text.len, NITRO_DOCUMENT_MAX);
     NEO_TRY(cose_sign1_read(text, &d.sign1, err));
+    if (d.sign1.has_more)
+        return malformed("a header with more than the algorithm, which no hypervisor writes");
     if (d.sign1.algorithm != COSE_ES384)
         return malformed("signed with another algorithm than ES384");
     NEO_TRY(read_payload(&d, err));

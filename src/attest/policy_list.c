@@ -3,8 +3,10 @@
 #include "attest/policies.h"
 
 #include <neo/attest_policy.h>
+#include <neo/encoding.h>
 
 #include <stdlib.h>
+#include <strings.h>
 
 /* --- what a row leaves open ------------------------------------------------------------------- */
 
@@ -145,8 +147,9 @@ static bool is_pcr(const char *given, const char *key)
            strcmp(number + 1, key + 4) == 0;
 }
 
-/* What a row has where a check stands: "snp.measurement" is judged by "measurement". */
-static struct neo_bytes wanted_of(const struct attest_rule *rule, const char *check)
+/* What a row has where a check stands: "snp.measurement" is judged by "measurement". NULL: nothing.
+ */
+static const struct neo_evidence_fact *given_of(const struct attest_rule *rule, const char *check)
 {
     static const struct {
         const char *suffix;
@@ -171,9 +174,67 @@ static struct neo_bytes wanted_of(const struct attest_rule *rule, const char *ch
     }
     for (size_t i = 0; i < rule->n_given; i++) {
         if (strcmp(rule->given[i].name, key) == 0 || is_pcr(rule->given[i].name, key))
-            return rule->given[i].value;
+            return &rule->given[i];
     }
-    return (struct neo_bytes){0};
+    return NULL;
+}
+
+static struct neo_bytes wanted_of(const struct attest_rule *rule, const char *check)
+{
+    const struct neo_evidence_fact *given = given_of(rule, check);
+
+    return given == NULL ? (struct neo_bytes){0} : given->value;
+}
+
+/* Is `hex` one of "a, b", as people write them? */
+static bool is_listed(struct neo_bytes list, struct neo_bytes hex)
+{
+    while (list.len > 0) {
+        const uint8_t *comma = memchr(list.at, ',', list.len);
+        size_t len = comma == NULL ? list.len : (size_t)(comma - list.at);
+        if (len == hex.len &&
+            strncasecmp((const char *)list.at, (const char *)hex.at, hex.len) == 0)
+            return true;
+        list = neo_bytes_from(list, comma == NULL ? len : len + 1);
+        while (list.len > 0 && list.at[0] == ' ')
+            list = neo_bytes_from(list, 1);
+    }
+    return false;
+}
+
+static const struct neo_evidence_fact *fact_named(const struct neo_evidence_facts *facts,
+                                                  const char *name)
+{
+    for (size_t i = 0; i < facts->n; i++) {
+        if (!facts->at[i].is_text && strcmp(facts->at[i].name, name) == 0)
+            return &facts->at[i];
+    }
+    return NULL;
+}
+
+/* The evidence did not come to the rule: its word against the row's. */
+static enum neo_code claim(const struct neo_appraisal *a, const struct attest_rule *rule,
+                           const struct neo_evidence_facts *facts, struct neo_arena *arena,
+                           struct neo_attest_comparison *ret, struct neo_error *err)
+{
+    struct neo_attest_claim *claims = neo_arena_calloc(arena, a->n_checks, sizeof(*claims));
+
+    for (size_t i = 0; claims != NULL && i < a->n_checks; i++) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+        const struct neo_evidence_fact *given = given_of(rule, a->checks[i].name);
+        const struct neo_evidence_fact *fact =
+            given == NULL ? NULL : fact_named(facts, given->name);
+        if (fact == NULL || a->checks[i].detail != ledger_not_reached)
+            continue;
+        (void)neo_hex_encode(&hex, fact->value);
+        struct neo_bytes text = neo_arena_copy(arena, neo_buffer_bytes(&hex));
+        claims[ret->n_claims++] = (struct neo_attest_claim){a->checks[i].name, text, given->value,
+                                                            is_listed(given->value, text)};
+    }
+    if (neo_arena_failed(arena))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a comparison");
+    ret->claims = claims;
+    return NEO_OK;
 }
 
 static enum neo_code compare_row(const struct neo_evidence_question *question,
@@ -184,6 +245,7 @@ static enum neo_code compare_row(const struct neo_evidence_question *question,
     struct attest_policy one = *policy;
     struct neo_attest_policies alone = {.at = &one, .n = 1};
     struct neo_evidence_question asked = *question;
+    struct neo_evidence_facts facts = {.n = 0};
     struct neo_appraisal a;
 
     one.rules = &policy->rules[row];
@@ -200,15 +262,28 @@ static enum neo_code compare_row(const struct neo_evidence_question *question,
             at[ret->n++] = (struct neo_attest_difference){a.checks[i].name, a.checks[i].detail,
                                                           wanted_of(one.rules, a.checks[i].name)};
     }
-    return NEO_OK;
+    /* What cannot even be read claims nothing. */
+    if (neo_evidence_describe(question->evidence, arena, &facts, NULL) != NEO_OK)
+        return NEO_OK;
+    return claim(&a, one.rules, &facts, arena, ret, err);
+}
+
+/* Those that are judged first, then by the evidence's own word. */
+static size_t distance(const struct neo_attest_comparison *row)
+{
+    size_t n = row->n;
+
+    for (size_t i = 0; i < row->n_claims; i++)
+        n += !row->claims[i].same;
+    return n;
 }
 
 static int by_nearness(const void *a, const void *b)
 {
     const struct neo_attest_comparison *one = a, *other = b;
 
-    if (one->n != other->n)
-        return one->n < other->n ? -1 : 1;
+    if (distance(one) != distance(other))
+        return distance(one) < distance(other) ? -1 : 1;
     return one->row < other->row ? -1 : one->row > other->row;
 }
 

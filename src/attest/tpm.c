@@ -69,8 +69,11 @@ static bool check_format(struct tpm_case *c, struct ledger *ledger)
 {
     struct neo_error why;
 
-    c->hints = (struct vendor_bundle){.max = HINTS_MAX,
-                                      .known = {&c->q->trust->collateral, &c->q->trust->simulated}};
+    c->hints = (struct vendor_bundle){
+        .max = HINTS_MAX,
+        .known = {&c->q->trust->collateral, &c->q->trust->simulated},
+        .memo = c->q->trust->memo,
+    };
     if (tpm_evidence_read(c->q->evidence->body, &c->evidence, &why) != NEO_OK ||
         tpm_signature_read(c->evidence.signature, &c->quote, &why) != NEO_OK ||
         tpm_attest_read(c->evidence.attest, &c->quote, &why) != NEO_OK ||
@@ -178,7 +181,8 @@ static bool leads_to_ca(const struct tpm_case *c, const struct tpm_rule *rule,
                         struct vendor_cert *leaf)
 {
     struct vendor_cert *issuers[LINE_MAX_LEN];
-    struct vendor_line line = {.leaf = leaf, .issuers = issuers, .now = c->q->now};
+    struct vendor_line line = {
+        .leaf = leaf, .issuers = issuers, .now = c->q->now, .memo = c->q->trust->memo};
     const struct vendor_cert *at = leaf;
     struct neo_error why;
     int64_t not_after;

@@ -2,8 +2,10 @@
 /*
  * codec/cose.h - COSE_Sign1 (RFC 9052), as evidence uses it.
  *
- * Tagged or not, an algorithm in the protected header and nothing else, an empty
- * unprotected header, nothing behind the signature.
+ * Tagged or not, an algorithm in the protected header, nothing behind the signature. A
+ * content type, a type and a key's name may stand beside the algorithm, and a key's name in the
+ * unprotected header: they are told of, and decide nothing. Whatever else a header says is
+ * refused, above all what must be understood (`crit`).
  */
 #ifndef NEO_CODEC_COSE_H
 #define NEO_CODEC_COSE_H
@@ -19,6 +21,7 @@ enum cose_algorithm {
 /* Borrows the text. */
 struct cose_sign1 {
     enum cose_algorithm algorithm;
+    bool has_more; /* in its headers than the algorithm */
     struct neo_bytes protected_header;
     struct neo_bytes payload;
     struct neo_bytes signature; /* r and s, big-endian, 32 or 48 bytes each */

@@ -150,45 +150,48 @@ static struct neo_bytes keep(struct h2 *h2, struct stream *s, struct neo_bytes v
     return charge(h2, s, left) ? kept : (struct neo_bytes){0};
 }
 
-static bool add_field(struct h2 *h2, struct stream *s, struct h2_header field)
+/* Fields come as two runs, which stay in registers. */
+static bool add_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
+                      struct neo_bytes value)
 {
     struct block *b = &h2->block;
     size_t left = s->arena.left;
 
     if (!make_room(b, &s->arena))
         return false;
-    uint8_t *at = arena_take(&s->arena, field.name.len + field.value.len);
+    uint8_t *at = arena_take(&s->arena, name.len + value.len);
     if (at == NULL || !charge(h2, s, left))
         return false;
-    memcpy(at, field.name.at, field.name.len);
-    if (field.value.len > 0)
-        memcpy(at + field.name.len, field.value.at, field.value.len);
+    memcpy(at, name.at, name.len);
+    if (value.len > 0)
+        memcpy(at + name.len, value.at, value.len);
     b->fields[b->into->len++] = (struct h2_header){
-        .name = neo_bytes(at, field.name.len),
-        .value = neo_bytes(at + field.name.len, field.value.len),
+        .name = neo_bytes(at, name.len),
+        .value = neo_bytes(at + name.len, value.len),
     };
     return true;
 }
 
 /* Names are told apart by their lengths first: no two that matter here share one. */
-static bool request_pseudo(struct h2 *h2, struct stream *s, const struct h2_header *field)
+static bool request_pseudo(struct h2 *h2, struct stream *s, struct neo_bytes name,
+                           struct neo_bytes value)
 {
     struct block *b = &h2->block;
 
-    switch (field->name.at[1]) {
+    switch (name.at[1]) {
     case 'm':
-        b->is_post = neo_bytes_equal(field->value, NEO_LIT("POST"));
-        b->is_get = h2->limits.plain_page != NULL && neo_bytes_is(field->value, "GET");
-        b->is_head = h2->limits.plain_page != NULL && neo_bytes_is(field->value, "HEAD");
+        b->is_post = neo_bytes_equal(value, NEO_LIT("POST"));
+        b->is_get = h2->limits.plain_page != NULL && neo_bytes_is(value, "GET");
+        b->is_head = h2->limits.plain_page != NULL && neo_bytes_is(value, "HEAD");
         return true;
     case 's':
-        b->has_scheme = neo_bytes_equal(field->value, h2->scheme);
+        b->has_scheme = neo_bytes_equal(value, h2->scheme);
         return true;
     case 'p':
-        s->pub.path = keep(h2, s, field->value);
+        s->pub.path = keep(h2, s, value);
         return s->pub.path.at != NULL;
     case 'a':
-        s->pub.authority = keep(h2, s, field->value);
+        s->pub.authority = keep(h2, s, value);
         return s->pub.authority.at != NULL;
     default:
         b->is_bad = true;
@@ -245,34 +248,37 @@ static void look_at_request_field(struct h2 *h2, const struct h2_header *field)
     }
 }
 
-static int request_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
+static int request_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
+                         struct neo_bytes value)
 {
-    if (field->name.at[0] == ':')
-        return request_pseudo(h2, s, field) ? 0 : refuse_memory(h2, s);
-    if (!add_field(h2, s, *field))
+    if (name.at[0] == ':')
+        return request_pseudo(h2, s, name, value) ? 0 : refuse_memory(h2, s);
+    if (!add_field(h2, s, name, value))
         return refuse_memory(h2, s);
     look_at_request_field(h2, &h2->block.fields[h2->block.into->len - 1]);
     return 0;
 }
 
-static int response_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
+static int response_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
+                          struct neo_bytes value)
 {
-    if (field->name.at[0] == ':') { /* nghttp2 has seen that it is :status, and three digits */
-        const uint8_t *d = field->value.at;
+    if (name.at[0] == ':') { /* nghttp2 has seen that it is :status, and three digits */
+        const uint8_t *d = value.at;
         s->pub.status = (d[0] - '0') * 100 + (d[1] - '0') * 10 + (d[2] - '0');
         h2->block.informational = d[0] == '1';
         return d[0] == '0' ? refuse_field(h2, s) : 0;
     }
     if (h2->block.informational)
         return 0;
-    return add_field(h2, s, *field) ? 0 : refuse_memory(h2, s);
+    return add_field(h2, s, name, value) ? 0 : refuse_memory(h2, s);
 }
 
-static int trailer_field(struct h2 *h2, struct stream *s, const struct h2_header *field)
+static int trailer_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
+                         struct neo_bytes value)
 {
-    if (h2_is_reserved_in_trailers(field->name))
+    if (h2_is_reserved_in_trailers(name))
         return refuse_field(h2, s);
-    return add_field(h2, s, *field) ? 0 : refuse_memory(h2, s);
+    return add_field(h2, s, name, value) ? 0 : refuse_memory(h2, s);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -281,7 +287,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 {
     struct h2 *h2 = user;
     struct stream *s = h2->block.stream;
-    const struct h2_header field = {{name, name_len}, {value, value_len}};
 
     (void)session;
     (void)frame;
@@ -291,8 +296,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (!count_field(&h2->block, name_len + value_len + FIELD_OVERHEAD))
         return refuse_size(h2, s);
     if (h2->block.trailers)
-        return trailer_field(h2, s, &field);
-    return h2->server ? request_field(h2, s, &field) : response_field(h2, s, &field);
+        return trailer_field(h2, s, neo_bytes(name, name_len), neo_bytes(value, value_len));
+    if (h2->server)
+        return request_field(h2, s, neo_bytes(name, name_len), neo_bytes(value, value_len));
+    return response_field(h2, s, neo_bytes(name, name_len), neo_bytes(value, value_len));
 }
 
 static int open_request(struct h2 *h2, int32_t id)

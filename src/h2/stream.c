@@ -10,6 +10,16 @@
 
 enum { LARGEST_KEPT_QUEUE = 4096 };
 
+/* The one that is taken next, soon: no cache that is near holds all of a busy connection's. */
+static void warm_next(const struct list *pool)
+{
+    enum { LINE = 64 };
+    const char *next = (const char *)pool->next;
+
+    for (size_t at = 0; at < 4 * LINE; at += LINE)
+        __builtin_prefetch(next + at, 1);
+}
+
 static struct stream *take(struct h2 *h2)
 {
     struct list *link = list_pop_front(&h2->pool->streams);
@@ -17,6 +27,7 @@ static struct stream *take(struct h2 *h2)
     if (link == NULL)
         return neo_alloc(sizeof(struct stream));
     h2->pool->n_streams--;
+    warm_next(&h2->pool->streams);
     return neo_owner(link, struct stream, link);
 }
 

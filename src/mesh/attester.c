@@ -29,6 +29,7 @@ struct attester {
     struct neo_attester_options options;
     struct neo_log log;
     char *tpm;
+    char *metadata;
 };
 
 /* clang-format off */
@@ -40,6 +41,7 @@ static const struct attester_way ways[NEO_ATTESTER_SOURCES_N] = {
     [NEO_ATTESTER_SNP_DEVICE]  = {NEO_EVIDENCE_SNP, NULL, sev_look, sev_attest},
     [NEO_ATTESTER_CCA_TSM]     = {NEO_EVIDENCE_CCA, "arm_cca_guest", tsm_look, tsm_attest},
     [NEO_ATTESTER_AZURE_SNP_VTPM] = {NEO_EVIDENCE_AZURE_SNP, NULL, azure_look, azure_attest},
+    [NEO_ATTESTER_AZURE_TDX_VTPM] = {NEO_EVIDENCE_AZURE_TDX, NULL, azure_look, azure_attest},
     [NEO_ATTESTER_TPM_TSS]     = {NEO_EVIDENCE_TPM, NULL, tpm_look, tpm_attest},
 };
 static const struct { const char *tee, *via; } names[NEO_ATTESTER_SOURCES_N] = {
@@ -142,9 +144,10 @@ static enum neo_code look_at(enum neo_evidence_kind kind, const uint8_t *binder,
         return neo_fail(err, NEO_DATA_LOSS, "what this machine gave is no %s: %.180s",
                         neo_evidence_kind_text(kind), why.message);
     neo_sha256(neo_bytes(binder, NEO_BINDER_LEN), digest); /* what a TPM has room for */
-    if (!neo_bytes_equal(facts.binder, kind == NEO_EVIDENCE_TPM || kind == NEO_EVIDENCE_AZURE_SNP
-                                           ? neo_bytes(digest, sizeof(digest))
-                                           : neo_bytes(binder, NEO_BINDER_LEN)))
+    bool is_tpms = kind == NEO_EVIDENCE_TPM || kind == NEO_EVIDENCE_AZURE_SNP ||
+                   kind == NEO_EVIDENCE_AZURE_TDX;
+    if (!neo_bytes_equal(facts.binder, is_tpms ? neo_bytes(digest, sizeof(digest))
+                                               : neo_bytes(binder, NEO_BINDER_LEN)))
         return neo_fail(err, NEO_DATA_LOSS,
                         "this machine gave a %s that was made for another question",
                         neo_evidence_kind_text(kind));
@@ -198,7 +201,18 @@ static void free_attester(struct neo_attester *self)
     struct attester *a = neo_owner(self, struct attester, face);
 
     neo_free(a->tpm);
+    neo_free(a->metadata);
     neo_free(a);
+}
+
+/* Makes the text our own; NULL stays NULL. */
+static bool keep_text(const char **text, char **ret)
+{
+    if (*text == NULL)
+        return true;
+    *ret = neo_string_dup(*text);
+    *text = *ret;
+    return *ret != NULL;
 }
 
 static enum neo_code make(struct attester_sys *sys, const struct neo_attester_options *options,
@@ -218,13 +232,9 @@ static enum neo_code make(struct attester_sys *sys, const struct neo_attester_op
         a->log = *options->log;
     else
         a->log.level = NEO_LOG_OFF;
-    if (options->tpm != NULL) {
-        a->tpm = neo_string_dup(options->tpm);
-        a->options.tpm = a->tpm;
-        if (a->tpm == NULL) {
-            neo_free(a);
-            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for an attester");
-        }
+    if (!keep_text(&a->options.tpm, &a->tpm) || !keep_text(&a->options.metadata, &a->metadata)) {
+        free_attester(&a->face);
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for an attester");
     }
     *ret = &a->face;
     return NEO_OK;
@@ -244,7 +254,7 @@ static enum neo_code check_tee(const char *tee, struct neo_error *err)
     return neo_fail(
         err, NEO_INVALID_ARGUMENT,
         "there is no TEE '%s'; there are: auto, sev-snp, tdx, sgx, nitro, arm-cca, azure-snp, "
-        "tpm",
+        "azure-tdx, tpm",
         tee);
 }
 

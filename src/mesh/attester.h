@@ -9,6 +9,7 @@
  *   attester_gramine.c  Gramine's /dev/attestation
  *   attester_nsm.c      /dev/nsm of a Nitro enclave
  *   attester_azure.c    the virtual TPM of Azure's confidential machines
+ *   attester_imds.c     Azure's metadata service, which has TDX's reports signed
  *   attester_tpm.c      a TPM's quote: our evidence from its parts
  *   attester_tss.c      the same TPM through tpm2-tss
  */
@@ -31,6 +32,8 @@ struct attester_sys {
     int (*rmdir)(struct attester_sys *s, const char *path);
     neo_nsec (*now)(struct attester_sys *s);
     void (*sleep)(struct attester_sys *s, neo_nsec time);
+    int (*connect)(struct attester_sys *s, const char *address); /* "127.0.0.1:80"; under way */
+    ssize_t (*send)(struct attester_sys *s, int fd, const void *at, size_t len); /* no SIGPIPE */
 };
 
 /* The real one, below a folder that stands for "/". */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh/attester.h"
 
+#include "io/dial.h"
+
 #include <neo/loop.h>
 
 #include <errno.h>
@@ -103,12 +105,24 @@ static void linux_sleep(struct attester_sys *s, neo_nsec time)
     (void)nanosleep(&t, NULL); /* a signal that cuts it short does no harm */
 }
 
+static int linux_connect(struct attester_sys *s, const char *address)
+{
+    (void)s;
+    return dial(address);
+}
+
+static ssize_t linux_send(struct attester_sys *s, int fd, const void *at, size_t len)
+{
+    (void)s;
+    return dial_send(fd, at, len);
+}
+
 enum neo_code attester_linux_init(struct attester_linux *ret, const char *root,
                                   struct neo_error *err)
 {
     struct attester_linux l = {
         .face = {linux_open, linux_read, linux_write, linux_ioctl, linux_wait, linux_close,
-                 linux_mkdir, linux_rmdir, linux_now, linux_sleep},
+                 linux_mkdir, linux_rmdir, linux_now, linux_sleep, linux_connect, linux_send},
     };
     size_t len = root == NULL ? 0 : strlen(root);
 

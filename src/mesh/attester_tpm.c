@@ -63,7 +63,7 @@ static void read_log(struct attester_run *run, const struct tpm_quote *quote,
 }
 
 enum neo_code tpm_quote_into(struct attester_run *run, enum neo_evidence_kind kind, uint32_t ak,
-                             const uint8_t *extra_data, struct neo_bytes hcl,
+                             const uint8_t *extra_data, const struct tpm_beside *beside,
                              struct neo_buffer *out_body, struct neo_error *err)
 {
     NEO_CLEANUP(tss_quote_fini) struct tss_quote q = {.attest = {0}};
@@ -72,11 +72,13 @@ enum neo_code tpm_quote_into(struct attester_run *run, enum neo_evidence_kind ki
 
     NEO_TRY(tss_make_quote(run, ak, extra_data, &q, err));
     NEO_TRY(check_pcrs(&q, &quote, err));
-    const size_t others = hcl.len + q.attest.len + q.signature.len + q.public_area.len + q.pcrs.len;
+    const size_t others = beside->hcl.len + beside->td_quote.len + q.attest.len + q.signature.len +
+                          q.public_area.len + q.pcrs.len;
     if (others < ATTESTER_BODY_MAX)
         read_log(run, &quote, &q, ATTESTER_BODY_MAX - others, &log);
     const struct neo_bytes parts[NEO_EVIDENCE_PARTS_N] = {
-        [NEO_PART_HCL] = hcl,
+        [NEO_PART_HCL] = beside->hcl,
+        [NEO_PART_TDQUOTE] = beside->td_quote,
         [NEO_PART_QUOTE] = neo_buffer_bytes(&q.attest),
         [NEO_PART_SIGNATURE] = neo_buffer_bytes(&q.signature),
         [NEO_PART_KEY] = kind == NEO_EVIDENCE_TPM ? neo_buffer_bytes(&q.public_area)
@@ -93,6 +95,7 @@ enum neo_code tpm_attest(struct attester_run *run, const struct attester_way *wa
                          struct neo_buffer *out_body, struct neo_buffer *out_certificates,
                          struct neo_error *err)
 {
+    const struct tpm_beside nothing = {.hcl = {0}};
     uint8_t extra_data[NEO_SHA256_LEN];
 
     (void)way;
@@ -100,7 +103,7 @@ enum neo_code tpm_attest(struct attester_run *run, const struct attester_way *wa
     neo_sha256(neo_bytes(binder, NEO_BINDER_LEN), extra_data);
     for (;;) {
         enum neo_code code = tpm_quote_into(run, NEO_EVIDENCE_TPM, run->options->ak, extra_data,
-                                            neo_bytes(NULL, 0), out_body, err);
+                                            &nothing, out_body, err);
         if (code == NEO_OK)
             return NEO_OK;
         NEO_TRY(attester_again(run, code, err));

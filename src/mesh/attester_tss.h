@@ -29,11 +29,16 @@ NEO_MUST_CHECK enum neo_code tss_make_quote(struct attester_run *run, uint32_t a
                                             const uint8_t extra_data[NEO_AT_LEAST(32)],
                                             struct tss_quote *ret, struct neo_error *err);
 
-/* attester_tpm.c: such a quote as evidence of `kind`, a tpm-quote or (with `hcl`) azure-snp. */
+/* attester_tpm.c: such a quote as evidence of `kind`, a tpm-quote, or, with what is Azure's, one of
+ * its machines. */
+struct tpm_beside {
+    struct neo_bytes hcl;
+    struct neo_bytes td_quote; /* azure-tdx */
+};
 NEO_MUST_CHECK enum neo_code tpm_quote_into(struct attester_run *run, enum neo_evidence_kind kind,
                                             uint32_t ak, const uint8_t *extra_data,
-                                            struct neo_bytes hcl, struct neo_buffer *out_body,
-                                            struct neo_error *err);
+                                            const struct tpm_beside *beside,
+                                            struct neo_buffer *out_body, struct neo_error *err);
 
 #define TPM_DEVICE "/dev/tpmrm0"
 /* Is it a device's path, and no TCTI of tpm2-tss? */

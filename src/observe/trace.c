@@ -3,6 +3,7 @@
 
 #include "observe/hex.h"
 #include "observe/random.h"
+#include "observe/trace.h"
 
 enum { TRACE_AT = 3, SPAN_AT = 36, FLAGS_AT = 53 };
 
@@ -52,16 +53,23 @@ static void put_span_id(struct neo_trace *t, uint64_t id)
     memcpy(t->span_id, &id, sizeof(id));
 }
 
-struct neo_trace neo_trace_new(void)
+void trace_begin(struct neo_trace *ret)
 {
-    struct neo_trace t = {.flags = NEO_TRACE_SAMPLED | NEO_TRACE_RANDOM};
     uint64_t id[3];
 
     random_distinct_words(id, NEO_COUNT(id));
     if (id[0] == 0 && id[1] == 0)
         id[0] = 1;
-    memcpy(t.trace_id, id, sizeof(t.trace_id));
-    put_span_id(&t, id[2]);
+    memcpy(ret->trace_id, id, sizeof(ret->trace_id));
+    put_span_id(ret, id[2]);
+    ret->flags = NEO_TRACE_SAMPLED | NEO_TRACE_RANDOM;
+}
+
+struct neo_trace neo_trace_new(void)
+{
+    struct neo_trace t;
+
+    trace_begin(&t);
     return t;
 }
 

@@ -147,7 +147,8 @@ void call_closed(struct neo_call *call)
 {
     struct peer *p = call->peer;
 
-    call_end(call, NEO_REASON_CALL_CANCELLED);
+    if (call->state != CALL_ENDED)
+        call_end(call, NEO_REASON_CALL_CANCELLED);
     list_remove(&call->link);
     peer_note_idle(p);
     if (!call->rested)

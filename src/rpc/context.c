@@ -4,6 +4,7 @@
  * it was sent once; what is merely helpful (trace, criticality, x-deadline-ms) is
  * replaced by its default when it is malformed.
  */
+#include "observe/trace.h"
 #include "rpc/wire.h"
 
 enum { BUSINESS_MAX = 16, BUSINESS_BYTES_MAX = 4096 };
@@ -114,7 +115,7 @@ static enum neo_code read_deadline(const struct found *f, neo_nsec now, neo_nsec
 }
 
 static enum neo_code read_business(struct h2_headers headers, const struct found *f,
-                                   struct neo_arena *arena, struct neo_context *ret,
+                                   struct neo_arena *arena, const struct neo_entry **ret,
                                    struct neo_error *err)
 {
     if (f->n_business > BUSINESS_MAX || f->business_bytes > BUSINESS_BYTES_MAX)
@@ -132,30 +133,39 @@ static enum neo_code read_business(struct h2_headers headers, const struct found
                 .key = neo_bytes_from(headers.at[i].name, sizeof(BUSINESS_PREFIX) - 1),
                 .value = headers.at[i].value,
             };
-    ret->business = entries;
-    ret->n_business = n;
+    *ret = entries;
     return NEO_OK;
+}
+
+/* What was written in small pieces is slow to be copied in large ones, hence in its place. */
+static void read_trace(const struct found *f, struct neo_context *ret)
+{
+    if (f->n_traceparent == 1 && neo_trace_parse(f->traceparent, &ret->trace)) {
+        ret->trace = neo_trace_child(&ret->trace);
+        ret->tracestate = f->tracestate;
+    } else {
+        trace_begin(&ret->trace);
+    }
 }
 
 enum neo_code wire_context_read(struct h2_headers headers, neo_nsec now, struct neo_arena *arena,
                                 struct neo_context *ret, struct neo_error *err)
 {
     struct found f = {0};
-    struct neo_context c = {0};
+    const struct neo_entry *business = NULL;
+    neo_nsec deadline = 0;
 
     for (size_t i = 0; i < headers.len; i++)
         note(&f, &headers.at[i]);
-    NEO_TRY(read_deadline(&f, now, &c.deadline, err));
+    NEO_TRY(read_deadline(&f, now, &deadline, err));
     if (f.n_business > 0)
-        NEO_TRY(read_business(headers, &f, arena, &c, err));
-    c.criticality = criticality_of(f.criticality);
-
-    if (f.n_traceparent == 1 && neo_trace_parse(f.traceparent, &c.trace)) {
-        c.trace = neo_trace_child(&c.trace);
-        c.tracestate = f.tracestate;
-    } else {
-        c.trace = neo_trace_new();
-    }
-    *ret = c;
+        NEO_TRY(read_business(headers, &f, arena, &business, err));
+    *ret = (struct neo_context){
+        .deadline = deadline,
+        .criticality = criticality_of(f.criticality),
+        .business = business,
+        .n_business = f.n_business,
+    };
+    read_trace(&f, ret);
     return NEO_OK;
 }

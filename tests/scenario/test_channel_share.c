@@ -30,7 +30,8 @@ static struct scene {
         bool over;
         enum neo_code code;
         unsigned messages, asked;
-        struct neo_channel **frees; /* when it is over */
+        struct neo_channel **frees; /* when its next message comes */
+        bool cancels;               /* itself, then, and before that */
     } calls[CALLS];
     unsigned n;
 } s;
@@ -107,9 +108,14 @@ static void open_both(void)
 
 static void heard(struct neo_client_call *call, const void *response, void *self)
 {
-    (void)call;
+    struct call *c = self;
+
     (void)response;
-    ((struct call *)self)->messages++;
+    c->messages++;
+    if (c->cancels)
+        neo_client_call_cancel(call);
+    if (c->frees != NULL)
+        drop(c->frees);
 }
 
 static void over(struct neo_client_call *call, const struct neo_status *status, void *self)
@@ -121,8 +127,6 @@ static void over(struct neo_client_call *call, const struct neo_status *status, 
     c->over = true;
     c->call = NULL;
     c->code = status->code;
-    if (c->frees != NULL)
-        drop(c->frees);
 }
 
 static const struct neo_client_events events = {.message = heard, .done = over};
@@ -467,18 +471,39 @@ TEST(a_channel_with_calls_where_nobody_else_is_left_ends_them_and_the_connection
     assert_int_equal(neo_server_stats(s.server).connections, 0);
 }
 
-TEST(the_end_of_a_call_may_free_the_channel_whose_connection_it_ran_on)
+/* From inside an event of that connection. */
+TEST(a_call_may_free_the_channel_whose_connection_it_runs_on)
 {
     open_both();
     struct call *of_a = listen(s.a);
-    of_a->frees = &s.b;
     neo_channel_update(s.a, &(struct neo_epoch){.identity = s.another});
-    neo_server_free(s.server); /* the connection is lost: `done` comes from inside that */
-    assert_int_equal(wait_over(of_a), NEO_UNAVAILABLE);
+    of_a->frees = &s.b;
+    assert_true(goes_on(of_a));
     assert_null(s.b);
-    sim_host("10.0.0.1");
-    s.server = echo_server_at(&s.world, NULL, "10.0.0.1:7000");
-    assert_int_equal(wait_over(say(s.a, true)), NEO_OK);
+    of_a->frees = NULL;
+    assert_true(goes_on(of_a));
+    drop(&s.a);
+    assert_true(of_a->over);
+    sim_run_for(2 * SEC);
+    assert_int_equal(neo_server_stats(s.server).connections, 0);
+}
+
+/* The same, and that was its last one: nothing is left on a connection that is in the middle of it.
+ */
+TEST(a_call_may_end_and_free_the_channel_whose_connection_it_ran_on)
+{
+    open_both();
+    struct call *of_a = listen(s.a);
+    neo_channel_update(s.a, &(struct neo_epoch){.identity = s.another});
+    of_a->frees = &s.b;
+    of_a->cancels = true;
+    const struct neo_test_v1_Words words = {.count = 1};
+    (void)neo_client_call_send(of_a->call, &words);
+    assert_int_equal(wait_over(of_a), NEO_CANCELLED);
+    assert_null(s.b);
+    sim_run_for(2 * SEC);
+    assert_int_equal(neo_server_stats(s.server).connections, 0);
+    assert_int_equal(call_once(s.a), NEO_OK);
 }
 
 TEST(calls_that_wait_go_over_with_their_channel)
@@ -518,7 +543,8 @@ int main(void)
         PROMISE(a_call_that_runs_stays_where_it_is_when_its_channel_parts),
         PROMISE(a_channel_that_rests_keeps_the_connection_on_which_another_has_calls),
         PROMISE(a_channel_with_calls_where_nobody_else_is_left_ends_them_and_the_connection),
-        PROMISE(the_end_of_a_call_may_free_the_channel_whose_connection_it_ran_on),
+        PROMISE(a_call_may_free_the_channel_whose_connection_it_runs_on),
+        PROMISE(a_call_may_end_and_free_the_channel_whose_connection_it_ran_on),
         PROMISE(calls_that_wait_go_over_with_their_channel),
     };
     return cmocka_run_group_tests_name("scenario/channel_share", tests, NULL, NULL);

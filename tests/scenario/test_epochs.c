@@ -8,11 +8,17 @@
 #include "support/echo.h"
 #include "support/sim.h"
 
+#include <grpc/health/v1/health.neo.h>
 #include <neo/attest.h>
 #include <neo/channel_options.h>
 #include <neo/memory.h>
 
+#include "rpc/conn_internal.h"
+#include "rpc/peer.h"
+#include "rpc/server.h"
+
 #include <stdio.h>
+#include <unistd.h>
 
 #define MSEC NEO_NSEC_PER_MSEC
 #define SEC  NEO_NSEC_PER_SEC
@@ -129,6 +135,24 @@ static void open_wide(struct neo_attest_policies *policies, uint32_t connections
         .service = "echo-service",
         .trust_domain = "neo.test",
         .tuning = &tuning,
+    };
+
+    assert_int_equal(neo_channel_open(s.target, &options, &s.channel, NULL), NEO_OK);
+    neo_identity_unref(identity);
+}
+
+static void open_with_health(void)
+{
+    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
+    const struct neo_channel_options options = {
+        .loop = neo_runtime_loop(s.world.client, 0),
+        .epoch = {.identity = identity,
+                  .trust = s.world.epoch.trust,
+                  .attest_policies = brief,
+                  .attest_trust = attest_trust},
+        .service = "echo-service",
+        .trust_domain = "neo.test",
+        .service_config = "{\"healthCheckConfig\": {\"serviceName\": \"\"}}",
     };
 
     assert_int_equal(neo_channel_open(s.target, &options, &s.channel, NULL), NEO_OK);
@@ -435,6 +459,76 @@ TEST(further_connections_prove_themselves_too)
     assert_int_equal(neo_server_stats(s.server).connections, 2);
 }
 
+/* Where the test says what is there. */
+static struct listing {
+    struct neo_resolver face;
+    struct neo_resolver_sink *sink;
+} listing;
+
+static void *watch(struct neo_resolver *self, const char *service, struct neo_loop *loop,
+                   struct neo_resolver_sink *sink)
+{
+    (void)self;
+    (void)service;
+    (void)loop;
+    listing.sink = sink;
+    return sink;
+}
+
+static void unwatch(struct neo_resolver *self, void *sink)
+{
+    (void)self;
+    assert_ptr_equal(listing.sink, sink);
+    listing.sink = NULL;
+}
+
+static void open_listed(void)
+{
+    const struct neo_channel_tuning tuning = {.max_connections = 2};
+    const struct neo_endpoint endpoint = {.address = neo_text(strchr(s.target, ':') + 1)};
+    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
+    const struct neo_channel_options options = {
+        .loop = neo_runtime_loop(s.world.client, 0),
+        .epoch = {.identity = identity,
+                  .trust = s.world.epoch.trust,
+                  .attest_policies = brief,
+                  .attest_trust = attest_trust},
+        .service = "echo-service",
+        .trust_domain = "neo.test",
+        .resolver = &listing.face,
+        .tuning = &tuning,
+    };
+
+    listing.face = (struct neo_resolver){.watch = watch, .unwatch = unwatch};
+    assert_int_equal(neo_channel_open("neo:///echo-service", &options, &s.channel, NULL), NEO_OK);
+    listing.sink->resolved(listing.sink, &endpoint, 1);
+    neo_identity_unref(identity);
+}
+
+/* Both connections are closing, and not gone, when their instance is no longer listed. */
+TEST(an_instance_may_leave_the_list_while_its_further_connection_goes)
+{
+    const struct neo_identity *identity = s.world.epoch.identity;
+    const struct neo_cert_facts *f = neo_cert_facts(neo_identity_leaf(identity));
+    const struct neo_revocation revoked = {.issuer_key_id = f->issuer_key_id, .serial = f->serial};
+    struct neo_trust *without = pki_trust_revoking(s.world.pki, &revoked, 1);
+
+    open_listed();
+    say_many();
+    sim_run_for(1 * SEC);
+    assert_int_equal(attester.proofs, 2);
+    (void)alarm(60); /* one that turns for ever is ended */
+    neo_channel_update(s.channel, &(struct neo_epoch){.trust = without});
+    listing.sink->resolved(listing.sink, NULL, 0);
+    (void)alarm(0);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_not_equal(wait_over(&many[i]), NEO_OK);
+    sim_run_for(5 * SEC);
+    assert_int_equal(neo_channel_peers(s.channel, NULL, 0), 0);
+    assert_int_equal(neo_server_stats(s.server).connections, 0);
+    neo_trust_unref(without);
+}
+
 TEST(rules_that_change_during_a_proof_are_the_ones_that_count)
 {
     struct sim_network network = sim_network_default();
@@ -481,6 +575,40 @@ TEST(a_peer_that_does_not_prove_itself_anew_is_not_used_beyond_its_appraisal)
     assert_true(attester.proofs >= 2);
 }
 
+/* TLS's goodbye on each of the server's connections, and then nothing from it for a while. */
+static void say_goodbye_and_hang(neo_nsec duration)
+{
+    for (unsigned i = 0; i < s.server->n_workers; i++) {
+        struct worker *w = s.server->workers[i];
+        list_each (node, &w->peers) {
+            struct conn *c = neo_owner(node, struct peer, link)->conn;
+            NEO_CLEANUP(neo_buffer_fini) struct neo_buffer bye = {0};
+            size_t sent;
+            tls_close(c->tls, &bye);
+            assert_true(bye.len > 0);
+            assert_int_equal(net_write(w->loop, c->watch.fd, neo_buffer_bytes(&bye), &sent, NULL),
+                             NET_OK);
+        }
+        sim_hang(w->loop, duration);
+    }
+}
+
+/* Its connection lingers, without HTTP/2, when it is time to ask it again. */
+TEST(a_peer_that_has_said_goodbye_is_not_asked_to_prove_itself_anew)
+{
+    open_channel(brief);
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+    neo_nsec proven = neo_mono_nsec();
+    sim_run_until(proven + 39600 * MSEC); /* it would be asked at 40 s */
+    say_goodbye_and_hang(1200 * MSEC);
+    sim_run_for(500 * MSEC);
+    struct neo_channel_peer peer;
+    assert_int_equal(neo_channel_peers(s.channel, &peer, 1), 1);
+    assert_string_equal(peer.state, "ready"); /* it is not gone yet: it lingers */
+    sim_run_for(5 * SEC);
+    assert_int_equal(wait_over(say(true)), NEO_OK);
+}
+
 /* It takes no more streams, so it cannot prove itself anew; those that run may not outlast that. */
 TEST(a_server_that_goes_away_is_not_heard_beyond_its_appraisal)
 {
@@ -492,6 +620,47 @@ TEST(a_server_that_goes_away_is_not_heard_beyond_its_appraisal)
     neo_server_drain(s.server, 600 * SEC);
     assert_int_equal(wait_over(stream), NEO_UNAVAILABLE);
     assert_in_range((stream->ended - proven) / SEC, 50, 60);
+}
+
+/* --- promises: health ------------------------------------------------------------------------- */
+
+static unsigned watches;
+
+static void forgotten(struct neo_call *call, const struct neo_status *status, void *state)
+{
+    (void)call;
+    (void)status;
+    (void)state;
+}
+
+static void never_say(struct neo_call *call,
+                      const struct grpc_health_v1_HealthCheckRequest *request, void *self)
+{
+    static const struct neo_stream_events silent = {.done = forgotten};
+
+    (void)request;
+    (void)self;
+    watches++;
+    neo_call_on_stream(call, &silent, NULL);
+}
+
+/* Two exchanges and more while the answer is awaited. */
+TEST(a_connection_that_is_proven_anew_before_its_health_is_known_asks_for_it_once)
+{
+    const struct neo_bytes path = NEO_LIT("/grpc.health.v1.Health/Watch");
+    struct method *method = map_get(&s.server->methods, path);
+    void (*handler)(struct neo_call *, const struct grpc_health_v1_HealthCheckRequest *, void *) =
+        never_say;
+
+    assert_non_null(method);
+    memcpy(&method->handler, &handler, sizeof(method->handler));
+    watches = 0;
+    open_with_health();
+    struct call *c = say(true);
+    sim_run_for(90 * SEC);
+    assert_false(c->over);
+    assert_true(attester.proofs >= 3);
+    assert_int_equal(watches, 1);
 }
 
 /* --- promises: the end ------------------------------------------------------------------------ */
@@ -525,9 +694,12 @@ int main(void)
         PROMISE(no_call_goes_over_a_further_connection_that_does_not_prove_itself),
         PROMISE(new_rules_reach_further_connections),
         PROMISE(further_connections_prove_themselves_too),
+        PROMISE(an_instance_may_leave_the_list_while_its_further_connection_goes),
         PROMISE(rules_that_change_during_a_proof_are_the_ones_that_count),
         PROMISE(a_peer_that_does_not_prove_itself_anew_is_not_used_beyond_its_appraisal),
+        PROMISE(a_peer_that_has_said_goodbye_is_not_asked_to_prove_itself_anew),
         PROMISE(a_server_that_goes_away_is_not_heard_beyond_its_appraisal),
+        PROMISE(a_connection_that_is_proven_anew_before_its_health_is_known_asks_for_it_once),
         PROMISE(a_channel_closes_also_when_calls_cancel_each_other),
     };
     return cmocka_run_group_tests_name("scenario/epochs", tests, make_machine, break_machine);

@@ -106,7 +106,7 @@ def evidence_policies():
     expect("from nowhere", neo("attest", "policy", "import", "--from", "x", measured), 2, "sev-snp-measure")
     expect("a tree", neo("attest", "explain", quote), 0, "SEPT_VE_DISABLE", "Intel SGX PCK Certificate", "not after")
     compared = neo("attest", "explain", quote, "--policy", rules, "--service", "a")
-    expect("a comparison", compared, 0, "refused (chain)", "rows.yaml:5: does not hold, and is the nearest", "tdx.certificates")
+    expect("a comparison", compared, 0, "refused (chain)", "rows.yaml:5: not judged, for the evidence is not proven, and is the nearest", "tdx.certificates")
     tree = json.loads(neo("attest", "explain", quote, "--policy", rules, "--service", "a", "-o", "json").stdout)
     if tree["accepted"] or len(tree["rows"]) != 1 or tree["tree"]["name"] != "tdx-quote":
         failures.append("attest explain -o json: %r" % tree["rows"])

@@ -185,6 +185,59 @@ TEST(the_nearest_row_comes_first_with_what_it_has_and_what_was_found)
     machine_fini(&m);
 }
 
+TEST(what_is_not_proven_is_shown_beside_the_row_as_its_own_word_and_never_holds)
+{
+#define TWO_ROWS(first, second)                                                                    \
+    "attestation_policies:\n  a:\n    require: simulator\n    any_of:\n"                           \
+    "      - tee: sev-snp\n        measurement: [\"" first "\"]\n"                                 \
+    "      - tee: sev-snp\n        measurement: [\"" HEX48("00") "\", \"" second "\"]\n"
+    static const char rows[] = TWO_ROWS(HEX48("00"), HEX48("4D"));
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
+    const struct neo_document document = {NEO_LIT("attest.yaml"), NEO_LIT(rows)};
+    const struct neo_attest_comparison *found;
+    struct neo_attest_policies *policies;
+    struct machine m;
+    size_t n;
+
+    machine_init(&m, "Genoa", SNP_VCEK);
+    assert_int_equal(sim_report_sign(&m.report, m.chip.key, &body, NULL), NEO_OK);
+    assert_int_equal(neo_attest_policies_compile(&document, 1, true, &policies, NULL), NEO_OK);
+    const struct neo_evidence evidence = {.kind = NEO_EVIDENCE_SIM_SNP,
+                                          .body = neo_buffer_bytes(&body)};
+    const struct neo_evidence_question q = {
+        .trust = m.trust,
+        .policies = policies,
+        .service = NEO_LIT("a"),
+        .evidence = &evidence, /* without its certificates */
+        .bound = neo_bytes(m.report.report_data, sizeof(m.report.report_data)),
+        .now = NOW,
+    };
+    neo_arena_init(&arena, ARENA);
+    assert_int_equal(neo_evidence_compare(&q, &arena, &found, &n, NULL), NEO_OK);
+    assert_int_equal(n, 2);
+    for (size_t i = 0; i < n; i++) {
+        assert_false(found[i].accepted);
+        assert_int_equal(found[i].n, 1);
+        assert_string_equal(found[i].at[0].check, "snp.certificates");
+        assert_int_equal(found[i].n_claims, 1);
+        assert_string_equal(found[i].claims[0].check, "snp.measurement");
+        assert_true(neo_bytes_is(found[i].claims[0].claimed, HEX48("4d")));
+    }
+    assert_int_equal(found[0].row, 1); /* the nearest */
+    assert_true(found[0].claims[0].same);
+    assert_false(found[1].claims[0].same);
+    assert_true(neo_bytes_is(found[1].claims[0].wanted, HEX48("00")));
+    body.len--; /* what cannot be read says nothing */
+    const struct neo_evidence cut = {.kind = NEO_EVIDENCE_SIM_SNP, .body = neo_buffer_bytes(&body)};
+    struct neo_evidence_question about_cut = q;
+    about_cut.evidence = &cut;
+    assert_int_equal(neo_evidence_compare(&about_cut, &arena, &found, &n, NULL), NEO_OK);
+    assert_int_equal(found[0].n_claims + found[1].n_claims, 0);
+    neo_attest_policies_unref(policies);
+    machine_fini(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +245,8 @@ int main(void)
         cmocka_unit_test(damaged_evidence_is_not_explained),
         cmocka_unit_test(rows_are_listed_as_they_are_written_with_what_they_leave_open),
         cmocka_unit_test(the_nearest_row_comes_first_with_what_it_has_and_what_was_found),
+        cmocka_unit_test(
+            what_is_not_proven_is_shown_beside_the_row_as_its_own_word_and_never_holds),
     };
     return cmocka_run_group_tests_name("attest/explain", tests, machine_setup, machine_teardown);
 }

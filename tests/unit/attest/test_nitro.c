@@ -319,6 +319,13 @@ TEST(another_algorithm_and_an_unprotected_header_are_refused)
     document.at[6] = 0xa1;
     assert_int_equal(nitro_document_read(neo_buffer_bytes(&document), &d, NULL),
                      NEO_INVALID_ARGUMENT);
+    document.at[6] = 0xa0;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer named = {0}; /* well-formed, and not AWS's */
+    assert_true(neo_buffer_append(&named, neo_bytes(document.at, 6)));
+    assert_true(neo_buffer_append(&named, NEO_LIT("\xa1\x04\x41\x31")));
+    assert_true(neo_buffer_append(&named, neo_bytes(document.at + 7, document.len - 7)));
+    assert_int_equal(nitro_document_read(neo_buffer_bytes(&named), &d, NULL), NEO_INVALID_ARGUMENT);
+    assert_int_equal(nitro_document_read(neo_buffer_bytes(&document), &d, NULL), NEO_OK);
     enclave_fini(&e);
 }
 

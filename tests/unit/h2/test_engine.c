@@ -20,6 +20,34 @@ TEST(a_unary_call_goes_there_and_back)
     peers_stop(&client, &server);
 }
 
+/* More than the engine has at hand: some share a place there. */
+TEST(each_of_many_open_streams_is_found)
+{
+    enum { STREAMS = 90 };
+    static const char text[STREAMS] = {0};
+    struct peer client = {0}, server = {.echo = true};
+    struct h2_stream *s[STREAMS];
+    char line[64];
+
+    peers_start(&client, &server);
+    for (size_t i = 0; i < STREAMS; i++)
+        s[i] = peer_call(&client, "/test.Echo/Call");
+    peers_talk(&client, &server);
+    for (size_t i = STREAMS; i-- > 0;) {
+        (void)h2_send(client.h2, s[i], neo_bytes(text, i + 1));
+        h2_send_end(client.h2, s[i]);
+    }
+    peers_talk(&client, &server);
+
+    for (size_t i = 0; i < STREAMS; i++) {
+        size_t len = (size_t)snprintf(line, sizeof(line), "data %zu %zu; ", 2 * i + 1, i + 1);
+        assert_non_null(memmem(client.log.at, client.log.len, line, len));
+    }
+    assert_int_equal(client.closed, STREAMS);
+    assert_int_equal(server.closed, STREAMS);
+    peers_stop(&client, &server);
+}
+
 TEST(bytes_may_come_one_at_a_time)
 {
     struct peer client = {.write_most = 1}, server = {.echo = true, .write_most = 1};
@@ -489,6 +517,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unary_call_goes_there_and_back),
+        cmocka_unit_test(each_of_many_open_streams_is_found),
         cmocka_unit_test(bytes_may_come_one_at_a_time),
         cmocka_unit_test(headers_and_trailers_arrive_as_they_were_sent),
         cmocka_unit_test(a_refusal_is_one_frame_and_comes_with_end_stream),

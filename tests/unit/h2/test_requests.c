@@ -259,6 +259,22 @@ TEST(each_part_of_a_request_must_be_right)
         expect(&parts[i].request, parts[i].want, parts[i].what);
 }
 
+/* Names are looked at eight bytes at a time; no place in them may be left out. */
+TEST(an_underscore_is_found_wherever_it_is_in_a_name)
+{
+    for (size_t len = 1; len <= 20; len++)
+        for (size_t at = 0; at <= len; at++) {
+            struct frames_request r = frames_good_request;
+            char name[24] = "x-^-^-^-^-^-^-^-^-^-^-";
+            name[len] = '\0';
+            if (at < len)
+                name[at] = '_';
+            r.more[0] = name;
+            r.more[1] = "1";
+            expect(&r, at < len ? HEADERS : HANDLED, name);
+        }
+}
+
 TEST(two_authorities_on_one_connection_are_both_told_as_they_are)
 {
     struct peer server = {.quiet = true};
@@ -458,6 +474,7 @@ int main(void)
         cmocka_unit_test(names_of_four_kilobytes_are_no_method),
         cmocka_unit_test(names_of_methods_differ_by_case),
         cmocka_unit_test(each_part_of_a_request_must_be_right),
+        cmocka_unit_test(an_underscore_is_found_wherever_it_is_in_a_name),
         cmocka_unit_test(two_authorities_on_one_connection_are_both_told_as_they_are),
         cmocka_unit_test(a_path_once_found_valid_excuses_no_other),
         cmocka_unit_test(the_body_of_a_refused_request_is_thrown_away_and_paid_back),

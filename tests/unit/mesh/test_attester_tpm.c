@@ -5,6 +5,7 @@
 #include "../scratch.h"
 
 #include "../attest/cvm.h"
+#include "imds.h"
 
 #include "mesh/attester_tss.h"
 
@@ -531,22 +532,27 @@ static void write_tag(void)
     assert_int_equal(fclose(file), 0);
 }
 
-static void expect_azure(enum neo_attester_state state, const char *what)
+static void expect_finding(enum neo_attester_source source, const struct neo_attester_options *how,
+                           enum neo_attester_state state, const char *what)
 {
     struct neo_attester_finding findings[NEO_ATTESTER_SOURCES_N];
 
-    attester_survey(&live.linux.face, &options, findings);
-    assert_int_equal(findings[NEO_ATTESTER_AZURE_SNP_VTPM].state, state);
-    if (strstr(findings[NEO_ATTESTER_AZURE_SNP_VTPM].what, what) == NULL)
-        fail_msg("%s", findings[NEO_ATTESTER_AZURE_SNP_VTPM].what);
+    attester_survey(&live.linux.face, how, findings);
+    if (findings[source].state != state || strstr(findings[source].what, what) == NULL)
+        fail_msg("%s", findings[source].what);
+}
+
+static void expect_azure(enum neo_attester_state state, const char *what)
+{
+    expect_finding(NEO_ATTESTER_AZURE_SNP_VTPM, &options, state, what);
 }
 
 /* What the paravisor keeps about this TPM's key; without the zeros behind it, which this TPM has no
  * room for. */
-static struct neo_buffer report_about(struct cvm *c, const struct neo_buffer *modulus)
+static struct neo_buffer report_about(struct cvm *c, const struct neo_buffer *modulus,
+                                      struct neo_buffer *quote)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer keys = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer quote = {0};
     struct neo_buffer report = {0};
 
     assert_true(neo_buffer_append_text(
@@ -554,7 +560,7 @@ static struct neo_buffer report_about(struct cvm *c, const struct neo_buffer *mo
     assert_true(neo_base64_encode(&keys, neo_buffer_bytes(modulus), NEO_BASE64_URL));
     assert_true(neo_buffer_append(&keys, neo_bytes("\"}", 3)));
     c->keys = (const char *)keys.at;
-    cvm_blob(c, &report, &quote);
+    cvm_blob(c, &report, quote);
     c->keys = NULL;
     while (report.at[report.len - 1] == 0)
         report.len--;
@@ -570,7 +576,7 @@ static const char *azure_verdict(struct cvm *c, const struct answer *a)
 
     if (a->code != NEO_OK)
         fail_msg("%s", a->err.message);
-    assert_int_equal(a->kind, NEO_EVIDENCE_AZURE_SNP);
+    assert_int_equal(a->kind, c->is_tdx ? NEO_EVIDENCE_AZURE_TDX : NEO_EVIDENCE_AZURE_SNP);
     assert_int_equal(azure_evidence_read(neo_buffer_bytes(&a->body), &e, NULL), NEO_OK);
     assert_true(neo_buffer_append_text(&rest, "        pcr_sha256: {0: [\""));
     assert_true(neo_hex_encode(&rest, neo_bytes(e.pcrs.at, 32)));
@@ -594,28 +600,39 @@ TEST(a_confidential_machine_of_azures_proves_itself_to_our_judge)
     write_tag();
     expect_azure(NEO_ATTESTER_ABSENT, "keeps no report");
     keep_key(0x81000003, &modulus);
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer report = report_about(&c, &modulus);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer none = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer report = report_about(&c, &modulus, &none);
     put_index(0x01400001, neo_buffer_bytes(&report));
     expect_azure(NEO_ATTESTER_READY, "SEV-SNP in Azure's virtual TPM");
     NEO_CLEANUP(answer_fini) struct answer a = ask(&live.linux.face, &any);
     assert_string_equal(azure_verdict(&c, &a), "accepted");
 }
 
-TEST(what_azures_tpm_keeps_must_be_a_report_of_a_kind_that_is_made)
+/* The TPM has the report; what signs it is the metadata service's to give. */
+TEST(a_machine_of_azures_with_tdx_proves_itself_with_the_services_quote)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer modulus = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer quote = {0};
     NEO_CLEANUP(cvm_fini) struct cvm c;
+    struct imds service = {.piece = 1000};
 
     cvm_init(&c, true);
     if (!is_live())
         skip();
     write_tag();
-    assert_true(neo_buffer_append(&modulus, neo_bytes(c.pcrs, sizeof(c.pcrs))));
-    while (modulus.len < 256)
-        assert_true(neo_buffer_append_byte(&modulus, 0xaf));
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer report = report_about(&c, &modulus);
+    keep_key(0x81000003, &modulus);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer report = report_about(&c, &modulus, &quote);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer answer = imds_answer(neo_buffer_bytes(&quote));
     put_index(0x01400001, neo_buffer_bytes(&report));
-    expect_azure(NEO_ATTESTER_LACKING, "metadata service");
+    service.answer = neo_buffer_bytes(&answer);
+    imds_begin(&service);
+    const struct neo_attester_options with = {.tee = "auto", .metadata = service.address};
+    expect_finding(NEO_ATTESTER_AZURE_SNP_VTPM, &with, NEO_ATTESTER_ABSENT, "with TDX");
+    expect_finding(NEO_ATTESTER_AZURE_TDX_VTPM, &with, NEO_ATTESTER_READY, "a report of TDX");
+    NEO_CLEANUP(answer_fini) struct answer a = ask(&live.linux.face, &with);
+    assert_string_equal(azure_verdict(&c, &a), "accepted");
+    imds_end(&service);
+    expect_finding(NEO_ATTESTER_AZURE_TDX_VTPM, &with, NEO_ATTESTER_LACKING, "metadata service");
 }
 
 TEST(a_report_of_azures_that_is_none_is_said_to_be_none)
@@ -656,7 +673,7 @@ int main(void)
         with_live(the_firmwares_log_comes_along_when_it_tells_the_whole_story),
         with_live(a_key_that_is_kept_in_the_tpm_signs_and_one_that_is_not_there_fails),
         with_live(a_report_of_azures_that_is_none_is_said_to_be_none),
-        with_live(what_azures_tpm_keeps_must_be_a_report_of_a_kind_that_is_made),
+        with_live(a_machine_of_azures_with_tdx_proves_itself_with_the_services_quote),
         with_live(a_confidential_machine_of_azures_proves_itself_to_our_judge),
         with_live(a_tcti_that_is_not_there_is_named),
     };

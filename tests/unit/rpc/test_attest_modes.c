@@ -169,9 +169,9 @@ static bool replaced(uint64_t accepted)
 }
 
 /*
- * Everybody is sent away, and comes again with the next call. That call may still be answered by the
- * connection that ends while its successor is accepted and not yet proven; so one more follows, which can
- * only have been answered by the successor.
+ * Everybody is sent away, and comes again with the next call. That call may still be answered by
+ * the connection that ends while its successor is accepted and not yet proven; so one more follows,
+ * which can only have been answered by the successor.
  */
 static void start_over(void)
 {
@@ -299,6 +299,92 @@ TEST(a_stream_waits_for_the_proof_and_goes_on)
     assert_int_equal(neo_stream_status(stream)->code, NEO_OK);
     neo_stream_free(stream);
     assert_int_equal(poured, 100);
+}
+
+/* Two calls of which the first ends itself as soon as it may send, and begins the second. */
+static struct ending {
+    struct neo_client_call *call;
+    unsigned headers, messages;
+    _Atomic bool first_over, second_over;
+    enum neo_code first, second;
+} ending;
+
+static void second_headers(struct neo_client_call *call, void *self)
+{
+    (void)call;
+    (void)self;
+    ending.headers++;
+}
+
+static void second_message(struct neo_client_call *call, const void *response, void *self)
+{
+    (void)call;
+    (void)response;
+    (void)self;
+    ending.messages++;
+}
+
+static void second_done(struct neo_client_call *call, const struct neo_status *status, void *self)
+{
+    (void)call;
+    (void)self;
+    ending.second = status->code;
+    ending.second_over = true;
+}
+
+static void no_message(struct neo_client_call *call, const void *response, void *self)
+{
+    (void)call;
+    (void)response;
+    (void)self;
+}
+
+/* The next call gets the memory of one that is freed; this one is freed by now. */
+static void end_it(struct neo_client_call *call, void *self)
+{
+    static const struct neo_client_events second = {
+        .headers = second_headers, .message = second_message, .done = second_done};
+    struct neo_client_call *next;
+
+    (void)self;
+    neo_client_call_cancel(call);
+    assert_int_equal(
+        neo_test_v1_Vaults_Open_start(channel, NULL, &secret, &second, NULL, &next, NULL), NEO_OK);
+    assert_ptr_equal(next, call);
+}
+
+static void first_done(struct neo_client_call *call, const struct neo_status *status, void *self)
+{
+    (void)call;
+    (void)self;
+    ending.first = status->code;
+    ending.first_over = true;
+}
+
+static void start_ending(void *self)
+{
+    static const struct neo_client_events first = {
+        .message = no_message, .writable = end_it, .done = first_done};
+
+    (void)self;
+    assert_int_equal(neo_test_v1_Vaults_Pour_start(channel, NULL, &first, NULL, &ending.call, NULL),
+                     NEO_OK);
+}
+
+TEST(a_call_may_end_itself_when_its_proof_has_come)
+{
+    struct neo_status status;
+
+    memset(&ending, 0, sizeof(ending));
+    serve_vaults(delegated);
+    wait_for(open_once(&status) == NEO_OK);
+    neo_runtime_call(world.runtime, 0, start_ending, NULL);
+    wait_for(ending.first_over && ending.second_over);
+    assert_int_equal(ending.first, NEO_CANCELLED);
+    assert_int_equal(ending.second, NEO_OK);
+    assert_int_equal(ending.messages, 1);
+    assert_int_equal(ending.headers, 1); /* its own; not those of the call before it */
+    assert_int_equal(poured, 0);
 }
 
 TEST(without_a_session_key_such_a_call_does_not_leave)
@@ -571,6 +657,7 @@ int main(void)
         P(a_method_that_asks_for_it_is_proven_for_each_call_and_then_hears_the_secret),
         P(so_is_every_call_where_the_policy_asks_for_it),
         P(a_stream_waits_for_the_proof_and_goes_on),
+        P(a_call_may_end_itself_when_its_proof_has_come),
         P(without_a_session_key_such_a_call_does_not_leave),
         P(a_server_refuses_such_a_call_that_does_not_ask),
         P(the_proof_comes_before_a_byte_of_the_request_and_holds_for_this_stream),
