@@ -106,7 +106,8 @@ struct sub_conn {
     bool simulated;
     neo_nsec attested_until;
     struct census_mark counted;
-    bool dead; /* freed once the attester's thread has come back */
+    struct attest_code code; /* what it proved to run */
+    bool dead;               /* freed once the attester's thread has come back */
 };
 
 struct subchannel {
