@@ -25,6 +25,7 @@ enum { ARENA = 32 << 20, FILE_MAX = 1 << 20, REST = 3 };
 struct rollout_args {
     struct neo_arena *arena;
     const char *path; /* the file */
+    bool is_there;    /* and was read */
     const char *at;
     struct neo_rollout *list; /* of ARENA; room for one more */
     size_t n;
@@ -48,6 +49,7 @@ static enum neo_code read_file(struct rollout_args *a, struct neo_error *err)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     if (access(a->path, F_OK) != 0 && errno == ENOENT)
         return NEO_OK;
+    a->is_there = true;
     NEO_TRY(attest_read_file(a->arena, a->path, FILE_MAX, &document.text, err));
     NEO_TRY(neo_rollouts_read(&document, a->arena, &read, &a->n, err));
     if (read == NULL)
@@ -74,6 +76,15 @@ static int lock_file(const struct rollout_args *a, struct neo_error *err)
     const char *slash = strrchr(a->path, '/');
     int folder = slash == NULL ? 0 : (int)(slash - a->path) + 1;
 
+    (void)snprintf(path, sizeof(path), "%.*s.", folder, a->path);
+    if (access(path, F_OK) != 0) {
+        (void)neo_fail(
+            err, NEO_NOT_FOUND,
+            "there is no folder '%.*s' here; go where the registry's policies are, or name "
+            "the document among them with --file",
+            folder, a->path);
+        return -1;
+    }
     (void)snprintf(path, sizeof(path), "%.*s.rollouts.lock", folder, a->path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0) {
@@ -193,7 +204,9 @@ static int list(struct rollout_args *a)
 
     if (read_file(a, &err) != NEO_OK)
         return fail(&err);
-    if (client_instances(a->arena, &r, &err) != NEO_OK) {
+    if (!a->is_there)
+        (void)fprintf(stderr, "'%s' is not there: no service is rolled out\n", a->path);
+    else if (client_instances(a->arena, &r, &err) != NEO_OK) {
         r = (struct neo_registry_v1_ListResponse){0};
         (void)fprintf(stderr, "warning: %s; what runs is not known\n", err.message);
     }
@@ -242,6 +255,7 @@ struct step {
     int64_t at;             /* --at; 0: none */
     struct neo_rollout was; /* .measurement "": there was none */
     struct neo_rollout *is; /* in the list; NULL: nothing was changed */
+    bool is_alone;          /* the registry did not answer when it was asked what it sees */
     bool needs_registry;    /* nothing is done that it does not record */
 };
 
@@ -309,8 +323,11 @@ static enum neo_code add_candidate(struct rollout_args *a, struct step *s, struc
         return neo_fail(err, NEO_INVALID_ARGUMENT, "--at belongs to activate and retire");
     NEO_TRY(add(a, s, err));
     if (client_instances(a->arena, &seen, &unseen) != NEO_OK) {
-        (void)fprintf(stderr, "warning: what of %s runs now is not known: %s\n", s->service,
-                      unseen.message);
+        (void)fprintf(stderr,
+                      "warning: %s. What of %s runs now is not known, and who does this is on no "
+                      "record; the registry records the change itself once it has it\n",
+                      unseen.message, s->service);
+        s->is_alone = true;
         return NEO_OK;
     }
     return check_others(a, s, &seen, err);
@@ -333,7 +350,9 @@ static enum neo_code advance(struct rollout_args *a, struct step *s, enum neo_ro
     else
         s->is = find(a, s->service, s->measurement);
     if (step != NEO_ROLLOUT_REVOKE) {
-        NEO_TRY(client_instances(a->arena, &seen_by, err));
+        s->is_alone = client_instances(a->arena, &seen_by, err) != NEO_OK;
+        if (s->is_alone)
+            return err->code;
         seen = look(&seen_by, s->is);
     }
     NEO_TRY(neo_rollout_step(s->is, step, &seen, s->now, s->at, s->is, err));
@@ -382,7 +401,7 @@ static int refused(const struct step *s, const struct neo_error *err)
 {
     struct neo_error untold;
 
-    if (err->code != NEO_INVALID_ARGUMENT && err->code != NEO_UNAVAILABLE &&
+    if (!s->is_alone && err->code != NEO_INVALID_ARGUMENT && err->code != NEO_UNAVAILABLE &&
         note(s, err, &untold) != NEO_OK)
         (void)fprintf(stderr, "warning: the refusal is on no record: %s\n", untold.message);
     return fail(err);
@@ -393,7 +412,7 @@ static enum neo_code record(const struct step *s, struct neo_error *err)
 {
     struct neo_error why;
 
-    if (note(s, NULL, &why) == NEO_OK)
+    if (s->is_alone || note(s, NULL, &why) == NEO_OK)
         return NEO_OK;
     if (s->needs_registry)
         return neo_fail(err, NEO_UNAVAILABLE, "nothing was changed, for it is on no record: %.300s",
@@ -409,12 +428,15 @@ static int step(struct rollout_args *a, const char *word, const char *service,
                 const char *measurement)
 {
     struct step s = {.word = word, .service = service, .measurement = measurement};
+    struct neo_rollout well_formed;
     struct neo_error err;
 
-    NEO_CLEANUP(unlock) int lock = lock_file(a, &err);
-    if (lock < 0 || attest_read_time(NULL, &s.now, &err) != NEO_OK || read_file(a, &err) != NEO_OK)
+    if (attest_read_time(NULL, &s.now, &err) != NEO_OK ||
+        (a->at != NULL && attest_read_time(a->at, &s.at, &err) != NEO_OK) ||
+        neo_rollout_begin(service, measurement, s.now, &well_formed, &err) != NEO_OK)
         return fail(&err);
-    if (a->at != NULL && attest_read_time(a->at, &s.at, &err) != NEO_OK)
+    NEO_CLEANUP(unlock) int lock = lock_file(a, &err);
+    if (lock < 0 || read_file(a, &err) != NEO_OK)
         return fail(&err);
     const struct neo_rollout *was = find(a, service, measurement);
     if (was != NULL)
@@ -456,6 +478,8 @@ static int run(int argc, char **argv)
     neo_arena_init(&arena, ARENA);
     if (n == 1 && strcmp(rest[0], "list") == 0)
         return list(&a);
+    if (n > 0 && strcmp(rest[0], "list") == 0)
+        return fail_usage("'rollout list' takes nothing behind it; it shows all services");
     if (n > 0 && !is_word(rest[0]))
         return fail_usage("there is no 'rollout %s'; see: neo attest rollout --help", rest[0]);
     if (n != REST)

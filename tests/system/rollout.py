@@ -135,7 +135,22 @@ def taking_in():
     expect("then add", rollout("add", SERVICE, NEW, *other), 0, "candidate")
 
 
+def mistakes():
+    """Each says what is wrong, where, and what to do."""
+    expect("no document", rollout("list"), 0, "'policies/rollouts.yaml' is not there: no service is rolled out")
+    expect("more than list", rollout("list", SERVICE), 2, "takes nothing behind it")
+    expect("no folder", rollout("add", SERVICE, OLD), 1, "there is no folder 'policies/' here", "--file")
+    expect("no service", rollout("add", "A Service", OLD), 2, "is not a service name")
+    expect("no time", rollout("retire", SERVICE, OLD, "--at", "tomorrow"), 2, "--at tomorrow: write 20")
+    expect("no collateral", neo("attest", "collateral", "list"), 1, "there is no collateral", "attest collateral import")
+    write("other.txt", "service: \"x\"\n")
+    expect("no policy", neo("attest", "policy", "check", "other.txt"), 0, "nothing here has attestation_policies")
+    expect("no measurements", neo("attest", "policy", "import", "--from", "nitro-cli", "other.txt"), 1,
+           "'other.txt' is nothing that --from nitro-cli reads")
+
+
 def story():
+    mistakes()
     policies()
     expect("no such word", rollout("promote", SERVICE, OLD), 2, "there is no")
     expect("no measurement", rollout("add", SERVICE, "abc"), 2, "no measurement")
