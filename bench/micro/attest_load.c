@@ -161,10 +161,11 @@ static void call_once(struct neo_channel *channel)
     exit(1);
 }
 
-/* With a call on it, and so proven where that is asked. */
-static struct neo_channel *open_channel(const struct lot *lot, struct neo_identity *identity,
-                                        struct neo_trust *trust)
+/* With a call on it, and so proven where that is asked. A trust of its own, for channels that ask
+   for the same share a connection. */
+static struct neo_channel *open_channel(const struct lot *lot, struct neo_identity *identity)
 {
+    struct neo_trust *trust = pki_trust(b.pki);
     struct neo_channel *channel;
     struct neo_error err;
     const struct neo_channel_options options = {
@@ -179,6 +180,7 @@ static struct neo_channel *open_channel(const struct lot *lot, struct neo_identi
     };
 
     must(neo_channel_open(lot->target, &options, &channel, &err), &err);
+    neo_trust_unref(trust);
     call_once(channel);
     return channel;
 }
@@ -186,14 +188,12 @@ static struct neo_channel *open_channel(const struct lot *lot, struct neo_identi
 static void open_lot(struct lot *lot, const char *mode)
 {
     struct neo_identity *identity = pki_identity(b.pki, "bench-client", NULL);
-    struct neo_trust *trust = pki_trust(b.pki);
 
     lot->policies = strcmp(mode, "none") == 0 ? NULL : rules(mode);
     open_server(lot);
     for (size_t i = 0; i < CONNECTIONS; i++)
-        lot->channels[i] = open_channel(lot, identity, trust);
+        lot->channels[i] = open_channel(lot, identity);
     neo_identity_unref(identity);
-    neo_trust_unref(trust);
 }
 
 static void close_lot(struct lot *lot)
@@ -303,14 +303,12 @@ static struct cost slice(struct lot *lot, size_t calls)
 static struct cost openings(struct lot *lot)
 {
     struct neo_identity *identity = pki_identity(b.pki, "bench-client", NULL);
-    struct neo_trust *trust = pki_trust(b.pki);
     struct cost before = cost_now();
 
     for (int i = 0; i < OPENINGS; i++)
-        neo_channel_free(open_channel(lot, identity, trust));
+        neo_channel_free(open_channel(lot, identity));
     struct cost after = cost_now();
     neo_identity_unref(identity);
-    neo_trust_unref(trust);
     return per(&before, &after, OPENINGS);
 }
 
