@@ -45,7 +45,7 @@ static struct neo_bytes *certificates_slot(struct members *m, struct neo_bytes k
 
 bool collateral_is_saved_key(struct neo_bytes key)
 {
-    struct members m;
+    struct members m = {.signatures = {{0}}};
 
     return certificates_slot(&m, key) != NULL ||
            find(document_keys, COLLATERAL_DOCUMENTS, m.is.documents, key) != NULL ||

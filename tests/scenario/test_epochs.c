@@ -3,13 +3,14 @@
  * What a channel makes of a new trust or new rules of attestation at every moment at which
  * they can come, and how it ends. Real TLS and evidence of the simulator, in simulated time.
  */
+#include <grpc/health/v1/health.neo.h>
+
 #include "attested_scene.h"
 
 #include "rpc/conn_internal.h"
 #include "rpc/peer.h"
 #include "rpc/server.h"
 
-#include <grpc/health/v1/health.neo.h>
 #include <unistd.h>
 
 static void open_with_health(void)
