@@ -81,4 +81,12 @@ NEO_MUST_CHECK enum neo_code attest_read_policies(struct neo_arena *arena,
 NEO_MUST_CHECK enum neo_code attest_read_time(const char *text, int64_t *ret,
                                               struct neo_error *err);
 
+/*
+ * Of `attest rollout`: has the registry put a step into its audit trail, with who we are. OK: it is
+ * on its disk.
+ */
+struct neo_policy_v1_NoteRolloutRequest;
+NEO_MUST_CHECK enum neo_code attest_rollout_note(struct neo_policy_v1_NoteRolloutRequest *step,
+                                                 struct neo_error *err);
+
 #endif

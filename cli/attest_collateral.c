@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { REST_MAX = 64 };
 
@@ -87,6 +88,11 @@ enum neo_code collateral_open(struct neo_arena *arena, const struct collateral_a
     if (make && dir == NULL && a->store == NULL && mkdir(cli.dir, 0700) != 0 && errno != EEXIST)
         return neo_fail_errno(err, "cannot make the folder '%s'", cli.dir);
     options.dir = dir != NULL ? dir : a->store != NULL ? a->store : path;
+    if (!make && access(options.dir, F_OK) != 0 && errno == ENOENT)
+        return neo_fail(err, NEO_NOT_FOUND,
+                        "there is no collateral in '%s' yet; next: neo attest collateral import "
+                        "<file>..., or name another folder with --store",
+                        options.dir);
     if (a->from.simulated_root != NULL)
         NEO_TRY(attest_read_file(arena, a->from.simulated_root, ATTEST_FILE_MAX,
                                  &options.simulated_root, err));

@@ -11,11 +11,16 @@ static int import(enum neo_reference_form form, const char *path, const char *se
     NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
     struct neo_bytes text;
-    struct neo_error err;
+    struct neo_error err, why;
 
     neo_arena_init(&arena, ATTEST_ARENA);
-    if (attest_read_file(&arena, path, ATTEST_FILE_MAX, &text, &err) != NEO_OK ||
-        neo_reference_import(form, text, neo_text(service), &out, &err) != NEO_OK) {
+    if (attest_read_file(&arena, path, ATTEST_FILE_MAX, &text, &err) != NEO_OK) {
+        (void)fail(&err);
+        return EXIT_FAILED;
+    }
+    if (neo_reference_import(form, text, neo_text(service), &out, &why) != NEO_OK) {
+        (void)neo_fail(&err, why.code, "'%.60s' is nothing that --from %s reads: %.140s", path,
+                       neo_reference_form_text(form), why.message);
         (void)fail(&err);
         return EXIT_FAILED;
     }

@@ -93,6 +93,10 @@ static int list(const struct neo_attest_policies *policies, struct neo_arena *ar
     }
     for (size_t i = 0; i < n; i++)
         print_service(&services[i]);
+    if (n == 0)
+        (void)fprintf(stderr,
+                      "warning: nothing here has attestation_policies: nobody would have to "
+                      "prove anything\n");
     (void)printf("%sok%s: %zu services must prove themselves\n", ink(INK_GREEN), ink(INK_NONE), n);
     return EXIT_OK;
 }

@@ -7,6 +7,7 @@
  */
 #include "cli/attest.h"
 
+#include <neo/policy/v1/policy.neo.h>
 #include <neo/registry/v1/registry.neo.h>
 #include <neo/rollout.h>
 #include <neo/store.h>
@@ -24,6 +25,7 @@ enum { ARENA = 32 << 20, FILE_MAX = 1 << 20, REST = 3 };
 struct rollout_args {
     struct neo_arena *arena;
     const char *path; /* the file */
+    bool is_there;    /* and was read */
     const char *at;
     struct neo_rollout *list; /* of ARENA; room for one more */
     size_t n;
@@ -47,6 +49,7 @@ static enum neo_code read_file(struct rollout_args *a, struct neo_error *err)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
     if (access(a->path, F_OK) != 0 && errno == ENOENT)
         return NEO_OK;
+    a->is_there = true;
     NEO_TRY(attest_read_file(a->arena, a->path, FILE_MAX, &document.text, err));
     NEO_TRY(neo_rollouts_read(&document, a->arena, &read, &a->n, err));
     if (read == NULL)
@@ -73,6 +76,15 @@ static int lock_file(const struct rollout_args *a, struct neo_error *err)
     const char *slash = strrchr(a->path, '/');
     int folder = slash == NULL ? 0 : (int)(slash - a->path) + 1;
 
+    (void)snprintf(path, sizeof(path), "%.*s.", folder, a->path);
+    if (access(path, F_OK) != 0) {
+        (void)neo_fail(
+            err, NEO_NOT_FOUND,
+            "there is no folder '%.*s' here; go where the registry's policies are, or name "
+            "the document among them with --file",
+            folder, a->path);
+        return -1;
+    }
     (void)snprintf(path, sizeof(path), "%.*s.rollouts.lock", folder, a->path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0) {
@@ -192,7 +204,9 @@ static int list(struct rollout_args *a)
 
     if (read_file(a, &err) != NEO_OK)
         return fail(&err);
-    if (client_instances(a->arena, &r, &err) != NEO_OK) {
+    if (!a->is_there)
+        (void)fprintf(stderr, "'%s' is not there: no service is rolled out\n", a->path);
+    else if (client_instances(a->arena, &r, &err) != NEO_OK) {
         r = (struct neo_registry_v1_ListResponse){0};
         (void)fprintf(stderr, "warning: %s; what runs is not known\n", err.message);
     }
@@ -232,72 +246,218 @@ static int tell(const struct neo_rollout *r)
     return EXIT_OK;
 }
 
-static enum neo_code begin(struct rollout_args *a, const char *service, const char *measurement,
-                           int64_t now, struct neo_rollout **ret, struct neo_error *err)
+/* A step, from what was asked to what became of it. */
+struct step {
+    const char *word;
+    const char *service;
+    const char *measurement;
+    int64_t now;
+    int64_t at;             /* --at; 0: none */
+    struct neo_rollout was; /* .measurement "": there was none */
+    struct neo_rollout *is; /* in the list; NULL: nothing was changed */
+    bool is_alone;          /* the registry did not answer when it was asked what it sees */
+    bool needs_registry;    /* nothing is done that it does not record */
+};
+
+static enum neo_code already(const struct step *s, enum neo_rollout_state state,
+                             struct neo_error *err)
 {
-    if (a->at != NULL)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "--at belongs to activate and retire");
-    if (find(a, service, measurement) != NULL)
-        return neo_fail(err, NEO_ALREADY_EXISTS, "%s has this measurement already, %s", service,
-                        neo_rollout_state_text(find(a, service, measurement)->state));
+    return neo_fail(err, NEO_ALREADY_EXISTS, "%s has this measurement already: it is %s",
+                    s->service, neo_rollout_state_text(state));
+}
+
+static enum neo_code add(struct rollout_args *a, struct step *s, struct neo_error *err)
+{
+    if (s->was.measurement[0] != '\0')
+        return already(s, s->was.state, err);
     if (a->n == NEO_ROLLOUTS_MAX)
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "more than %d rollouts", NEO_ROLLOUTS_MAX);
-    NEO_TRY(neo_rollout_begin(service, measurement, now, &a->list[a->n], err));
-    *ret = &a->list[a->n++];
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                        "more than %d measurements in '%s'; take out what is revoked",
+                        NEO_ROLLOUTS_MAX, a->path);
+    NEO_TRY(neo_rollout_begin(s->service, s->measurement, s->now, &a->list[a->n], err));
+    s->is = &a->list[a->n++];
     return NEO_OK;
 }
 
-static enum neo_code advance(struct rollout_args *a, enum neo_rollout_step step,
-                             const char *service, const char *measurement, int64_t now,
-                             struct neo_rollout **ret, struct neo_error *err)
+static bool is_listed(const struct rollout_args *a, const struct neo_registry_v1_Instance *in)
 {
-    struct neo_rollout *r = find(a, service, measurement);
+    for (size_t i = 0; i < a->n; i++) {
+        if (neo_bytes_is(in->service, a->list[i].service) &&
+            neo_bytes_is(in->measurement, a->list[i].measurement))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Once a service is in the document, what it does not list there is refused: what runs now must not
+ * be cut off by the first step.
+ */
+static enum neo_code check_others(const struct rollout_args *a, const struct step *s,
+                                  const struct neo_registry_v1_ListResponse *seen,
+                                  struct neo_error *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (&a->list[i] != s->is && strcmp(a->list[i].service, s->service) == 0)
+            return NEO_OK; /* it is in the document already */
+    }
+    for (size_t i = 0; i < seen->instances.len; i++) {
+        const struct neo_registry_v1_Instance *in = seen->instances.at[i];
+        if (!neo_bytes_is(in->service, s->service) || in->measurement.len == 0)
+            continue;
+        if (s->is->state == NEO_ROLLOUT_CANDIDATE || !is_listed(a, in))
+            return neo_fail(err, NEO_FAILED_PRECONDITION,
+                            "its instance %.*s would be refused from now on; first take in what "
+                            "runs: neo attest rollout activate %s %.*s",
+                            NEO_FMT(in->id), s->service, NEO_FMT(in->measurement));
+    }
+    return NEO_OK;
+}
+
+static enum neo_code add_candidate(struct rollout_args *a, struct step *s, struct neo_error *err)
+{
+    struct neo_registry_v1_ListResponse seen = {0};
+    struct neo_error unseen;
+
+    if (s->at != 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "--at belongs to activate and retire");
+    NEO_TRY(add(a, s, err));
+    if (client_instances(a->arena, &seen, &unseen) != NEO_OK) {
+        (void)fprintf(stderr,
+                      "warning: %s. What of %s runs now is not known, and who does this is on no "
+                      "record; the registry records the change itself once it has it\n",
+                      unseen.message, s->service);
+        s->is_alone = true;
+        return NEO_OK;
+    }
+    return check_others(a, s, &seen, err);
+}
+
+static enum neo_code advance(struct rollout_args *a, struct step *s, enum neo_rollout_step step,
+                             struct neo_error *err)
+{
     struct neo_registry_v1_ListResponse seen_by = {0};
     struct neo_rollout_seen seen = {0};
-    int64_t at = 0;
+    bool is_new = s->was.measurement[0] == '\0';
 
-    if (r == NULL)
+    s->needs_registry = step != NEO_ROLLOUT_REVOKE; /* which must work without anybody's help */
+    if (is_new && step != NEO_ROLLOUT_ACTIVATE)
         return neo_fail(err, NEO_NOT_FOUND,
-                        "%s has no such measurement; next: neo attest rollout add %s %.16s..",
-                        service, service, measurement);
-    if (a->at != NULL)
-        NEO_TRY(attest_read_time(a->at, &at, err));
-    if (step != NEO_ROLLOUT_REVOKE) { /* which must work without anybody's help */
-        NEO_TRY(client_instances(a->arena, &seen_by, err));
-        seen = look(&seen_by, r);
+                        "%s has no such measurement in '%s'; see: neo attest rollout list",
+                        s->service, a->path);
+    if (is_new) /* what runs already is taken in without a gap */
+        NEO_TRY(add(a, s, err));
+    else
+        s->is = find(a, s->service, s->measurement);
+    if (step != NEO_ROLLOUT_REVOKE) {
+        s->is_alone = client_instances(a->arena, &seen_by, err) != NEO_OK;
+        if (s->is_alone)
+            return err->code;
+        seen = look(&seen_by, s->is);
     }
-    NEO_TRY(neo_rollout_step(r, step, &seen, now, at, r, err));
-    *ret = r;
+    NEO_TRY(neo_rollout_step(s->is, step, &seen, s->now, s->at, s->is, err));
+    return is_new && step == NEO_ROLLOUT_ACTIVATE ? check_others(a, s, &seen_by, err) : NEO_OK;
+}
+
+/* INVALID_ARGUMENT and a NULL `s->is`: there is no such step. */
+static enum neo_code take(struct rollout_args *a, struct step *s, struct neo_error *err)
+{
+    static const char *const words[] = {[NEO_ROLLOUT_ACTIVATE] = "activate",
+                                        [NEO_ROLLOUT_RETIRE] = "retire",
+                                        [NEO_ROLLOUT_REVOKE] = "revoke"};
+
+    if (strcmp(s->word, "add") == 0)
+        return add_candidate(a, s, err);
+    for (size_t i = 0; i < NEO_COUNT(words); i++) {
+        if (strcmp(s->word, words[i]) == 0)
+            return advance(a, s, (enum neo_rollout_step)i, err);
+    }
+    return neo_fail(err, NEO_INVALID_ARGUMENT, "there is no 'rollout %s'", s->word);
+}
+
+static enum neo_code note(const struct step *s, const struct neo_error *refusal,
+                          struct neo_error *err)
+{
+    char why[200] = "";
+    struct neo_policy_v1_NoteRolloutRequest request = {
+        .service = neo_text(s->service),
+        .measurement = neo_text(s->measurement),
+        .step = neo_text(s->word),
+        .at = s->at,
+    };
+
+    if (s->was.measurement[0] != '\0')
+        request.from = neo_text(neo_rollout_state_text(s->was.state));
+    if (refusal == NULL)
+        request.to = neo_text(neo_rollout_state_text(s->is->state));
+    else
+        (void)snprintf(why, sizeof(why), "%.199s", refusal->message);
+    request.refusal = neo_text(why);
+    return attest_rollout_note(&request, err);
+}
+
+/* What was mistyped is no step. Whoever is refused one is on record, too, if that can be. */
+static int refused(const struct step *s, const struct neo_error *err)
+{
+    struct neo_error untold;
+
+    if (!s->is_alone && err->code != NEO_INVALID_ARGUMENT && err->code != NEO_UNAVAILABLE &&
+        note(s, err, &untold) != NEO_OK)
+        (void)fprintf(stderr, "warning: the refusal is on no record: %s\n", untold.message);
+    return fail(err);
+}
+
+/* The record first: what cannot be recorded is not done, but for what must work at any time. */
+static enum neo_code record(const struct step *s, struct neo_error *err)
+{
+    struct neo_error why;
+
+    if (s->is_alone || note(s, NULL, &why) == NEO_OK)
+        return NEO_OK;
+    if (s->needs_registry)
+        return neo_fail(err, NEO_UNAVAILABLE, "nothing was changed, for it is on no record: %.300s",
+                        why.message);
+    (void)fprintf(stderr,
+                  "warning: who did it is on no record: %s. The registry records the change itself "
+                  "once it has it\n",
+                  why.message);
     return NEO_OK;
 }
 
 static int step(struct rollout_args *a, const char *word, const char *service,
                 const char *measurement)
 {
-    static const char *const words[] = {[NEO_ROLLOUT_ACTIVATE] = "activate",
-                                        [NEO_ROLLOUT_RETIRE] = "retire",
-                                        [NEO_ROLLOUT_REVOKE] = "revoke"};
-    struct neo_rollout *changed = NULL;
+    struct step s = {.word = word, .service = service, .measurement = measurement};
+    struct neo_rollout well_formed;
     struct neo_error err;
-    int64_t now;
 
-    NEO_CLEANUP(unlock) int lock = lock_file(a, &err);
-    if (lock < 0 || attest_read_time(NULL, &now, &err) != NEO_OK || read_file(a, &err) != NEO_OK)
+    if (attest_read_time(NULL, &s.now, &err) != NEO_OK ||
+        (a->at != NULL && attest_read_time(a->at, &s.at, &err) != NEO_OK) ||
+        neo_rollout_begin(service, measurement, s.now, &well_formed, &err) != NEO_OK)
         return fail(&err);
-    enum neo_code code = NEO_OK;
-    if (strcmp(word, "add") == 0) {
-        code = begin(a, service, measurement, now, &changed, &err);
-    } else {
-        for (size_t i = 0; i < NEO_COUNT(words); i++)
-            if (strcmp(word, words[i]) == 0)
-                code =
-                    advance(a, (enum neo_rollout_step)i, service, measurement, now, &changed, &err);
-        if (code == NEO_OK && changed == NULL)
-            return fail_usage("there is no 'rollout %s'; see: neo attest rollout --help", word);
-    }
-    if (code == NEO_OK)
-        code = write_file(a, &err);
-    return code == NEO_OK ? tell(changed) : fail(&err);
+    NEO_CLEANUP(unlock) int lock = lock_file(a, &err);
+    if (lock < 0 || read_file(a, &err) != NEO_OK)
+        return fail(&err);
+    const struct neo_rollout *was = find(a, service, measurement);
+    if (was != NULL)
+        s.was = *was;
+    if (take(a, &s, &err) != NEO_OK)
+        return refused(&s, &err);
+    if (record(&s, &err) != NEO_OK)
+        return fail(&err);
+    if (write_file(a, &err) != NEO_OK)
+        return refused(&s, &err);
+    return tell(s.is);
+}
+
+static bool is_word(const char *word)
+{
+    static const char *const words[] = {"add", "activate", "retire", "revoke"};
+
+    for (size_t i = 0; i < NEO_COUNT(words); i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
 }
 
 static int run(int argc, char **argv)
@@ -318,6 +478,10 @@ static int run(int argc, char **argv)
     neo_arena_init(&arena, ARENA);
     if (n == 1 && strcmp(rest[0], "list") == 0)
         return list(&a);
+    if (n > 0 && strcmp(rest[0], "list") == 0)
+        return fail_usage("'rollout list' takes nothing behind it; it shows all services");
+    if (n > 0 && !is_word(rest[0]))
+        return fail_usage("there is no 'rollout %s'; see: neo attest rollout --help", rest[0]);
     if (n != REST)
         return fail_usage("say what: neo attest rollout list | "
                           "add|activate|retire|revoke <service> <measurement>");

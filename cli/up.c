@@ -29,6 +29,8 @@ struct up {
     const char *ca_listen;
     const char *registry_listen;
     struct arg_list policies;
+    struct arg_list attestation; /* of the CA, and what it judges with */
+    struct arg_list collateral;
     uint32_t leaf_life;
     bool development;
     bool detach;
@@ -110,11 +112,21 @@ static enum neo_code launch(const char *name, const char *const *argv, char *add
     return await(name, pid, address, len, err);
 }
 
+/* An option that may come several times. */
+static void add_list(const char **argv, size_t *n, const char *option, const struct arg_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        argv[(*n)++] = option;
+        argv[(*n)++] = list->at[i];
+    }
+}
+
 static enum neo_code start_ca(const struct up *up, char *address, size_t len, int *ret_pid,
                               struct neo_error *err)
 {
     char state[PATH_LEN], registry_file[PATH_LEN], address_file[PATH_LEN];
     char registry_join[PATH_LEN + 32], operator_join[PATH_LEN + 32], join[PATH_LEN], life[16];
+    char root[PATH_LEN];
 
     dir_path(state, "ca");
     dir_path(registry_file, "run/registry.address");
@@ -124,9 +136,10 @@ static enum neo_code start_ca(const struct up *up, char *address, size_t len, in
     dir_path(join, "join/" OPERATOR);
     (void)snprintf(operator_join, sizeof(operator_join), OPERATOR "=%s", join);
     (void)snprintf(life, sizeof(life), "%u", up->leaf_life);
+    size_t n = 0;
     /* An option and its value share a line. */
     /* clang-format off */
-    const char *argv[] = {
+    const char *const fixed[] = {
         "neo", "serve", "ca",
         "--state", state,
         "--trust-domain", up->trust_domain,
@@ -135,9 +148,22 @@ static enum neo_code start_ca(const struct up *up, char *address, size_t len, in
         "--address-file", address_file,
         "--first", registry_join,
         "--first", operator_join,
-        "--leaf-life", life,
-        up->development ? "--insecure-dev" : NULL, NULL};
+        "--leaf-life", life};
     /* clang-format on */
+    const char *argv[NEO_COUNT(fixed) + 4 + 4 * ARG_LIST_MAX];
+
+    for (; n < NEO_COUNT(fixed); n++)
+        argv[n] = fixed[n];
+    add_list(argv, &n, "--attestation", &up->attestation);
+    add_list(argv, &n, "--collateral", &up->collateral);
+    if (up->development)
+        argv[n++] = "--insecure-dev";
+    if (up->development && up->attestation.n > 0) {
+        dir_path(root, "simulator/root.der");
+        argv[n++] = "--simulated-root";
+        argv[n++] = root;
+    }
+    argv[n] = NULL;
     return launch("ca", argv, address, len, ret_pid, err);
 }
 
@@ -157,10 +183,7 @@ static enum neo_code start_registry(const struct up *up, char *address, size_t l
         "--address-file", address_file};
     for (size_t i = 0; i < NEO_COUNT(fixed); i++)
         argv[n++] = fixed[i];
-    for (size_t i = 0; i < up->policies.n; i++) {
-        argv[n++] = "--policy";
-        argv[n++] = up->policies.at[i];
-    }
+    add_list(argv, &n, "--policy", &up->policies);
     if (up->development) {
         argv[n++] = "--insecure-dev";
         argv[n++] = "--simulated-root";
@@ -315,6 +338,9 @@ static int run_up(int argc, char **argv)
                     .registry_listen = "127.0.0.1:8442"};
     const struct arg args[] = {
         {"--policy", ARG_LIST, &up.policies, "PATH", "policy, limits: a YAML file or folder"},
+        {"--attestation", ARG_LIST, &up.attestation, "FILE",
+         "for the CA: whose certificates take evidence (enrol: attested)"},
+        {"--collateral", ARG_LIST, &up.collateral, "FILE", "for the CA, to judge it with"},
         {"--detach", ARG_FLAG, &up.detach, NULL, "return when it is up"},
         {"--insecure-dev", ARG_FLAG, &up.development, NULL, "accept simulated evidence"},
         {"--trust-domain", ARG_TEXT, &up.trust_domain, "NAME", "[neo.local]"},

@@ -166,7 +166,7 @@ struct neo_appraisal {
     uint8_t evidence_sha256[32];
     const struct neo_check *checks;
     size_t n_checks;
-    int64_t not_after; /* of the certificates, seconds since 1970 */
+    int64_t not_after; /* of the certificates, or its rollout's date; seconds since 1970 */
     neo_nsec max_age;  /* of the policy */
     bool by_grace;     /* collateral was out of date, within the policy's max_stale */
 };

@@ -114,6 +114,13 @@ struct neo_server *neo_mesh_server(struct neo_mesh *mesh);
 struct neo_runtime *neo_mesh_runtime(struct neo_mesh *mesh);
 struct neo_metrics *neo_mesh_metrics(struct neo_mesh *mesh);
 const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh);
+/*
+ * Puts a record of our own into the audit trail and returns when it is on the disk: for what must
+ * not happen unrecorded. FAILED_PRECONDITION: we keep no trail. Blocks; any thread.
+ */
+NEO_MUST_CHECK enum neo_code neo_mesh_record(struct neo_mesh *mesh,
+                                             const struct neo_audit_record *record,
+                                             struct neo_error *err);
 /* Our name in the registry. */
 const char *neo_mesh_instance(const struct neo_mesh *mesh);
 const char *neo_mesh_state_dir(const struct neo_mesh *mesh);

@@ -41,9 +41,11 @@ static int64_t wall_seconds(void)
 enum neo_code authority_open(struct authority *a, const char *path, struct neo_error *err)
 {
     (void)pthread_mutex_init(&a->lock, NULL);
-    for (size_t i = 0; i < AUTHORITY_RENEWAL_LIMITS; i++)
+    for (size_t i = 0; i < AUTHORITY_RENEWAL_LIMITS; i++) {
         neo_ratelimit_init(&a->renewals[i], AUTHORITY_RENEWALS_PER_SECOND,
                            AUTHORITY_RENEWALS_BURST);
+        neo_ratelimit_init(&a->tries[i], AUTHORITY_TRIES_PER_SECOND, AUTHORITY_TRIES_BURST);
+    }
     NEO_TRY(neo_store_open(path, migrations, &a->store, err));
     return authority_recover(a, err);
 }
@@ -201,18 +203,33 @@ static enum neo_code check_parent(struct authority *a, const struct authority_re
                    : NEO_OK;
 }
 
-static enum neo_code limit_renewals(struct authority *a, struct neo_bytes service,
-                                    struct neo_error *err)
+static size_t limit_of(struct neo_bytes what)
 {
     uint8_t hash[NEO_SHA256_LEN];
     uint16_t which;
 
-    neo_sha256(service, hash);
+    neo_sha256(what, hash);
     memcpy(&which, hash, sizeof(which));
-    return neo_ratelimit_take(&a->renewals[which % AUTHORITY_RENEWAL_LIMITS], neo_mono_nsec()) == 0
+    return which % AUTHORITY_RENEWAL_LIMITS;
+}
+
+/* Evidence is dear to judge, so who asks again for the same pays again. */
+static enum neo_code limit(struct authority *a, const struct authority_request *r,
+                           struct neo_error *err)
+{
+    neo_nsec now = neo_mono_nsec();
+
+    if (r->token.len > 0)
+        return neo_ratelimit_take(&a->tries[limit_of(r->token)], now) == 0
+                   ? NEO_OK
+                   : neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                              "this join token is shown more than %d times a second; it stays "
+                              "good, try again later",
+                              AUTHORITY_TRIES_PER_SECOND);
+    return neo_ratelimit_take(&a->renewals[limit_of(r->service)], now) == 0
                ? NEO_OK
                : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "'%.*s' renews more than %d times a second",
-                          NEO_FMT(service), AUTHORITY_RENEWALS_PER_SECOND);
+                          NEO_FMT(r->service), AUTHORITY_RENEWALS_PER_SECOND);
 }
 
 static enum neo_code check_key(struct authority *a, const char *service,
@@ -275,11 +292,6 @@ static enum neo_code decide_new(struct authority *a, const struct authority_requ
 {
     int64_t now = wall_seconds();
 
-    if (r->token.len == 0) {
-        NEO_TRY(check_parent(a, r, err));
-        NEO_TRY(limit_renewals(a, r->service, err));
-    }
-    NEO_TRY(check_key(a, d->service, spki_hash, err));
     neo_random(d->serial, sizeof(d->serial));
     d->serial[0] = (uint8_t)((d->serial[0] & 0x7f) | 0x40); /* positive, and always 16 bytes */
     d->not_before = now - (a->leaf_life < 10 * BACKDATE ? 1 : BACKDATE);
@@ -293,22 +305,33 @@ static enum neo_code decide_new(struct authority *a, const struct authority_requ
     return code;
 }
 
-static enum neo_code decide(struct authority *a, const struct authority_request *r,
-                            struct neo_bytes spki, struct decision *d, struct neo_error *err)
+/* What speaks against it. OK: it was decided before, so; NOT_FOUND: nothing, and it was not. */
+static enum neo_code look(struct authority *a, const struct authority_request *r,
+                          struct neo_bytes spki, uint8_t ret_spki_hash[static NEO_SHA256_LEN],
+                          struct decision *d, struct neo_error *err)
 {
-    uint8_t spki_hash[NEO_SHA256_LEN];
-
-    neo_sha256(spki, spki_hash);
+    neo_sha256(spki, ret_spki_hash);
     if (r->token.len > 0)
         NEO_TRY(look_at_token(a, r, d->service, err));
     else
         (void)snprintf(d->service, sizeof(d->service), "%.*s", NEO_FMT(r->service));
-    if (r->may != NULL)
-        NEO_TRY(r->may(r->self, neo_text(d->service), spki, err));
-    enum neo_code code = find_decision(a, d->service, r, spki_hash, d, err);
+    enum neo_code code = find_decision(a, d->service, r, ret_spki_hash, d, err);
     if (code != NEO_NOT_FOUND)
         return code;
-    return decide_new(a, r, spki_hash, d, err);
+    if (r->token.len == 0)
+        NEO_TRY(check_parent(a, r, err));
+    NEO_TRY(check_key(a, d->service, ret_spki_hash, err));
+    return NEO_NOT_FOUND;
+}
+
+static enum neo_code decide(struct authority *a, const struct authority_request *r,
+                            const struct authority_case *c, struct decision *d,
+                            struct neo_error *err)
+{
+    uint8_t spki_hash[NEO_SHA256_LEN];
+    enum neo_code code = look(a, r, neo_buffer_bytes(&c->spki), spki_hash, d, err);
+
+    return code == NEO_NOT_FOUND ? decide_new(a, r, spki_hash, d, err) : code;
 }
 
 static enum neo_code keep_certificate(struct authority *a, const struct decision *d,
@@ -388,20 +411,43 @@ static enum neo_code fill_response(struct authority *a, struct neo_bytes leaf,
     return authority_trust(a, arena, response->trust, &epoch, err);
 }
 
-enum neo_code authority_sign(struct authority *a, const struct authority_request *r,
-                             struct neo_arena *arena, struct neo_ca_v1_SignResponse *response,
-                             struct neo_error *err)
+void authority_case_fini(struct authority_case *c)
+{
+    neo_buffer_fini(&c->spki);
+}
+
+enum neo_code authority_consider(struct authority *a, const struct authority_request *r,
+                                 struct authority_case *c, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spki = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
+    uint8_t spki_hash[NEO_SHA256_LEN];
     struct decision d = {.not_before = 0};
 
     NEO_TRY(check_request(r, &spki, err));
     (void)pthread_mutex_lock(&a->lock);
-    enum neo_code code = decide(a, r, neo_buffer_bytes(&spki), &d, err);
+    enum neo_code code = look(a, r, neo_buffer_bytes(&spki), spki_hash, &d, err);
+    (void)pthread_mutex_unlock(&a->lock);
+    if (code != NEO_OK && code != NEO_NOT_FOUND)
+        return code;
+    NEO_TRY(limit(a, r, err));
+    memcpy(c->service, d.service, sizeof(c->service));
+    c->spki = spki;
+    spki = (struct neo_buffer){0};
+    return NEO_OK;
+}
+
+enum neo_code authority_sign(struct authority *a, const struct authority_request *r,
+                             const struct authority_case *c, struct neo_arena *arena,
+                             struct neo_ca_v1_SignResponse *response, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
+    struct decision d = {.not_before = 0};
+
+    (void)pthread_mutex_lock(&a->lock);
+    enum neo_code code = decide(a, r, c, &d, err);
     if (code == NEO_OK)
-        code = sign_decision(a, r, neo_buffer_bytes(&spki), &d, &der, &issuer, err);
+        code = sign_decision(a, r, neo_buffer_bytes(&c->spki), &d, &der, &issuer, err);
     (void)pthread_mutex_unlock(&a->lock);
     if (code != NEO_OK)
         return code;

@@ -25,6 +25,8 @@ enum {
     AUTHORITY_RENEWAL_LIMITS = 512,
     AUTHORITY_RENEWALS_PER_SECOND = 5, /* a hundred instances that live a minute need 4 */
     AUTHORITY_RENEWALS_BURST = 50,
+    AUTHORITY_TRIES_PER_SECOND = 1, /* of one token: its owner tries again, and not often */
+    AUTHORITY_TRIES_BURST = 10,
     AUTHORITY_REASON_MAX = 200,
 };
 
@@ -38,7 +40,8 @@ struct authority {
     const char *address;
     /* Renewals of a service: by a hash of its name, so two may share one. */
     struct neo_ratelimit renewals[AUTHORITY_RENEWAL_LIMITS];
-    struct { /* the trust as it was signed last */
+    struct neo_ratelimit tries[AUTHORITY_RENEWAL_LIMITS]; /* of a token, by its hash */
+    struct {                                              /* the trust as it was signed last */
         struct neo_buffer trust;
         struct neo_buffer signature;
         struct neo_buffer issuer;
@@ -64,15 +67,28 @@ struct authority_request {
     struct neo_bytes service; /* renewal: of the caller's certificate; else whom it takes itself
                                  for, or empty */
     struct neo_bytes parent;  /* renewal: the serial of the caller's certificate */
-    /* Asked once it is known whose certificate it is to be, before anything is spent; may be NULL.
-     */
-    enum neo_code (*may)(void *self, struct neo_bytes service, struct neo_bytes spki,
-                         struct neo_error *err);
-    void *self;
 };
-/* Fills `response` in `arena`. */
+
+/* A request that nothing cheap speaks against. {0}; authority_case_fini(). */
+struct authority_case {
+    struct neo_buffer spki;        /* the key that the request is for, DER */
+    char service[SIGNER_NAME_MAX]; /* whose certificate it is to be, by its token or certificate */
+};
+void authority_case_fini(struct authority_case *c);
+
+/*
+ * All that can be said without evidence: the request's form, its token or the certificate that is
+ * renewed, its key, and how often this token or service may ask. Spends nothing but that.
+ */
+NEO_MUST_CHECK enum neo_code authority_consider(struct authority *a,
+                                                const struct authority_request *r,
+                                                struct authority_case *c, struct neo_error *err);
+/*
+ * Signs what was considered, and fills `response` in `arena`. What may have changed since, while
+ * evidence was judged, is asked again, in one step with the decision: token, revocations, key.
+ */
 NEO_MUST_CHECK enum neo_code authority_sign(struct authority *a, const struct authority_request *r,
-                                            struct neo_arena *arena,
+                                            const struct authority_case *c, struct neo_arena *arena,
                                             struct neo_ca_v1_SignResponse *response,
                                             struct neo_error *err);
 

@@ -4,26 +4,17 @@
  * comes from its own signer and is renewed like any other. Its policy is built in:
  * nobody's mistake in a file can lock the mesh out of its certificates.
  */
-#include "ca/ca.h"
+#include "ca/ca_internal.h"
 
-#include "ca/authority.h"
-#include "ca/enrol.h"
-#include "ca/told.h"
-#include "common/gate.h"
-
-#include <neo/audit_file.h>
 #include <neo/cert.h>
 #include <neo/encoding.h>
 #include <neo/memory.h>
 #include <neo/mesh.h>
-#include <neo/server.h>
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
-
-#define SERVICE "neo-ca"
 
 enum { LEAF_LIFE_DEFAULT = 24 * 3600, BACKDATE = 30 };
 
@@ -48,28 +39,6 @@ static const char system_policy[] =
     " \"neo.ca.v1.Administration/Revoke\", \"neo.ca.v1.Administration/ListCertificates\","
     " \"neo.ca.v1.Administration/GetStatus\", \"neo.ca.v1.Administration/GetCrl\"]\n";
 
-struct ca {
-    struct signer signer;
-    struct authority authority;
-    struct enrol enrol;
-    struct told told;
-    pthread_mutex_t telling; /* one epoch after the other */
-    struct gate gate;
-    struct neo_server *server;
-    struct neo_runtime *runtime;
-    struct neo_metrics *metrics;
-    struct neo_audit_file *audit;
-    ca_record_fn *record;
-    void *record_self;
-    const struct neo_log *log;
-    char *trust_domain;
-    char *registry_file;
-    char *advertise;
-    struct neo_timer renewal; /* on worker 0, as the next */
-    bool ending;
-    struct neo_task renew; /* the signer is asked off the loop */
-};
-
 /* --- handlers; all of them but WatchTrust block ----------------------------------------------- */
 
 static enum neo_code record_in_file(void *self, const struct neo_audit_record *record,
@@ -84,8 +53,8 @@ static enum neo_code record_in_file(void *self, const struct neo_audit_record *r
  * What the CA gave or took is on the disk before it is answered: a certificate that no record tells
  * of does not leave here. Asked again, a request gives the same certificate.
  */
-static enum neo_code record(struct ca *ca, const struct neo_call *call, const char *detail,
-                            struct neo_error *err)
+enum neo_code ca_record(struct ca *ca, const struct neo_call *call, const char *detail,
+                        struct neo_error *err)
 {
     const struct neo_context *context = neo_call_context(call);
     struct neo_error why;
@@ -93,7 +62,7 @@ static enum neo_code record(struct ca *ca, const struct neo_call *call, const ch
         .id = neo_decision_id_new(),
         .wall_nsec = neo_wall_nsec(),
         .caller = context->caller_uri.len > 0 ? context->caller_uri : context->caller,
-        .target = NEO_LIT(SERVICE),
+        .target = NEO_LIT(CA_SERVICE),
         .method = neo_bytes_from(neo_text(neo_call_method(call)->path), 1),
         .decision = "allow",
         .stage = "issue",
@@ -107,9 +76,8 @@ static enum neo_code record(struct ca *ca, const struct neo_call *call, const ch
                     why.message);
 }
 
-/* Leaves the gate: of the service nothing is touched any more. */
-static void answer(struct ca *ca, struct neo_call *call, enum neo_code code,
-                   const struct neo_error *err, const void *response)
+void ca_answer(struct ca *ca, struct neo_call *call, enum neo_code code,
+               const struct neo_error *err, const void *response)
 {
     if (code == NEO_OK)
         neo_call_reply(call, response);
@@ -118,89 +86,12 @@ static void answer(struct ca *ca, struct neo_call *call, enum neo_code code,
     svc_gate_leave(&ca->gate);
 }
 
-static bool begin(struct ca *ca, struct neo_call *call)
+bool ca_begin(struct ca *ca, struct neo_call *call)
 {
     if (svc_gate_enter(&ca->gate))
         return true;
     neo_call_fail(call, NEO_UNAVAILABLE, "the CA is going down");
     return false;
-}
-
-/* What was signed, for the record: serial and service. */
-static enum neo_code record_signing(struct ca *ca, const struct neo_call *call,
-                                    const struct neo_ca_v1_SignResponse *response, const char *note,
-                                    struct neo_error *err)
-{
-    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = NULL;
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
-    char detail[200 + ENROL_NOTE_LEN];
-
-    NEO_TRY(neo_cert_from_der(response->chain.at[0], "leaf", &leaf, err));
-    if (!neo_hex_encode(&hex, neo_cert_facts(leaf)->serial))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory recording");
-    (void)snprintf(detail, sizeof(detail), "certificate %.*s for %.*s%s",
-                   NEO_FMT(neo_buffer_bytes(&hex)), NEO_FMT(response->service), note);
-    return record(ca, call, detail, err);
-}
-
-static void challenge(struct neo_call *call, const struct neo_ca_v1_ChallengeRequest *request,
-                      void *self)
-{
-    struct ca *ca = self;
-    uint8_t nonce[NEO_ENROL_NONCE_LEN];
-    struct neo_ca_v1_ChallengeResponse response = {
-        .required = neo_enrol_is_asked(ca->enrol.policies, request->service),
-        .trust_domain = neo_text(ca->trust_domain),
-    };
-
-    enrol_challenge(&ca->enrol, request->service, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
-                    nonce);
-    response.nonce = neo_bytes(nonce, response.required ? sizeof(nonce) : 0);
-    neo_ca_v1_CertificateAuthority_Challenge_reply(call, &response);
-}
-
-static void sign_for(struct ca *ca, struct neo_call *call, const struct authority_request *asked,
-                     const struct neo_ca_v1_Evidence *evidence)
-{
-    struct neo_ca_v1_SignResponse response = {0};
-    struct enrol_showing showing = {.enrol = &ca->enrol, .evidence = evidence};
-    struct authority_request r = *asked;
-    struct neo_error err = {0};
-
-    if (!begin(ca, call))
-        return;
-    r.may = enrol_may;
-    r.self = &showing;
-    enum neo_code code = authority_sign(&ca->authority, &r, neo_call_arena(call), &response, &err);
-    if (code == NEO_OK)
-        code = record_signing(ca, call, &response, showing.note, &err);
-    neo_log_info(ca->log, r.token.len > 0 ? "ca.sign" : "ca.renew",
-                 NEO_BYTES("service", code == NEO_OK ? response.service : r.service),
-                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
-    answer(ca, call, code, &err, &response);
-}
-
-static void sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *request, void *self)
-{
-    struct authority_request r = {.csr = request->csr,
-                                  .request_id = request->request_id,
-                                  .token = request->token,
-                                  .service = request->service};
-
-    if (request->token.len == 0)
-        neo_call_fail(call, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
-    else
-        sign_for(self, call, &r, request->evidence);
-}
-
-static void renew(struct neo_call *call, const struct neo_ca_v1_RenewRequest *request, void *self)
-{
-    struct authority_request r = {.csr = request->csr,
-                                  .request_id = request->request_id,
-                                  .service = neo_call_context(call)->caller,
-                                  .parent = neo_call_context(call)->caller_serial};
-
-    sign_for(self, call, &r, request->evidence);
 }
 
 static void watch_trust(struct neo_call *call, const struct neo_ca_v1_WatchTrustRequest *request,
@@ -221,19 +112,19 @@ static void create_token(struct neo_call *call, const struct neo_ca_v1_CreateTok
     char *service = neo_arena_string(neo_call_arena(call), request->service);
     char detail[120];
 
-    if (!begin(ca, call))
+    if (!ca_begin(ca, call))
         return;
     enum neo_code code = service == NULL ? NEO_RESOURCE_EXHAUSTED
                                          : ca_join_string(ca, service, request->ttl_seconds, &join,
                                                           &response.expires_at, &err);
     if (code == NEO_OK) {
         (void)snprintf(detail, sizeof(detail), "join token for %s", service);
-        code = record(ca, call, detail, &err);
+        code = ca_record(ca, call, detail, &err);
     }
     response.join_string = neo_buffer_bytes(&join);
     neo_log_info(ca->log, "ca.token", NEO_BYTES("service", request->service),
                  NEO_STR("code", neo_code_name(code)), NEO_STR("why", err.message));
-    answer(ca, call, code, &err, &response);
+    ca_answer(ca, call, code, &err, &response);
 }
 
 /* The server itself must stop trusting what is revoked, before anyone is told. */
@@ -273,7 +164,7 @@ static enum neo_code revoke_and_tell(struct ca *ca, struct neo_call *call,
     (void)snprintf(detail, sizeof(detail), "revoked %s %.*s: %u certificates",
                    by_serial ? "serial" : "service",
                    NEO_FMT(by_serial ? request->serial : request->service), response->certificates);
-    return record(ca, call, detail, err);
+    return ca_record(ca, call, detail, err);
 }
 
 static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *request, void *self)
@@ -282,13 +173,13 @@ static void revoke(struct neo_call *call, const struct neo_ca_v1_RevokeRequest *
     struct neo_ca_v1_RevokeResponse response = {0};
     struct neo_error err = {0};
 
-    if (!begin(ca, call))
+    if (!ca_begin(ca, call))
         return;
     enum neo_code code = revoke_and_tell(ca, call, request, &response, &err);
     neo_log_warn(ca->log, "ca.revoke", NEO_BYTES("serial", request->serial),
                  NEO_BYTES("service", request->service), NEO_BYTES("reason", request->reason),
                  NEO_STR("code", neo_code_name(code)), NEO_U64("epoch", response.epoch));
-    answer(ca, call, code, &err, &response);
+    ca_answer(ca, call, code, &err, &response);
 }
 
 static void list_certificates(struct neo_call *call,
@@ -300,13 +191,13 @@ static void list_certificates(struct neo_call *call,
     struct neo_error err = {.message = "out of memory"};
     char *service = neo_arena_string(arena, request->service);
 
-    if (!begin(ca, call))
+    if (!ca_begin(ca, call))
         return;
     enum neo_code code = service == NULL
                              ? NEO_RESOURCE_EXHAUSTED
                              : authority_list(&ca->authority, service, request->include_expired,
                                               arena, &response, &err);
-    answer(ca, call, code, &err, &response);
+    ca_answer(ca, call, code, &err, &response);
 }
 
 static void get_status(struct neo_call *call, const struct neo_ca_v1_GetStatusRequest *request,
@@ -317,10 +208,10 @@ static void get_status(struct neo_call *call, const struct neo_ca_v1_GetStatusRe
     struct neo_error err = {0};
 
     (void)request;
-    if (!begin(ca, call))
+    if (!ca_begin(ca, call))
         return;
     enum neo_code code = authority_status(&ca->authority, neo_call_arena(call), &response, &err);
-    answer(ca, call, code, &err, &response);
+    ca_answer(ca, call, code, &err, &response);
 }
 
 static void get_crl(struct neo_call *call, const struct neo_ca_v1_GetCrlRequest *request,
@@ -331,16 +222,16 @@ static void get_crl(struct neo_call *call, const struct neo_ca_v1_GetCrlRequest 
     struct neo_error err = {0};
 
     (void)request;
-    if (!begin(ca, call))
+    if (!ca_begin(ca, call))
         return;
     enum neo_code code = authority_crl(&ca->authority, neo_call_arena(call), &response, &err);
-    answer(ca, call, code, &err, &response);
+    ca_answer(ca, call, code, &err, &response);
 }
 
 static const struct neo_ca_v1_CertificateAuthority_handlers authority_handlers = {
-    .Sign = sign,
-    .Challenge = challenge,
-    .Renew = renew,
+    .Sign = issue_sign,
+    .Challenge = issue_challenge,
+    .Renew = issue_renew,
     .WatchTrust = watch_trust,
 };
 
@@ -370,7 +261,7 @@ static enum neo_code make_identity(struct ca *ca, struct neo_identity **ret, str
     int64_t life = ca->authority.leaf_life;
     const struct signer_leaf leaf = {
         .spki = neo_buffer_bytes(&spki),
-        .service = SERVICE,
+        .service = CA_SERVICE,
         .serial = serial,
         .not_before = now - (life < 10 * BACKDATE ? 1 : BACKDATE),
         .not_after = now + life,
@@ -479,7 +370,7 @@ static enum neo_code make_server(struct ca *ca, const struct ca_options *o, stru
 {
     struct neo_document document = {NEO_LIT("builtin/neo-ca.yaml"), neo_text(system_policy)};
     struct neo_server_options options = {
-        .name = SERVICE,
+        .name = CA_SERVICE,
         .runtime = ca->runtime,
         .audit = ca->audit == NULL ? NULL : neo_audit_file_sink(ca->audit),
         .metrics = ca->metrics,

@@ -100,6 +100,11 @@ static enum neo_code appraise(const struct enrol *e, const struct enrol_request 
                                ret, err);
 }
 
+bool enrol_takes(const struct enrol *e, struct neo_bytes service)
+{
+    return neo_enrol_is_asked(e->policies, service);
+}
+
 enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, int64_t now,
                           char ret_note[static ENROL_NOTE_LEN], struct neo_error *err)
 {
@@ -108,7 +113,7 @@ enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, 
     struct neo_appraisal a;
 
     ret_note[0] = '\0';
-    if (!neo_enrol_is_asked(e->policies, r->service))
+    if (!enrol_takes(e, r->service))
         return NEO_OK;
     if (r->evidence == NULL || e->trust == NULL)
         return neo_fail(err, NEO_FAILED_PRECONDITION,
@@ -128,13 +133,4 @@ enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, 
     (void)snprintf(ret_note, ENROL_NOTE_LEN, ", %s evidence %.*s%s", a.tee,
                    NEO_FMT(neo_buffer_bytes(&hex)), a.simulated ? " (simulated)" : "");
     return NEO_OK;
-}
-
-enum neo_code enrol_may(void *self, struct neo_bytes service, struct neo_bytes spki,
-                        struct neo_error *err)
-{
-    struct enrol_showing *s = self;
-    const struct enrol_request r = {service, spki, s->evidence};
-
-    return enrol_judge(s->enrol, &r, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC, s->note, err);
 }

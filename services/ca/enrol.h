@@ -33,6 +33,9 @@ struct enrol_request {
     struct neo_bytes spki;
     const struct neo_ca_v1_Evidence *evidence; /* NULL: none came */
 };
+/* Does a certificate for `service` take evidence? */
+bool enrol_takes(const struct enrol *e, struct neo_bytes service);
+
 enum { ENROL_NOTE_LEN = 120 };
 /*
  * OK: none is asked, or it was accepted; then `ret_note` has its digest for the record, else "".
@@ -41,15 +44,5 @@ enum { ENROL_NOTE_LEN = 120 };
 NEO_MUST_CHECK enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r,
                                          int64_t now, char ret_note[static ENROL_NOTE_LEN],
                                          struct neo_error *err);
-
-/* A request under way: what came with it, and the note on it once it was judged. */
-struct enrol_showing {
-    const struct enrol *enrol;
-    const struct neo_ca_v1_Evidence *evidence;
-    char note[ENROL_NOTE_LEN];
-};
-/* authority_request.may; `self` is a struct enrol_showing. */
-NEO_MUST_CHECK enum neo_code enrol_may(void *self, struct neo_bytes service, struct neo_bytes spki,
-                                       struct neo_error *err);
 
 #endif

@@ -33,7 +33,7 @@ static const char system_policy[] =
     "allowed_calls:\n"
     "  - target_service: \"neo-registry\"\n"
     "    operations: [\"neo.policy.v1.PolicyFeed/GetStatus\","
-    " \"neo.policy.v1.PolicyFeed/Advance\"]\n";
+    " \"neo.policy.v1.PolicyFeed/Advance\", \"neo.policy.v1.PolicyFeed/NoteRollout\"]\n";
 
 struct set {
     struct neo_arena arena;
@@ -222,6 +222,7 @@ static enum neo_code publish(struct policy_feed *f, struct set *set,
     hand_out(f, &snapshot, version, hash, number);
     memcpy(f->in_force, digest, sizeof(f->in_force));
     note_number(f, number, hash);
+    rollout_memory_update(&f->rollouts, f->mesh, set->documents, set->n, number);
     return NEO_OK;
 }
 
@@ -324,6 +325,7 @@ void policy_feed_fini(struct policy_feed *f)
 {
     neo_buffer_fini(&f->shared.snapshot);
     neo_buffer_fini(&f->simulated_root);
+    rollout_memory_fini(&f->rollouts);
     watchers_fini(&f->watchers);
     (void)pthread_mutex_destroy(&f->polling);
     (void)pthread_mutex_destroy(&f->shared.lock);

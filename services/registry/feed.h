@@ -16,6 +16,7 @@
 #define NEO_REGISTRY_FEED_H
 
 #include "common/watchers.h"
+#include "registry/rollouts.h"
 
 #include <neo/mesh.h>
 #include <neo/policy/v1/policy.neo.h>
@@ -31,6 +32,7 @@ struct policy_feed {
     struct watchers watchers;
     uint8_t seen[NEO_SHA256_LEN];     /* digest of what was last tried; under `polling` */
     uint8_t in_force[NEO_SHA256_LEN]; /* digest of what was last published; the same */
+    struct rollout_memory rollouts;   /* of what was last published; the same */
     struct neo_buffer simulated_root;
     struct {
         pthread_mutex_t lock;

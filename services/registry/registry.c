@@ -257,10 +257,30 @@ static void advance(struct neo_call *call, const struct neo_policy_v1_AdvanceReq
     svc_gate_leave(&r->gate);
 }
 
+static void note_rollout(struct neo_call *call,
+                         const struct neo_policy_v1_NoteRolloutRequest *request, void *self)
+{
+    const struct neo_context *context = neo_call_context(call);
+    struct registry *r = self;
+    struct neo_policy_v1_NoteRolloutResponse response = {0};
+    struct neo_decision_id id = {.text = ""};
+    struct neo_error err = {0};
+
+    if (!enter(r, call))
+        return;
+    enum neo_code code =
+        rollouts_note(r->mesh, context->caller_uri.len > 0 ? context->caller_uri : context->caller,
+                      request, &id, &err);
+    response.decision_id = neo_text(id.text);
+    finish(call, code, &err, &response);
+    svc_gate_leave(&r->gate);
+}
+
 static const struct neo_policy_v1_PolicyFeed_handlers feed_handlers = {
     .Watch = watch_policy,
     .GetStatus = get_status,
     .Advance = advance,
+    .NoteRollout = note_rollout,
 };
 
 /* --- the two timers; their work waits for the disk -------------------------------------------- */
@@ -372,6 +392,7 @@ static enum neo_code fill(struct registry *r, const struct registry_options *o,
     NEO_TRY(neo_server_set_blocking(server, "/neo.registry.v1.Registry/Deregister", err));
     NEO_TRY(neo_server_set_blocking(server, "/neo.policy.v1.PolicyFeed/GetStatus", err));
     NEO_TRY(neo_server_set_blocking(server, "/neo.policy.v1.PolicyFeed/Advance", err));
+    NEO_TRY(neo_server_set_blocking(server, "/neo.policy.v1.PolicyFeed/NoteRollout", err));
     NEO_TRY(neo_mesh_listen(r->mesh, err));
     neo_runtime_call(neo_mesh_runtime(r->mesh), 0, begin_timers, r);
     return NEO_OK;

@@ -98,7 +98,7 @@ static enum neo_code publish(const struct ledger *ledger, struct neo_appraisal *
 
 /* Is what was found genuine and allowed one of those that count now? */
 static bool check_rollout(const struct neo_attest_policies *policies, struct neo_bytes service,
-                          int64_t now, const struct neo_appraisal *appraisal, struct ledger *ledger)
+                          int64_t now, struct neo_appraisal *appraisal, struct ledger *ledger)
 {
     if (!attest_policies_rolls_out(policies, service)) {
         ledger_skip(ledger, CHECK_ROLLOUT, ledger_not_asked_for);
@@ -108,6 +108,9 @@ static bool check_rollout(const struct neo_attest_policies *policies, struct neo
         attest_policies_rollout_refusal(policies, service, appraisal->measurement, now);
     if (why != NULL)
         return ledger_fail(ledger, CHECK_ROLLOUT, "this measurement is %s", why);
+    int64_t end = attest_policies_rollout_end(policies, service, appraisal->measurement);
+    if (end < appraisal->not_after) /* what rests on it ends with it */
+        appraisal->not_after = end;
     ledger_pass(ledger, CHECK_ROLLOUT);
     return true;
 }

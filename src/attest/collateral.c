@@ -3,6 +3,7 @@
 #include "attest/collateral.h"
 
 #include "attest/cca_anchor.h"
+#include "attest/collateral_text.h"
 
 #include <neo/encoding.h>
 #include <neo/memory.h>
@@ -267,6 +268,28 @@ static enum neo_code add_part(struct neo_collateral *set, struct neo_bytes text,
     return add_certs(set, pem.len > 0 && text.at[0] != 0x30 ? pem : text, what, err);
 }
 
+static enum neo_code add_each(struct neo_collateral *set, const struct neo_bytes *texts, size_t n,
+                              const char *what, struct neo_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (texts[i].len > 0)
+            NEO_TRY(add_part(set, texts[i], what, err));
+    }
+    return NEO_OK;
+}
+
+/* One machine's own certificates are no collateral for others, and come with its evidence. */
+static enum neo_code add_saved(struct neo_collateral *set, struct neo_bytes text, const char *what,
+                               struct neo_error *err)
+{
+    struct collateral_saved saved;
+
+    NEO_TRY(collateral_saved_read(text, what, &set->arena, &saved, err));
+    NEO_TRY(add_each(set, saved.chains, COLLATERAL_CHAINS, what, err));
+    NEO_TRY(add_each(set, saved.lists, COLLATERAL_LISTS, what, err));
+    return add_each(set, saved.documents, COLLATERAL_DOCUMENTS, what, err);
+}
+
 static enum neo_code add(struct neo_collateral *set, struct neo_bytes text, const char *what,
                          struct neo_error *err)
 {
@@ -275,8 +298,9 @@ static enum neo_code add(struct neo_collateral *set, struct neo_bytes text, cons
     if (text.len > NEO_COLLATERAL_FILE_MAX)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: %zu bytes, at most %d", what, text.len,
                         NEO_COLLATERAL_FILE_MAX);
-    if (body.len > 0 && body.at[0] == '{' && collateral_is_bundle(body, &set->arena))
-        return collateral_read_bundle(set, body, what, add_part, err);
+    if (body.len > 0 && body.at[0] == '{' &&
+        collateral_form_of(body, &set->arena) == COLLATERAL_BUNDLE)
+        return add_saved(set, body, what, err);
     return add_part(set, body, what, err);
 }
 

@@ -38,17 +38,4 @@ NEO_MUST_CHECK enum neo_code collateral_describe_crl(struct neo_arena *arena, co
 void collateral_describe_document(struct neo_arena *arena, struct collateral_entry *entry);
 void collateral_describe_keys(struct neo_arena *arena, struct collateral_entry *entry);
 
-/* --- collateral_bundle.c: wrappings ------------------------------------------------------------
- */
-
-typedef enum neo_code collateral_part_fn(struct neo_collateral *set, struct neo_bytes text,
-                                         const char *what, struct neo_error *err);
-/* Is this JSON a bundle of Intel's collateral, and not one signed document? */
-bool collateral_is_bundle(struct neo_bytes text, struct neo_arena *arena);
-/* Gives each part of it, in a form of its own, to `part`. */
-NEO_MUST_CHECK enum neo_code collateral_read_bundle(struct neo_collateral *set,
-                                                    struct neo_bytes text, const char *what,
-                                                    collateral_part_fn *part,
-                                                    struct neo_error *err);
-
 #endif

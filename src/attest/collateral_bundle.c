@@ -4,136 +4,135 @@
  * hexadecimal, base64 or PEM, the documents as text, whole or with their signature beside them. It
  * is a wrapping, and its names are the ones of Intel's sgx_ql_qve_collateral_t.
  */
-#include "attest/collateral.h"
+#include "attest/collateral_text.h"
 
-#include <neo/encoding.h>
 #include <neo/json.h>
 
-enum { CHAINS = 3, LISTS = 2, DOCUMENTS = 2 };
-
-struct bundle {
-    struct neo_bytes chains[CHAINS];
-    struct neo_bytes lists[LISTS];
-    struct neo_bytes documents[DOCUMENTS];
-    struct neo_bytes signatures[DOCUMENTS];
+/* As the object has it, before documents and signatures are put together. */
+struct members {
+    struct collateral_saved is;
+    struct neo_bytes signatures[COLLATERAL_DOCUMENTS];
 };
 
-static const char *const chain_keys[CHAINS] = {"pck_crl_issuer_chain", "tcb_info_issuer_chain",
-                                               "qe_identity_issuer_chain"};
-static const char *const list_keys[LISTS] = {"root_ca_crl", "pck_crl"};
-static const char *const document_keys[DOCUMENTS] = {"tcb_info", "qe_identity"};
-static const char *const signature_keys[DOCUMENTS] = {"tcb_info_signature",
-                                                      "qe_identity_signature"};
-static const char *const body_keys[DOCUMENTS] = {"tcbInfo", "enclaveIdentity"};
+static const char *const chain_keys[COLLATERAL_CHAINS] = {
+    "pck_crl_issuer_chain", "tcb_info_issuer_chain", "qe_identity_issuer_chain"};
+static const char platform_key[] = "pck_certificate_chain";
+static const char *const list_keys[COLLATERAL_LISTS] = {"root_ca_crl", "pck_crl"};
+static const char *const document_keys[COLLATERAL_DOCUMENTS] = {"tcb_info", "qe_identity"};
+static const char *const signature_keys[COLLATERAL_DOCUMENTS] = {"tcb_info_signature",
+                                                                 "qe_identity_signature"};
+static const char *const body_keys[COLLATERAL_DOCUMENTS] = {"tcbInfo", "enclaveIdentity"};
 
-static struct neo_bytes *slot(struct bundle *b, struct neo_bytes key)
+static struct neo_bytes *find(const char *const *keys, size_t n, struct neo_bytes *at,
+                              struct neo_bytes key)
 {
-    for (size_t i = 0; i < CHAINS; i++) {
-        if (neo_bytes_is(key, chain_keys[i]))
-            return &b->chains[i];
-    }
-    for (size_t i = 0; i < LISTS; i++) {
-        if (neo_bytes_is(key, list_keys[i]))
-            return &b->lists[i];
-        if (neo_bytes_is(key, document_keys[i]))
-            return &b->documents[i];
-        if (neo_bytes_is(key, signature_keys[i]))
-            return &b->signatures[i];
+    for (size_t i = 0; i < n; i++) {
+        if (neo_bytes_is(key, keys[i]))
+            return &at[i];
     }
     return NULL;
 }
 
-bool collateral_is_bundle(struct neo_bytes text, struct neo_arena *arena)
+/* Chains and lists. */
+static struct neo_bytes *certificates_slot(struct members *m, struct neo_bytes key)
 {
-    struct bundle b = {.chains = {{0}}};
-    struct neo_bytes key;
-    struct neo_json r;
+    struct neo_bytes *slot = find(chain_keys, COLLATERAL_CHAINS, m->is.chains, key);
 
-    neo_json_init(&r, text, "bundle", arena);
-    if (!neo_json_enter_object(&r))
-        return false;
-    while (neo_json_key(&r, &key)) {
-        if (slot(&b, key) != NULL)
-            return true;
-        if (!neo_json_skip(&r))
-            return false;
-    }
-    return false;
+    if (slot == NULL)
+        slot = find(list_keys, COLLATERAL_LISTS, m->is.lists, key);
+    return slot == NULL && neo_bytes_is(key, platform_key) ? &m->is.platform : slot;
 }
 
-/* A document may be text in a string, or stand as it is. */
-static void read_value(struct neo_json *r, struct neo_bytes *ret)
+bool collateral_is_saved_key(struct neo_bytes key)
 {
-    if (neo_json_peek(r) == NEO_JSON_STRING)
+    struct members m = {.signatures = {{0}}};
+
+    return certificates_slot(&m, key) != NULL ||
+           find(document_keys, COLLATERAL_DOCUMENTS, m.is.documents, key) != NULL ||
+           find(signature_keys, COLLATERAL_DOCUMENTS, m.signatures, key) != NULL;
+}
+
+/* A string, or nothing. */
+static void read_text(struct neo_json *r, struct neo_bytes *ret)
+{
+    if (neo_json_peek(r) == NEO_JSON_NULL)
+        (void)neo_json_null(r);
+    else
         (void)neo_json_string(r, ret);
-    else if (neo_json_peek(r) == NEO_JSON_OBJECT)
+}
+
+/* A string that holds JSON, or the JSON itself: its very bytes, for the signature is over them. */
+static void read_document(struct neo_json *r, struct neo_bytes *ret)
+{
+    if (neo_json_peek(r) == NEO_JSON_OBJECT)
         (void)neo_json_raw(r, ret);
+    else
+        read_text(r, ret);
+}
+
+static void read_member(struct neo_json *r, struct neo_bytes key, struct members *m)
+{
+    struct neo_bytes *slot = certificates_slot(m, key);
+
+    if (slot != NULL) {
+        read_text(r, slot);
+        *slot = collateral_plain(*slot, r->arena);
+        return;
+    }
+    slot = find(document_keys, COLLATERAL_DOCUMENTS, m->is.documents, key);
+    if (slot != NULL) {
+        read_document(r, slot);
+        return;
+    }
+    slot = find(signature_keys, COLLATERAL_DOCUMENTS, m->signatures, key);
+    if (slot != NULL)
+        read_text(r, slot);
     else
         (void)neo_json_skip(r);
 }
 
 /* {"tcbInfo":<body>,"signature":"<hex>"}, as Intel sends it. */
-static enum neo_code add_document(struct neo_collateral *set, const struct bundle *b, size_t which,
-                                  const char *what, collateral_part_fn *part, struct neo_error *err)
+static enum neo_code join(struct members *m, size_t which, const char *what,
+                          struct neo_arena *arena, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer whole = {0};
-    const struct neo_bytes *signature = &b->signatures[which];
+    struct neo_bytes *document = &m->is.documents[which];
+    struct neo_bytes signature = m->signatures[which];
 
-    if (b->documents[which].len == 0)
+    if (document->len == 0 || signature.len == 0)
         return NEO_OK;
-    if (signature->len == 0)
-        return part(set, b->documents[which], what, err);
-    for (size_t i = 0; i < signature->len; i++) {
-        if (signature->at[i] == '"' || signature->at[i] == '\\')
+    for (size_t i = 0; i < signature.len; i++) {
+        if (signature.at[i] == '"' || signature.at[i] == '\\')
             return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: \"%s\" is no signature", what,
                             signature_keys[which]);
     }
-    if (!neo_buffer_printf(&whole, "{\"%s\":", body_keys[which]) ||
-        !neo_buffer_append(&whole, b->documents[which]) ||
-        !neo_buffer_append_text(&whole, ",\"signature\":\"") ||
-        !neo_buffer_append(&whole, *signature) || !neo_buffer_append_text(&whole, "\"}"))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what);
-    return part(set, neo_buffer_bytes(&whole), what, err);
+    (void)neo_buffer_printf(&whole, "{\"%s\":", body_keys[which]);
+    (void)neo_buffer_append(&whole, *document);
+    (void)neo_buffer_append_text(&whole, ",\"signature\":\"");
+    (void)neo_buffer_append(&whole, signature);
+    (void)neo_buffer_append_text(&whole, "\"}");
+    *document = neo_arena_copy(arena, neo_buffer_bytes(&whole));
+    return whole.failed || neo_arena_failed(arena)
+               ? neo_fail(err, NEO_RESOURCE_EXHAUSTED, "%s: out of memory", what)
+               : NEO_OK;
 }
 
-static enum neo_code add_list(struct neo_collateral *set, struct neo_bytes text, const char *what,
-                              collateral_part_fn *part, struct neo_error *err)
+enum neo_code collateral_saved_read(struct neo_bytes text, const char *what,
+                                    struct neo_arena *arena, struct collateral_saved *ret,
+                                    struct neo_error *err)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer raw = {0};
-
-    if (text.len == 0)
-        return NEO_OK;
-    if (text.at[0] == 'M' && neo_base64_decode(text, &raw, NULL) == NEO_OK) /* 'M': 30 8x */
-        return part(set, neo_buffer_bytes(&raw), what, err);
-    return part(set, text, what, err);
-}
-
-enum neo_code collateral_read_bundle(struct neo_collateral *set, struct neo_bytes text,
-                                     const char *what, collateral_part_fn *part,
-                                     struct neo_error *err)
-{
-    struct bundle b = {.chains = {{0}}};
+    struct members m = {.signatures = {{0}}};
     struct neo_bytes key;
     struct neo_json r;
 
-    neo_json_init(&r, text, what, &set->arena);
+    neo_json_init(&r, text, what, arena);
     if (neo_json_enter_object(&r)) {
-        while (neo_json_key(&r, &key)) {
-            struct neo_bytes *at = slot(&b, key);
-            if (at != NULL)
-                read_value(&r, at);
-            else
-                (void)neo_json_skip(&r);
-        }
+        while (neo_json_key(&r, &key))
+            read_member(&r, key, &m);
     }
     NEO_TRY(neo_json_finish(&r, err));
-    for (size_t i = 0; i < CHAINS; i++) {
-        if (b.chains[i].len > 0)
-            NEO_TRY(part(set, b.chains[i], what, err));
-    }
-    for (size_t i = 0; i < LISTS; i++)
-        NEO_TRY(add_list(set, b.lists[i], what, part, err));
-    for (size_t i = 0; i < DOCUMENTS; i++)
-        NEO_TRY(add_document(set, &b, i, what, part, err));
+    for (size_t i = 0; i < COLLATERAL_DOCUMENTS; i++)
+        NEO_TRY(join(&m, i, what, arena, err));
+    *ret = m.is;
     return NEO_OK;
 }

@@ -28,12 +28,23 @@ enum collateral_form {
 /* Of a JSON object, by its members. */
 enum collateral_form collateral_form_of(struct neo_bytes text, struct neo_arena *arena);
 
-enum { COLLATERAL_DOCUMENTS = 2 };
-/* Certificates and lists go to `certs`; the documents, each as a whole text, to `ret`, in `arena`;
- * what the object does not hold is empty. */
-NEO_MUST_CHECK enum neo_code collateral_bundle_read(
-    struct neo_bytes text, const char *what, struct vendor_bundle *certs,
-    struct neo_bytes ret[static COLLATERAL_DOCUMENTS], struct neo_arena *arena,
-    struct neo_error *err);
+/* --- collateral_bundle.c: an object of all of it, whoever reads it -----------------------------
+ */
+
+enum { COLLATERAL_CHAINS = 3, COLLATERAL_LISTS = 2, COLLATERAL_DOCUMENTS = 2 };
+/* What the object does not hold is empty. Certificates and lists as collateral_plain() has them. */
+struct collateral_saved {
+    struct neo_bytes chains[COLLATERAL_CHAINS]; /* of issuers */
+    struct neo_bytes platform;                  /* the chain of one machine's PCK */
+    struct neo_bytes lists[COLLATERAL_LISTS];
+    struct neo_bytes documents[COLLATERAL_DOCUMENTS]; /* whole: body and signature */
+};
+bool collateral_is_saved_key(struct neo_bytes key);
+/* INVALID_ARGUMENT: no object, or a member that is not of its form. What is found lives in `arena`.
+ */
+NEO_MUST_CHECK enum neo_code collateral_saved_read(struct neo_bytes text, const char *what,
+                                                   struct neo_arena *arena,
+                                                   struct collateral_saved *ret,
+                                                   struct neo_error *err);
 
 #endif

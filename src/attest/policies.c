@@ -453,14 +453,52 @@ static bool is_hex_of(const char *hex, struct neo_bytes bytes)
     return true;
 }
 
-const char *attest_policies_rollout_refusal(const struct neo_attest_policies *policies,
-                                            struct neo_bytes service, struct neo_bytes measurement,
-                                            int64_t now)
+static const struct neo_rollout *find_rollout(const struct neo_attest_policies *policies,
+                                              struct neo_bytes service,
+                                              struct neo_bytes measurement)
 {
     for (size_t i = 0; i < policies->rollouts.n; i++) {
         const struct neo_rollout *r = &policies->rollouts.at[i];
         if (neo_bytes_is(service, r->service) && is_hex_of(r->measurement, measurement))
-            return neo_rollout_refusal(r, policies->observes, now);
+            return r;
     }
-    return "not among those of its rollout";
+    return NULL;
+}
+
+const char *attest_policies_rollout_refusal(const struct neo_attest_policies *policies,
+                                            struct neo_bytes service, struct neo_bytes measurement,
+                                            int64_t now)
+{
+    const struct neo_rollout *r = find_rollout(policies, service, measurement);
+
+    return r == NULL ? "not among those of its rollout"
+                     : neo_rollout_refusal(r, policies->observes, now);
+}
+
+int64_t attest_policies_rollout_end(const struct neo_attest_policies *policies,
+                                    struct neo_bytes service, struct neo_bytes measurement)
+{
+    const struct neo_rollout *r = find_rollout(policies, service, measurement);
+
+    return r == NULL || r->not_after == 0 ? INT64_MAX : r->not_after;
+}
+
+/* What is too long to be a measurement is kept as none, which no rollout has. */
+void attest_code_keep(struct attest_code *code, const struct neo_appraisal *appraisal)
+{
+    *code = (struct attest_code){.len = 0};
+    if (appraisal == NULL || appraisal->measurement.len > sizeof(code->at))
+        return;
+    code->len = (uint8_t)appraisal->measurement.len;
+    if (code->len > 0)
+        memcpy(code->at, appraisal->measurement.at, code->len);
+}
+
+const char *attest_code_refusal(const struct attest_code *code,
+                                const struct neo_attest_policies *policies,
+                                struct neo_bytes service, int64_t now)
+{
+    if (policies == NULL || !attest_policies_rolls_out(policies, service))
+        return NULL;
+    return attest_policies_rollout_refusal(policies, service, neo_bytes(code->at, code->len), now);
 }

@@ -56,6 +56,9 @@ struct neo_attest_policies {
 const char *attest_policies_rollout_refusal(const struct neo_attest_policies *policies,
                                             struct neo_bytes service, struct neo_bytes measurement,
                                             int64_t now);
+/* When by its rollout that measurement counts no more; INT64_MAX: no date. */
+int64_t attest_policies_rollout_end(const struct neo_attest_policies *policies,
+                                    struct neo_bytes service, struct neo_bytes measurement);
 /* Has it one? */
 bool attest_policies_rolls_out(const struct neo_attest_policies *policies,
                                struct neo_bytes service);

@@ -134,7 +134,7 @@ static neo_nsec seconds(uint64_t n)
 
 /*
  * A verdict's life counts from when the evidence came, `age` from then: the policy's limit, the
- * certificates', and the peer's own wish.
+ * certificates' or the measurement's date, and the peer's own wish.
  */
 static enum attest_state limit(struct attest_session *s, neo_nsec age, uint32_t wished,
                                struct moment at, struct neo_buffer *out)
@@ -153,10 +153,10 @@ static enum attest_state limit(struct attest_session *s, neo_nsec age, uint32_t 
 static neo_nsec age_of_evidence(const struct attest_session *s, int64_t wall)
 {
     neo_nsec age = s->appraisal.max_age;
-    neo_nsec certificates =
-        s->appraisal.not_after > wall ? seconds((uint64_t)(s->appraisal.not_after - wall)) : 0;
+    int64_t left = s->appraisal.not_after - wall - 1; /* `wall` was rounded down */
+    neo_nsec dated = left > 0 ? seconds((uint64_t)left) : 0;
 
-    return certificates < age ? certificates : age;
+    return dated < age ? dated : age;
 }
 
 /* What the evidence says of a session key is put down, to be relied on once all is settled. */

@@ -122,6 +122,20 @@ enum attest_mode {
 enum attest_mode attest_mode_of(const struct neo_attest_policies *policies,
                                 struct neo_bytes service);
 
+/* What somebody proved to run, kept beside the verdict. {0}: nothing. */
+struct attest_code {
+    uint8_t len;
+    uint8_t at[64];
+};
+void attest_code_keep(struct attest_code *code, const struct neo_appraisal *appraisal);
+/*
+ * For new policies: NULL when by their rollouts this code of `service` counts at `now`, or
+ * they have none of it; else why a connection that rests on it ends at once.
+ */
+const char *attest_code_refusal(const struct attest_code *code,
+                                const struct neo_attest_policies *policies,
+                                struct neo_bytes service, int64_t now);
+
 /* What a session key signs. */
 enum { ATTEST_SIGNED_LEN = 19 + NEO_BINDER_LEN };
 void attest_signed(const uint8_t binder[static NEO_BINDER_LEN],

@@ -79,15 +79,29 @@ static uint8_t first_byte(struct neo_bytes text)
     return 0;
 }
 
+/* Chains or lists, those that are there. */
+static enum neo_code read_lines(struct neo_attest_trust *trust, const struct neo_bytes *lines,
+                                size_t n, const char *what, struct neo_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (lines[i].len > 0)
+            NEO_TRY(vendor_bundle_read(&trust->collateral, lines[i], what, err));
+    }
+    return NEO_OK;
+}
+
 static enum neo_code read_bundle(struct neo_attest_trust *trust, struct neo_bytes text,
                                  const char *what, struct neo_error *err)
 {
-    struct neo_bytes documents[COLLATERAL_DOCUMENTS];
+    struct collateral_saved saved;
 
-    NEO_TRY(collateral_bundle_read(text, what, &trust->collateral, documents, &trust->arena, err));
+    NEO_TRY(collateral_saved_read(text, what, &trust->arena, &saved, err));
+    NEO_TRY(read_lines(trust, saved.chains, COLLATERAL_CHAINS, what, err));
+    NEO_TRY(read_lines(trust, &saved.platform, 1, what, err));
+    NEO_TRY(read_lines(trust, saved.lists, COLLATERAL_LISTS, what, err));
     for (size_t i = 0; i < COLLATERAL_DOCUMENTS; i++) {
-        if (documents[i].len > 0)
-            NEO_TRY(read_intel(trust, documents[i], what, err));
+        if (saved.documents[i].len > 0)
+            NEO_TRY(read_intel(trust, saved.documents[i], what, err));
     }
     return NEO_OK;
 }

@@ -203,21 +203,26 @@ static void listen_to(struct child *c, neo_nsec until, const struct neo_collater
     }
 }
 
-/* Waits for the child, but not beyond `until`, for it may have closed its output and live on. */
+/* Has it ended? It is not reaped yet, so its id, which is its group's, is nobody else's. */
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* Waits for the child, but not beyond `until`, for it may have closed its output and live on. What
+ * it has started and left behind ends with it. */
 static int reap(pid_t pid, neo_nsec until, bool at_once)
 {
     int status = -1;
 
-    while (!at_once && neo_mono_nsec() < until) {
+    while (!at_once && neo_mono_nsec() < until && !has_ended(pid)) {
         const struct timespec pause = {.tv_nsec = 2000000};
-        if (waitpid(pid, &status, WNOHANG) == pid) {
-            (void)kill(-pid, SIGKILL); /* what it has started and left behind */
-            return status;
-        }
         (void)nanosleep(&pause, NULL);
     }
     (void)kill(-pid, SIGKILL);
-    (void)kill(pid, SIGKILL);
+    (void)kill(pid, SIGKILL); /* if it has no group of its own yet */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     return at_once ? -1 : status;

@@ -185,6 +185,14 @@ const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh)
     return &mesh->log;
 }
 
+enum neo_code neo_mesh_record(struct neo_mesh *mesh, const struct neo_audit_record *record,
+                              struct neo_error *err)
+{
+    if (mesh->audit == NULL)
+        return neo_fail(err, NEO_FAILED_PRECONDITION, "'%s' keeps no audit trail", mesh->service);
+    return neo_audit_file_append_durable(mesh->audit, record, err);
+}
+
 const char *neo_mesh_instance(const struct neo_mesh *mesh)
 {
     return mesh->instance;

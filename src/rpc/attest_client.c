@@ -177,6 +177,7 @@ static void accept_peer(struct sub_conn *sc)
         attest_mode_of(core->epoch.attest_policies, neo_text(core->service)) == ATTEST_PER_CALL;
     sc->attested = appraisal != NULL && appraisal->accepted;
     census_count(&sc->counted, core->census, neo_text(core->service), appraisal);
+    attest_code_keep(&sc->code, appraisal);
     sc->simulated = appraisal != NULL && appraisal->accepted && appraisal->simulated;
     sc->attested_until = attest_session_valid_until(sc->attest.session);
     sc->asked_anew = false;

@@ -54,6 +54,7 @@ static void keep_code(struct peer *p, const struct neo_appraisal *appraisal)
     neo_free(p->measurement);
     p->measurement = NULL;
     p->tee = NULL;
+    attest_code_keep(&p->code, appraisal);
     census_count(&p->counted, p->worker->server->options.census, p->caller, appraisal);
     if (appraisal == NULL || !neo_hex_encode(&hex, appraisal->measurement) ||
         !neo_buffer_append_byte(&hex, 0))

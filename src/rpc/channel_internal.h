@@ -91,7 +91,6 @@ struct sub_conn {
         unsigned failures;
         bool unknown; /* the server has none */
     } orca;
-
     /* attestation; see attest_client.c */
     struct attest_work attest;
     struct h2_stream *attest_stream;
@@ -106,6 +105,7 @@ struct sub_conn {
     bool simulated;
     neo_nsec attested_until;
     struct census_mark counted;
+    struct attest_code code;
     bool dead; /* freed once the attester's thread has come back */
 };
 

@@ -280,15 +280,23 @@ static bool is_trusted(const struct peer *p, const struct epoch *e)
     return neo_trust_stands(e->is.trust, p->leaf);
 }
 
-static void judge_attestation(struct peer *p, const struct epoch *e)
+/* False: what it proved to run counts no more, and it is gone. */
+static bool judge_attestation(struct peer *p, const struct epoch *e)
 {
     struct neo_bytes target = p->worker->server->target;
 
     p->must_attest = neo_policy_wants_attestation(e->is.policy, p->caller, target) ||
                      (e->is.attest_policies != NULL &&
                       neo_attest_policies_has(e->is.attest_policies, p->caller));
-    if (p->attested_until != 0 && p->attested_by != e->attest_number)
-        peer_drain(p, "attestation_policy_changed", REATTEST, NEO_REASON_ATTESTATION_EXPIRED);
+    if (p->attested_until == 0 || p->attested_by == e->attest_number)
+        return true;
+    if (attest_code_refusal(&p->code, e->is.attest_policies, p->caller, worker_wall(p->worker)) !=
+        NULL) {
+        peer_end(p, NEO_REASON_ATTESTATION_REFUSED);
+        return false;
+    }
+    peer_drain(p, "attestation_policy_changed", REATTEST, NEO_REASON_ATTESTATION_EXPIRED);
+    return true;
 }
 
 void peer_judge(struct peer *p)
@@ -301,7 +309,8 @@ void peer_judge(struct peer *p)
         peer_end(p, NEO_REASON_CERTIFICATE_REVOKED);
         return;
     }
-    judge_attestation(p, e);
+    if (!judge_attestation(p, e))
+        return;
     p->judged = e->number;
     list_each (link, &p->calls)
         call_judge(neo_owner(link, struct neo_call, link));
@@ -314,7 +323,10 @@ enum neo_reason peer_objection(struct peer *p, neo_nsec now)
         return NEO_REASON_CERTIFICATE_EXPIRED;
     if (p->judged != p->worker->epoch->number)
         peer_judge(p);
-    return p->judged == p->worker->epoch->number ? NEO_REASON_NONE : NEO_REASON_CERTIFICATE_REVOKED;
+    if (p->judged == p->worker->epoch->number)
+        return NEO_REASON_NONE;
+    return is_trusted(p, p->worker->epoch) ? NEO_REASON_ATTESTATION_REFUSED
+                                           : NEO_REASON_CERTIFICATE_REVOKED;
 }
 
 bool peer_is_attested(const struct peer *p, neo_nsec now)

@@ -17,6 +17,8 @@
 #include "rpc/channelz.h"
 #include "rpc/server.h"
 
+#include "attest/session.h"
+
 struct attest_exchange;
 struct attest_fresh;
 
@@ -85,10 +87,11 @@ struct peer {
 
     bool must_attest; /* under this epoch */
     neo_nsec attested_until;
-    uint64_t attested_by; /* attest_number of the epoch then */
-    char evidence[65];    /* SHA-256 of what was appraised, hex; empty: nothing */
-    const char *tee;      /* of the appraisal; static, NULL: nothing */
-    char *measurement;    /* the same, in hex; allocated */
+    uint64_t attested_by;    /* attest_number of the epoch then */
+    char evidence[65];       /* SHA-256 of what was appraised, hex; empty: nothing */
+    const char *tee;         /* of the appraisal; static, NULL: nothing */
+    char *measurement;       /* the same, in hex; allocated */
+    struct attest_code code; /* the same */
     struct census_mark counted;
     struct attest_fresh *fresh;       /* for proofs per call; NULL: no key was named */
     struct attest_exchange *exchange; /* the one under way */

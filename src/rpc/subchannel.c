@@ -249,6 +249,23 @@ static void rejudge_conn(struct sub_conn *sc)
     }
 }
 
+/* What it proved to run counts no more by the present rules: at once, whatever runs on it. */
+static bool disown(struct sub_conn *sc)
+{
+    const struct channel_core *core = sc->sub->core;
+    const char *why = NULL;
+    char text[80];
+
+    if (sc->attested && channel_wants_attestation(core))
+        why = attest_code_refusal(&sc->code, core->epoch.attest_policies, neo_text(core->service),
+                                  neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC);
+    if (why == NULL)
+        return false;
+    (void)snprintf(text, sizeof(text), "this measurement is %s", why);
+    sub_conn_refused(sc, NEO_ATTEST_MEASUREMENT, text);
+    return true;
+}
+
 /* It proved nothing, or to other rules: the policy may ask for more now. */
 static bool is_unproven(const struct sub_conn *sc)
 {
@@ -265,18 +282,20 @@ void subchannel_rejudge(struct subchannel *sub, bool identity_changed)
     list_each (node, &sub->draining) {
         struct sub_conn *sc = neo_owner(node, struct sub_conn, link);
         rejudge_conn(sc);
-        if (is_unproven(sc))
+        if (!disown(sc) && is_unproven(sc))
             conn_close(sc->conn, 0, why, REATTEST, NEO_UNAVAILABLE, why);
     }
     list_each (node, &sub->extra) {
         struct sub_conn *sc = neo_owner(node, struct sub_conn, link);
         rejudge_conn(sc);
-        if (sc->usable && is_unproven(sc))
+        if (!disown(sc) && sc->usable && is_unproven(sc))
             sub_conn_retire(sc, REATTEST, NEO_UNAVAILABLE, why);
     }
     if (sub->current == NULL)
         return;
     rejudge_conn(sub->current);
+    if (disown(sub->current))
+        return;
     /* One that is proving itself now does so again: attest_client.c. */
     if (sub->state > SUB_ATTESTING && sub->state < SUB_BACKOFF && is_unproven(sub->current)) {
         sub_conn_retire(sub->current, REATTEST, NEO_UNAVAILABLE, why);

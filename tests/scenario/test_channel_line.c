@@ -29,6 +29,19 @@ static void begin_narrow(struct stage *s, size_t n, uint32_t streams)
     sim_host("10.0.0.99");
 }
 
+/* One such server, and a channel to it. */
+static void begin_line(struct stage *s, uint32_t streams, const struct neo_channel_tuning *tuning)
+{
+    begin_narrow(s, 1, streams);
+    open_channel(s, NULL, tuning);
+}
+
+static void expect_all_served(struct heard *h, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+}
+
 /* `n` calls, of which none has ended, the first on a connection. */
 static void fill(struct stage *s, struct heard *h, size_t n)
 {
@@ -55,14 +68,12 @@ TEST(one_more_than_may_wait_ends_at_once)
     struct heard h[3], late;
     struct stage s;
 
-    begin_narrow(&s, 1, 1);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 1, &tuning);
     fill(&s, h, 3); /* one runs, two wait */
     start(&s, &late, 60 * SEC);
     sim_run_for(MSEC);
     expect_turned_away(&late, "max_waiting");
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_int_equal(s.servers[0].requests, 3);
     assert_int_equal(call_once(&s, 60 * SEC), NEO_OK); /* there is room again */
     end_stage(&s);
@@ -107,8 +118,7 @@ TEST(what_waits_may_not_hold_more_bytes_than_that)
     struct heard h[2], late;
     struct stage s;
 
-    begin_narrow(&s, 1, 1);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 1, &tuning);
     for (size_t i = 0; i < NEO_COUNT(h); i++)
         assert_int_equal(start_large(&s, &h[i], 1400), NEO_OK);
     sim_run_for(100 * MSEC); /* one runs */
@@ -116,8 +126,7 @@ TEST(what_waits_may_not_hold_more_bytes_than_that)
     sim_run_for(MSEC);
     expect_turned_away(&late, "max_waiting_bytes");
     assert_int_equal(start_large(&s, &late, 1400), NEO_OK);
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_int_equal(wait_for_end(&late, 60 * SEC), NEO_OK);
     end_stage(&s);
 }
@@ -130,8 +139,7 @@ TEST(a_stream_that_waits_may_not_outgrow_the_line)
     struct heard busy, h = {0};
     struct stage s;
 
-    begin_narrow(&s, 1, 1);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 1, &tuning);
     fill(&s, &busy, 1);
     h.loop = s.loop;
     assert_int_equal(
@@ -151,14 +159,12 @@ TEST(who_was_under_way_is_not_turned_away_after_a_goodbye)
     struct heard h[4];
     struct stage s;
 
-    begin_narrow(&s, 1, 4);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 4, &tuning);
     assert_int_equal(call_once(&s, 60 * SEC), NEO_OK);
     for (size_t i = 0; i < NEO_COUNT(h); i++)
         start(&s, &h[i], 60 * SEC);
     script_goaway(&s.servers[0], H2_NO_ERROR, "max_age"); /* none has been seen yet */
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_int_equal(s.servers[0].accepted, 2);
     end_stage(&s);
 }
@@ -208,11 +214,9 @@ TEST(no_more_connections_are_made_than_may_be)
     struct heard h[12];
     struct stage s;
 
-    begin_narrow(&s, 1, 1);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 1, &tuning);
     fill(&s, h, NEO_COUNT(h));
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_int_equal(s.servers[0].accepted, 3);
     assert_int_equal(s.servers[0].most_open, 3);
     assert_true(h[11].at - h[0].at < 5 * SEC); /* on one connection: 11 s */
@@ -225,11 +229,9 @@ TEST(while_there_is_room_one_connection_is_enough)
     struct heard h[10];
     struct stage s;
 
-    begin_narrow(&s, 1, 10);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 10, &tuning);
     fill(&s, h, NEO_COUNT(h));
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_int_equal(s.servers[0].accepted, 1);
     end_stage(&s);
 }
@@ -240,15 +242,13 @@ TEST(a_further_connection_that_fails_costs_no_call_and_is_not_stormed_for)
     struct heard h[8];
     struct stage s;
 
-    begin_narrow(&s, 1, 1);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 1, &tuning);
     start(&s, &h[0], 60 * SEC);
     sim_run_for(100 * MSEC);
     s.servers[0].slams = true;
     for (size_t i = 1; i < NEO_COUNT(h); i++)
         start(&s, &h[i], 60 * SEC);
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_true(s.servers[0].accepted > 1);
     assert_true(s.servers[0].accepted <= 10); /* in eight seconds, and each was slammed */
     assert_int_equal(s.servers[0].most_open, 1);
@@ -261,14 +261,12 @@ TEST(a_goodbye_on_all_connections_costs_no_call)
     struct heard h[10];
     struct stage s;
 
-    begin_narrow(&s, 1, 2);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 2, &tuning);
     fill(&s, h, NEO_COUNT(h));
     sim_run_for(1500 * MSEC); /* both have answered */
     assert_int_equal(script_connections(&s.servers[0]), 2);
     script_goaway(&s.servers[0], H2_NO_ERROR, "max_age");
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_true(s.servers[0].accepted <= 4);
     end_stage(&s);
 }
@@ -279,14 +277,12 @@ TEST(who_waits_survives_a_cut_of_all_connections)
     struct heard h[10];
     struct stage s;
 
-    begin_narrow(&s, 1, 2);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 2, &tuning);
     fill(&s, h, NEO_COUNT(h));
     sim_run_for(1500 * MSEC); /* both have answered; four run, two wait */
     script_cut(&s.servers[0]);
     for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC),
-                         i >= 4 && i < 8 ? NEO_UNAVAILABLE : NEO_OK);
+        assert_int_equal(wait_for_end(&h[i], 60 * SEC), i >= 4 && i < 8 ? NEO_UNAVAILABLE : NEO_OK);
     assert_true(script_connections(&s.servers[0]) <= 2);
     end_stage(&s);
 }
@@ -297,11 +293,9 @@ TEST(a_channel_that_rests_closes_all_of_them)
     struct heard h[6];
     struct stage s;
 
-    begin_narrow(&s, 1, 1);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 1, &tuning);
     fill(&s, h, NEO_COUNT(h));
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_int_equal(script_connections(&s.servers[0]), 3);
     sim_run_for(3 * MIN);
     assert_int_equal(script_connections(&s.servers[0]), 0);
@@ -315,15 +309,13 @@ TEST(a_further_connection_takes_the_place_of_the_first)
     struct heard h[4];
     struct stage s;
 
-    begin_narrow(&s, 1, 2);
-    open_channel(&s, NULL, &tuning);
+    begin_line(&s, 2, &tuning);
     fill(&s, h, NEO_COUNT(h));
     script_goaway_first(&s.servers[0], H2_NO_ERROR, "max_age");
     sim_run_for(100 * MSEC);
     assert_string_equal(state_of(&s, "10.0.0.1:7000"), "ready");
     assert_int_equal(s.servers[0].accepted, 2);
-    for (size_t i = 0; i < NEO_COUNT(h); i++)
-        assert_int_equal(wait_for_end(&h[i], 60 * SEC), NEO_OK);
+    expect_all_served(h, NEO_COUNT(h));
     assert_int_equal(call_once(&s, 60 * SEC), NEO_OK);
     assert_int_equal(s.servers[0].accepted, 2);
     end_stage(&s);

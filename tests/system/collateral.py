@@ -41,7 +41,7 @@ def vector(name):
 def without_vectors():
     expect("no word", neo(), 2, "import | list | refresh | export")
     expect("nothing to import", neo("import"), 2, "<file or folder>")
-    expect("no store", neo("list", "--store", "none"), 1, "cannot look at")
+    expect("no store", neo("list", "--store", "none"), 1, "there is no collateral in")
     expect("garbage", neo("import", "/etc/passwd"), 1, "failed", "/etc/passwd")
     expect("not a request", neo("refresh", "rm -rf"), 2, "no request")
     expect("two ways", neo("refresh", "--fetch-command", "x", "--source", "y"), 2, "only one")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A measurement's way from candidate to revoked, with real processes and simulated evidence."""
+"""A measurement's way from candidate to revoked, with real processes and simulated evidence, whose certificates take evidence."""
 import json
 import os
 import shutil
@@ -80,6 +80,19 @@ def run_now():
                '{"function_id": "f"}').stderr
 
 
+def trail():
+    """The registry's records of rollouts: decision, detail."""
+    with open(os.path.join(HOME, "dev", "registry", "audit.jsonl")) as f:
+        lines = [json.loads(line) for line in f]
+    return [(r["decision"], r["detail"], r) for r in lines if r.get("stage") == "rollout"]
+
+
+def expect_record(decision, *words):
+    if not wait_for("a record of %s: %s" % (decision, words),
+                    lambda: any(d == decision and all(w in text for w in words) for d, text, _ in trail()), 20):
+        failures.append("the trail has %s" % [t[:2] for t in trail()])
+
+
 def is_served():
     text = run_now()
     return "NOT_FOUND" in text and "attest" not in text.lower()
@@ -90,27 +103,79 @@ def policies():
     write("policies/policy.yaml", 'service: "automation-service"\nallowed_calls:\n'
           '  - {target_service: "function-service", operations: ["*"]}\n---\nservice: "tester"\nallowed_calls:\n'
           '  - {target_service: "automation-service", operations: ["*"]}\n')
-    write("policies/attest.yaml", "attestation_policies:\n  function-service:\n    require: simulator\n    any_of:\n"
-          "      - tee: sev-snp\n        measurement: [\"%s\", \"%s\"]\n" % (OLD, NEW))
+    rule = ("attestation_policies:\n  function-service:\n    require: simulator\n%s    any_of:\n"
+            "      - tee: sev-snp\n        measurement: [\"" + OLD + "\", \"" + NEW + "\"]\n")
+    write("policies/attest.yaml", rule % "")
+    write("enrol.yaml", rule % "    enrol: attested\n")
+
+
+def enrolment():
+    """`neo up --attestation`: the CA gives a certificate for what was proven, and for nothing else."""
+    start(SERVICE, "bare")
+    if processes.pop("bare").wait(60) == 0:
+        failures.append("a certificate without evidence")
+    with open(os.path.join(HOME, "bare.log")) as log:
+        if "takes evidence of what it runs" not in log.read():
+            failures.append("and it was not said why")
+
+
+def is_enrolled():
+    with open(os.path.join(HOME, "dev", "ca", "audit.jsonl")) as f:
+        return "for function-service, sev-snp evidence " in f.read()
+
+
+def taking_in():
+    """Another document, that has nothing yet: what runs must not be cut off by the first step."""
+    other = ("--file", os.path.join(HOME, "other.yaml"))
+    expect("add the next one first", rollout("add", SERVICE, NEW, *other), 1, "would be refused", "activate %s %s" % (
+        SERVICE, OLD))
+    expect("add what runs", rollout("add", SERVICE, OLD, *other), 1, "first take in what runs")
+    expect("activate the next one", rollout("activate", SERVICE, NEW, *other), 1, "no instance has started with it")
+    expect("take in what runs", rollout("activate", SERVICE, OLD, *other), 0, "is active now")
+    expect("then add", rollout("add", SERVICE, NEW, *other), 0, "candidate")
+
+
+def mistakes():
+    """Each says what is wrong, where, and what to do."""
+    expect("no document", rollout("list"), 0, "'policies/rollouts.yaml' is not there: no service is rolled out")
+    expect("more than list", rollout("list", SERVICE), 2, "takes nothing behind it")
+    expect("no folder", rollout("add", SERVICE, OLD), 1, "there is no folder 'policies/' here", "--file")
+    expect("no service", rollout("add", "A Service", OLD), 2, "is not a service name")
+    expect("no time", rollout("retire", SERVICE, OLD, "--at", "tomorrow"), 2, "--at tomorrow: write 20")
+    expect("no collateral", neo("attest", "collateral", "list"), 1, "there is no collateral", "attest collateral import")
+    write("other.txt", "service: \"x\"\n")
+    expect("no policy", neo("attest", "policy", "check", "other.txt"), 0, "nothing here has attestation_policies")
+    expect("no measurements", neo("attest", "policy", "import", "--from", "nitro-cli", "other.txt"), 1,
+           "'other.txt' is nothing that --from nitro-cli reads")
 
 
 def story():
+    mistakes()
     policies()
     expect("no such word", rollout("promote", SERVICE, OLD), 2, "there is no")
     expect("no measurement", rollout("add", SERVICE, "abc"), 2, "no measurement")
     expect("add", rollout("add", SERVICE, OLD), 0, "candidate")
     expect("add twice", rollout("add", SERVICE, OLD), 1, "already")
+    expect("up without the file", neo("up", "--detach", "--insecure-dev", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0",
+                                      "--attestation", "absent.yaml"), 1, "absent.yaml")
     expect("up", neo("up", "--detach", "--insecure-dev", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--policy",
-                     os.path.join(HOME, "policies")), 0)
+                     os.path.join(HOME, "policies"), "--attestation", os.path.join(HOME, "enrol.yaml")), 0)
+    enrolment()
     expect("activate what never started", rollout("activate", SERVICE, OLD), 1, "no instance has started with it")
     start("automation-service", "automation")
     start_function("old", OLD)
     wait_for("the candidate's start", lambda: rows().get(OLD, {}).get("instances"))
+    if not is_enrolled():
+        failures.append("its certificate's record has no evidence")
     if is_served():
         failures.append("a candidate was called")
+    expect_record("deny", "activate " + OLD[:32], "candidate to none", "refused: no instance has started with it")
     expect("activate", rollout("activate", SERVICE, OLD), 0, "active")
+    expect_record("allow", "activate " + OLD[:32], "candidate to active, by ")
+    expect_record("allow", "measurement " + OLD[:32], "candidate to active, by policies number ")
     wait_for("calls to what is active", is_served)
 
+    taking_in()
     expect("the next one", rollout("add", SERVICE, NEW), 0, "candidate")
     expect("activate before its start", rollout("activate", SERVICE, NEW), 1, "no instance has started with it")
     expect("retire a candidate", rollout("retire", SERVICE, NEW), 1, "it is candidate, and must be active")
@@ -129,6 +194,15 @@ def story():
     wait_for("the end of live connections", lambda: rows().get(NEW, {"connections": 1})["connections"] == 0)
     if is_served():
         failures.append("what is revoked was called")
+    expect_record("deny", "retire " + OLD[:32], "active to none", "live connections rest on it")
+    expect_record("allow", "retire " + OLD[:32], "active to retiring at 4070908800")
+    expect_record("allow", "revoke " + NEW[:32], "active to revoked")
+    expect_record("allow", "measurement " + NEW[:32], "active to revoked, by policies")
+    record = next(r for _, text, r in trail() if text.startswith("revoke " + NEW[:32]))
+    if record["target"] != SERVICE or not record["caller"].endswith("/neo-operator"):
+        failures.append("who did what to whom: %s" % record)
+    expect("the record is found", neo("why", record["id"]), 0, "revoke")
+    expect("the trail holds", neo("audit", "verify", os.path.join(HOME, "dev", "registry", "audit.jsonl")), 0, "nothing changed")
     expect("revoked is the end", rollout("activate", SERVICE, NEW), 1, "it is revoked")
     expect("for people", rollout("list"), 0, "MEASUREMENT", "retiring", "revoked")
 

@@ -7,6 +7,10 @@
 #include <neo/store.h>
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -440,6 +444,56 @@ TEST(a_fetcher_that_fails_changes_nothing)
     neo_collateral_store_close(store);
 }
 
+/* The process whose number is in the file `name`; waited for by its descriptor, for it is not ours.
+ */
+static bool ends(const char *name)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    bool ended = true;
+
+    assert_int_equal(neo_file_read(scratch(name), 64, &text, NULL), NEO_OK);
+    assert_true(neo_buffer_append_byte(&text, '\0'));
+    long pid = strtol((const char *)text.at, NULL, 10);
+    assert_true(pid > 1);
+    int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0U);
+    if (fd >= 0) { /* else it is gone already */
+        struct pollfd watched = {.fd = fd, .events = POLLIN};
+        ended = poll(&watched, 1, 10000) == 1;
+        (void)close(fd);
+        if (!ended)
+            (void)kill((pid_t)pid, SIGKILL);
+    }
+    return ended;
+}
+
+TEST(what_a_fetcher_leaves_behind_ends_with_it)
+{
+    static const struct {
+        const char *script;
+        enum neo_code code;
+    } cases[] = {
+        {"sleep 600 > /dev/null 2>&1 & echo $! > left; cat tcb", NEO_OK},
+        {"sleep 600 > /dev/null 2>&1 & echo $! > left; exit 1", NEO_UNAVAILABLE},
+        {"sleep 600 & echo $! > left; cat tcb", NEO_DEADLINE_EXCEEDED}, /* it holds our pipe */
+        {"sleep 600 > /dev/null & echo $! > left; cat /dev/zero", NEO_RESOURCE_EXHAUSTED},
+        {"sh -c 'sleep 600 & echo $! > left; wait'", NEO_DEADLINE_EXCEEDED},
+    };
+    struct neo_collateral_store *store = opened("s");
+
+    (void)put_with(store, (struct neo_collateral_put){0}, true);
+    write_file("tcb", neo_buffer_bytes(&tdx.tcb_json));
+    for (size_t i = 0; i < NEO_COUNT(cases); i++) {
+        struct neo_error err = {.message = ""};
+        enum neo_code code = fetch(store, cases[i].script, "intel-tcb-tdx 505050505050", &err);
+        if (code != cases[i].code)
+            fail_msg("%s: %s", cases[i].script, err.message);
+        if (!ends("left"))
+            fail_msg("%s: it lives on", cases[i].script);
+        assert_int_equal(unlink(scratch("left")), 0);
+    }
+    neo_collateral_store_close(store);
+}
+
 TEST(a_fetcher_gets_its_words_and_nothing_of_ours)
 {
     struct neo_collateral_store *store = opened("s");
@@ -493,6 +547,7 @@ int main(void)
         scratch_test(the_fingerprint_changes_with_every_file),
         scratch_test(what_is_missing_is_due_at_once_and_what_is_there_later),
         scratch_test(a_fetcher_that_fails_changes_nothing),
+        scratch_test(what_a_fetcher_leaves_behind_ends_with_it),
         scratch_test(a_fetcher_gets_its_words_and_nothing_of_ours),
     };
 

@@ -6,6 +6,8 @@
  */
 #include "attest_fixture.h"
 
+#include <neo/rollout.h>
+
 /* --- promises ---------------------------------------------------------------------------- */
 
 TEST(who_must_prove_itself_is_not_heard_before_and_its_body_is_not_read)
@@ -196,6 +198,50 @@ TEST(new_reference_values_make_everybody_prove_themselves_again)
     neo_attest_policies_unref(next);
 }
 
+static struct neo_attest_policies *rolled_out(enum neo_rollout_state state, int64_t seconds)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    const char *rules = "attestation_policies:\n  caller-service:\n    require: simulator\n"
+                        "    any_of:\n      - {tee: sev-snp, measurement: [" CODE_CA "]}\n";
+    int64_t now = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    struct neo_attest_policies *policies;
+    struct neo_rollout r;
+    struct neo_error err;
+
+    assert_int_equal(neo_rollout_begin("caller-service", CODE_CA, now, &r, NULL), NEO_OK);
+    r.state = state;
+    r.not_after = seconds == 0 ? 0 : now + seconds;
+    assert_true(neo_rollouts_write(&r, 1, &text));
+    const struct neo_document documents[] = {
+        {NEO_LIT("attest.yaml"), neo_text(rules)},
+        {NEO_LIT("rollouts.yaml"), neo_buffer_bytes(&text)},
+    };
+    if (neo_attest_policies_compile(documents, 2, true, &policies, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return policies;
+}
+
+TEST(a_caller_whose_code_is_revoked_is_let_go_at_once_streams_and_all)
+{
+    struct neo_attest_policies *active = rolled_out(NEO_ROLLOUT_ACTIVE, 0);
+    struct neo_attest_policies *revoked = rolled_out(NEO_ROLLOUT_REVOKED, 0);
+    struct rpc_call subscription;
+
+    serve_attesting(active);
+    connect_ready(&client, world.caller);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    start(&subscription, &client, "Subscribe", &hello);
+    wait_for(subscription.n_messages == 1);
+    neo_nsec at = neo_mono_nsec();
+    neo_server_update(world.server, &(struct neo_epoch){.attest_policies = revoked});
+    wait_for(client.gone);
+    assert_in_range(neo_mono_nsec() - at, 0, 5 * SEC); /* those who may come again have 10 s */
+    assert_true(subscription.closed);
+    rpc_call_fini(&subscription);
+    neo_attest_policies_unref(active);
+    neo_attest_policies_unref(revoked);
+}
+
 /* The proof is good by the rules that were in force when the exchange began, and not by these. */
 TEST(a_proof_by_rules_that_were_withdrawn_meanwhile_counts_for_nothing)
 {
@@ -238,6 +284,24 @@ TEST(an_exchange_that_does_not_end_is_ended)
     rpc_call_fini(&call);
 }
 
+TEST(a_caller_is_not_heard_beyond_the_date_of_its_code)
+{
+    struct neo_attest_policies *dated = rolled_out(NEO_ROLLOUT_RETIRING, 30);
+    neo_nsec begun = neo_mono_nsec();
+    struct rpc_call subscription;
+
+    serve_attesting(dated);
+    connect_ready(&client, world.caller);
+    assert_int_equal(run_exchange(caller_attester, false), NEO_OK);
+    start(&subscription, &client, "Subscribe", &hello);
+    wait_for(subscription.closed);
+    assert_in_range(neo_mono_nsec() - begun, 28 * SEC, 30 * SEC);
+    assert_reason(&subscription, NEO_UNAVAILABLE, "ATTESTATION_EXPIRED");
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_FAILED_PRECONDITION);
+    rpc_call_fini(&subscription);
+    neo_attest_policies_unref(dated);
+}
+
 TEST(when_an_appraisal_ends_so_do_the_calls_that_rested_on_it)
 {
     struct neo_attest_policies *brief =
@@ -275,9 +339,11 @@ int main(void)
         PROMISE(garbage_is_no_proof),
         PROMISE(one_exchange_at_a_time_and_not_too_many),
         PROMISE(new_reference_values_make_everybody_prove_themselves_again),
+        PROMISE(a_caller_whose_code_is_revoked_is_let_go_at_once_streams_and_all),
         PROMISE(a_proof_by_rules_that_were_withdrawn_meanwhile_counts_for_nothing),
 #ifdef NEO_SIM
         PROMISE(an_exchange_that_does_not_end_is_ended),
+        PROMISE(a_caller_is_not_heard_beyond_the_date_of_its_code),
         PROMISE(when_an_appraisal_ends_so_do_the_calls_that_rested_on_it),
 #endif
     };

@@ -84,6 +84,15 @@ struct held {
     char hex[64];
 };
 
+static enum neo_code decide(const struct authority_request *r,
+                            struct neo_ca_v1_SignResponse *response)
+{
+    NEO_CLEANUP(authority_case_fini) struct authority_case c = {.service = ""};
+    enum neo_code code = authority_consider(&authority, r, &c, &err);
+
+    return code != NEO_OK ? code : authority_sign(&authority, r, &c, &arena, response, &err);
+}
+
 static struct held ask(struct neo_bytes token, const char *service, struct neo_bytes parent)
 {
     NEO_CLEANUP(neo_key_unrefp) struct neo_key *key = NULL;
@@ -102,7 +111,7 @@ static struct held ask(struct neo_bytes token, const char *service, struct neo_b
                                         .token = token,
                                         .service = neo_text(service),
                                         .parent = parent};
-    held.code = authority_sign(&authority, &r, &arena, &response, &err);
+    held.code = decide(&r, &response);
     if (held.code != NEO_OK)
         return held;
     assert_int_equal(neo_cert_from_der(response.chain.at[0], "leaf", &leaf, NULL), NEO_OK);
@@ -154,6 +163,83 @@ static bool is_told(const struct held *held)
         if (neo_bytes_equal(body.revocations.at[i]->serial, held->serial))
             return true;
     return false;
+}
+
+/* --- promises: what changes while evidence is judged ------------------------------------------ */
+
+/* A request that was considered, and whose evidence is with the judges now. */
+struct pending {
+    struct neo_buffer csr;
+    struct authority_request request;
+    struct authority_case is;
+};
+
+static void consider(struct pending *p, struct neo_bytes token, struct neo_bytes parent,
+                     const char *id)
+{
+    NEO_CLEANUP(neo_key_unrefp) struct neo_key *key = NULL;
+
+    *p = (struct pending){.is = {.service = ""}};
+    assert_int_equal(neo_key_generate(NEO_KEY_P256, &key, NULL), NEO_OK);
+    assert_int_equal(neo_csr_create(key, "a-service", &p->csr, NULL), NEO_OK);
+    p->request = (struct authority_request){.csr = neo_buffer_bytes(&p->csr),
+                                            .request_id = neo_text(id),
+                                            .token = token,
+                                            .service = NEO_LIT("a-service"),
+                                            .parent = parent};
+    if (authority_consider(&authority, &p->request, &p->is, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_string_equal(p->is.service, "a-service");
+}
+
+static enum neo_code conclude(struct pending *p)
+{
+    struct neo_ca_v1_SignResponse response = {0};
+    enum neo_code code = authority_sign(&authority, &p->request, &p->is, &arena, &response, &err);
+
+    authority_case_fini(&p->is);
+    neo_buffer_fini(&p->csr);
+    return code;
+}
+
+TEST(what_is_revoked_while_its_evidence_is_judged_is_not_renewed)
+{
+    struct held first = join("a-service"), other = join("a-service");
+    struct pending revoked, good;
+
+    consider(&revoked, (struct neo_bytes){0}, first.serial, "one");
+    consider(&good, (struct neo_bytes){0}, other.serial, "two");
+    assert_int_equal(do_revoke(first.hex), 1); /* nobody holds the lock meanwhile */
+    assert_int_equal(conclude(&revoked), NEO_PERMISSION_DENIED);
+    assert_non_null(strstr(err.message, "is revoked"));
+    assert_int_equal(conclude(&good), NEO_OK);
+}
+
+TEST(a_token_that_was_spent_while_evidence_is_judged_gives_no_second_certificate)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    struct pending first, second;
+    int64_t expires;
+
+    assert_int_equal(authority_token(&authority, "a-service", 0, &token, &expires, &err), NEO_OK);
+    consider(&first, neo_buffer_bytes(&token), (struct neo_bytes){0}, "one");
+    consider(&second, neo_buffer_bytes(&token), (struct neo_bytes){0}, "two");
+    assert_int_equal(conclude(&second), NEO_OK);
+    assert_int_equal(conclude(&first), NEO_UNAUTHENTICATED);
+}
+
+TEST(a_token_that_was_only_considered_is_not_spent)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    struct pending p;
+    int64_t expires;
+
+    assert_int_equal(authority_token(&authority, "a-service", 0, &token, &expires, &err), NEO_OK);
+    consider(&p, neo_buffer_bytes(&token), (struct neo_bytes){0}, "one"); /* evidence refused */
+    authority_case_fini(&p.is);
+    neo_buffer_fini(&p.csr);
+    assert_int_equal(ask(neo_buffer_bytes(&token), "a-service", (struct neo_bytes){0}).code,
+                     NEO_OK);
 }
 
 /* --- promises: revoking ----------------------------------------------------------------------- */
@@ -238,6 +324,30 @@ TEST(a_service_that_renews_without_end_leaves_room_for_the_others)
     assert_int_equal(renew("other-service", &other).code, NEO_OK);
 }
 
+/* Judging is behind it, so also who asks again for what it has got already pays. */
+TEST(a_token_that_is_shown_without_end_leaves_room_for_the_others)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    neo_nsec begun = neo_mono_nsec();
+    struct pending p;
+    unsigned good = 1;
+    int64_t expires;
+    enum neo_code code;
+
+    assert_int_equal(authority_token(&authority, "a-service", 0, &token, &expires, &err), NEO_OK);
+    consider(&p, neo_buffer_bytes(&token), (struct neo_bytes){0}, "one");
+    do {
+        NEO_CLEANUP(authority_case_fini) struct authority_case again = {.service = ""};
+        code = authority_consider(&authority, &p.request, &again, &err);
+    } while (code == NEO_OK && ++good < 1000);
+    assert_int_equal(code, NEO_RESOURCE_EXHAUSTED);
+    uint64_t seconds = (neo_mono_nsec() - begun) / NEO_NSEC_PER_SEC + 1;
+    assert_in_range(good, AUTHORITY_TRIES_BURST,
+                    AUTHORITY_TRIES_BURST + AUTHORITY_TRIES_PER_SECOND * seconds);
+    assert_int_equal(conclude(&p), NEO_OK); /* what was considered before is not lost */
+    (void)join("a-service");
+}
+
 TEST(a_token_shown_by_another_service_is_not_spent)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
@@ -298,6 +408,10 @@ TEST(the_end_waits_for_who_is_inside_and_lets_nobody_in)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        PROMISE(what_is_revoked_while_its_evidence_is_judged_is_not_renewed),
+        PROMISE(a_token_that_was_spent_while_evidence_is_judged_gives_no_second_certificate),
+        PROMISE(a_token_that_was_only_considered_is_not_spent),
+        PROMISE(a_token_that_is_shown_without_end_leaves_room_for_the_others),
         PROMISE(revoking_a_serial_revokes_what_was_renewed_from_it_and_nothing_else),
         PROMISE(what_this_ca_has_no_record_of_is_not_renewed),
         PROMISE(more_live_revocations_than_can_be_told_are_an_error_and_not_left_out),

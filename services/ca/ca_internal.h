@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ca/ca_internal.h - the CA's service in its parts: ca.c, and issue.c for what ends in a
+ * certificate.
+ */
+#ifndef NEO_CA_CA_INTERNAL_H
+#define NEO_CA_CA_INTERNAL_H
+
+#include "ca/authority.h"
+#include "ca/ca.h"
+#include "ca/enrol.h"
+#include "ca/told.h"
+#include "common/gate.h"
+
+#include <neo/audit_file.h>
+#include <neo/server.h>
+
+#define CA_SERVICE "neo-ca"
+
+struct ca {
+    struct signer signer;
+    struct authority authority;
+    struct enrol enrol;
+    struct told told;
+    pthread_mutex_t telling; /* one epoch after the other */
+    struct gate gate;
+    struct neo_server *server;
+    struct neo_runtime *runtime;
+    struct neo_metrics *metrics;
+    struct neo_audit_file *audit;
+    ca_record_fn *record;
+    void *record_self;
+    const struct neo_log *log;
+    char *trust_domain;
+    char *registry_file;
+    char *advertise;
+    struct neo_timer renewal; /* on worker 0, as the next */
+    bool ending;
+    struct neo_task renew; /* the signer is asked off the loop */
+};
+
+/* A handler's beginning: false when the CA is going down, and the call is answered. */
+NEO_MUST_CHECK bool ca_begin(struct ca *ca, struct neo_call *call);
+/* Its end. Leaves the gate: of the service nothing is touched any more. */
+void ca_answer(struct ca *ca, struct neo_call *call, enum neo_code code,
+               const struct neo_error *err, const void *response);
+/* Returns when the record of what was given or taken cannot be lost any more. */
+NEO_MUST_CHECK enum neo_code ca_record(struct ca *ca, const struct neo_call *call,
+                                       const char *detail, struct neo_error *err);
+
+/* issue.c */
+void issue_challenge(struct neo_call *call, const struct neo_ca_v1_ChallengeRequest *request,
+                     void *self);
+void issue_sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *request, void *self);
+void issue_renew(struct neo_call *call, const struct neo_ca_v1_RenewRequest *request, void *self);
+
+#endif
