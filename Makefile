@@ -64,10 +64,6 @@ bench-peers: bench-build
 	@BENCH_COMMAND='make bench-peers' bench/run --peers --rounds 3 --requests 40000 --json build/bench-peers.json calls latency stream handshakes idle proxy
 	@bench/verdict build/bench-peers.json
 
-.PHONY: bench-grpc-core
-bench-grpc-core:
-	@bench/peers/build grpc-core
-
 .PHONY: fuzz-parsers
 fuzz-parsers: setup
 	@tools/setup lint
@@ -117,7 +113,6 @@ help:
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
 	@echo "make bench    CPU, latency, streams, handshakes, connections against the floor and gRPC C++"
 	@echo "make bench-peers  the same against grpc-go, tonic, grpc-java, grpc-js, where they can be built; nginx, Envoy"
-	@echo "make bench-grpc-core  builds a current gRPC core for bench-peers: an hour of processor time, once"
 	@echo "make bench-verifiers  evidence: verdicts and CPU beside dcap-qvl, go-sev-guest, go-tdx-guest"
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"

@@ -2,7 +2,7 @@
 """The tables of docs/PERFORMANCE.md, made of what bench/run --json wrote."""
 import re
 
-NAMES = {"grpc-c++": "gRPC C++", "grpc-core": "gRPC core", "envoy": "Envoy"}
+NAMES = {"grpc-c++": "gRPC C++", "envoy": "Envoy"}
 SIZES = {1024: "1 KiB", 65536: "64 KiB", 1 << 20: "1 MiB"}
 
 
@@ -38,7 +38,7 @@ def servers_of(rows):
 
 def calls(rows):
     servers = servers_of(rows)
-    over = [(s, most) for s, most in (("floor", 1.3), ("grpc-c++", 1 / 6), ("grpc-core", 1 / 6), ("tonic", 1 / 3)) if s in servers]
+    over = [(s, most) for s, most in (("floor", 1.3), ("grpc-c++", 1 / 6), ("tonic", 1 / 3)) if s in servers]
     body = []
     for shape in dict.fromkeys(r["shape"] for r in rows):
         us = by_server([r for r in rows if r["shape"] == shape], "us")
@@ -118,7 +118,8 @@ def caption(run):
         return "*Of a run that did not say when and where.*"
     before, after = run["load"][0], run["load"][1]
     busy = "**on a busy machine** (load" if before > 1 or after > 3 else "on a quiet machine (load"
-    return (f"*`{run['command']}`, {run['date']}, {run['cores']} cores of {run['cpu']}, {busy} {before:.1f} before, "
+    took = f" in {run['minutes']:.0f} minutes" if run.get("minutes", 0) >= 1 else ""
+    return (f"*`{run['command']}`{took}, {run['date']}, {run['cores']} cores of {run['cpu']}, {busy} {before:.1f} before, "
             f"{after:.1f} after).*")
 
 
