@@ -503,32 +503,28 @@ static enum vendor_verdict find_path(const struct vendor_chain *chain, struct ve
     return verdict;
 }
 
-static enum vendor_verdict consult(const struct vendor_chain *chain, const struct vendor_crl *crl,
-                                   const struct vendor_cert *issuer, struct neo_error *why)
+/* A vendor need not have a list; one that is configured must be good for something. */
+static bool has_list(const struct vendor_chain *chain)
 {
-    X509_REVOKED *entry;
+    const X509_NAME *root = X509_get_subject_name(chain->root->x509);
 
-    if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(chain->root->x509)) != 0)
-        return VENDOR_GOOD;
-    if (!vendor_crl_is_signed(crl, chain->root, chain->memo))
-        return fault(VENDOR_NO_CRL, why, "a revocation list that the root did not sign");
-    if (chain->now < crl->this_update || chain->now >= vendor_crl_end(crl, chain->grace))
-        return fault(VENDOR_STALE_CRL, why, "the root's revocation list is out of date");
-    if (chain->by_grace != NULL && chain->now >= crl->next_update)
-        *chain->by_grace = true;
-    if (X509_CRL_get0_by_cert(crl->crl, &entry, issuer->x509) != 0)
-        return fault(VENDOR_REVOKED, why, "the intermediate is revoked");
-    return VENDOR_GOOD;
+    for (size_t i = 0; i < chain->n_crls; i++) {
+        if (X509_NAME_cmp(X509_CRL_get_issuer(chain->crls[i]->crl), root) == 0)
+            return true;
+    }
+    return false;
 }
 
 enum vendor_verdict vendor_chain_verify(const struct vendor_chain *chain, struct vendor_path *ret,
                                         struct neo_error *why)
 {
+    const struct vendor_lists lists = {chain->crls,  chain->n_crls,   chain->now,
+                                       chain->grace, chain->by_grace, chain->memo};
     struct vendor_path path;
     enum vendor_verdict verdict = find_path(chain, &path, why);
 
-    for (size_t i = 0; i < chain->n_crls && verdict == VENDOR_GOOD; i++)
-        verdict = consult(chain, chain->crls[i], path.issuer, why);
+    if (verdict == VENDOR_GOOD && has_list(chain))
+        verdict = vendor_lists_ask(&lists, path.issuer, chain->root, &path.not_after, why);
     ERR_clear_error(); /* issuers that did not fit leave their errors behind */
     if (verdict != VENDOR_GOOD)
         return verdict;

@@ -40,6 +40,19 @@ const struct vendor_cert_facts *vendor_cert_facts(const struct vendor_cert *cert
 bool vendor_cert_extension(const struct vendor_cert *cert, struct neo_bytes oid,
                            struct neo_bytes *ret);
 
+/*
+ * What a certificate says that its key is for (RFC 5280, 4.2.1.3 and 4.2.1.12): whether keyUsage
+ * has digitalSignature, and extKeyUsage this OID (as above; anyExtendedKeyUsage does not stand for
+ * it). An extension that is there twice or cannot be read says something else.
+ */
+enum vendor_usage {
+    VENDOR_USAGE_UNSTATED, /* no such extension */
+    VENDOR_USAGE_STATED,
+    VENDOR_USAGE_OTHER,
+};
+enum vendor_usage vendor_cert_signs(const struct vendor_cert *cert);
+enum vendor_usage vendor_cert_purpose(const struct vendor_cert *cert, struct neo_bytes oid);
+
 /* By name and key identifiers; not by its signature, which is a path's to judge. */
 bool vendor_cert_issued(const struct vendor_cert *issuer, const struct vendor_cert *cert);
 /* By name and signature, whatever the time is: for sorting, never for judging a peer. */
@@ -96,8 +109,8 @@ enum vendor_verdict {
 
 /*
  * The path is leaf, exactly one of `issuers`, root. Only `root` is trusted; `issuers` are hints of
- * whatever origin. A list counts when it carries the root's name, and then it must be good: it
- * revokes issuers. Lists of other roots are ignored.
+ * whatever origin. Where lists carry the root's name, one at least must be current and signed by
+ * it, and every such one is asked: it revokes issuers. Lists of other roots are ignored.
  */
 struct vendor_chain {
     struct vendor_cert *leaf;
@@ -113,7 +126,7 @@ struct vendor_chain {
 };
 struct vendor_path {
     const struct vendor_cert *issuer; /* the one that signed the leaf */
-    int64_t not_after;                /* the earliest of the three */
+    int64_t not_after;                /* the earliest of the three, and of the lists asked */
 };
 /* On anything but GOOD the reason is in `why`, and `*ret` is untouched. A try costs two signatures.
  */

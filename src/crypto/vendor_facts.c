@@ -4,6 +4,7 @@
 #include "crypto/vendor_internal.h"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 bool vendor_cert_signed(const struct vendor_cert *issuer, const struct vendor_cert *cert)
 {
@@ -13,6 +14,34 @@ bool vendor_cert_signed(const struct vendor_cert *issuer, const struct vendor_ce
 
     ERR_clear_error();
     return is_signed;
+}
+
+enum vendor_usage vendor_cert_signs(const struct vendor_cert *cert)
+{
+    uint32_t usage = X509_get_key_usage(cert->x509); /* 0: not readable */
+
+    ERR_clear_error();
+    if (usage == UINT32_MAX)
+        return VENDOR_USAGE_UNSTATED;
+    return (usage & KU_DIGITAL_SIGNATURE) != 0 ? VENDOR_USAGE_STATED : VENDOR_USAGE_OTHER;
+}
+
+enum vendor_usage vendor_cert_purpose(const struct vendor_cert *cert, struct neo_bytes oid)
+{
+    enum vendor_usage usage = VENDOR_USAGE_OTHER;
+    int found;
+    EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(cert->x509, NID_ext_key_usage, &found, NULL);
+
+    if (purposes == NULL && found == -1)
+        usage = VENDOR_USAGE_UNSTATED;
+    for (int i = 0; purposes != NULL && i < sk_ASN1_OBJECT_num(purposes); i++) {
+        const ASN1_OBJECT *purpose = sk_ASN1_OBJECT_value(purposes, i);
+        if (neo_bytes_equal(oid, neo_bytes(OBJ_get0_data(purpose), OBJ_length(purpose))))
+            usage = VENDOR_USAGE_STATED;
+    }
+    sk_ASN1_OBJECT_pop_free(purposes, ASN1_OBJECT_free);
+    ERR_clear_error();
+    return usage;
 }
 
 static uint64_t number_of(X509_CRL *crl)

@@ -37,6 +37,22 @@ static inline int64_t vendor_crl_end(const struct vendor_crl *crl, int64_t grace
     return crl->next_update == 0 ? 0 : crl->next_update + grace;
 }
 
+/* What is asked about a certificate's revocation, and when. */
+struct vendor_lists {
+    struct vendor_crl *const *at;
+    size_t n;
+    int64_t now;
+    int64_t grace;
+    bool *by_grace;
+    struct vendor_memo *memo;
+};
+/* GOOD: a list of `issuer` at least is current, and none that is names `cert`; `*not_after` is not
+ * later than the end of any of them then. */
+enum vendor_verdict vendor_lists_ask(const struct vendor_lists *lists,
+                                     const struct vendor_cert *cert,
+                                     const struct vendor_cert *issuer, int64_t *not_after,
+                                     struct neo_error *why);
+
 /* Empty unless there is exactly one. */
 struct neo_bytes vendor_only_common_name(const X509_NAME *name);
 

@@ -79,49 +79,53 @@ static int64_t earliest(const struct vendor_line *line)
  * Every current list of `issuer` is asked about `cert`: lists overlap, and an older one does not
  * know what a newer one revokes. Those that are out of date count only where no other is there.
  */
-static enum vendor_verdict consult(const struct vendor_line *line, const struct vendor_cert *cert,
-                                   const struct vendor_cert *issuer, int64_t *not_after,
-                                   struct neo_error *why)
+enum vendor_verdict vendor_lists_ask(const struct vendor_lists *lists,
+                                     const struct vendor_cert *cert,
+                                     const struct vendor_cert *issuer, int64_t *not_after,
+                                     struct neo_error *why)
 {
     enum vendor_verdict verdict = VENDOR_NO_CRL;
 
-    for (size_t i = 0; i < line->n_crls; i++) {
-        const struct vendor_crl *crl = line->crls[i];
+    for (size_t i = 0; i < lists->n; i++) {
+        const struct vendor_crl *crl = lists->at[i];
         X509_REVOKED *entry;
 
         if (X509_NAME_cmp(X509_CRL_get_issuer(crl->crl), X509_get_subject_name(issuer->x509)) != 0)
             continue;
-        if (!vendor_crl_is_signed(crl, issuer, line->memo))
+        if (!vendor_crl_is_signed(crl, issuer, lists->memo))
             continue; /* as if it were not there */
-        if (line->now < crl->this_update || line->now >= vendor_crl_end(crl, line->grace)) {
+        if (lists->now < crl->this_update || lists->now >= vendor_crl_end(crl, lists->grace)) {
             if (verdict != VENDOR_GOOD)
                 verdict = VENDOR_STALE_CRL;
             continue;
         }
         if (X509_CRL_get0_by_cert(crl->crl, &entry, cert->x509) != 0)
             return fault(VENDOR_REVOKED, why, "a certificate is revoked");
-        if (line->by_grace != NULL && line->now >= crl->next_update)
-            *line->by_grace = true;
-        if (vendor_crl_end(crl, line->grace) < *not_after)
-            *not_after = vendor_crl_end(crl, line->grace);
+        if (lists->by_grace != NULL && lists->now >= crl->next_update)
+            *lists->by_grace = true;
+        if (vendor_crl_end(crl, lists->grace) < *not_after)
+            *not_after = vendor_crl_end(crl, lists->grace);
         verdict = VENDOR_GOOD;
     }
     if (verdict == VENDOR_GOOD)
         return verdict;
     return fault(verdict, why,
-                 verdict == VENDOR_STALE_CRL ? "a revocation list is out of date"
-                                             : "a revocation list is missing");
+                 verdict == VENDOR_STALE_CRL
+                     ? "a revocation list is out of date"
+                     : "a revocation list is missing, or its issuer did not sign it");
 }
 
 static enum vendor_verdict consult_all(const struct vendor_line *line, int64_t *not_after,
                                        struct neo_error *why)
 {
+    const struct vendor_lists lists = {line->crls,  line->n_crls,   line->now,
+                                       line->grace, line->by_grace, line->memo};
     enum vendor_verdict verdict = VENDOR_GOOD;
     const struct vendor_cert *cert = line->leaf;
 
     for (size_t i = 0; i <= line->n_issuers && verdict == VENDOR_GOOD; i++) {
         const struct vendor_cert *issuer = i < line->n_issuers ? line->issuers[i] : line->root;
-        verdict = consult(line, cert, issuer, not_after, why);
+        verdict = vendor_lists_ask(&lists, cert, issuer, not_after, why);
         cert = issuer;
     }
     return verdict;

@@ -284,6 +284,49 @@ TEST(of_lists_that_agree_the_first_to_end_tells_until_when)
     }
 }
 
+/* The root's lists, which overlap while one takes over from another. */
+TEST(a_list_out_of_date_does_not_spoil_the_current_one_beside_it)
+{
+    for (int stale_first = 0; stale_first < 2; stale_first++) {
+        struct vendor_bundle b = path_of_three();
+
+        add_list(&b, 0, rsa_too, 0, NOW - 1, NOW + 9); /* the root did not sign it */
+        assert_int_equal(verify(&b, 2, 1, 1, 0, NOW), VENDOR_NO_CRL);
+        if (stale_first)
+            add_list(&b, 0, rsa, 0, NOW - 9, NOW);
+        if (stale_first)
+            assert_int_equal(verify(&b, 2, 1, 1, 0, NOW), VENDOR_STALE_CRL);
+        add_list(&b, 0, rsa, 0, NOW - 1, NOW + 5);
+        if (!stale_first)
+            add_list(&b, 0, rsa, 0, NOW - 9, NOW);
+        assert_int_equal(verify(&b, 2, 1, 1, 0, NOW), VENDOR_GOOD);
+        assert_int_equal(verify(&b, 2, 1, 1, 0, NOW + 5), VENDOR_STALE_CRL);
+        add_list(&b, 0, rsa, 1, NOW - 1, NOW + 9);
+        assert_int_equal(verify(&b, 2, 1, 1, 0, NOW), VENDOR_REVOKED);
+        vendor_bundle_fini(&b);
+    }
+}
+
+TEST(a_path_lasts_no_longer_than_the_list_that_was_asked)
+{
+    struct vendor_bundle b = path_of_three();
+    struct vendor_chain chain = {
+        .leaf = b.certs[2], .issuers = &b.certs[1], .n_issuers = 1, .root = b.certs[0], .now = NOW};
+    struct vendor_path path;
+
+    assert_int_equal(vendor_chain_verify(&chain, &path, NULL), VENDOR_GOOD);
+    assert_int_equal(path.not_after, NOW + 10); /* the leaf's */
+    add_list(&b, 0, rsa, 0, NOW - 1, NOW + 5);
+    chain.crls = b.crls;
+    chain.n_crls = b.n_crls;
+    assert_int_equal(vendor_chain_verify(&chain, &path, NULL), VENDOR_GOOD);
+    assert_int_equal(path.not_after, NOW + 5);
+    chain.grace = 2;
+    assert_int_equal(vendor_chain_verify(&chain, &path, NULL), VENDOR_GOOD);
+    assert_int_equal(path.not_after, NOW + 7);
+    vendor_bundle_fini(&b);
+}
+
 TEST(the_facts_of_a_certificate_are_its_own)
 {
     struct vendor_bundle b = path_of_three();
@@ -435,6 +478,8 @@ int main(void)
         cmocka_unit_test(of_lists_that_agree_the_first_to_end_tells_until_when),
         cmocka_unit_test(what_was_found_good_is_known_in_its_time_and_under_its_own_name),
         cmocka_unit_test(only_the_certificates_of_good_paths_are_kept),
+        cmocka_unit_test(a_list_out_of_date_does_not_spoil_the_current_one_beside_it),
+        cmocka_unit_test(a_path_lasts_no_longer_than_the_list_that_was_asked),
         cmocka_unit_test(the_facts_of_a_certificate_are_its_own),
         cmocka_unit_test(a_changed_byte_makes_a_certificate_unreadable_or_its_path_untrusted),
         cmocka_unit_test(a_cut_certificate_is_unreadable),
