@@ -162,7 +162,8 @@ struct neo_appraisal {
     enum neo_attest_reason reason; /* the first failure */
     bool simulated;
     const char *tee;              /* "sev-snp"; "unknown" for a kind that nobody knows */
-    struct neo_bytes measurement; /* the code's identity, in the form of its tee */
+    struct neo_bytes measurement; /* the code's identity, in the form of its tee; with PCRs: SHA-256
+                                     over those of the row that holds, so empty when none does */
     uint8_t evidence_sha256[32];
     const struct neo_check *checks;
     size_t n_checks;

@@ -60,8 +60,10 @@ static bool check_kind(const struct attest_policy *policy, const struct attest_q
     return true;
 }
 
-bool attest_judge_rules(const struct attest_policy *policy, const struct attest_family *family,
-                        attest_rule_fn *judge, const void *facts, struct ledger *ledger)
+const struct attest_rule *attest_judge_rules(const struct attest_policy *policy,
+                                             const struct attest_family *family,
+                                             attest_rule_fn *judge, const void *facts,
+                                             struct ledger *ledger)
 {
     const struct ledger before = *ledger;
     bool is_first = true;
@@ -75,9 +77,9 @@ bool attest_judge_rules(const struct attest_policy *policy, const struct attest_
             *ledger = tried;
         is_first = false;
         if (ledger_holds(&tried))
-            return true;
+            return &policy->rules[i];
     }
-    return false;
+    return NULL;
 }
 
 static enum neo_code publish(const struct ledger *ledger, struct neo_appraisal *appraisal,

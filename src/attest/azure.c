@@ -24,6 +24,7 @@ struct azure_case {
     struct azure_evidence evidence;
     struct azure_hcl hcl;
     struct tpm_quote quote;
+    struct tpm_logged logged;
     struct vendor_public *ak;
 
     /* The hardware's part, as if it had come on its own. */
@@ -198,8 +199,8 @@ static bool check_pcr_digest(struct azure_case *c, struct ledger *ledger)
 
 static bool check_log(struct azure_case *c, struct ledger *ledger)
 {
-    return tpm_log_judge(c->evidence.event_log, &c->quote, c->evidence.pcrs,
-                         c->base + CHECK_AZURE_LOG, ledger);
+    return tpm_log_read(c->evidence.event_log, &c->quote, c->evidence.pcrs,
+                        c->base + CHECK_AZURE_LOG, ledger, &c->logged);
 }
 
 /* What the hardware must not allow, and where it stands by its maker. */
@@ -235,18 +236,22 @@ static void judge_rule(const void *is, const void *facts, struct ledger *ledger)
     else
         snp_rule_judge(rule->hardware, &(struct snp_facts){&c->snp.report, &c->snp.endorsement},
                        ledger);
+    tpm_log_judge(&c->logged, &rule->pcrs, &c->quote, c->base + CHECK_AZURE_LOG, ledger);
     azure_rule_judge(rule, &c->hcl, &c->quote, c->evidence.pcrs, c->base, ledger);
 }
 
-/* The hardware's: what it says of the paravisor. The guest is in the PCRs. */
-static void note_measurement(const struct azure_case *c, const struct ledger *ledger,
-                             struct neo_appraisal *appraisal)
+/*
+ * The guest's. What the hardware measured is the paravisor, the same for every guest of its
+ * version: that is judged by the row, and tells no image from another.
+ */
+static void note_measurement(const struct azure_case *c, const struct attest_rule *held,
+                             const struct ledger *ledger, struct neo_appraisal *appraisal)
 {
-    unsigned form = c->wants_tdx ? (unsigned)CHECK_INTEL_TEE : (unsigned)CHECK_FORMAT;
-    const uint8_t *at = c->wants_tdx ? c->intel.quote.body.tdx.mrtd : c->snp.report.measurement;
+    const struct azure_rule *rule = held->is;
+    uint8_t digest[NEO_SHA256_LEN];
 
-    if (ledger->checks[form].result == NEO_CHECK_PASS)
-        appraisal->measurement = neo_arena_copy(ledger->arena, neo_bytes(at, SNP_MEASUREMENT_LEN));
+    tpm_pcr_rule_measure(&rule->pcrs, &c->quote, c->evidence.pcrs, digest);
+    appraisal->measurement = neo_arena_copy(ledger->arena, neo_bytes(digest, sizeof(digest)));
 }
 
 static bool judge(const struct attest_question *q, const struct attest_policy *policy,
@@ -254,13 +259,14 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
                   struct neo_appraisal *appraisal)
 {
     c->q = q;
-    bool genuine = verify(c, ledger);
-
-    note_measurement(c, ledger, appraisal);
-    if (!genuine)
+    if (!verify(c, ledger))
         return false;
     appraisal->not_after = c->wants_tdx ? c->intel.not_after : c->snp.path.not_after;
-    return attest_judge_rules(policy, family, judge_rule, c, ledger);
+    const struct attest_rule *held = attest_judge_rules(policy, family, judge_rule, c, ledger);
+    if (held == NULL)
+        return false;
+    note_measurement(c, held, ledger, appraisal);
+    return true;
 }
 
 static bool judge_snp(const struct attest_question *q, const struct attest_policy *policy,

@@ -233,7 +233,7 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     if (!genuine)
         return false;
     appraisal->not_after = INT64_MAX; /* no certificate ends: the policy's age does */
-    return attest_judge_rules(policy, &attest_cca, judge_rule, &c.token, ledger);
+    return attest_judge_rules(policy, &attest_cca, judge_rule, &c.token, ledger) != NULL;
 }
 
 static enum neo_code read_digests(const struct row_list *list, const char *key,

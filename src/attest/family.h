@@ -74,10 +74,12 @@ const struct attest_family *attest_family_named(struct neo_bytes tee);
 /* One rule against what was verified: makes every check of it, also after a failure. */
 typedef void attest_rule_fn(const void *rule, const void *facts, struct ledger *ledger);
 /*
- * True: one of the policy's rules of this family holds as a whole. Else `ledger` shows the one that
- * came furthest.
+ * The first of the policy's rules of this family that holds as a whole; NULL: none, and `ledger`
+ * shows the one that came furthest.
  */
-bool attest_judge_rules(const struct attest_policy *policy, const struct attest_family *family,
-                        attest_rule_fn *judge, const void *facts, struct ledger *ledger);
+const struct attest_rule *attest_judge_rules(const struct attest_policy *policy,
+                                             const struct attest_family *family,
+                                             attest_rule_fn *judge, const void *facts,
+                                             struct ledger *ledger);
 
 #endif

@@ -209,7 +209,7 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     if (!genuine)
         return false;
     appraisal->not_after = c.not_after;
-    return attest_judge_rules(policy, &attest_nitro, judge_rule, &c.document, ledger);
+    return attest_judge_rules(policy, &attest_nitro, judge_rule, &c.document, ledger) != NULL;
 }
 
 /* "0" to "31", as a person writes it. */

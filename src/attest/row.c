@@ -120,6 +120,7 @@ static const struct neo_yaml_field ak_fields[] = {
     LIST("names", struct ak_row, names),
     LIST("spki", struct ak_row, spki),
     LIST("ca", struct ak_row, ca),
+    LIST("usage", struct ak_row, usage),
     {0},
 };
 

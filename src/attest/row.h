@@ -163,6 +163,7 @@ struct ak_row {
     struct row_list names;
     struct row_list spki;
     struct row_list ca;
+    struct row_list usage;
 };
 struct tpm_row {
     struct row_lists pcr_sha256;

@@ -93,7 +93,7 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     if (!genuine)
         return false;
     appraisal->not_after = c.not_after;
-    return attest_judge_rules(policy, &attest_sgx, judge_rule, &c, ledger);
+    return attest_judge_rules(policy, &attest_sgx, judge_rule, &c, ledger) != NULL;
 }
 
 /* The code, by its own digest; or whatever one signer calls one product. */

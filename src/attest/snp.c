@@ -379,7 +379,7 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
         return false;
     appraisal->not_after = c.path.not_after;
     return attest_judge_rules(policy, &attest_snp, judge_rule,
-                              &(struct snp_facts){&c.report, &c.endorsement}, ledger);
+                              &(struct snp_facts){&c.report, &c.endorsement}, ledger) != NULL;
 }
 
 /* clang-format off */

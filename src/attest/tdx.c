@@ -95,7 +95,7 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     if (!genuine)
         return false;
     appraisal->not_after = c.not_after;
-    return attest_judge_rules(policy, &attest_tdx, tdx_rule_judge, &c, ledger);
+    return attest_judge_rules(policy, &attest_tdx, tdx_rule_judge, &c, ledger) != NULL;
 }
 
 /* --- from the file ---------------------------------------------------------------------------- */

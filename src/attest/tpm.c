@@ -44,6 +44,7 @@ struct tpm_case {
     const struct attest_question *q;
     struct tpm_evidence evidence;
     struct tpm_quote quote;
+    struct tpm_logged logged;
     struct tpm_key key;
     struct vendor_bundle hints;
     int64_t not_after;
@@ -55,8 +56,16 @@ static void case_fini(struct tpm_case *c)
     vendor_bundle_fini(&c->hints);
 }
 
+/* `ak.usage`: what a certificate may say that its key is for. */
+enum {
+    USAGE_AIK = 1u << 0,  /* tcg-kp-AIKCertificate */
+    USAGE_EK = 1u << 1,   /* tcg-kp-EKCertificate, though it signs */
+    USAGE_NONE = 1u << 2, /* nothing, but that it signs */
+};
+
 struct tpm_rule {
     struct attest_values cas;   /* SHA-256 of root certificates */
+    unsigned usage;             /* of what they certify */
     struct attest_values spkis; /* and of keys */
     const struct neo_bytes *names;
     size_t n_names;
@@ -128,7 +137,8 @@ static bool check_pcr_digest(struct tpm_case *c, struct ledger *ledger)
 
 static bool check_log(struct tpm_case *c, struct ledger *ledger)
 {
-    return tpm_log_judge(c->evidence.event_log, &c->quote, c->evidence.pcrs, CHECK_TPM_LOG, ledger);
+    return tpm_log_read(c->evidence.event_log, &c->quote, c->evidence.pcrs, CHECK_TPM_LOG, ledger,
+                        &c->logged);
 }
 
 static bool verify(struct tpm_case *c, struct ledger *ledger)
@@ -225,26 +235,60 @@ static bool is_pinned(const struct tpm_rule *rule, const struct tpm_case *c)
     return false;
 }
 
-static bool is_certified(const struct tpm_rule *rule, const struct tpm_case *c)
+/*
+ * The public area is the sender's word, and a key in software has one as good: that a key is a
+ * TPM's is what its certificate says. 0: it says that the key is for something else.
+ */
+static unsigned usage_of(const struct vendor_cert *cert)
 {
-    for (size_t i = 0; i < n_certs(c); i++) {
+    static const uint8_t aik[] = {0x67, 0x81, 0x05, 0x08, 0x03}; /* 2.23.133.8.3 */
+    static const uint8_t ek[] = {0x67, 0x81, 0x05, 0x08, 0x01};
+    enum vendor_usage signs = vendor_cert_signs(cert);
+    enum vendor_usage as_ek = vendor_cert_purpose(cert, neo_bytes(ek, sizeof(ek)));
+    unsigned usage = 0;
+
+    if (signs == VENDOR_USAGE_OTHER)
+        return 0;
+    if (vendor_cert_purpose(cert, neo_bytes(aik, sizeof(aik))) == VENDOR_USAGE_STATED)
+        usage |= USAGE_AIK;
+    if (signs == VENDOR_USAGE_STATED && as_ek == VENDOR_USAGE_STATED)
+        usage |= USAGE_EK;
+    if (signs == VENDOR_USAGE_STATED && as_ek == VENDOR_USAGE_UNSTATED)
+        usage |= USAGE_NONE;
+    return usage;
+}
+
+enum certified { NOT_CERTIFIED, CERTIFIED_FOR_ELSE, CERTIFIED };
+
+static enum certified is_certified(const struct tpm_rule *rule, const struct tpm_case *c)
+{
+    enum certified best = NOT_CERTIFIED;
+
+    for (size_t i = 0; i < n_certs(c) && best != CERTIFIED; i++) {
         struct vendor_cert *cert = cert_at(c, i);
         if (!vendor_cert_facts(cert)->is_ca && vendor_public_is_of(c->key.key, cert) &&
             leads_to_ca(c, rule, cert))
-            return true;
+            best = (usage_of(cert) & rule->usage) != 0 ? CERTIFIED : CERTIFIED_FOR_ELSE;
     }
-    return false;
+    return best;
 }
 
 /* A bare key may be of any nature: only a row that names this very key can vouch for it. */
 static void judge_ak(const struct tpm_rule *rule, const struct tpm_case *c, struct ledger *ledger)
 {
-    if (is_pinned(rule, c) || (!c->key.is_bare && (is_named(rule, c) || is_certified(rule, c))))
+    bool is_known = is_pinned(rule, c) || (!c->key.is_bare && is_named(rule, c));
+    enum certified certified = is_known || c->key.is_bare ? NOT_CERTIFIED : is_certified(rule, c);
+
+    if (is_known || certified == CERTIFIED)
         ledger_pass(ledger, CHECK_TPM_AK);
     else if (c->key.is_bare)
         ledger_fail(ledger, CHECK_TPM_AK,
                     "the key came without its public area, and no row names "
                     "it by \"spki\"");
+    else if (certified == CERTIFIED_FOR_ELSE)
+        ledger_fail(ledger, CHECK_TPM_AK,
+                    "the key's certificate says that it is for something else than attestation "
+                    "(extended key usage 2.23.133.8.3); see \"usage\" of \"ak\"");
     else
         ledger_fail(ledger, CHECK_TPM_AK,
                     "the key is neither named, nor certified under a named root");
@@ -257,6 +301,7 @@ static void judge_rule(const void *is, const void *facts, struct ledger *ledger)
     const struct tpm_rule *rule = is;
     const struct tpm_case *c = facts;
 
+    tpm_log_judge(&c->logged, &rule->pcrs, &c->quote, CHECK_TPM_LOG, ledger);
     judge_ak(rule, c, ledger);
     tpm_pcr_rule_judge(&rule->pcrs, &c->quote, c->evidence.pcrs, CHECK_TPM_PCR, ledger);
 }
@@ -265,13 +310,19 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
                   struct ledger *ledger, struct neo_appraisal *appraisal)
 {
     NEO_CLEANUP(case_fini) struct tpm_case c = {.q = q};
-    bool genuine = verify(&c, ledger);
+    uint8_t digest[NEO_SHA256_LEN];
 
-    appraisal->measurement = neo_arena_copy(ledger->arena, c.quote.pcr_digest);
-    if (!genuine)
+    if (!verify(&c, ledger))
         return false;
     appraisal->not_after = INT64_MAX; /* the policy's age ends it */
-    return attest_judge_rules(policy, &attest_tpm, judge_rule, &c, ledger);
+    const struct attest_rule *held =
+        attest_judge_rules(policy, &attest_tpm, judge_rule, &c, ledger);
+    if (held == NULL)
+        return false;
+    const struct tpm_rule *rule = held->is;
+    tpm_pcr_rule_measure(&rule->pcrs, &c.quote, c.evidence.pcrs, digest);
+    appraisal->measurement = neo_arena_copy(ledger->arena, neo_bytes(digest, sizeof(digest)));
+    return true;
 }
 
 static enum neo_code read_names(const struct row_list *list, struct neo_arena *arena,
@@ -297,6 +348,28 @@ static enum neo_code read_names(const struct row_list *list, struct neo_arena *a
     return NEO_OK;
 }
 
+static enum neo_code read_usage(const struct ak_row *row, struct tpm_rule *rule,
+                                struct neo_error *err)
+{
+    const struct row_text *words = row->usage.items.at;
+
+    NEO_TRY(row_check_not_empty(&row->usage, "usage", err));
+    if (row_gives(row->usage.place) && !row_gives(row->ca.place))
+        return row_refuse(row->usage.place, "\"usage\" is of the certificates under \"ca\"");
+    rule->usage = row_gives(row->usage.place) ? 0 : USAGE_AIK;
+    for (size_t i = 0; i < row->usage.items.len; i++) {
+        if (neo_bytes_is(words[i].text, "aik"))
+            rule->usage |= USAGE_AIK;
+        else if (neo_bytes_is(words[i].text, "ek"))
+            rule->usage |= USAGE_EK;
+        else if (neo_bytes_is(words[i].text, "none"))
+            rule->usage |= USAGE_NONE;
+        else
+            return row_refuse(words[i].place, "\"usage\" is of aik, ek and none");
+    }
+    return NEO_OK;
+}
+
 static enum neo_code compile(const struct attest_row *row, struct neo_arena *arena,
                              const void **ret, struct neo_error *err)
 {
@@ -312,6 +385,7 @@ static enum neo_code compile(const struct attest_row *row, struct neo_arena *are
                                       "\"names\", \"ca\" or \"spki\"");
     NEO_TRY(read_names(&tpm->ak.names, arena, rule, err));
     NEO_TRY(row_read_values(&tpm->ak.ca, "ca", SHA256_LEN, 0, arena, &rule->cas, err));
+    NEO_TRY(read_usage(&tpm->ak, rule, err));
     NEO_TRY(row_read_values(&tpm->ak.spki, "spki", SHA256_LEN, 0, arena, &rule->spkis, err));
     *ret = rule;
     return NEO_OK;

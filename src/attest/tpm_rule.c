@@ -6,8 +6,8 @@
 /* --- judging ---------------------------------------------------------------------------------- */
 
 /* False: the failure was put down. */
-static bool replays(struct neo_bytes log, const struct tpm_bank *bank, struct neo_bytes values,
-                    unsigned check, struct ledger *ledger, size_t *replayed)
+static bool replay(struct neo_bytes log, const struct tpm_bank *bank, struct neo_bytes values,
+                   unsigned check, struct ledger *ledger, size_t *replayed, uint32_t *ret_differs)
 {
     struct tpm_replay replay;
     struct neo_error why;
@@ -21,31 +21,72 @@ static bool replays(struct neo_bytes log, const struct tpm_bank *bank, struct ne
         struct neo_bytes quoted = tpm_pcr(bank, values, i);
         if ((replay.touched & UINT32_C(1) << i) != 0 && quoted.len > 0 &&
             memcmp(quoted.at, replay.pcrs[i], quoted.len) != 0)
-            return ledger_fail(ledger, check, "it does not replay to PCR %u of %s", i,
-                               tpm_hash_text(bank->hash));
+            *ret_differs |= UINT32_C(1) << i;
     }
     ++*replayed;
     return true;
 }
 
-bool tpm_log_judge(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes values,
-                   unsigned check, struct ledger *ledger)
+bool tpm_log_read(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes values,
+                  unsigned check, struct ledger *ledger, struct tpm_logged *ret)
 {
+    struct tpm_logged logged = {.came = log.len > 0};
     size_t replayed = 0;
 
-    if (log.len == 0) {
+    if (!logged.came)
         ledger_skip(ledger, check, "none came");
-        return true;
-    }
-    for (size_t i = 0; i < quote->n_banks; i++) {
-        if (!replays(log, &quote->banks[i], values, check, ledger, &replayed))
+    for (size_t i = 0; logged.came && i < quote->n_banks; i++) {
+        if (!replay(log, &quote->banks[i], values, check, ledger, &replayed, &logged.differs[i]))
             return false;
     }
-    if (replayed == 0)
+    if (logged.came && replayed == 0)
         return ledger_fail_as(ledger, check, NEO_ATTEST_FORMAT,
                               "a log of none of the quoted banks");
-    ledger_pass(ledger, check);
+    *ret = logged;
     return true;
+}
+
+void tpm_log_judge(const struct tpm_logged *logged, const struct tpm_pcr_rule *rule,
+                   const struct tpm_quote *quote, unsigned check, struct ledger *ledger)
+{
+    const struct tpm_bank *bank = tpm_bank_of(quote, rule->hash);
+    uint32_t differs = bank == NULL ? 0 : logged->differs[bank - quote->banks];
+    int other = -1;
+
+    if (!logged->came)
+        return;
+    for (unsigned i = 0; i < TPM_PCRS; i++) {
+        if ((differs & UINT32_C(1) << i) == 0)
+            continue;
+        if (rule->pcrs[i].n > 0) {
+            ledger_fail(ledger, check, "it does not replay to PCR %u of %s", i,
+                        tpm_hash_text(rule->hash));
+            return;
+        }
+        other = (int)i;
+    }
+    if (other < 0)
+        ledger_pass(ledger, check);
+    else
+        ledger_pass_with(ledger, check, "it does not replay to PCR %d, which no rule rests on",
+                         other);
+}
+
+void tpm_pcr_rule_measure(const struct tpm_pcr_rule *rule, const struct tpm_quote *quote,
+                          struct neo_bytes values, uint8_t ret[static NEO_SHA256_LEN])
+{
+    const struct tpm_bank *bank = tpm_bank_of(quote, rule->hash);
+    uint8_t named[TPM_PCRS * TPM_DIGEST_MAX];
+    size_t len = 0;
+
+    for (unsigned i = 0; bank != NULL && i < TPM_PCRS; i++) {
+        struct neo_bytes value = tpm_pcr(bank, values, i);
+        if (rule->pcrs[i].n == 0 || value.len == 0)
+            continue;
+        memcpy(named + len, value.at, value.len);
+        len += value.len;
+    }
+    neo_sha256(neo_bytes(named, len), ret);
 }
 
 void tpm_pcr_rule_judge(const struct tpm_pcr_rule *rule, const struct tpm_quote *quote,
@@ -120,6 +161,25 @@ static enum neo_code check_sha1(const struct tpm_row *row, bool is_used, struct 
     return NEO_OK;
 }
 
+/*
+ * What runs can reset PCR 16 and 23 at any time, and 17 to 22 belong to a later launch that need
+ * not have been: only 0 to 15 hold since the machine's start.
+ */
+enum { PCR_STATIC_N = 16 };
+
+static enum neo_code check_identity(const struct tpm_pcr_rule *rule, const struct bank_key *bank,
+                                    struct neo_error *err)
+{
+    for (unsigned i = 0; i < PCR_STATIC_N; i++) {
+        if (rule->pcrs[i].n > 0)
+            return NEO_OK;
+    }
+    return row_refuse(bank->lists->place,
+                      "no code identity: PCR 16 to 23 can be reset without a reset of the machine; "
+                      "name one of PCR 0 to 15 in \"%s\"",
+                      bank->key);
+}
+
 enum neo_code tpm_pcr_rule_compile(const struct attest_row *row, struct neo_arena *arena,
                                    struct tpm_pcr_rule *ret, struct neo_error *err)
 {
@@ -143,7 +203,8 @@ enum neo_code tpm_pcr_rule_compile(const struct attest_row *row, struct neo_aren
         return row_refuse(row->place, "no code identity: anything may have booted; add "
                                       "\"pcr_sha256\" with the allowed values");
     NEO_TRY(check_sha1(&row->tpm, named->hash == TPM_SHA1, err));
-    return compile_bank(named, arena, ret, err);
+    NEO_TRY(compile_bank(named, arena, ret, err));
+    return check_identity(ret, named, err);
 }
 
 /* --- for people ------------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@ struct tpm_pcr_rule {
     uint16_t hash; /* enum tpm_hash */
     struct attest_values pcrs[TPM_PCRS];
 };
-/* One PCR at least must be named, all of one bank. */
+/* One PCR at least must be named that only a reset of the machine resets, all of one bank. */
 NEO_MUST_CHECK enum neo_code tpm_pcr_rule_compile(const struct attest_row *row,
                                                   struct neo_arena *arena, struct tpm_pcr_rule *ret,
                                                   struct neo_error *err);
@@ -25,9 +25,27 @@ NEO_MUST_CHECK enum neo_code tpm_pcr_rule_compile(const struct attest_row *row,
 void tpm_pcr_rule_judge(const struct tpm_pcr_rule *rule, const struct tpm_quote *quote,
                         struct neo_bytes values, unsigned first, struct ledger *ledger);
 
-/* The log replays to the quoted values of each bank that it has, one at least; or none came. */
-bool tpm_log_judge(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes values,
-                   unsigned check, struct ledger *ledger);
+/*
+ * The code's identity by this row: SHA-256 over the values of the PCRs that it names, in their
+ * order, as they were quoted. It is pcrDigest of a quote of just those, made with SHA-256.
+ */
+void tpm_pcr_rule_measure(const struct tpm_pcr_rule *rule, const struct tpm_quote *quote,
+                          struct neo_bytes values, uint8_t ret[static NEO_SHA256_LEN]);
+
+/* What a log says of the quoted PCRs. */
+struct tpm_logged {
+    bool came;
+    uint32_t differs[TPM_BANKS_MAX]; /* by the quote's banks; bit i: it does not replay to PCR i */
+};
+/* False, and the failure put down: malformed, or of none of the quoted banks. */
+bool tpm_log_read(struct neo_bytes log, const struct tpm_quote *quote, struct neo_bytes values,
+                  unsigned check, struct ledger *ledger, struct tpm_logged *ret);
+/*
+ * A log must not contradict what a row rests on. Others it may: what runs later extends PCRs that
+ * the firmware keeps no log of.
+ */
+void tpm_log_judge(const struct tpm_logged *logged, const struct tpm_pcr_rule *rule,
+                   const struct tpm_quote *quote, unsigned check, struct ledger *ledger);
 
 void tpm_describe(const struct tpm_quote *quote, struct neo_bytes values, struct neo_bytes log,
                   struct description *d);

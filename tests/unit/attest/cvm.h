@@ -39,6 +39,9 @@ struct cvm {
     /* What is changed after it was bound. */
     bool runtime_changed, pcr_changed, quote_changed, signature_changed;
     bool td_report_changed, padding_changed;
+
+    uint8_t found[64]; /* the measurement of the last appraisal */
+    size_t found_len;
 };
 
 /* A trust that knows the machine's certificates: what is known need not be parsed again. */
@@ -345,6 +348,10 @@ static inline const char *cvm_judge(struct cvm *c, struct neo_bytes body,
             failed = a.checks[i].name; /* a literal */
     }
     *ret_reason = a.reason;
+    assert_in_range(a.measurement.len, 0, sizeof(c->found));
+    c->found_len = a.measurement.len;
+    if (c->found_len > 0)
+        memcpy(c->found, a.measurement.at, c->found_len);
     return failed;
 }
 

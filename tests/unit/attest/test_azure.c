@@ -140,6 +140,8 @@ TEST(the_quote_may_be_wrapped_its_signature_whole_and_its_log_there)
     EXPECT(&f.c, f.pcrs, "accepted", "none");
     memset(f.c.pcrs[1], 0x77, 32); /* not what the log says */
     EXPECT(&f.c, f.pcrs, "azure.event_log", "measurement");
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer others = {0};
+    EXPECT(&f.c, cvm_pcrs(&f.c, 5, &others), "accepted", "none");
     fixture_fini(&f);
 }
 
@@ -181,6 +183,36 @@ TEST(every_pcr_and_every_setting_that_is_asked_for_decides)
         assert_string_equal(cvm_ask(&f.c, (const char *)row.at, &reason), settings[i].check);
     }
     fixture_fini(&f);
+}
+
+/* The paravisor is one for all guests: by its measurement no image could be told from another. */
+TEST(the_measurement_is_the_guests_by_the_pcrs_that_the_row_names)
+{
+    for (unsigned tdx = 0; tdx < 2; tdx++) {
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer two = {0}, other = {0};
+        uint8_t both[64], digest[32];
+        struct fixture f;
+
+        fixture_init(&f, tdx != 0);
+        (void)cvm_pcrs(&f.c, 5, &two);
+        EXPECT(&f.c, (const char *)two.at, "accepted", "none");
+        memcpy(both, f.c.pcrs[0], 32);
+        memcpy(both + 32, f.c.pcrs[2], 32);
+        neo_sha256(neo_bytes(both, sizeof(both)), digest);
+        assert_int_equal(f.c.found_len, sizeof(digest));
+        assert_memory_equal(f.c.found, digest, sizeof(digest));
+        f.c.pcrs[1][0] ^= 1; /* that the row does not name */
+        EXPECT(&f.c, (const char *)two.at, "accepted", "none");
+        assert_memory_equal(f.c.found, digest, sizeof(digest));
+        f.c.pcrs[2][0] ^= 1; /* another image on the same paravisor */
+        EXPECT(&f.c, (const char *)two.at, "azure.pcr.2", "measurement");
+        assert_int_equal(f.c.found_len, 0);
+        (void)cvm_pcrs(&f.c, 5, &other);
+        EXPECT(&f.c, (const char *)other.at, "accepted", "none");
+        assert_int_equal(f.c.found_len, sizeof(digest));
+        assert_memory_not_equal(f.c.found, digest, sizeof(digest));
+        fixture_fini(&f);
+    }
 }
 
 TEST(the_hardwares_row_decides_too)
@@ -231,11 +263,13 @@ TEST(runtime_data_without_one_good_key_is_refused)
 
 TEST(rows_without_a_pcr_or_without_the_hardwares_identity_do_not_load)
 {
+#define HEX32 "1111111111111111111111111111111111111111111111111111111111111111"
     static const char *const wrong[][2] = {
         {"", "pcr_sha256"},
         {"        pcr_sha256: {}\n", "pcr_sha256"},
         {"        pcr_sha256: {0: []}\n", "empty"},
         {"        pcr_sha256: {24: [\"00\"]}\n", "0 to 23"},
+        {"        pcr_sha256: {23: [\"" HEX32 "\"]}\n", "PCR 16 to 23 can be reset"},
         {"        ak: {names: [\"00\"]}\n", "does not belong"},
         {"        vm_configuration: {secure_boot: maybe}\n", "require, forbid or any"},
         {"        vm_configuration: {other: any}\n", "other"},
@@ -246,7 +280,7 @@ TEST(rows_without_a_pcr_or_without_the_hardwares_identity_do_not_load)
     for (size_t i = 0; i < NEO_COUNT(wrong); i++) {
         NEO_CLEANUP(neo_buffer_fini) struct neo_buffer row = {0};
         struct neo_attest_policies *policies = NULL;
-        bool has_pcrs = i < 5;
+        bool has_pcrs = i < 6;
         memset(c.pcrs, 0x11, sizeof(c.pcrs));
         if (!has_pcrs)
             (void)cvm_pcrs(&c, 1, &row);
@@ -398,6 +432,7 @@ int main(void)
         cmocka_unit_test(versions_and_kinds_that_nobody_knows_are_unsupported),
         cmocka_unit_test(the_quote_may_be_wrapped_its_signature_whole_and_its_log_there),
         cmocka_unit_test(every_pcr_and_every_setting_that_is_asked_for_decides),
+        cmocka_unit_test(the_measurement_is_the_guests_by_the_pcrs_that_the_row_names),
         cmocka_unit_test(the_hardwares_row_decides_too),
         cmocka_unit_test(runtime_data_without_one_good_key_is_refused),
         cmocka_unit_test(rows_without_a_pcr_or_without_the_hardwares_identity_do_not_load),

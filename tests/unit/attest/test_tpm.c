@@ -32,10 +32,22 @@ struct measured {
     struct vendor_key *rsa; /* instead of the AK on P-256 */
     enum vendor_scheme scheme;
     enum vendor_hash hash;
-    bool has_other_bank; /* SHA-1's, before the judged one */
-    bool is_wrapped;     /* quote and key as TPM2B */
-    bool is_bare;        /* the key as a SubjectPublicKeyInfo */
+    bool has_other_bank;          /* SHA-1's, before the judged one */
+    bool is_wrapped;              /* quote and key as TPM2B */
+    bool is_bare;                 /* the key as a SubjectPublicKeyInfo */
+    const char *extended, *usage; /* of the AK's certificate, DER in hex; NULL: none */
+    const char *allows;           /* what a row by CA says besides; NULL: nothing */
+    uint8_t found[32];            /* the measurement of the last appraisal; else zeros */
 };
+
+#define PURPOSE(oid_len, len, oid) "30" len "06" oid_len oid
+#define AIK                        PURPOSE("05", "07", "6781050803")
+#define EK                         PURPOSE("05", "07", "6781050801")
+#define SERVER                     PURPOSE("08", "0a", "2b06010505070301")
+#define ANY                        PURPOSE("04", "06", "551d2500")
+#define SERVER_AND_AIK             "301106082b0601050507030106056781050803"
+#define SIGNS                      "03020780"
+#define ENCIPHERS                  "03020520"
 
 enum { OTHER_LEN = 2 * 20 };
 
@@ -59,12 +71,24 @@ static void put(struct neo_buffer *out, const void *at, size_t len)
 static void certify(struct measured *m, struct vendor_key *subject, bool is_ca,
                     struct neo_buffer *out)
 {
-    const struct vendor_extension extensions[] = {
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer extended = {0}, usage = {0};
+    struct vendor_extension extensions[3] = {
         {{(const uint8_t *)"\x55\x1d\x13", 3},
          is_ca ? (struct neo_bytes){(const uint8_t *)"\x30\x03\x01\x01\xff", 5}
                : (struct neo_bytes){(const uint8_t *)"\x30\x00", 2},
          true},
     };
+    size_t n = 1;
+    if (!is_ca && m->extended != NULL) {
+        assert_int_equal(neo_hex_decode(neo_text(m->extended), &extended, NULL), NEO_OK);
+        extensions[n++] = (struct vendor_extension){
+            {(const uint8_t *)"\x55\x1d\x25", 3}, neo_buffer_bytes(&extended), false};
+    }
+    if (!is_ca && m->usage != NULL) {
+        assert_int_equal(neo_hex_decode(neo_text(m->usage), &usage, NULL), NEO_OK);
+        extensions[n++] = (struct vendor_extension){
+            {(const uint8_t *)"\x55\x1d\x0f", 3}, neo_buffer_bytes(&usage), true};
+    }
     const struct vendor_template t = {
         .common_name = is_ca ? "tpm-root.test" : "ak.test",
         .issuer_common_name = "tpm-root.test",
@@ -73,9 +97,10 @@ static void certify(struct measured *m, struct vendor_key *subject, bool is_ca,
         .not_before = NOW - 60,
         .not_after = NOW + 3600,
         .extensions = extensions,
-        .n_extensions = 1,
+        .n_extensions = n,
     };
 
+    neo_buffer_clear(out);
     assert_int_equal(vendor_cert_issue(&t, subject, m->root, out, NULL), NEO_OK);
 }
 
@@ -96,6 +121,8 @@ static void measured_init(struct measured *m)
 {
     *m = (struct measured){
         .magic = 0xff544347, .type = 0x8018, .attributes = RESTRICTED, .binder = 0xb1};
+    m->extended = AIK;
+    m->usage = SIGNS;
     assert_int_equal(vendor_key_generate(VENDOR_P256, &m->ak, NULL), NEO_OK);
     assert_int_equal(vendor_key_generate(VENDOR_P256, &m->other, NULL), NEO_OK);
     assert_int_equal(vendor_key_generate(VENDOR_P256, &m->root, NULL), NEO_OK);
@@ -359,7 +386,9 @@ static void rule_of(const struct measured *m, bool by_ca, unsigned pcr, bool wro
     assert_true(
         neo_buffer_append_text(out, by_ca ? "        ak: {ca: [" : "        ak: {names: ["));
     put_hex(out, by_ca ? digest + 2 : digest, by_ca ? 32 : 34);
-    assert_true(neo_buffer_printf(out, "]}\n        pcr_%s: {%u: [", tpm_hash_text(m->bank), pcr));
+    assert_true(neo_buffer_printf(out, "]%s}\n        pcr_%s: {%u: [",
+                                  by_ca && m->allows != NULL ? m->allows : "",
+                                  tpm_hash_text(m->bank), pcr));
     put_hex(out, value, len);
     assert_true(neo_buffer_append_text(out, "]}\n"));
     if (m->bank == TPM_SHA1)
@@ -367,8 +396,7 @@ static void rule_of(const struct measured *m, bool by_ca, unsigned pcr, bool wro
     assert_true(neo_buffer_append_byte(out, 0));
 }
 
-static const char *ask(const struct measured *m, const char *rule,
-                       enum neo_attest_reason *ret_reason)
+static const char *ask(struct measured *m, const char *rule, enum neo_attest_reason *ret_reason)
 {
     NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = evidence_of(m);
@@ -398,14 +426,18 @@ static const char *ask(const struct measured *m, const char *rule,
             failed = a.checks[i].name;
     }
     assert_int_equal(a.accepted, a.reason == NEO_ATTEST_NONE);
+    assert_int_equal(a.measurement.len, a.accepted ? sizeof(m->found) : 0);
+    memset(m->found, 0, sizeof(m->found));
+    if (a.accepted)
+        memcpy(m->found, a.measurement.at, a.measurement.len);
     *ret_reason = a.reason;
     neo_attest_policies_unref(policies);
     neo_attest_trust_unref(trust);
     return failed;
 }
 
-static void expect(const struct measured *m, bool by_ca, unsigned pcr, bool wrong,
-                   const char *check, enum neo_attest_reason reason)
+static void expect(struct measured *m, bool by_ca, unsigned pcr, bool wrong, const char *check,
+                   enum neo_attest_reason reason)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
     enum neo_attest_reason found;
@@ -479,7 +511,7 @@ TEST(a_row_is_judged_on_the_bank_that_it_names)
         m.has_log = true;
         expect(&m, false, 2, false, "accepted", NEO_ATTEST_NONE);
         m.logged = 1;
-        expect(&m, false, 1, false, "tpm.event_log", NEO_ATTEST_MEASUREMENT);
+        expect(&m, false, 0, false, "tpm.event_log", NEO_ATTEST_MEASUREMENT);
         m.has_log = false;
         m.logged = 0;
         rule_of(&m, false, 2, false, &rule); /* what is quoted of another bank does not count */
@@ -576,7 +608,96 @@ TEST(the_channel_the_values_and_the_log_must_be_the_quoted_ones)
     m.claimed = 0;
     m.has_log = true;
     m.logged = 1;
-    expect(&m, false, 1, false, "tpm.event_log", NEO_ATTEST_MEASUREMENT);
+    expect(&m, false, 0, false, "tpm.event_log", NEO_ATTEST_MEASUREMENT);
+    measured_fini(&m);
+}
+
+/* What runs after the firmware extends PCRs of which the firmware's log does not know. */
+TEST(a_log_may_contradict_only_pcrs_that_no_row_rests_on)
+{
+    struct measured m;
+
+    measured_init(&m);
+    m.has_log = true;
+    m.logged = 1; /* not what extended PCR 0 */
+    expect(&m, false, 0, false, "tpm.event_log", NEO_ATTEST_MEASUREMENT);
+    expect(&m, false, 1, false, "accepted", NEO_ATTEST_NONE);
+    expect(&m, false, 1, true, "tpm.pcr.1", NEO_ATTEST_MEASUREMENT);
+    measured_fini(&m);
+}
+
+TEST(a_certificate_counts_only_where_it_says_that_its_key_attests)
+{
+    static const struct {
+        const char *extended, *usage;
+        bool aik, ek, none; /* accepted under `usage: [...]`; `aik`: also without the word */
+    } says[] = {
+        {AIK, SIGNS, true, false, false},
+        {AIK, NULL, true, false, false},
+        {SERVER_AND_AIK, SIGNS, true, false, false},
+        {AIK, ENCIPHERS, false, false, false},
+        {EK, SIGNS, false, true, false},
+        {EK, NULL, false, false, false},
+        {EK, ENCIPHERS, false, false, false},
+        {NULL, SIGNS, false, false, true},
+        {NULL, NULL, false, false, false},
+        {NULL, ENCIPHERS, false, false, false},
+        {SERVER, SIGNS, false, false, false},
+        {SERVER, ENCIPHERS, false, false, false},
+        {ANY, SIGNS, false, false, false},
+        {"0500", SIGNS, false, false, false}, /* not a list */
+    };
+    struct measured m;
+
+    measured_init(&m);
+    for (size_t i = 0; i < NEO_COUNT(says); i++) {
+        const struct {
+            const char *word;
+            bool is_accepted;
+        } rows[] = {{NULL, says[i].aik},
+                    {", usage: [aik]", says[i].aik},
+                    {", usage: [ek]", says[i].ek},
+                    {", usage: [none]", says[i].none},
+                    {", usage: [aik, ek, none]", says[i].aik || says[i].ek || says[i].none}};
+        m.extended = says[i].extended;
+        m.usage = says[i].usage;
+        certify(&m, m.ak, false, &m.ak_der);
+        for (size_t k = 0; k < NEO_COUNT(rows); k++) {
+            m.allows = rows[k].word;
+            expect(&m, true, 0, false, rows[k].is_accepted ? "accepted" : "tpm.ak",
+                   rows[k].is_accepted ? NEO_ATTEST_NONE : NEO_ATTEST_CHAIN);
+        }
+        expect(&m, false, 0, false, "accepted", NEO_ATTEST_NONE); /* by its name: no certificate */
+    }
+    measured_fini(&m);
+}
+
+TEST(the_measurement_is_the_digest_of_the_pcrs_that_the_row_names)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rule = {0};
+    enum neo_attest_reason reason;
+    uint8_t digest[32];
+    struct measured m;
+
+    measured_init(&m);
+    expect(&m, false, 1, false, "accepted", NEO_ATTEST_NONE);
+    neo_sha256(neo_bytes(m.pcrs[1], 32), digest);
+    assert_memory_equal(m.found, digest, 32);
+    m.pcrs[0][0] ^= 1; /* another machine, the same code by this row */
+    expect(&m, false, 1, false, "accepted", NEO_ATTEST_NONE);
+    assert_memory_equal(m.found, digest, 32);
+    rule_of(&m, false, 2, false, &rule);
+    rule.len -= 3; /* "}\n", and its end */
+    assert_true(neo_buffer_append_text(&rule, ", 0: ["));
+    put_hex(&rule, m.pcrs[0], 32);
+    assert_true(neo_buffer_append_text(&rule, "]}\n"));
+    assert_true(neo_buffer_append_byte(&rule, 0));
+    assert_string_equal(ask(&m, (const char *)rule.at, &reason), "accepted");
+    uint8_t both[64];
+    memcpy(both, m.pcrs[0], 32);
+    memcpy(both + 32, m.pcrs[2], 32);
+    neo_sha256(neo_bytes(both, sizeof(both)), digest);
+    assert_memory_equal(m.found, digest, 32);
     measured_fini(&m);
 }
 
@@ -612,6 +733,14 @@ TEST(no_bit_of_the_evidence_can_be_changed)
     m.has_log = true;
     body = evidence_of(&m);
     rule_of(&m, false, 0, false, &rule);
+    rule.len -= 3; /* "}\n", and its end */
+    for (unsigned i = 1; i < QUOTED; i++) {
+        assert_true(neo_buffer_printf(&rule, ", %u: [", i));
+        put_hex(&rule, m.pcrs[i], 32);
+        assert_true(neo_buffer_append_text(&rule, "]"));
+    }
+    assert_true(neo_buffer_append_text(&rule, "}\n"));
+    assert_true(neo_buffer_append_byte(&rule, 0));
     assert_int_equal(compile("hardware-or-tpm", (const char *)rule.at, &policies, NULL), NEO_OK);
     assert_int_equal(neo_attest_trust_new(&(struct neo_attest_trust_options){0}, &trust, NULL),
                      NEO_OK);
@@ -639,10 +768,11 @@ TEST(no_bit_of_the_evidence_can_be_changed)
 
 TEST(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load)
 {
-#define ZERO16 "00000000000000000000000000000000"
-#define ZERO20 ZERO16 "00000000"
-#define PCR    "        pcr_sha256: {0: [\"" ZERO16 ZERO16 "\"]}\n"
-#define AK     "        ak: {ca: [\"" ZERO16 ZERO16 "\"]}\n"
+#define ZERO16    "00000000000000000000000000000000"
+#define ZERO20    ZERO16 "00000000"
+#define PCR       "        pcr_sha256: {0: [\"" ZERO16 ZERO16 "\"]}\n"
+#define LATE(pcr) "        pcr_sha256: {" pcr ": [\"" ZERO16 ZERO16 "\"]}\n"
+#define AK        "        ak: {ca: [\"" ZERO16 ZERO16 "\"]}\n"
     static const char *const wrong[][3] = {
         {"hardware", PCR, "hardware-or-tpm"},
         {"simulator", PCR, "no simulator"},
@@ -661,6 +791,15 @@ TEST(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load)
         {"hardware-or-tpm", AK "        pcr_sha384: {0: [\"" ZERO16 ZERO16 "\"]}\n", "48 bytes"},
         {"hardware-or-tpm", AK "        pcr_sha384: {24: [\"" ZERO16 ZERO16 ZERO16 "\"]}\n",
          "0 to 23"},
+        {"hardware-or-tpm", AK LATE("16"), "attest.yaml:7:9: no code identity: PCR 16 to 23"},
+        {"hardware-or-tpm", AK LATE("17"), "attest.yaml:7:9: no code identity: PCR 16 to 23"},
+        {"hardware-or-tpm", AK LATE("22"), "attest.yaml:7:9: no code identity: PCR 16 to 23"},
+        {"hardware-or-tpm", AK LATE("23"), "attest.yaml:7:9: no code identity: PCR 16 to 23"},
+        {"hardware-or-tpm", PCR "        ak: {ca: [\"" ZERO16 ZERO16 "\"], usage: []}\n", "empty"},
+        {"hardware-or-tpm", PCR "        ak: {ca: [\"" ZERO16 ZERO16 "\"], usage: [any]}\n",
+         "aik, ek and none"},
+        {"hardware-or-tpm", PCR "        ak: {spki: [\"" ZERO16 ZERO16 "\"], usage: [ek]}\n",
+         "under \"ca\""},
         {"hardware-or-tpm", "        measurement: [00]\n", "no code identity"},
     };
 
@@ -672,6 +811,14 @@ TEST(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load)
             fail_msg("%s: %s", wrong[i][2], err.message);
         assert_null(policies);
     }
+    /* Beside one that counts they may stand. */
+    struct neo_attest_policies *policies = NULL;
+    assert_int_equal(compile("hardware-or-tpm",
+                             AK "        pcr_sha256: {23: [\"" ZERO16 ZERO16
+                                "\"], 15: [\"" ZERO16 ZERO16 "\"]}\n",
+                             &policies, NULL),
+                     NEO_OK);
+    neo_attest_policies_unref(policies);
 }
 
 /* --- recorded ----------------------------------------------------------------------------------
@@ -775,6 +922,9 @@ int main(void)
         cmocka_unit_test(a_key_without_its_public_area_counts_only_by_its_own_digest),
         cmocka_unit_test(what_a_tpm_did_not_make_itself_is_refused),
         cmocka_unit_test(the_channel_the_values_and_the_log_must_be_the_quoted_ones),
+        cmocka_unit_test(a_log_may_contradict_only_pcrs_that_no_row_rests_on),
+        cmocka_unit_test(a_certificate_counts_only_where_it_says_that_its_key_attests),
+        cmocka_unit_test(the_measurement_is_the_digest_of_the_pcrs_that_the_row_names),
         cmocka_unit_test(another_value_another_key_and_another_ca_are_refused),
         cmocka_unit_test(no_bit_of_the_evidence_can_be_changed),
         cmocka_unit_test(rows_without_pcrs_or_key_and_tpms_as_hardware_do_not_load),
