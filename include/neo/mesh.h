@@ -139,6 +139,17 @@ NEO_MUST_CHECK enum neo_code neo_mesh_set_documents(struct neo_mesh *mesh,
 /* A trust is signed as this label (its NUL included) and the SHA-256 of its bytes. */
 #define NEO_TRUST_LABEL "neo-trust-v1"
 
+/*
+ * The most that CA and registry hand out, serialized, in bytes. Members of a mesh take messages of
+ * NEO_CONTROL_MESSAGE_MAX from both: a trust with signature and certificates, or a set of policies.
+ * What is larger is refused where it begins: a revocation, or a change of the policy files.
+ */
+enum {
+    NEO_TRUST_MAX = 3 << 20,
+    NEO_POLICY_SET_MAX = 4 << 20,
+    NEO_CONTROL_MESSAGE_MAX = NEO_POLICY_SET_MAX,
+};
+
 /* --- the join string -------------------------------------------------------------------------- */
 
 /* neojoin1 + base64url of {address, SHA-256 of the root, token}: one string to paste. */

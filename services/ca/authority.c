@@ -30,6 +30,16 @@ static const char *const migrations[] = {
     "INSERT INTO epoch VALUES (1, 1);",
     "ALTER TABLE certificates ADD COLUMN parent BLOB;"
     "CREATE INDEX certificates_by_parent ON certificates (parent);",
+    /* The first certificate of each lineage; of the first itself, too. */
+    "ALTER TABLE certificates ADD COLUMN line BLOB;"
+    "WITH RECURSIVE l (serial, line) AS ("
+    "  SELECT serial, serial FROM certificates WHERE parent IS NULL UNION ALL"
+    "  SELECT c.serial, l.line FROM certificates c JOIN l ON c.parent = l.serial)"
+    " UPDATE certificates SET line = l.line FROM l WHERE l.serial = certificates.serial;"
+    "UPDATE certificates SET line = serial WHERE line IS NULL;"
+    "CREATE INDEX certificates_by_line ON certificates (line, not_after);"
+    "CREATE INDEX revocations_by_service ON revocations (service, issued_before);"
+    "CREATE INDEX revocations_by_serial ON revocations (serial);",
     NULL,
 };
 
@@ -178,19 +188,52 @@ static enum neo_code look_at_token(struct authority *a, const struct authority_r
     return NEO_OK;
 }
 
+/* What is renewed at the pace of AUTHORITY_LINE_RENEWALS is never older than this, in seconds. */
+static int64_t line_pace(const struct authority *a)
+{
+    int64_t pace = a->leaf_life / AUTHORITY_LINE_PACES;
+
+    return pace > 0 ? pace : 1;
+}
+
+/*
+ * All heirs of a certificate are told one by one when it is revoked, and a stolen key renews until
+ * somebody notices: so there is an end to the heirs that are alive. Counted where it cannot be
+ * forgotten, and by the end that each was given: not_before may be a revocation's.
+ */
+static const char parent_now[] =
+    "SELECT c.revoked, (SELECT count(*) FROM certificates s WHERE s.line = c.line AND "
+    "s.parent IS NOT NULL AND s.revoked = 0 AND s.not_after > ?3) "
+    "FROM certificates c WHERE c.serial = ?1 AND c.service = ?2";
+
+static enum neo_code check_pace(const struct authority *a, const struct authority_request *r,
+                                int64_t recent, struct neo_error *err)
+{
+    if (recent < AUTHORITY_LINE_RENEWALS)
+        return NEO_OK;
+    return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                    "%d renewals in %lld s go back to one join of '%.*s'; try again later, and if "
+                    "its owner asked for less, the key is stolen: neo ca revoke %.*s",
+                    AUTHORITY_LINE_RENEWALS, (long long)line_pace(a), NEO_FMT(r->service),
+                    NEO_FMT(r->service));
+}
+
 /* The certificate that is renewed, as we know it; under the same lock as a revocation. */
 static enum neo_code check_parent(struct authority *a, const struct authority_request *r,
                                   struct neo_error *err)
 {
+    int64_t since = wall_seconds() + a->leaf_life - line_pace(a), recent = 0;
     bool found = false, revoked = false;
     struct neo_row *row;
 
     NEO_TRY(neo_store_query(
-        a->store, "SELECT revoked FROM certificates WHERE serial = ?1 AND service = ?2",
-        VALUES(neo_value_bytes(r->parent), neo_value_text(r->service)), &row, err));
+        a->store, parent_now,
+        VALUES(neo_value_bytes(r->parent), neo_value_text(r->service), neo_value_i64(since)), &row,
+        err));
     if (neo_row_next(row)) {
         found = true;
         revoked = neo_row_i64(row, 0) != 0;
+        recent = neo_row_i64(row, 1);
     }
     NEO_TRY(neo_row_done(row, err));
     if (!found)
@@ -200,7 +243,7 @@ static enum neo_code check_parent(struct authority *a, const struct authority_re
                         NEO_FMT(r->service));
     return revoked ? neo_fail(err, NEO_PERMISSION_DENIED,
                               "the certificate to be renewed is revoked; join again")
-                   : NEO_OK;
+                   : check_pace(a, r, recent, err);
 }
 
 static size_t limit_of(struct neo_bytes what)
@@ -277,13 +320,39 @@ static enum neo_code record_decision(struct authority *a, const struct authority
     return neo_store_run(
         a->store,
         "INSERT INTO certificates (serial, service, request_id, spki_hash, not_before, not_after, "
-        "credential, parent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "credential, parent, line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+        "coalesce((SELECT line FROM certificates WHERE serial = ?8), ?1))",
         VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial))),
                neo_value_text(neo_text(d->service)), neo_value_text(r->request_id),
                neo_value_bytes(neo_bytes(spki_hash, NEO_SHA256_LEN)), neo_value_i64(d->not_before),
                neo_value_i64(d->not_after),
                neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal")), parent),
         NULL, err);
+}
+
+/*
+ * A moment ago, for clocks that are behind; but never before the service was revoked last, which
+ * would be revoked at birth. A revocation is after whatever was given until then (ca/revoke.c).
+ */
+static enum neo_code begin_of_life(struct authority *a, const char *service, int64_t now,
+                                   int64_t *ret, struct neo_error *err)
+{
+    int64_t begin = now - (a->leaf_life < 10 * BACKDATE ? 1 : BACKDATE), cutoff = 0;
+    struct neo_row *row;
+
+    NEO_TRY(neo_store_query(a->store,
+                            "SELECT max(issued_before) FROM revocations WHERE service = ?1",
+                            VALUES(neo_value_text(neo_text(service))), &row, err));
+    if (neo_row_next(row) && !neo_row_is_null(row, 0))
+        cutoff = neo_row_i64(row, 0);
+    NEO_TRY(neo_row_done(row, err));
+    if (cutoff > now + BACKDATE)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "'%s' was revoked %lld s ahead of the CA's clock, which was set back; try "
+                        "again then, or set it right",
+                        service, (long long)(cutoff - now));
+    *ret = cutoff > begin ? cutoff : begin;
+    return NEO_OK;
 }
 
 static enum neo_code decide_new(struct authority *a, const struct authority_request *r,
@@ -294,7 +363,7 @@ static enum neo_code decide_new(struct authority *a, const struct authority_requ
 
     neo_random(d->serial, sizeof(d->serial));
     d->serial[0] = (uint8_t)((d->serial[0] & 0x7f) | 0x40); /* positive, and always 16 bytes */
-    d->not_before = now - (a->leaf_life < 10 * BACKDATE ? 1 : BACKDATE);
+    NEO_TRY(begin_of_life(a, d->service, now, &d->not_before, err));
     d->not_after = now + a->leaf_life;
     NEO_TRY(neo_store_begin(a->store, err));
     enum neo_code code = record_decision(a, r, d, spki_hash, err);

@@ -28,6 +28,13 @@ enum {
     AUTHORITY_TRIES_PER_SECOND = 1, /* of one token: its owner tries again, and not often */
     AUTHORITY_TRIES_BURST = 10,
     AUTHORITY_REASON_MAX = 200,
+    /* Of one lineage, in a 24th of a leaf's life: who renews at half of it needs less than one. */
+    AUTHORITY_LINE_PACES = 24,
+    AUTHORITY_LINE_RENEWALS = 30,
+    /* Told one by one with one serial: more than can be alive at that pace. */
+    AUTHORITY_HEIRS_MAX = 2000,
+    /* Of the trust's NEO_TRUST_MAX bytes: kept for revocations of services. */
+    AUTHORITY_TRUST_RESERVE = 512 << 10,
 };
 
 struct authority {
@@ -107,6 +114,12 @@ NEO_MUST_CHECK enum neo_code authority_trust(struct authority *a, struct neo_are
 NEO_MUST_CHECK enum neo_code authority_crl(struct authority *a, struct neo_arena *arena,
                                            struct neo_ca_v1_GetCrlResponse *response,
                                            struct neo_error *err);
+/*
+ * trust.c, inside a revocation's transaction: whether all that is revoked then can be told, in
+ * NEO_TRUST_MAX bytes less `reserve`. RESOURCE_EXHAUSTED: it cannot. Under the lock.
+ */
+NEO_MUST_CHECK enum neo_code authority_trust_fits(struct authority *a, size_t reserve,
+                                                  struct neo_error *err);
 /* trust.c: what the signer signed last is not forgotten, whatever became of the file. */
 NEO_MUST_CHECK enum neo_code authority_recover(struct authority *a, struct neo_error *err);
 

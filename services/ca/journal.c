@@ -27,22 +27,53 @@ static void digest_of(const struct record *r, const uint8_t *certificate,
     neo_sha256(neo_bytes(all, SERIAL_LEN + sizeof(r->len) + (size_t)r->len), ret);
 }
 
+/* The slot of a serial, or the empty one where it belongs. There are always empty ones. */
+static uint32_t *slot_of(const struct journal *j, const uint8_t serial[static SERIAL_LEN])
+{
+    size_t n_slots = j->cap * 2;
+    uint64_t hash;
+
+    memcpy(&hash, serial + 1, sizeof(hash)); /* random, but for the first bits */
+    size_t at = (size_t)hash % n_slots;
+    while (j->index[at] != 0 &&
+           memcmp(j->serials + (j->index[at] - 1) * (size_t)SERIAL_LEN, serial, SERIAL_LEN) != 0)
+        at = (at + 1) % n_slots;
+    return &j->index[at];
+}
+
+static bool grow(struct journal *j)
+{
+    size_t cap = j->cap == 0 ? 256 : j->cap * 2;
+
+    if (cap > UINT32_MAX / 2)
+        return false;
+    uint8_t *serials = neo_realloc(j->serials, cap * SERIAL_LEN);
+    if (serials == NULL)
+        return false;
+    j->serials = serials;
+    uint64_t *offsets = neo_realloc(j->offsets, cap * sizeof(*offsets));
+    if (offsets == NULL)
+        return false;
+    j->offsets = offsets;
+    uint32_t *index = neo_alloc_array(cap * 2, sizeof(*index));
+    if (index == NULL)
+        return false;
+    memset(index, 0, cap * 2 * sizeof(*index));
+    neo_free(j->index);
+    j->index = index;
+    j->cap = cap;
+    for (size_t i = 0; i < j->n; i++)
+        *slot_of(j, j->serials + i * SERIAL_LEN) = (uint32_t)i + 1;
+    return true;
+}
+
 static bool remember(struct journal *j, const uint8_t serial[static SERIAL_LEN], uint64_t offset)
 {
-    if (j->n == j->cap) {
-        size_t cap = j->cap == 0 ? 256 : j->cap * 2;
-        uint8_t *serials = neo_realloc(j->serials, cap * SERIAL_LEN);
-        if (serials == NULL)
-            return false;
-        j->serials = serials;
-        uint64_t *offsets = neo_realloc(j->offsets, cap * sizeof(*offsets));
-        if (offsets == NULL)
-            return false;
-        j->offsets = offsets;
-        j->cap = cap;
-    }
+    if (j->n == j->cap && !grow(j))
+        return false;
     memcpy(j->serials + j->n * SERIAL_LEN, serial, SERIAL_LEN);
     j->offsets[j->n++] = offset;
+    *slot_of(j, serial) = (uint32_t)j->n;
     return true;
 }
 
@@ -162,6 +193,7 @@ void journal_close(struct journal *j)
         (void)close(j->fd);
     neo_free(j->serials);
     neo_free(j->offsets);
+    neo_free(j->index);
 }
 
 bool journal_find(struct journal *j, const uint8_t serial[static SERIAL_LEN],
@@ -170,12 +202,9 @@ bool journal_find(struct journal *j, const uint8_t serial[static SERIAL_LEN],
     uint8_t certificate[CERTIFICATE_MAX];
     struct record r;
 
-    /* Newest first: what is asked for again was signed a moment ago. */
-    for (size_t i = j->n; i > 0; i--)
-        if (memcmp(j->serials + (i - 1) * SERIAL_LEN, serial, SERIAL_LEN) == 0)
-            return read_record(j, j->offsets[i - 1], &r, certificate) == 1 &&
-                   neo_buffer_append(out, neo_bytes(certificate, (size_t)r.len));
-    return false;
+    uint32_t number = j->n == 0 ? 0 : *slot_of(j, serial);
+    return number != 0 && read_record(j, j->offsets[number - 1], &r, certificate) == 1 &&
+           neo_buffer_append(out, neo_bytes(certificate, (size_t)r.len));
 }
 
 enum neo_code journal_append(struct journal *j, const uint8_t serial[static SERIAL_LEN],

@@ -20,6 +20,7 @@ struct journal {
     uint64_t *offsets;
     size_t n;
     size_t cap;
+    uint32_t *index; /* by serial: 2 * cap slots, of 1 + the record's number; 0: empty */
     uint64_t end;
     uint64_t largest; /* record so far, in bytes */
 };

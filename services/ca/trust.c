@@ -7,10 +7,11 @@
 #include <neo/cert.h>
 #include <neo/encoding.h>
 #include <neo/loop.h>
+#include <neo/mesh.h>
 
 #include <stdio.h>
 
-enum { REVOCATIONS_MAX = 100000, LIST_MAX = 10000, SIGNED_ANEW = 3600 };
+enum { REVOCATIONS_MAX = 100000, LIST_MAX = 10000, SIGNED_ANEW = 3600, MEMORY_MAX = 64 << 20 };
 
 static int64_t wall_seconds(void)
 {
@@ -118,6 +119,22 @@ static enum neo_code make_body(struct authority *a, struct neo_arena *arena,
     NEO_TRY(query_i64(a, "SELECT number FROM epoch", &epoch, err));
     body->epoch = (uint64_t)epoch;
     return read_revocations(a, arena, body, err);
+}
+
+enum neo_code authority_trust_fits(struct authority *a, size_t reserve, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena;
+    struct neo_ca_v1_Trust body = {0};
+
+    neo_arena_init(&arena, MEMORY_MAX);
+    NEO_TRY(make_body(a, &arena, &body, err));
+    NEO_TRY(neo_ca_v1_Trust_encode(&body, &wire, err));
+    if (wire.len <= NEO_TRUST_MAX - reserve)
+        return NEO_OK;
+    return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                    "%zu revocations of the last 48 h are %zu bytes, and %zu can be told",
+                    body.revocations.len, wire.len, NEO_TRUST_MAX - reserve);
 }
 
 static enum neo_code sign_anew(struct authority *a, struct neo_arena *arena, struct neo_error *err)

@@ -144,6 +144,25 @@ static enum neo_code make_snapshot(const struct policy_feed *f, struct set *set,
     return neo_policy_v1_Snapshot_encode(&snapshot, out, err);
 }
 
+/* Who follows takes no larger message, and would be left with what was in force before. */
+static enum neo_code check_size(const struct policy_feed *f, struct set *set, const char *version,
+                                struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer snapshot = {0};
+    const struct neo_document *largest = &set->documents[0];
+
+    NEO_TRY(make_snapshot(f, set, version, UINT64_MAX, &snapshot, err));
+    if (snapshot.len <= NEO_POLICY_SET_MAX)
+        return NEO_OK;
+    for (size_t i = OWN_DOCUMENTS; i < set->n; i++)
+        if (set->documents[i].text.len >= largest->text.len)
+            largest = &set->documents[i];
+    return neo_fail(err, NEO_INVALID_ARGUMENT,
+                    "the policy files are %zu bytes in all, and %d can be handed out; the largest, "
+                    "'%.*s', has %zu",
+                    snapshot.len, NEO_POLICY_SET_MAX, NEO_FMT(largest->name), largest->text.len);
+}
+
 /* As whoever follows will compile and name it. */
 static enum neo_code hash_set(const struct set *set, char hash[static 80], struct neo_error *err)
 {
@@ -209,6 +228,7 @@ static enum neo_code publish(struct policy_feed *f, struct set *set,
     if (!neo_hex_encode(&hex, neo_bytes(digest, 8)))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory publishing the policy");
     (void)snprintf(version, sizeof(version), "%.*s", NEO_FMT(neo_buffer_bytes(&hex)));
+    NEO_TRY(check_size(f, set, version, err));
     NEO_TRY(hash_set(set, hash, err));
     if (memcmp(digest, f->in_force, sizeof(f->in_force)) != 0)
         NEO_TRY(neo_mesh_set_documents(f->mesh, set->documents, set->n,

@@ -399,8 +399,10 @@ static enum neo_code open_joining(struct neo_mesh *mesh, struct neo_error *err)
 {
     struct neo_trust_options trust = {.root_fingerprint = mesh->join.root_sha256};
     char target[160];
-    struct neo_channel_options options = {
-        .loop = mesh->loop, .join_service = MESH_CA, .log = &mesh->log};
+    struct neo_channel_options options = {.loop = mesh->loop,
+                                          .join_service = MESH_CA,
+                                          .log = &mesh->log,
+                                          .max_message = NEO_CONTROL_MESSAGE_MAX};
 
     NEO_TRY(neo_trust_new(&trust, &options.epoch.trust, err));
     target_of_address(mesh->join.address, target, sizeof(target));

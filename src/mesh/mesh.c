@@ -138,6 +138,7 @@ static enum neo_code open_control(struct neo_mesh *mesh, const char *service, co
         .attester = mesh->attester,
         .metrics = mesh->metrics,
         .log = &mesh->log,
+        .max_message = NEO_CONTROL_MESSAGE_MAX,
     };
     char target[160];
 

@@ -7,7 +7,9 @@
 
 #include <neo/cert.h>
 #include <neo/encoding.h>
+#include <neo/loop.h>
 #include <neo/memory.h>
+#include <neo/mesh.h>
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -81,6 +83,7 @@ static int end(void **state)
 struct held {
     enum neo_code code;
     struct neo_bytes serial;
+    int64_t not_before;
     char hex[64];
 };
 
@@ -116,6 +119,7 @@ static struct held ask(struct neo_bytes token, const char *service, struct neo_b
         return held;
     assert_int_equal(neo_cert_from_der(response.chain.at[0], "leaf", &leaf, NULL), NEO_OK);
     held.serial = neo_arena_copy(&arena, neo_cert_facts(leaf)->serial);
+    held.not_before = neo_cert_facts(leaf)->not_before;
     assert_true(neo_hex_encode(&hex, held.serial));
     (void)snprintf(held.hex, sizeof(held.hex), "%.*s", NEO_FMT(neo_buffer_bytes(&hex)));
     neo_cert_unref(leaf);
@@ -149,16 +153,36 @@ static unsigned do_revoke(const char *serial)
     return response.certificates;
 }
 
-/* The serials in the trust that is told now. */
-static bool is_told(const struct held *held)
+static enum neo_code revoke_service(const char *service, const char *reason)
 {
+    const struct neo_ca_v1_RevokeRequest r = {
+        .what_case = 2, .service = neo_text(service), .reason = neo_text(reason)};
+    struct neo_ca_v1_RevokeResponse response = {0};
+
+    return authority_revoke(&authority, &r, &response, &err);
+}
+
+/* The trust that is told now; its size in all that goes with it. */
+static size_t told_now(struct neo_ca_v1_Trust *body)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct neo_ca_v1_SignedTrust told = {0};
-    struct neo_ca_v1_Trust body = {0};
     uint64_t epoch;
 
+    *body = (struct neo_ca_v1_Trust){0};
     if (authority_trust(&authority, &arena, &told, &epoch, &err) != NEO_OK)
         fail_msg("%s", err.message);
-    assert_int_equal(neo_ca_v1_Trust_decode(told.trust, &body, &arena, NULL), NEO_OK);
+    assert_int_equal(neo_ca_v1_Trust_decode(told.trust, body, &arena, NULL), NEO_OK);
+    assert_int_equal(neo_ca_v1_SignedTrust_encode(&told, &wire, NULL), NEO_OK);
+    return wire.len;
+}
+
+/* The serials in it. */
+static bool is_told(const struct held *held)
+{
+    struct neo_ca_v1_Trust body;
+
+    (void)told_now(&body);
     for (size_t i = 0; i < body.revocations.len; i++)
         if (neo_bytes_equal(body.revocations.at[i]->serial, held->serial))
             return true;
@@ -265,6 +289,141 @@ TEST(revoking_a_serial_revokes_what_was_renewed_from_it_and_nothing_else)
     assert_int_equal(renew("a-service", &stranger).code, NEO_OK);
 }
 
+/* By its service, as peers and the signer read it. */
+static bool is_covered(const struct held *held, const char *service)
+{
+    struct neo_ca_v1_Trust body;
+
+    (void)told_now(&body);
+    for (size_t i = 0; i < body.revocations.len; i++)
+        if (neo_bytes_is(body.revocations.at[i]->service, service) &&
+            held->not_before < body.revocations.at[i]->issued_before)
+            return true;
+    return false;
+}
+
+TEST(who_joins_right_after_a_revocation_of_its_service_is_not_revoked_by_it)
+{
+    struct held first = join("a-service"), thief = renew("a-service", &first);
+
+    assert_int_equal(revoke_service("a-service", ""), NEO_OK);
+    assert_true(is_covered(&first, "a-service") && is_covered(&thief, "a-service"));
+    struct held again = join("a-service");
+    assert_false(is_covered(&again, "a-service"));
+    assert_true(again.not_before <= neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC);
+    assert_int_equal(renew("a-service", &again).code, NEO_OK); /* the signer looks, too */
+    assert_int_equal(renew("a-service", &thief).code, NEO_PERMISSION_DENIED);
+    assert_int_equal(renew("a-service", &first).code, NEO_PERMISSION_DENIED);
+}
+
+/* What began in the second of the last revocation is no later than the next one. */
+TEST(a_second_revocation_covers_all_that_joined_after_the_first)
+{
+    (void)join("a-service");
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(revoke_service("a-service", ""), NEO_OK);
+        struct held joined = join("a-service"), renewed = renew("a-service", &joined);
+        assert_int_equal(renewed.code, NEO_OK);
+        assert_false(is_covered(&joined, "a-service") || is_covered(&renewed, "a-service"));
+        assert_int_equal(revoke_service("a-service", ""), NEO_OK);
+        assert_true(is_covered(&joined, "a-service") && is_covered(&renewed, "a-service"));
+        assert_int_equal(renew("a-service", &renewed).code, NEO_PERMISSION_DENIED);
+        (void)join("a-service");
+    }
+}
+
+static int64_t count(const char *sql)
+{
+    struct neo_row *row;
+
+    assert_int_equal(neo_store_query(authority.store, sql, NULL, 0, &row, &err), NEO_OK);
+    assert_true(neo_row_next(row));
+    int64_t n = neo_row_i64(row, 0);
+    assert_int_equal(neo_row_done(row, &err), NEO_OK);
+    return n;
+}
+
+static void run(const char *sql)
+{
+    if (neo_store_run(authority.store, sql, NULL, 0, NULL, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+}
+
+/* What came about before there was a pace, or by a database that others changed. */
+static void add_heirs(const struct held *first, const char *service, unsigned n)
+{
+    char sql[1000];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO certificates (serial, service, request_id, spki_hash, not_before, "
+                   "not_after, credential, der, parent, line) WITH RECURSIVE n(i) AS (SELECT 1 "
+                   "UNION ALL SELECT i + 1 FROM n WHERE i < %u) SELECT randomblob(16), '%s', "
+                   "hex(randomblob(16)), randomblob(32), unixepoch() - 30, unixepoch() + 3000, "
+                   "'renewal', (SELECT der FROM certificates WHERE serial = x'%s'), x'%s', x'%s' "
+                   "FROM n",
+                   n, service, first->hex, first->hex, first->hex);
+    run(sql);
+}
+
+TEST(what_has_more_heirs_than_can_be_told_is_not_revoked_by_half)
+{
+    struct held first = join("a-service"), other = join("b-service");
+    const struct neo_ca_v1_RevokeRequest r = {.what_case = 1, .serial = neo_text(first.hex)};
+    struct neo_ca_v1_RevokeResponse response = {0};
+    struct neo_ca_v1_Trust body;
+
+    add_heirs(&first, "a-service", AUTHORITY_HEIRS_MAX);
+    assert_int_equal(authority_revoke(&authority, &r, &response, &err), NEO_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(err.message, "neo ca revoke a-service"));
+    assert_int_equal(count("SELECT count(*) FROM certificates WHERE revoked <> 0"), 0);
+    assert_int_equal(count("SELECT count(*) FROM revocations"), 0);
+    assert_int_equal(renew("b-service", &other).code, NEO_OK);
+
+    assert_int_equal(revoke_service("a-service", ""), NEO_OK); /* as it said */
+    (void)told_now(&body);
+    assert_int_equal(body.revocations.len, 1);
+    assert_int_equal(renew("a-service", &first).code, NEO_PERMISSION_DENIED);
+    assert_int_equal(renew("b-service", &other).code, NEO_OK);
+}
+
+TEST(a_trust_larger_than_can_be_told_is_refused_before_anything_is_revoked)
+{
+    static char reason[AUTHORITY_REASON_MAX + 1];
+    struct neo_ca_v1_RevokeRequest r = {.what_case = 1};
+    struct neo_ca_v1_RevokeResponse response = {0};
+    struct held first, other = join("other-service");
+    struct neo_ca_v1_Trust body;
+    char service[32];
+    int64_t before = 0;
+    unsigned i = 0;
+    enum neo_code code;
+
+    memset(reason, 'r', AUTHORITY_REASON_MAX);
+    r.reason = neo_text(reason);
+    do {
+        (void)snprintf(service, sizeof(service), "service-%u", i);
+        first = join(service);
+        add_heirs(&first, service, AUTHORITY_HEIRS_MAX - 1);
+        r.serial = neo_text(first.hex);
+        before = count("SELECT count(*) FROM revocations");
+        code = authority_revoke(&authority, &r, &response, &err);
+    } while (code == NEO_OK && ++i < 20);
+    assert_int_equal(code, NEO_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(err.message, service));
+    assert_true(i > 0);
+    assert_int_equal(count("SELECT count(*) FROM revocations"), before);
+    assert_int_equal(renew(service, &first).code, NEO_OK);
+    assert_int_equal(revoke_service(service, reason), NEO_OK); /* there is room for that */
+    assert_int_equal(renew(service, &first).code, NEO_PERMISSION_DENIED);
+
+    /* With the answer's certificates in one message. */
+    assert_in_range(told_now(&body), 1, NEO_CONTROL_MESSAGE_MAX - (64 << 10));
+    assert_int_equal(body.revocations.len, before + 1);
+    stop();
+    start();
+    assert_int_equal(renew("other-service", &other).code, NEO_OK);
+}
+
 TEST(what_this_ca_has_no_record_of_is_not_renewed)
 {
     struct held first = join("a-service");
@@ -310,18 +469,55 @@ TEST(a_database_from_an_older_copy_forgets_no_revocation)
 
 TEST(a_service_that_renews_without_end_leaves_room_for_the_others)
 {
-    struct held flood = join("flood-service"), other = join("other-service");
-    neo_nsec begun = neo_mono_nsec();
+    struct held flood[40], other = join("other-service");
     unsigned good = 0;
     enum neo_code code;
 
-    while ((code = renew("flood-service", &flood).code) == NEO_OK && good < 1000)
+    for (size_t i = 0; i < NEO_COUNT(flood); i++)
+        flood[i] = join("flood-service"); /* instances, each within its own pace */
+    neo_nsec begun = neo_mono_nsec();
+    while ((code = renew("flood-service", &flood[good % NEO_COUNT(flood)]).code) == NEO_OK &&
+           good < 1000)
         good++;
     assert_int_equal(code, NEO_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(err.message, "times a second"));
     uint64_t seconds = (neo_mono_nsec() - begun) / NEO_NSEC_PER_SEC + 1; /* however slow we are */
     assert_in_range(good, AUTHORITY_RENEWALS_BURST,
                     AUTHORITY_RENEWALS_BURST + AUTHORITY_RENEWALS_PER_SECOND * seconds);
     assert_int_equal(renew("other-service", &other).code, NEO_OK);
+}
+
+/* A thief with the owner's key, and nobody notices for long. */
+TEST(a_stolen_key_that_renews_without_end_has_heirs_that_can_be_told)
+{
+    enum { PACES = 4 };
+    struct held first = join("a-service"), stranger = join("a-service"), last = first, next;
+    char sql[100];
+    unsigned good = 0;
+
+    (void)snprintf(sql, sizeof(sql), "UPDATE certificates SET not_after = not_after - %d",
+                   3600 / AUTHORITY_LINE_PACES);
+    for (unsigned pace = 1; pace <= PACES; pace++) {
+        for (size_t i = 0; i < AUTHORITY_RENEWAL_LIMITS; i++) /* it does not hurry */
+            neo_ratelimit_init(&authority.renewals[i], 1000, 1000);
+        while ((next = renew("a-service", &last)).code == NEO_OK && good < 1000) {
+            last = next;
+            good++;
+        }
+        assert_int_equal(next.code, NEO_RESOURCE_EXHAUSTED);
+        assert_non_null(strstr(err.message, "neo ca revoke a-service"));
+        assert_int_equal(good, pace * AUTHORITY_LINE_RENEWALS);
+        assert_int_equal(renew("a-service", &stranger).code, NEO_OK);
+        run(sql); /* a 24th of its life later */
+    }
+    stop(); /* nor is the pace forgotten */
+    start();
+    assert_int_equal(renew("a-service", &last).code, NEO_OK);
+    assert_int_equal(do_revoke(first.hex), 1 + PACES * AUTHORITY_LINE_RENEWALS + 1);
+    assert_true(is_told(&last));
+    assert_int_equal(renew("a-service", &last).code, NEO_PERMISSION_DENIED);
+    assert_int_equal(renew("a-service", &stranger).code, NEO_OK);
+    assert_true((AUTHORITY_LINE_PACES + 1) * AUTHORITY_LINE_RENEWALS < AUTHORITY_HEIRS_MAX);
 }
 
 /* Judging is behind it, so also who asks again for what it has got already pays. */
@@ -413,6 +609,11 @@ int main(void)
         PROMISE(a_token_that_was_only_considered_is_not_spent),
         PROMISE(a_token_that_is_shown_without_end_leaves_room_for_the_others),
         PROMISE(revoking_a_serial_revokes_what_was_renewed_from_it_and_nothing_else),
+        PROMISE(who_joins_right_after_a_revocation_of_its_service_is_not_revoked_by_it),
+        PROMISE(a_second_revocation_covers_all_that_joined_after_the_first),
+        PROMISE(what_has_more_heirs_than_can_be_told_is_not_revoked_by_half),
+        PROMISE(a_trust_larger_than_can_be_told_is_refused_before_anything_is_revoked),
+        PROMISE(a_stolen_key_that_renews_without_end_has_heirs_that_can_be_told),
         PROMISE(what_this_ca_has_no_record_of_is_not_renewed),
         PROMISE(more_live_revocations_than_can_be_told_are_an_error_and_not_left_out),
         PROMISE(a_database_from_an_older_copy_forgets_no_revocation),

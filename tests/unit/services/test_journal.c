@@ -167,6 +167,33 @@ TEST(after_the_cut_it_goes_on)
     assert_int_equal(reopen(), RECORDS);
 }
 
+/* More than one size of its index, before and after a start. */
+TEST(each_of_many_is_found_and_nothing_else)
+{
+    enum { MANY = 300, OTHERS = 8 };
+    uint8_t serial[16] = {0x40};
+    struct journal j;
+
+    assert_int_equal(journal_open(&j, path, NULL), NEO_OK);
+    for (uint32_t i = 0; i < MANY; i++) { /* neighbours, in the index, too */
+        memcpy(serial + 1, &i, sizeof(i));
+        assert_int_equal(
+            journal_append(&j, serial, neo_bytes((const uint8_t *)&i, sizeof(i)), NULL), NEO_OK);
+    }
+    for (unsigned start = 0; start < 2; start++) {
+        for (uint32_t i = 0; i < MANY + OTHERS; i++) {
+            NEO_CLEANUP(neo_buffer_fini) struct neo_buffer found = {0};
+            memcpy(serial + 1, &i, sizeof(i));
+            assert_int_equal(journal_find(&j, serial, &found), i < MANY);
+            if (i < MANY)
+                assert_memory_equal(found.at, &i, sizeof(i));
+        }
+        journal_close(&j);
+        assert_int_equal(journal_open(&j, path, NULL), NEO_OK);
+    }
+    journal_close(&j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +202,7 @@ int main(void)
         scratch_test(a_record_that_a_crash_cut_is_forgotten_wherever_it_was_cut),
         scratch_test(a_record_whose_blocks_the_disk_never_wrote_is_forgotten),
         scratch_test(after_the_cut_it_goes_on),
+        scratch_test(each_of_many_is_found_and_nothing_else),
     };
     return cmocka_run_group_tests_name("services/journal", tests, NULL, NULL);
 }
