@@ -400,6 +400,9 @@ TEST(a_trust_larger_than_can_be_told_is_refused_before_anything_is_revoked)
 
     memset(reason, 'r', AUTHORITY_REASON_MAX);
     r.reason = neo_text(reason);
+    run("INSERT INTO revocations (service, issued_before, at, reason) WITH RECURSIVE n(i) AS "
+        "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8500) SELECT 'filler', i, unixepoch(), "
+        "hex(zeroblob(100)) FROM n");
     do {
         (void)snprintf(service, sizeof(service), "service-%u", i);
         first = join(service);

@@ -34,7 +34,7 @@ TEST(more_policy_than_followers_take_is_refused_with_its_largest_file)
     struct neo_policy_v1_GetStatusResponse status = {0};
     struct neo_arena arena;
 
-    (void)snprintf(folder, sizeof(folder), "%s", scratch(""));
+    (void)snprintf(folder, sizeof(folder), "%s", scratch_folder);
     write_policy("a.yaml", 1000000);
     write_policy("b.yaml", 1048000);
     write_policy("c.yaml", 1000000);
@@ -42,7 +42,7 @@ TEST(more_policy_than_followers_take_is_refused_with_its_largest_file)
     write_policy("e.yaml", 200000);
     policy_feed_init(&feed, NULL, NULL, folder, paths); /* no mesh: nothing may come into force */
     assert_int_equal(policy_feed_poll(&feed, &err), NEO_INVALID_ARGUMENT);
-    assert_non_null(strstr(err.message, "b.yaml' has 1048000"));
+    assert_non_null(strstr(err.message, "/b.yaml', has 1048000"));
     assert_non_null(strstr(err.message, "4194304"));
 
     neo_arena_init(&arena, 1 << 20);
