@@ -183,7 +183,7 @@ static struct neo_bytes wanted_of(const struct attest_rule *rule, const char *ch
 {
     const struct neo_evidence_fact *given = given_of(rule, check);
 
-    return given == NULL ? (struct neo_bytes){0} : given->value;
+    return given == NULL ? neo_bytes(NULL, 0) : given->value;
 }
 
 /* Is `hex` one of "a, b", as people write them? */

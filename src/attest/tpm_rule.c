@@ -95,7 +95,7 @@ void tpm_pcr_rule_judge(const struct tpm_pcr_rule *rule, const struct tpm_quote 
     const struct tpm_bank *bank = tpm_bank_of(quote, rule->hash);
 
     for (unsigned i = 0; i < TPM_PCRS; i++) {
-        struct neo_bytes value = bank == NULL ? (struct neo_bytes){0} : tpm_pcr(bank, values, i);
+        struct neo_bytes value = bank == NULL ? neo_bytes(NULL, 0) : tpm_pcr(bank, values, i);
         if (rule->pcrs[i].n > 0 && value.len != tpm_hash_len(rule->hash))
             ledger_fail(ledger, first + i, "it is not among the quoted of the bank %s",
                         tpm_hash_text(rule->hash));
