@@ -11,9 +11,11 @@
 /* "root@machine", for people: what counts as proven is the identity of our certificate. */
 static void describe_person(char *text, size_t size)
 {
-    const struct passwd *user = getpwuid(getuid());
-    char machine[64] = "";
+    struct passwd record, *user = NULL;
+    char machine[64] = "", room[1024];
 
+    if (getpwuid_r(getuid(), &record, room, sizeof(room), &user) != 0)
+        user = NULL;
     if (gethostname(machine, sizeof(machine) - 1) != 0)
         machine[0] = '\0';
     (void)snprintf(text, size, "%.30s@%.40s", user == NULL ? "?" : user->pw_name, machine);

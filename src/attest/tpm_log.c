@@ -101,7 +101,7 @@ static enum neo_code read_event(struct cursor *c, const struct algorithms *a, ui
     if (type == EV_NO_ACTION) { /* extends nothing, so its PCR and digests mean nothing */
         if (pcr == 0)
             note_locality(r, bank, data);
-    } else if (pcr >= TPM_PCRS || ours.len != tpm_hash_len(bank)) {
+    } else if (pcr >= TPM_PCRS || ours.at == NULL || ours.len != tpm_hash_len(bank)) {
         return malformed("an event of PCR %llu, or without a digest of the bank",
                          (unsigned long long)pcr);
     } else {

@@ -160,7 +160,7 @@ TEST(a_caller_that_answers_our_pings_may_be_silent_for_days)
 
 TEST(old_connections_leave_one_by_one_and_say_why)
 {
-    enum { MANY = 12 };
+    enum { MANY = 24 };
     static struct rpc_client clients[MANY];
     neo_nsec left_at[MANY];
     neo_nsec began = neo_mono_nsec();
