@@ -403,69 +403,68 @@ TEST(a_td_that_was_launched_on_what_is_old_by_now_should_be_launched_again)
             byte byte byte byte byte byte byte byte byte byte byte
 #define HEX16(byte) byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte byte
 
+static const struct {
+    bool is_tdx;
+    const char *right;
+    const char *wrong;
+    const char *check;
+} keys_of_rows[] = {
+    {true, "        mrseam: [" HEX48("5e") "]\n", "        mrseam: [" HEX48("5f") "]\n",
+     "tdx.mrseam"},
+    {true, "        mrconfigid: [" HEX48("c1") "]\n", "        mrconfigid: [" HEX48("c0") "]\n",
+     "tdx.mrconfigid"},
+    {true, "        mrowner: [" HEX48("c2") "]\n", "        mrowner: [" HEX48("c0") "]\n",
+     "tdx.mrowner"},
+    {true, "        mrownerconfig: [" HEX48("c3") "]\n",
+     "        mrownerconfig: [" HEX48("c0") "]\n", "tdx.mrownerconfig"},
+    {true, "        rtmr: {0: [\"" HEX48("70") "\"]}\n",
+     "        rtmr: {0: [\"" HEX48("71") "\"]}\n", "tdx.rtmr.0"},
+    {true, "        rtmr: {3: [\"" HEX48("00") "\", \"" HEX48("73") "\"]}\n",
+     "        rtmr: {3: [\"" HEX48("00") "\"]}\n", "tdx.rtmr.3"},
+    {true, "        mrservicetd: zero\n", "        mrservicetd: \"" HEX48("01") "\"\n",
+     "tdx.mrservicetd"},
+    {true, "        xfam: {value: e702000000000000, mask: ffffffffffffffff}\n",
+     "        xfam: {value: e700000000000000, mask: ffffffffffffffff}\n", "tdx.xfam"},
+    {true, "        td_attributes: {value: \"0000001000000000\", mask: ffffffffffffffff}\n",
+     "        td_attributes: {value: \"0000000000000000\", mask: ffffffffffffffff}\n",
+     "tdx.td_attributes"},
+    {true, "        tcb: {min_date: 2025-01-04}\n", "        tcb: {min_date: 2025-01-05}\n",
+     "tdx.tcb.min_date"},
+    {true, "        tcb: {min_eval_number: 18}\n", "        tcb: {min_eval_number: 19}\n",
+     "tdx.tcb.min_eval_number"},
+    {true, "        pck: {sgx_type: [0, 1]}\n", "        pck: {sgx_type: [2]}\n",
+     "tdx.pck.sgx_type"},
+    {true, "        pck: {ppid: [" HEX16("ab") "]}\n", "        pck: {ppid: [" HEX16("ac") "]}\n",
+     "tdx.pck.ppid"},
+    {true, "        pck: {platform_instance_id: [" HEX16("cd") "]}\n",
+     "        pck: {platform_instance_id: [" HEX16("ce") "]}\n", "tdx.pck.platform_instance_id"},
+    {true, "        pck: {fmspc: [\"505050505050\"]}\n",
+     "        pck: {fmspc: [\"505050505051\"]}\n", "tdx.pck.fmspc"},
+    {false,
+     "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n"
+                                                   "        min_isvsvn: 3\n",
+     "        mrsigner: [" HEX16("52") HEX16("52") "]\n        isvprodid: 7\n", "sgx.mrsigner"},
+    {false, "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n",
+     "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 8\n", "sgx.isvprodid"},
+    {false, "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n",
+     "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n"
+                                                   "        min_isvsvn: 4\n",
+     "sgx.min_isvsvn"},
+};
+
 TEST(every_key_of_a_row_accepts_the_right_value_and_refuses_another)
 {
-    static const struct {
-        bool is_tdx;
-        const char *right;
-        const char *wrong;
-        const char *check;
-    } rows[] = {
-        {true, "        mrseam: [" HEX48("5e") "]\n", "        mrseam: [" HEX48("5f") "]\n",
-         "tdx.mrseam"},
-        {true, "        mrconfigid: [" HEX48("c1") "]\n", "        mrconfigid: [" HEX48("c0") "]\n",
-         "tdx.mrconfigid"},
-        {true, "        mrowner: [" HEX48("c2") "]\n", "        mrowner: [" HEX48("c0") "]\n",
-         "tdx.mrowner"},
-        {true, "        mrownerconfig: [" HEX48("c3") "]\n",
-         "        mrownerconfig: [" HEX48("c0") "]\n", "tdx.mrownerconfig"},
-        {true, "        rtmr: {0: [\"" HEX48("70") "\"]}\n",
-         "        rtmr: {0: [\"" HEX48("71") "\"]}\n", "tdx.rtmr.0"},
-        {true, "        rtmr: {3: [\"" HEX48("00") "\", \"" HEX48("73") "\"]}\n",
-         "        rtmr: {3: [\"" HEX48("00") "\"]}\n", "tdx.rtmr.3"},
-        {true, "        mrservicetd: zero\n", "        mrservicetd: \"" HEX48("01") "\"\n",
-         "tdx.mrservicetd"},
-        {true, "        xfam: {value: e702000000000000, mask: ffffffffffffffff}\n",
-         "        xfam: {value: e700000000000000, mask: ffffffffffffffff}\n", "tdx.xfam"},
-        {true, "        td_attributes: {value: \"0000001000000000\", mask: ffffffffffffffff}\n",
-         "        td_attributes: {value: \"0000000000000000\", mask: ffffffffffffffff}\n",
-         "tdx.td_attributes"},
-        {true, "        tcb: {min_date: 2025-01-04}\n", "        tcb: {min_date: 2025-01-05}\n",
-         "tdx.tcb.min_date"},
-        {true, "        tcb: {min_eval_number: 18}\n", "        tcb: {min_eval_number: 19}\n",
-         "tdx.tcb.min_eval_number"},
-        {true, "        pck: {sgx_type: [0, 1]}\n", "        pck: {sgx_type: [2]}\n",
-         "tdx.pck.sgx_type"},
-        {true, "        pck: {ppid: [" HEX16("ab") "]}\n",
-         "        pck: {ppid: [" HEX16("ac") "]}\n", "tdx.pck.ppid"},
-        {true, "        pck: {platform_instance_id: [" HEX16("cd") "]}\n",
-         "        pck: {platform_instance_id: [" HEX16("ce") "]}\n",
-         "tdx.pck.platform_instance_id"},
-        {true, "        pck: {fmspc: [\"505050505050\"]}\n",
-         "        pck: {fmspc: [\"505050505051\"]}\n", "tdx.pck.fmspc"},
-        {false,
-         "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n"
-                                                       "        min_isvsvn: 3\n",
-         "        mrsigner: [" HEX16("52") HEX16("52") "]\n        isvprodid: 7\n", "sgx.mrsigner"},
-        {false, "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n",
-         "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 8\n",
-         "sgx.isvprodid"},
-        {false, "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n",
-         "        mrsigner: [" HEX16("51") HEX16("51") "]\n        isvprodid: 7\n"
-                                                       "        min_isvsvn: 4\n",
-         "sgx.min_isvsvn"},
-    };
     struct platform tdx, sgx;
 
     platform_init(&tdx, true, 4);
     platform_init(&sgx, false, 3);
-    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
-        struct platform *p = rows[i].is_tdx ? &tdx : &sgx;
+    for (size_t i = 0; i < NEO_COUNT(keys_of_rows); i++) {
+        struct platform *p = keys_of_rows[i].is_tdx ? &tdx : &sgx;
         enum neo_attest_reason reason;
-        const char *right = platform_verdict(p, rows[i].right, &reason);
-        const char *wrong = platform_verdict(p, rows[i].wrong, &reason);
-        if (strcmp(right, "accepted") != 0 || strcmp(wrong, rows[i].check) != 0)
-            fail_msg("%s: %s, %s", rows[i].check, right, wrong);
+        const char *right = platform_verdict(p, keys_of_rows[i].right, &reason);
+        const char *wrong = platform_verdict(p, keys_of_rows[i].wrong, &reason);
+        if (strcmp(right, "accepted") != 0 || strcmp(wrong, keys_of_rows[i].check) != 0)
+            fail_msg("%s: %s, %s", keys_of_rows[i].check, right, wrong);
     }
     platform_fini(&tdx);
     platform_fini(&sgx);

@@ -428,6 +428,25 @@ static void expect_hex_number(struct neo_json *r, uint64_t value)
     assert_true(neo_bytes_is(found, text));
 }
 
+/* True: the key was one of ours that are lists, and its value as expected. */
+static bool expect_list(struct neo_json *r, struct neo_bytes key, const struct snp_report *s)
+{
+    if (neo_bytes_is(key, "cpuid")) {
+        const uint64_t cpu[] = {s->cpu_family, s->cpu_model, s->cpu_stepping};
+        return expect_numbers(r, cpu, 3), true;
+    }
+    if (neo_bytes_is(key, "cur_ver")) {
+        const uint64_t v[] = {s->current_version[2], s->current_version[1], s->current_version[0]};
+        return expect_numbers(r, v, 3), true;
+    }
+    if (neo_bytes_is(key, "com_ver")) {
+        const uint64_t v[] = {s->committed_version[2], s->committed_version[1],
+                              s->committed_version[0]};
+        return expect_numbers(r, v, 3), true;
+    }
+    return false;
+}
+
 /* True: the key was one of ours, and its value as expected. */
 static bool expect_field(struct neo_json *r, struct neo_bytes key, const struct snp_report *s)
 {
@@ -477,20 +496,7 @@ static bool expect_field(struct neo_json *r, struct neo_bytes key, const struct 
         return expect_hex_number(r, s->policy), true;
     if (neo_bytes_is(key, "platform_info"))
         return expect_hex_number(r, s->platform_info), true;
-    if (neo_bytes_is(key, "cpuid")) {
-        const uint64_t cpu[] = {s->cpu_family, s->cpu_model, s->cpu_stepping};
-        return expect_numbers(r, cpu, 3), true;
-    }
-    if (neo_bytes_is(key, "cur_ver")) {
-        const uint64_t v[] = {s->current_version[2], s->current_version[1], s->current_version[0]};
-        return expect_numbers(r, v, 3), true;
-    }
-    if (neo_bytes_is(key, "com_ver")) {
-        const uint64_t v[] = {s->committed_version[2], s->committed_version[1],
-                              s->committed_version[0]};
-        return expect_numbers(r, v, 3), true;
-    }
-    return false;
+    return expect_list(r, key, s);
 }
 
 /* The first member is the report's file. */
