@@ -396,10 +396,9 @@ struct farewell {
 /* On the loop. */
 static void let_go(struct neo_stream *s)
 {
-    struct channel_core *core = s->channel->core;
-
-    if (s->loop.call == NULL)
+    if (s->loop.call == NULL) /* the channel, too, may be gone then */
         return;
+    struct channel_core *core = s->channel->core;
     core->in_events++; /* `done` at once */
     neo_client_call_cancel(s->loop.call);
     if (s->loop.call != NULL) /* it had ended, and was to be told of it later */

@@ -186,6 +186,22 @@ static void sleep_any(struct attester_sys *s, neo_nsec time)
     machine_of(s)->now += time;
 }
 
+static int connect_never(struct attester_sys *s, const char *address)
+{
+    (void)s;
+    (void)address;
+    return refuse(ENETUNREACH);
+}
+
+static ssize_t send_never(struct attester_sys *s, int fd, const void *at, size_t len)
+{
+    (void)s;
+    (void)fd;
+    (void)at;
+    (void)len;
+    return refuse(EPIPE);
+}
+
 static void ask(struct machine *m, const struct neo_attester_options *options)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
@@ -218,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             NULL,        NULL,        NULL};
     struct machine m = {
         .face = {open_any, read_any, write_any, ioctl_any, wait_any, close_any, mkdir_any,
-                 rmdir_any, now_any, sleep_any},
+                 rmdir_any, now_any, sleep_any, connect_never, send_never},
         .input = cursor_of(neo_bytes(data, size)),
     };
     size_t which = cursor_u8(&m.input);

@@ -240,11 +240,30 @@ static inline void fake_sleep(struct attester_sys *s, neo_nsec time)
     fake_of(s)->time += time;
 }
 
+/* This machine has no network. */
+static inline int fake_connect(struct attester_sys *s, const char *address)
+{
+    (void)s;
+    (void)address;
+    errno = ENETUNREACH;
+    return -1;
+}
+
+static inline ssize_t fake_send(struct attester_sys *s, int fd, const void *at, size_t len)
+{
+    (void)at;
+    (void)len;
+    (void)fake_of(s);
+    (void)fd;
+    errno = EPIPE;
+    return -1;
+}
+
 static inline void fake_init(struct fake *f)
 {
     *f = (struct fake){
         .face = {fake_open, fake_read, fake_write, fake_ioctl, fake_wait, fake_close, fake_mkdir,
-                 fake_rmdir, fake_now, fake_sleep},
+                 fake_rmdir, fake_now, fake_sleep, fake_connect, fake_send},
         .time = 1000 * NEO_NSEC_PER_SEC,
     };
 }
