@@ -287,8 +287,8 @@ static void judge_ak(const struct tpm_rule *rule, const struct tpm_case *c, stru
                     "it by \"spki\"");
     else if (certified == CERTIFIED_FOR_ELSE)
         ledger_fail(ledger, CHECK_TPM_AK,
-                    "the key's certificate says that it is for something else than attestation "
-                    "(extended key usage 2.23.133.8.3); see \"usage\" of \"ak\"");
+                    "the key's certificate does not say that it is a TPM's and signs "
+                    "(extended key usage 2.23.133.8.3 or .1); see \"usage\" of \"ak\"");
     else
         ledger_fail(ledger, CHECK_TPM_AK,
                     "the key is neither named, nor certified under a named root");
@@ -356,7 +356,7 @@ static enum neo_code read_usage(const struct ak_row *row, struct tpm_rule *rule,
     NEO_TRY(row_check_not_empty(&row->usage, "usage", err));
     if (row_gives(row->usage.place) && !row_gives(row->ca.place))
         return row_refuse(row->usage.place, "\"usage\" is of the certificates under \"ca\"");
-    rule->usage = row_gives(row->usage.place) ? 0 : USAGE_AIK;
+    rule->usage = row_gives(row->usage.place) ? 0 : USAGE_AIK | USAGE_EK;
     for (size_t i = 0; i < row->usage.items.len; i++) {
         if (neo_bytes_is(words[i].text, "aik"))
             rule->usage |= USAGE_AIK;

@@ -283,7 +283,7 @@ def tpm(e):
         row["accept_sha1"] = True
     more = list(parts)
     if name.startswith("gce"):
-        row["ak"] = {"ca": ["9bd5285f8fb18502a7947e621ffd470266f49fcd3b73e19a190f690ad32a7caf"], "usage": ["ek"]}
+        row["ak"] = {"ca": ["9bd5285f8fb18502a7947e621ffd470266f49fcd3b73e19a190f690ad32a7caf"]}
         more += ["--certificates", vector("tpm/gce_ak_cert.der"), "--collateral", vector("tpm/gce_tpm_ek_intermediate_2.crt"),
                  "--collateral", vector("tpm/gce_tpm_ek_root_1.cer")]
     elif name.startswith("trustee"):
@@ -296,7 +296,7 @@ def tpm(e):
     if name.startswith("gce"):
         verify(name + " of another machine", path, dict(row, **{key: {pcr: ["00" * width]}}), "measurement", more=more,
                require="hardware-or-tpm")
-        verify(name + " as an attestation key", path, dict(row, ak={"ca": row["ak"]["ca"]}), "chain", more=more,
+        verify(name + " as an attestation key", path, dict(row, ak=dict(row["ak"], usage=["aik"])), "chain", more=more,
                require="hardware-or-tpm")
         verify(name + " with its log", path, row, "none", require="hardware-or-tpm",
                more=more + ["--part", "log=" + vector("tpm/gce_eventlog_cos85.bin")])
