@@ -102,7 +102,25 @@ def memory_kib(pid):
         return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1))
 
 
-class Server:
+class Process:
+    """A process whose CPU and memory are measured: `self.process`."""
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.process.pid)
+
+    def memory_kib(self):
+        return memory_kib(self.process.pid)
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Server(Process):
     """One of the servers, on its core. With `mutual` it asks for a client's certificate."""
 
     def __init__(self, name, program, files, mutual=True, core=SERVER_CORE, more=()):
@@ -120,20 +138,6 @@ class Server:
             raise RuntimeError(f"{name}: expected 'port N', got {line!r}")
         self.port = match.group(1)
         self.url = f"https://127.0.0.1:{self.port}{METHOD}"
-
-    def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
-
-    def memory_kib(self):
-        return memory_kib(self.process.pid)
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 class Load:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import METHOD, SERVER_CORE, cpu_seconds, memory_kib
+from harness import METHOD, SERVER_CORE, Process
 
 STREAMS = 1000  # a connection's; neither proxy is to be stopped by its limits
 
@@ -143,7 +143,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Proxy:
+class Proxy(Process):
     """nginx or Envoy, on the servers' core, in front of `backend`."""
 
     def __init__(self, name, program, files, backend):
@@ -188,17 +188,6 @@ class Proxy:
                     text += out.read()
         return text[-2000:]
 
-    def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
-
-    def memory_kib(self):
-        return memory_kib(self.process.pid)
-
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        super().stop()
         self.folder.cleanup()

@@ -118,7 +118,8 @@ def caption(run):
         return "*Of a run that did not say when and where.*"
     before, after = run["load"][0], run["load"][1]
     busy = "**on a busy machine** (load" if before > 1 or after > 3 else "on a quiet machine (load"
-    took = f" in {run['minutes']:.0f} minutes" if run.get("minutes", 0) >= 1 else ""
+    minutes = round(run.get("minutes", 0))
+    took = f" in {minutes} minute{'s' if minutes > 1 else ''}" if minutes >= 1 else ""
     return (f"*`{run['command']}`{took}, {run['date']}, {run['cores']} cores of {run['cpu']}, {busy} {before:.1f} before, "
             f"{after:.1f} after).*")
 

@@ -152,23 +152,28 @@ static inline int break_machine(void **state)
 
 /* --- the scene -------------------------------------------------------------------------------- */
 
+/* The channel of the caller; `more` is filled up with whose it is. */
+static inline void open_as_caller(const char *target, struct neo_attest_policies *policies,
+                                  struct neo_channel_options more)
+{
+    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
+
+    more.loop = neo_runtime_loop(s.world.client, 0);
+    more.epoch = (struct neo_epoch){.identity = identity,
+                                    .trust = s.world.epoch.trust,
+                                    .attest_policies = policies,
+                                    .attest_trust = attest_trust};
+    more.service = "echo-service";
+    more.trust_domain = "neo.test";
+    assert_int_equal(neo_channel_open(target, &more, &s.channel, NULL), NEO_OK);
+    neo_identity_unref(identity);
+}
+
 static inline void open_wide(struct neo_attest_policies *policies, uint32_t connections)
 {
     const struct neo_channel_tuning tuning = {.max_connections = connections};
-    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
-    const struct neo_channel_options options = {
-        .loop = neo_runtime_loop(s.world.client, 0),
-        .epoch = {.identity = identity,
-                  .trust = s.world.epoch.trust,
-                  .attest_policies = policies,
-                  .attest_trust = attest_trust},
-        .service = "echo-service",
-        .trust_domain = "neo.test",
-        .tuning = &tuning,
-    };
 
-    assert_int_equal(neo_channel_open(s.target, &options, &s.channel, NULL), NEO_OK);
-    neo_identity_unref(identity);
+    open_as_caller(s.target, policies, (struct neo_channel_options){.tuning = &tuning});
 }
 
 static inline void open_channel(struct neo_attest_policies *policies)

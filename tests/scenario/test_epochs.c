@@ -15,20 +15,9 @@
 
 static void open_with_health(void)
 {
-    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
-    const struct neo_channel_options options = {
-        .loop = neo_runtime_loop(s.world.client, 0),
-        .epoch = {.identity = identity,
-                  .trust = s.world.epoch.trust,
-                  .attest_policies = brief,
-                  .attest_trust = attest_trust},
-        .service = "echo-service",
-        .trust_domain = "neo.test",
-        .service_config = "{\"healthCheckConfig\": {\"serviceName\": \"\"}}",
-    };
+    static const char config[] = "{\"healthCheckConfig\": {\"serviceName\": \"\"}}";
 
-    assert_int_equal(neo_channel_open(s.target, &options, &s.channel, NULL), NEO_OK);
-    neo_identity_unref(identity);
+    open_as_caller(s.target, brief, (struct neo_channel_options){.service_config = config});
 }
 
 /* --- promises: trust -------------------------------------------------------------------------- */
@@ -260,23 +249,11 @@ static void open_listed(void)
 {
     const struct neo_channel_tuning tuning = {.max_connections = 2};
     const struct neo_endpoint endpoint = {.address = neo_text(strchr(s.target, ':') + 1)};
-    struct neo_identity *identity = pki_identity(s.world.pki, "caller-service", NULL);
-    const struct neo_channel_options options = {
-        .loop = neo_runtime_loop(s.world.client, 0),
-        .epoch = {.identity = identity,
-                  .trust = s.world.epoch.trust,
-                  .attest_policies = brief,
-                  .attest_trust = attest_trust},
-        .service = "echo-service",
-        .trust_domain = "neo.test",
-        .resolver = &listing.face,
-        .tuning = &tuning,
-    };
 
     listing.face = (struct neo_resolver){.watch = watch, .unwatch = unwatch};
-    assert_int_equal(neo_channel_open("neo:///echo-service", &options, &s.channel, NULL), NEO_OK);
+    open_as_caller("neo:///echo-service", brief,
+                   (struct neo_channel_options){.resolver = &listing.face, .tuning = &tuning});
     listing.sink->resolved(listing.sink, &endpoint, 1);
-    neo_identity_unref(identity);
 }
 
 /* Both connections are closing, and not gone, when their instance is no longer listed. */

@@ -133,6 +133,48 @@ TEST(rows_are_listed_as_they_are_written_with_what_they_leave_open)
 
 /* --- differences ------------------------------------------------------------------------------ */
 
+/* The simulator's evidence of a machine, and what is asked about it. */
+struct asked {
+    struct machine m;
+    struct neo_arena arena;
+    struct neo_buffer body, certificates;
+    struct neo_attest_policies *policies;
+    struct neo_evidence evidence;
+    struct neo_evidence_question q;
+};
+
+static void ask(struct asked *a, struct neo_bytes rows, bool has_certificates)
+{
+    const struct neo_document document = {NEO_LIT("attest.yaml"), rows};
+
+    memset(a, 0, sizeof(*a));
+    machine_init(&a->m, "Genoa", SNP_VCEK);
+    if (has_certificates)
+        a->certificates = machine_certificates(&a->m);
+    assert_int_equal(sim_report_sign(&a->m.report, a->m.chip.key, &a->body, NULL), NEO_OK);
+    assert_int_equal(neo_attest_policies_compile(&document, 1, true, &a->policies, NULL), NEO_OK);
+    a->evidence = (struct neo_evidence){NEO_EVIDENCE_SIM_SNP, neo_buffer_bytes(&a->body),
+                                        neo_buffer_bytes(&a->certificates)};
+    a->q = (struct neo_evidence_question){
+        .trust = a->m.trust,
+        .policies = a->policies,
+        .service = NEO_LIT("a"),
+        .evidence = &a->evidence,
+        .bound = neo_bytes(a->m.report.report_data, sizeof(a->m.report.report_data)),
+        .now = NOW,
+    };
+    neo_arena_init(&a->arena, ARENA);
+}
+
+static void ask_fini(struct asked *a)
+{
+    neo_attest_policies_unref(a->policies);
+    neo_buffer_fini(&a->certificates);
+    neo_buffer_fini(&a->body);
+    neo_arena_fini(&a->arena);
+    machine_fini(&a->m);
+}
+
 TEST(the_nearest_row_comes_first_with_what_it_has_and_what_was_found)
 {
     static const char rows[] =
@@ -146,30 +188,12 @@ TEST(the_nearest_row_comes_first_with_what_it_has_and_what_was_found)
                   "        mrtd: [\"" HEX48("00") "\"]\n"
                                                   "      - tee: sev-snp\n"
                                                   "        measurement: [\"" HEX48("00") "\"]\n";
-    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
-    const struct neo_document document = {NEO_LIT("attest.yaml"), NEO_LIT(rows)};
     const struct neo_attest_comparison *found;
-    struct neo_attest_policies *policies;
-    struct machine m;
+    struct asked a;
     size_t n;
 
-    machine_init(&m, "Genoa", SNP_VCEK);
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certificates = machine_certificates(&m);
-    assert_int_equal(sim_report_sign(&m.report, m.chip.key, &body, NULL), NEO_OK);
-    assert_int_equal(neo_attest_policies_compile(&document, 1, true, &policies, NULL), NEO_OK);
-    const struct neo_evidence evidence = {NEO_EVIDENCE_SIM_SNP, neo_buffer_bytes(&body),
-                                          neo_buffer_bytes(&certificates)};
-    const struct neo_evidence_question q = {
-        .trust = m.trust,
-        .policies = policies,
-        .service = NEO_LIT("a"),
-        .evidence = &evidence,
-        .bound = neo_bytes(m.report.report_data, sizeof(m.report.report_data)),
-        .now = NOW,
-    };
-    neo_arena_init(&arena, ARENA);
-    assert_int_equal(neo_evidence_compare(&q, &arena, &found, &n, NULL), NEO_OK);
+    ask(&a, NEO_LIT(rows), true);
+    assert_int_equal(neo_evidence_compare(&a.q, &a.arena, &found, &n, NULL), NEO_OK);
     assert_int_equal(n, 2); /* the row of TDX has nothing to say */
     assert_int_equal(found[0].row, 2);
     assert_int_equal(found[0].n, 1);
@@ -181,8 +205,7 @@ TEST(the_nearest_row_comes_first_with_what_it_has_and_what_was_found)
     assert_string_equal(found[1].at[0].check, "snp.vmpl");
     assert_true(neo_bytes_is(found[1].at[0].wanted, "2"));
     assert_false(found[0].accepted || found[1].accepted);
-    neo_attest_policies_unref(policies);
-    machine_fini(&m);
+    ask_fini(&a);
 }
 
 TEST(what_is_not_proven_is_shown_beside_the_row_as_its_own_word_and_never_holds)
@@ -192,29 +215,12 @@ TEST(what_is_not_proven_is_shown_beside_the_row_as_its_own_word_and_never_holds)
     "      - tee: sev-snp\n        measurement: [\"" first "\"]\n"                                 \
     "      - tee: sev-snp\n        measurement: [\"" HEX48("00") "\", \"" second "\"]\n"
     static const char rows[] = TWO_ROWS(HEX48("00"), HEX48("4D"));
-    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {0};
-    const struct neo_document document = {NEO_LIT("attest.yaml"), NEO_LIT(rows)};
     const struct neo_attest_comparison *found;
-    struct neo_attest_policies *policies;
-    struct machine m;
+    struct asked a;
     size_t n;
 
-    machine_init(&m, "Genoa", SNP_VCEK);
-    assert_int_equal(sim_report_sign(&m.report, m.chip.key, &body, NULL), NEO_OK);
-    assert_int_equal(neo_attest_policies_compile(&document, 1, true, &policies, NULL), NEO_OK);
-    const struct neo_evidence evidence = {.kind = NEO_EVIDENCE_SIM_SNP,
-                                          .body = neo_buffer_bytes(&body)};
-    const struct neo_evidence_question q = {
-        .trust = m.trust,
-        .policies = policies,
-        .service = NEO_LIT("a"),
-        .evidence = &evidence, /* without its certificates */
-        .bound = neo_bytes(m.report.report_data, sizeof(m.report.report_data)),
-        .now = NOW,
-    };
-    neo_arena_init(&arena, ARENA);
-    assert_int_equal(neo_evidence_compare(&q, &arena, &found, &n, NULL), NEO_OK);
+    ask(&a, NEO_LIT(rows), false);
+    assert_int_equal(neo_evidence_compare(&a.q, &a.arena, &found, &n, NULL), NEO_OK);
     assert_int_equal(n, 2);
     for (size_t i = 0; i < n; i++) {
         assert_false(found[i].accepted);
@@ -228,14 +234,10 @@ TEST(what_is_not_proven_is_shown_beside_the_row_as_its_own_word_and_never_holds)
     assert_true(found[0].claims[0].same);
     assert_false(found[1].claims[0].same);
     assert_true(neo_bytes_is(found[1].claims[0].wanted, HEX48("00")));
-    body.len--; /* what cannot be read says nothing */
-    const struct neo_evidence cut = {.kind = NEO_EVIDENCE_SIM_SNP, .body = neo_buffer_bytes(&body)};
-    struct neo_evidence_question about_cut = q;
-    about_cut.evidence = &cut;
-    assert_int_equal(neo_evidence_compare(&about_cut, &arena, &found, &n, NULL), NEO_OK);
+    a.evidence.body.len--; /* what cannot be read says nothing */
+    assert_int_equal(neo_evidence_compare(&a.q, &a.arena, &found, &n, NULL), NEO_OK);
     assert_int_equal(found[0].n_claims + found[1].n_claims, 0);
-    neo_attest_policies_unref(policies);
-    machine_fini(&m);
+    ask_fini(&a);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What ends a connection by the passing of time, hours of it, in the simulated world.
+ * What ends a connection by the passing of time, hours of it, in the simulated world; and how
+ * long a call is said to have lasted.
  */
 #include "fixture.h"
 
@@ -254,6 +255,53 @@ TEST(an_idle_connection_is_sent_away_after_its_time)
     assert_int_equal(client.why.code, NEO_OK);
 }
 
+/* --- how long calls last ------------------------------------------------------------------ */
+
+/* Seconds that calls of this method took, by the metrics; they must have been counted. */
+static double seconds_of(const char *method, unsigned calls)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    char sum[128], count[128];
+
+    (void)snprintf(sum, sizeof(sum),
+                   "neo_rpc_server_duration_seconds_sum{method=\"neo.test.v1.Echoes/%s\"} ",
+                   method);
+    (void)snprintf(count, sizeof(count),
+                   "neo_rpc_server_duration_seconds_count{method=\"neo.test.v1.Echoes/%s\"} %u\n",
+                   method, calls);
+    assert_true(neo_metrics_print(world.metrics, &text));
+    assert_true(neo_buffer_append_byte(&text, '\0'));
+    const char *at = strstr((const char *)text.at, sum);
+    assert_non_null(at);
+    assert_non_null(strstr((const char *)text.at, count));
+    return strtod(at + strlen(sum), NULL);
+}
+
+/* Whoever answers it, and however quiet it is then: not until the connection's next event. */
+TEST(a_call_lasts_until_its_answer_is_handed_on)
+{
+    const struct neo_test_v1_Echo slow = {.text = NEO_LIT("x"), .count = 200};
+    struct h2_header timeout = {NEO_LIT("grpc-timeout"), NEO_LIT("300m")};
+    struct rpc_call call;
+
+    serve();
+    connect_ready(&client, world.caller);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    run_for(5 * SEC);
+    assert_int_equal(call_once(&client, "Later", &slow), NEO_OK);
+    run_for(5 * SEC);
+    assert_int_equal(call_once(&client, "Block", &hello), NEO_OK);
+    run_for(5 * SEC);
+    start_with(&call, &client, "Never", &hello, true, &timeout, 1);
+    wait_for(call.closed);
+    run_for(5 * SEC);
+    assert_true(seconds_of("Say", 1) < 0.1);
+    assert_true(seconds_of("Later", 1) >= 0.2 && seconds_of("Later", 1) < 0.3);
+    assert_true(seconds_of("Block", 1) < 0.1);
+    assert_true(seconds_of("Never", 1) >= 0.3 && seconds_of("Never", 1) < 0.4);
+    rpc_call_fini(&call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +317,7 @@ int main(void)
         PROMISE(what_outlives_the_grace_of_age_ends_with_the_reason),
         PROMISE(idle_connections_may_be_kept_for_ever),
         PROMISE(an_idle_connection_is_sent_away_after_its_time),
+        PROMISE(a_call_lasts_until_its_answer_is_handed_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
