@@ -203,6 +203,12 @@ static int ca_revoke(struct ca_session *s, const char *what, const char *reason)
         return print_proto(&neo_ca_v1_RevokeResponse_info, &r);
     (void)printf("revoked %u certificate%s; everybody is told (epoch %" PRIu64 ")\n",
                  r.certificates, r.certificates == 1 ? "" : "s", r.epoch);
+    if (request.what_case == 2)
+        (void)printf("%u join token%s that nobody had used %s void now\n", r.tokens,
+                     r.tokens == 1 ? "" : "s", r.tokens == 1 ? "is" : "are");
+    else
+        (void)printf(
+            "join tokens of its service stay good; they end with: neo ca revoke <service>\n");
     return EXIT_OK;
 }
 
@@ -266,7 +272,7 @@ static int run_ca(int argc, char **argv)
 const struct command command_ca = {
     .name = "ca",
     .run = run_ca,
-    .summary = "look at the CA, list and revoke certificates",
+    .summary = "look at the CA, list and revoke certificates (a service's unused join tokens, too)",
     .usage =
         "ca status | list [service] | revoke <serial|service> [--reason TEXT] | crl [--previous]",
     .examples = "  neo ca status\n  neo ca list function-service\n"

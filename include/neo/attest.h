@@ -170,6 +170,8 @@ struct neo_appraisal {
     int64_t not_after; /* of the certificates, or its rollout's date; seconds since 1970 */
     neo_nsec max_age;  /* of the policy */
     bool by_grace;     /* collateral was out of date, within the policy's max_stale */
+    int64_t
+        rollout_end; /* by its rollout the measurement counts no more from then on; 0: no date */
 };
 
 /*

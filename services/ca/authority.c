@@ -7,13 +7,7 @@
 
 #include <stdio.h>
 
-enum {
-    TOKEN_LEN = 16,
-    TOKEN_TTL_DEFAULT = 600,
-    TOKEN_TTL_MAX = 3600,
-    BACKDATE = 30,
-    REQUEST_ID_MAX = 64,
-};
+enum { BACKDATE = 30, REQUEST_ID_MAX = 64 };
 
 static const char *const migrations[] = {
     "CREATE TABLE tokens (hash BLOB PRIMARY KEY, service TEXT NOT NULL, expires INTEGER NOT NULL,"
@@ -40,6 +34,10 @@ static const char *const migrations[] = {
     "CREATE INDEX certificates_by_line ON certificates (line, not_after);"
     "CREATE INDEX revocations_by_service ON revocations (service, issued_before);"
     "CREATE INDEX revocations_by_serial ON revocations (serial);",
+    /* When a certificate was given: its end may be that of a measurement. NULL: before this. */
+    "ALTER TABLE certificates ADD COLUMN given INTEGER;"
+    "ALTER TABLE tokens ADD COLUMN voided INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX tokens_by_service ON tokens (service);",
     NULL,
 };
 
@@ -72,45 +70,6 @@ void authority_close(struct authority *a)
 #define VALUES(...)                                                                                \
     (const struct neo_value[]){__VA_ARGS__},                                                       \
         sizeof((const struct neo_value[]){__VA_ARGS__}) / sizeof(struct neo_value)
-
-/* --- tokens ----------------------------------------------------------------------------------- */
-
-static void hash_of(struct neo_bytes token, uint8_t ret[static NEO_SHA256_LEN])
-{
-    neo_sha256(token, ret);
-}
-
-enum neo_code authority_token(struct authority *a, const char *service, int64_t ttl_seconds,
-                              struct neo_buffer *out_token, int64_t *ret_expires,
-                              struct neo_error *err)
-{
-    uint8_t random[TOKEN_LEN], hash[NEO_SHA256_LEN];
-    int64_t ttl = ttl_seconds == 0 ? TOKEN_TTL_DEFAULT : ttl_seconds;
-
-    if (!neo_is_service_name(neo_text(service)))
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "'%.64s' is no service name; use [a-z0-9-]",
-                        service);
-    if (strcmp(service, "neo-ca") == 0)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "the CA makes its own certificate");
-    if (ttl < 1 || ttl > TOKEN_TTL_MAX)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "a token lives 1 to %d seconds", TOKEN_TTL_MAX);
-    neo_random(random, sizeof(random));
-    size_t start = out_token->len;
-    if (!neo_hex_encode(out_token, neo_bytes(random, sizeof(random))))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making a token");
-    hash_of(neo_bytes_from(neo_buffer_bytes(out_token), start), hash);
-    int64_t expires = wall_seconds() + ttl;
-    (void)pthread_mutex_lock(&a->lock);
-    enum neo_code code =
-        neo_store_run(a->store, "INSERT INTO tokens (hash, service, expires) VALUES (?1, ?2, ?3)",
-                      VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash))),
-                             neo_value_text(neo_text(service)), neo_value_i64(expires)),
-                      NULL, err);
-    (void)pthread_mutex_unlock(&a->lock);
-    if (code == NEO_OK)
-        *ret_expires = expires;
-    return code;
-}
 
 /* --- signing: what was decided, before anything is signed ------------------------------------- */
 
@@ -155,39 +114,6 @@ static enum neo_code find_decision(struct authority *a, const char *service,
     return found ? NEO_OK : NEO_NOT_FOUND;
 }
 
-/* Whose token it is. Consumes nothing yet. */
-static enum neo_code look_at_token(struct authority *a, const struct authority_request *r,
-                                   char service[static SIGNER_NAME_MAX], struct neo_error *err)
-{
-    uint8_t hash[NEO_SHA256_LEN];
-    struct neo_row *row;
-    bool found = false, used = false;
-    int64_t expires = 0;
-
-    hash_of(r->token, hash);
-    NEO_TRY(neo_store_query(a->store,
-                            "SELECT service, expires, request_id FROM tokens WHERE hash = ?1",
-                            VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash)))), &row, err));
-    if (neo_row_next(row)) {
-        found = true;
-        (void)snprintf(service, SIGNER_NAME_MAX, "%.*s", NEO_FMT(neo_row_bytes(row, 0)));
-        expires = neo_row_i64(row, 1);
-        used = !neo_row_is_null(row, 2) && !neo_bytes_equal(neo_row_bytes(row, 2), r->request_id);
-    }
-    NEO_TRY(neo_row_done(row, err));
-    /* One text for all three: a guesser learns nothing. */
-    if (!found || used || expires < wall_seconds())
-        return neo_fail(err, NEO_UNAUTHENTICATED,
-                        "the join token is unknown, used or too old; make a new one: neo token "
-                        "create <service>");
-    if (r->service.len > 0 && !neo_bytes_is(r->service, service))
-        return neo_fail(err, NEO_PERMISSION_DENIED,
-                        "the join token is for '%s', but this is '%.*s'; make one with: neo token "
-                        "create %.*s",
-                        service, NEO_FMT(r->service), NEO_FMT(r->service));
-    return NEO_OK;
-}
-
 /* What is renewed at the pace of AUTHORITY_LINE_RENEWALS is never older than this, in seconds. */
 static int64_t line_pace(const struct authority *a)
 {
@@ -199,11 +125,13 @@ static int64_t line_pace(const struct authority *a)
 /*
  * All heirs of a certificate are told one by one when it is revoked, and a stolen key renews until
  * somebody notices: so there is an end to the heirs that are alive. Counted where it cannot be
- * forgotten, and by the end that each was given: not_before may be a revocation's.
+ * forgotten, and by when each was given: not_before may be a revocation's, not_after a
+ * measurement's.
  */
 static const char parent_now[] =
     "SELECT c.revoked, (SELECT count(*) FROM certificates s WHERE s.line = c.line AND "
-    "s.parent IS NOT NULL AND s.revoked = 0 AND s.not_after > ?3) "
+    "s.parent IS NOT NULL AND s.revoked = 0 AND s.not_after > ?3 AND "
+    "coalesce(s.given, s.not_after - ?4) > ?3) "
     "FROM certificates c WHERE c.serial = ?1 AND c.service = ?2";
 
 static enum neo_code check_pace(const struct authority *a, const struct authority_request *r,
@@ -222,14 +150,14 @@ static enum neo_code check_pace(const struct authority *a, const struct authorit
 static enum neo_code check_parent(struct authority *a, const struct authority_request *r,
                                   struct neo_error *err)
 {
-    int64_t since = wall_seconds() + a->leaf_life - line_pace(a), recent = 0;
+    int64_t since = wall_seconds() - line_pace(a), recent = 0;
     bool found = false, revoked = false;
     struct neo_row *row;
 
-    NEO_TRY(neo_store_query(
-        a->store, parent_now,
-        VALUES(neo_value_bytes(r->parent), neo_value_text(r->service), neo_value_i64(since)), &row,
-        err));
+    NEO_TRY(neo_store_query(a->store, parent_now,
+                            VALUES(neo_value_bytes(r->parent), neo_value_text(r->service),
+                                   neo_value_i64(since), neo_value_i64(a->leaf_life)),
+                            &row, err));
     if (neo_row_next(row)) {
         found = true;
         revoked = neo_row_i64(row, 0) != 0;
@@ -300,34 +228,47 @@ static enum neo_code record_decision(struct authority *a, const struct authority
                                      const uint8_t spki_hash[static NEO_SHA256_LEN],
                                      struct neo_error *err)
 {
-    uint8_t hash[NEO_SHA256_LEN];
     struct neo_value parent = {.type = NEO_VALUE_NULL}; /* of a first certificate */
-    int64_t changed = 0;
 
     if (r->token.len == 0)
         parent = neo_value_bytes(r->parent);
-    if (r->token.len > 0) {
-        hash_of(r->token, hash);
-        NEO_TRY(neo_store_run(
-            a->store,
-            "UPDATE tokens SET request_id = ?2 WHERE hash = ?1 AND "
-            "(request_id IS NULL OR request_id = ?2)",
-            VALUES(neo_value_bytes(neo_bytes(hash, sizeof(hash))), neo_value_text(r->request_id)),
-            &changed, err));
-        if (changed != 1) /* another process on the same database was faster */
-            return neo_fail(err, NEO_UNAUTHENTICATED, "the join token was used just now");
-    }
+    else
+        NEO_TRY(tokens_spend(a, r, err));
     return neo_store_run(
         a->store,
         "INSERT INTO certificates (serial, service, request_id, spki_hash, not_before, not_after, "
-        "credential, parent, line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+        "credential, parent, given, line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
         "coalesce((SELECT line FROM certificates WHERE serial = ?8), ?1))",
         VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial))),
                neo_value_text(neo_text(d->service)), neo_value_text(r->request_id),
                neo_value_bytes(neo_bytes(spki_hash, NEO_SHA256_LEN)), neo_value_i64(d->not_before),
                neo_value_i64(d->not_after),
-               neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal")), parent),
+               neo_value_text(neo_text(r->token.len > 0 ? "token" : "renewal")), parent,
+               neo_value_i64(wall_seconds())),
         NULL, err);
+}
+
+/*
+ * Not beyond what was proven for it. What would end before anybody could renew it is not given: a
+ * service that started with it would be cut off at once, and nobody would know why.
+ */
+static enum neo_code end_of_life(const struct authority *a, const struct authority_case *c,
+                                 int64_t now, int64_t *ret, struct neo_error *err)
+{
+    int64_t least = a->leaf_life < AUTHORITY_LEAST_LIFE ? a->leaf_life : AUTHORITY_LEAST_LIFE;
+
+    *ret = now + a->leaf_life;
+    if (c->until == 0 || c->until >= *ret)
+        return NEO_OK;
+    if (c->until - now < least)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "what '%s' runs is not accepted any more in %lld s, by its rollout, and a "
+                        "certificate for less than %lld s is not given; start it with a "
+                        "measurement that is active (neo attest rollout list), or move the date",
+                        c->service, (long long)(c->until > now ? c->until - now : 0),
+                        (long long)least);
+    *ret = c->until;
+    return NEO_OK;
 }
 
 /*
@@ -355,18 +296,35 @@ static enum neo_code begin_of_life(struct authority *a, const char *service, int
     return NEO_OK;
 }
 
+/*
+ * It was decided for longer than is proven now, when there was no such date yet. Whatever was
+ * signed then stays in the records, under an id that nobody asks with.
+ */
+static enum neo_code put_aside(struct authority *a, const struct decision *d, struct neo_error *err)
+{
+    return neo_store_run(a->store,
+                         "UPDATE certificates SET request_id = 'before ' || hex(serial) "
+                         "WHERE serial = ?1",
+                         VALUES(neo_value_bytes(neo_bytes(d->serial, sizeof(d->serial)))), NULL,
+                         err);
+}
+
 static enum neo_code decide_new(struct authority *a, const struct authority_request *r,
+                                const struct authority_case *c, bool was_decided,
                                 const uint8_t spki_hash[static NEO_SHA256_LEN], struct decision *d,
                                 struct neo_error *err)
 {
+    const struct decision before = *d;
     int64_t now = wall_seconds();
 
+    NEO_TRY(end_of_life(a, c, now, &d->not_after, err));
     neo_random(d->serial, sizeof(d->serial));
     d->serial[0] = (uint8_t)((d->serial[0] & 0x7f) | 0x40); /* positive, and always 16 bytes */
     NEO_TRY(begin_of_life(a, d->service, now, &d->not_before, err));
-    d->not_after = now + a->leaf_life;
     NEO_TRY(neo_store_begin(a->store, err));
-    enum neo_code code = record_decision(a, r, d, spki_hash, err);
+    enum neo_code code = was_decided ? put_aside(a, &before, err) : NEO_OK;
+    if (code == NEO_OK)
+        code = record_decision(a, r, d, spki_hash, err);
     if (code == NEO_OK)
         code = neo_store_commit(a->store, err);
     if (code != NEO_OK)
@@ -381,7 +339,7 @@ static enum neo_code look(struct authority *a, const struct authority_request *r
 {
     neo_sha256(spki, ret_spki_hash);
     if (r->token.len > 0)
-        NEO_TRY(look_at_token(a, r, d->service, err));
+        NEO_TRY(tokens_look(a, r, d->service, err));
     else
         (void)snprintf(d->service, sizeof(d->service), "%.*s", NEO_FMT(r->service));
     enum neo_code code = find_decision(a, d->service, r, ret_spki_hash, d, err);
@@ -400,7 +358,9 @@ static enum neo_code decide(struct authority *a, const struct authority_request 
     uint8_t spki_hash[NEO_SHA256_LEN];
     enum neo_code code = look(a, r, neo_buffer_bytes(&c->spki), spki_hash, d, err);
 
-    return code == NEO_NOT_FOUND ? decide_new(a, r, spki_hash, d, err) : code;
+    if (code == NEO_OK && c->until != 0 && d->not_after > c->until)
+        return decide_new(a, r, c, true, spki_hash, d, err);
+    return code == NEO_NOT_FOUND ? decide_new(a, r, c, false, spki_hash, d, err) : code;
 }
 
 static enum neo_code keep_certificate(struct authority *a, const struct decision *d,

@@ -31,6 +31,7 @@ enum {
     /* Of one lineage, in a 24th of a leaf's life: who renews at half of it needs less than one. */
     AUTHORITY_LINE_PACES = 24,
     AUTHORITY_LINE_RENEWALS = 30,
+    AUTHORITY_LEAST_LIFE = 300, /* seconds, or a leaf's life, of a certificate that ends early */
     /* Told one by one with one serial: more than can be alive at that pace. */
     AUTHORITY_HEIRS_MAX = 2000,
     /* Of the trust's NEO_TRUST_MAX bytes: kept for revocations of services. */
@@ -80,6 +81,7 @@ struct authority_request {
 struct authority_case {
     struct neo_buffer spki;        /* the key that the request is for, DER */
     char service[SIGNER_NAME_MAX]; /* whose certificate it is to be, by its token or certificate */
+    int64_t until; /* the certificate ends then at the latest; 0: nothing but its life ends it */
 };
 void authority_case_fini(struct authority_case *c);
 
@@ -93,12 +95,17 @@ NEO_MUST_CHECK enum neo_code authority_consider(struct authority *a,
 /*
  * Signs what was considered, and fills `response` in `arena`. What may have changed since, while
  * evidence was judged, is asked again, in one step with the decision: token, revocations, key.
+ * FAILED_PRECONDITION also: `until` leaves no life that anything could be done with.
  */
 NEO_MUST_CHECK enum neo_code authority_sign(struct authority *a, const struct authority_request *r,
                                             const struct authority_case *c, struct neo_arena *arena,
                                             struct neo_ca_v1_SignResponse *response,
                                             struct neo_error *err);
 
+/*
+ * A serial with all that was renewed from it; or all of a service, with its join tokens that were
+ * not used. NOT_FOUND: there is neither.
+ */
 NEO_MUST_CHECK enum neo_code authority_revoke(struct authority *a,
                                               const struct neo_ca_v1_RevokeRequest *r,
                                               struct neo_ca_v1_RevokeResponse *response,
@@ -114,6 +121,16 @@ NEO_MUST_CHECK enum neo_code authority_trust(struct authority *a, struct neo_are
 NEO_MUST_CHECK enum neo_code authority_crl(struct authority *a, struct neo_arena *arena,
                                            struct neo_ca_v1_GetCrlResponse *response,
                                            struct neo_error *err);
+/* tokens.c, all of them under the lock. Whose token it is, and that it is good. Spends nothing. */
+NEO_MUST_CHECK enum neo_code tokens_look(struct authority *a, const struct authority_request *r,
+                                         char service[static SIGNER_NAME_MAX],
+                                         struct neo_error *err);
+/* In the decision's transaction: from now on it is this request's alone. */
+NEO_MUST_CHECK enum neo_code tokens_spend(struct authority *a, const struct authority_request *r,
+                                          struct neo_error *err);
+/* In a revocation's: those of the service that were not used. */
+NEO_MUST_CHECK enum neo_code tokens_void(struct authority *a, struct neo_bytes service,
+                                         int64_t *ret_n, struct neo_error *err);
 /*
  * trust.c, inside a revocation's transaction: whether all that is revoked then can be told, in
  * NEO_TRUST_MAX bytes less `reserve`. RESOURCE_EXHAUSTED: it cannot. Under the lock.

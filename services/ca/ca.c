@@ -161,9 +161,10 @@ static enum neo_code revoke_and_tell(struct ca *ca, struct neo_call *call,
                         "the revocation is recorded, but nobody could be told: %.120s. Restart "
                         "the CA: it tells everybody when it starts",
                         untold.message);
-    (void)snprintf(detail, sizeof(detail), "revoked %s %.*s: %u certificates",
+    (void)snprintf(detail, sizeof(detail), "revoked %s %.*s: %u certificates, %u join tokens",
                    by_serial ? "serial" : "service",
-                   NEO_FMT(by_serial ? request->serial : request->service), response->certificates);
+                   NEO_FMT(by_serial ? request->serial : request->service), response->certificates,
+                   response->tokens);
     return ca_record(ca, call, detail, err);
 }
 

@@ -106,13 +106,13 @@ bool enrol_takes(const struct enrol *e, struct neo_bytes service)
 }
 
 enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, int64_t now,
-                          char ret_note[static ENROL_NOTE_LEN], struct neo_error *err)
+                          struct enrol_verdict *ret, struct neo_error *err)
 {
     NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
     struct neo_appraisal a;
 
-    ret_note[0] = '\0';
+    *ret = (struct enrol_verdict){.until = 0};
     if (!enrol_takes(e, r->service))
         return NEO_OK;
     if (r->evidence == NULL || e->trust == NULL)
@@ -130,7 +130,8 @@ enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, 
                         NEO_FMT(r->service), neo_attest_reason_text(a.reason));
     if (!neo_hex_encode(&hex, neo_bytes(a.evidence_sha256, sizeof(a.evidence_sha256))))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory recording");
-    (void)snprintf(ret_note, ENROL_NOTE_LEN, ", %s evidence %.*s%s", a.tee,
+    ret->until = a.rollout_end;
+    (void)snprintf(ret->note, sizeof(ret->note), ", %s evidence %.*s%s", a.tee,
                    NEO_FMT(neo_buffer_bytes(&hex)), a.simulated ? " (simulated)" : "");
     return NEO_OK;
 }

@@ -37,12 +37,16 @@ struct enrol_request {
 bool enrol_takes(const struct enrol *e, struct neo_bytes service);
 
 enum { ENROL_NOTE_LEN = 120 };
+struct enrol_verdict {
+    char note[ENROL_NOTE_LEN]; /* of what was accepted, for the record; "": none was asked */
+    int64_t until; /* by its rollout, what was proven counts no longer; 0: there is no such date */
+};
 /*
- * OK: none is asked, or it was accepted; then `ret_note` has its digest for the record, else "".
- * FAILED_PRECONDITION: it is asked and none came. PERMISSION_DENIED: it was not accepted.
+ * OK: none is asked, or it was accepted. FAILED_PRECONDITION: it is asked and none came.
+ * PERMISSION_DENIED: it was not accepted.
  */
 NEO_MUST_CHECK enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r,
-                                         int64_t now, char ret_note[static ENROL_NOTE_LEN],
+                                         int64_t now, struct enrol_verdict *ret,
                                          struct neo_error *err);
 
 #endif

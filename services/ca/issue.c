@@ -25,7 +25,7 @@ struct issue {
     const struct neo_ca_v1_Evidence *evidence;
     struct neo_ca_v1_SignResponse response;
     struct neo_error err;
-    char note[ENROL_NOTE_LEN];
+    struct enrol_verdict proven;
     struct neo_job to_worker;
     struct neo_task judge;
 };
@@ -80,7 +80,7 @@ static enum neo_code decide(struct issue *i)
 {
     NEO_TRY(authority_sign(&i->ca->authority, &i->request, &i->is, neo_call_arena(i->call),
                            &i->response, &i->err));
-    return record_signing(i->ca, i->call, &i->response, i->note, &i->err);
+    return record_signing(i->ca, i->call, &i->response, i->proven.note, &i->err);
 }
 
 /* --- evidence --------------------------------------------------------------------------------- */
@@ -98,8 +98,9 @@ static void judge_there(struct neo_job *job)
     enum neo_code code = NEO_CANCELLED;
 
     if (!neo_call_is_cancelled(i->call)) /* else nobody waits for it, and it stays undecided */
-        code = enrol_judge(&i->ca->enrol, &r, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC, i->note,
-                           &i->err);
+        code = enrol_judge(&i->ca->enrol, &r, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC,
+                           &i->proven, &i->err);
+    i->is.until = i->proven.until;
     conclude(i, code == NEO_OK ? decide(i) : code);
 }
 

@@ -5,18 +5,13 @@
 #include <neo/memory.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SERIAL_LEN = 16, CERTIFICATE_MAX = 4096 };
+enum { SERIAL_LEN = JOURNAL_SERIAL_LEN, CERTIFICATE_MAX = JOURNAL_CERTIFICATE_MAX };
 
-struct record {
-    uint8_t serial[SERIAL_LEN];
-    uint64_t len;
-    uint8_t digest[NEO_SHA256_LEN]; /* over serial, len and the certificate */
-};
-
-static void digest_of(const struct record *r, const uint8_t *certificate,
+static void digest_of(const struct journal_record *r, const uint8_t *certificate,
                       uint8_t ret[static NEO_SHA256_LEN])
 {
     uint8_t all[SERIAL_LEN + sizeof(uint64_t) + CERTIFICATE_MAX];
@@ -28,17 +23,19 @@ static void digest_of(const struct record *r, const uint8_t *certificate,
 }
 
 /* The slot of a serial, or the empty one where it belongs. There are always empty ones. */
-static uint32_t *slot_of(const struct journal *j, const uint8_t serial[static SERIAL_LEN])
+static uint32_t *slot_of(struct journal *j, const uint8_t serial[static SERIAL_LEN])
 {
     size_t n_slots = j->cap * 2;
     uint64_t hash;
 
     memcpy(&hash, serial + 1, sizeof(hash)); /* random, but for the first bits */
-    size_t at = (size_t)hash % n_slots;
-    while (j->index[at] != 0 &&
-           memcmp(j->serials + (j->index[at] - 1) * (size_t)SERIAL_LEN, serial, SERIAL_LEN) != 0)
-        at = (at + 1) % n_slots;
-    return &j->index[at];
+    for (size_t at = (size_t)hash % n_slots;; at = (at + 1) % n_slots) {
+        uint32_t *slot = &j->index[at];
+        j->n_looked++;
+        if (*slot == 0 ||
+            memcmp(j->serials + (*slot - 1) * (size_t)SERIAL_LEN, serial, SERIAL_LEN) == 0)
+            return slot;
+    }
 }
 
 static bool grow(struct journal *j)
@@ -77,9 +74,8 @@ static bool remember(struct journal *j, const uint8_t serial[static SERIAL_LEN],
     return true;
 }
 
-/* 1: read; 0: the file ends inside the record; -1: it does not fit its digest. */
-static int read_record(struct journal *j, uint64_t offset, struct record *r,
-                       uint8_t certificate[static CERTIFICATE_MAX])
+int journal_read_record(struct journal *j, uint64_t offset, struct journal_record *r,
+                        uint8_t certificate[static CERTIFICATE_MAX])
 {
     uint8_t digest[NEO_SHA256_LEN];
 
@@ -95,12 +91,12 @@ static int read_record(struct journal *j, uint64_t offset, struct record *r,
 
 /* --- the end of the file ---------------------------------------------------------------------- */
 
-enum { TAIL_MAX = sizeof(struct record) + CERTIFICATE_MAX, BLOCK = 512, LARGER = 512 };
+enum { TAIL_MAX = sizeof(struct journal_record) + CERTIFICATE_MAX, BLOCK = 512, LARGER = 512 };
 
 static bool is_record(const uint8_t *at, size_t left, uint64_t len)
 {
     uint8_t digest[NEO_SHA256_LEN];
-    struct record r;
+    struct journal_record r;
 
     if (left < sizeof(r) || len == 0 || len > CERTIFICATE_MAX || len > left - sizeof(r))
         return false;
@@ -113,7 +109,7 @@ static bool is_record(const uint8_t *at, size_t left, uint64_t len)
 /* A record that follows, or the one at the beginning but for its length, which was changed. */
 static bool holds_record(const uint8_t *tail, size_t n)
 {
-    struct record r;
+    struct journal_record r;
 
     for (size_t at = 1; at + sizeof(r) < n; at++) {
         memcpy(&r, tail + at, sizeof(r));
@@ -133,15 +129,21 @@ static bool is_unwritten(const uint8_t *tail, size_t n, uint64_t offset)
     return used == 0 || (offset + used + BLOCK - 1) / BLOCK * BLOCK < offset + n;
 }
 
+/* However little of it is there. */
+static bool is_head(const uint8_t *at, size_t left)
+{
+    return memcmp(at, JOURNAL_HEAD_SERIAL, left < SERIAL_LEN ? left : SERIAL_LEN) == 0;
+}
+
 /* Whether what begins at `offset`, and is no record, is the one that a crash cut. */
 static bool is_torn(const struct journal *j, uint64_t offset, uint64_t size)
 {
     uint8_t tail[TAIL_MAX];
     size_t n = (size_t)(size - offset);
-    struct record r;
+    struct journal_record r;
 
     if (size - offset > sizeof(tail) || pread(j->fd, tail, n, (off_t)offset) != (ssize_t)n ||
-        holds_record(tail, n))
+        holds_record(tail, n) || (offset == 0 && is_head(tail, n)))
         return false;
     if (n < sizeof(r))
         return true;
@@ -151,40 +153,76 @@ static bool is_torn(const struct journal *j, uint64_t offset, uint64_t size)
     return r.len <= CERTIFICATE_MAX && n - sizeof(r) < r.len;
 }
 
-static enum neo_code scan(struct journal *j, const char *path, struct neo_error *err)
+/* False: no head can stand there, or it is of a newer program. */
+static bool read_head(struct journal *j, const struct journal_record *r, const uint8_t *body)
+{
+    struct journal_head head;
+
+    if (j->end != 0 || r->len != sizeof(head))
+        return false;
+    memcpy(&head, body, sizeof(head));
+    j->n_dropped = head.n_dropped;
+    memcpy(j->dropped, head.dropped, sizeof(j->dropped));
+    return head.version == 1;
+}
+
+static enum neo_code take_record(struct journal *j, const struct journal_record *r,
+                                 const uint8_t *body, struct neo_error *err)
+{
+    uint64_t len = sizeof(*r) + r->len;
+
+    if (is_head(r->serial, SERIAL_LEN)) {
+        if (!read_head(j, r, body))
+            return neo_fail(err, NEO_DATA_LOSS,
+                            "'%s' has a head at byte %llu that is none, or of a newer version",
+                            j->path, (unsigned long long)j->end);
+    } else {
+        if (!remember(j, r->serial, j->end))
+            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading '%s'", j->path);
+        if (len > j->largest)
+            j->largest = len;
+    }
+    j->end += len;
+    return NEO_OK;
+}
+
+enum neo_code journal_scan(struct journal *j, struct neo_error *err)
 {
     uint8_t certificate[CERTIFICATE_MAX];
-    struct record r;
+    struct journal_record r;
     struct stat st;
 
     if (fstat(j->fd, &st) != 0)
-        return neo_fail_errno(err, "cannot look at '%s'", path);
+        return neo_fail_errno(err, "cannot look at '%s'", j->path);
     uint64_t size = (uint64_t)st.st_size;
-    while (j->end < size && read_record(j, j->end, &r, certificate) == 1) {
-        if (!remember(j, r.serial, j->end))
-            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading '%s'", path);
-        j->end += sizeof(r) + r.len;
-        if (sizeof(r) + r.len > j->largest)
-            j->largest = sizeof(r) + r.len;
-    }
+    while (j->end < size && journal_read_record(j, j->end, &r, certificate) == 1)
+        NEO_TRY(take_record(j, &r, certificate, err));
     if (j->end == size)
         return NEO_OK;
     if (!is_torn(j, j->end, size))
         return neo_fail(err, NEO_DATA_LOSS,
                         "'%s' is damaged at byte %llu, not just cut by a crash; restore it from a "
                         "copy",
-                        path, (unsigned long long)j->end);
+                        j->path, (unsigned long long)j->end);
     if (ftruncate(j->fd, (off_t)j->end) != 0)
-        return neo_fail_errno(err, "cannot cut the unfinished record of '%s'", path);
+        return neo_fail_errno(err, "cannot cut the unfinished record of '%s'", j->path);
     return NEO_OK;
 }
 
 enum neo_code journal_open(struct journal *j, const char *path, struct neo_error *err)
 {
+    char next[1024];
+
     *j = (struct journal){.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
     if (j->fd < 0)
         return neo_fail_errno(err, "cannot open the signer's journal '%s'", path);
-    return scan(j, path, err);
+    j->path = neo_string_dup(path);
+    if (j->path == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading '%s'", path);
+    journal_next_path(path, next);
+    (void)unlink(next); /* it has not taken the name, so it never counted */
+    NEO_TRY(journal_scan(j, err));
+    return j->end == 0 ? journal_sync_folder(path, err) : NEO_OK;
 }
 
 void journal_close(struct journal *j)
@@ -194,36 +232,57 @@ void journal_close(struct journal *j)
     neo_free(j->serials);
     neo_free(j->offsets);
     neo_free(j->index);
+    neo_free(j->path);
+}
+
+bool journal_at(struct journal *j, size_t number, struct neo_buffer *out)
+{
+    uint8_t certificate[CERTIFICATE_MAX];
+    struct journal_record r;
+
+    return number < j->n && journal_read_record(j, j->offsets[number], &r, certificate) == 1 &&
+           neo_buffer_append(out, neo_bytes(certificate, (size_t)r.len));
 }
 
 bool journal_find(struct journal *j, const uint8_t serial[static SERIAL_LEN],
                   struct neo_buffer *out)
 {
-    uint8_t certificate[CERTIFICATE_MAX];
-    struct record r;
-
     uint32_t number = j->n == 0 ? 0 : *slot_of(j, serial);
-    return number != 0 && read_record(j, j->offsets[number - 1], &r, certificate) == 1 &&
-           neo_buffer_append(out, neo_bytes(certificate, (size_t)r.len));
+
+    return number != 0 && journal_at(j, number - 1, out);
+}
+
+size_t journal_write_record(const uint8_t serial[static SERIAL_LEN], struct neo_bytes certificate,
+                            uint8_t *out)
+{
+    struct journal_record r = {.len = certificate.len};
+
+    memcpy(r.serial, serial, SERIAL_LEN);
+    digest_of(&r, certificate.at, r.digest);
+    memcpy(out, &r, sizeof(r));
+    memcpy(out + sizeof(r), certificate.at, certificate.len);
+    return sizeof(r) + certificate.len;
 }
 
 enum neo_code journal_append(struct journal *j, const uint8_t serial[static SERIAL_LEN],
                              struct neo_bytes certificate, struct neo_error *err)
 {
-    uint8_t all[sizeof(struct record) + CERTIFICATE_MAX];
-    struct record r = {.len = certificate.len};
+    uint8_t all[JOURNAL_RECORD_MAX];
 
-    if (certificate.len > CERTIFICATE_MAX)
+    if (certificate.len == 0 || certificate.len > CERTIFICATE_MAX)
         return neo_fail(err, NEO_INTERNAL, "a certificate of %zu bytes", certificate.len);
-    memcpy(r.serial, serial, SERIAL_LEN);
-    digest_of(&r, certificate.at, r.digest);
-    memcpy(all, &r, sizeof(r));
-    memcpy(all + sizeof(r), certificate.at, certificate.len);
-    size_t len = sizeof(r) + certificate.len;
+    if (is_head(serial, SERIAL_LEN))
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "a serial that the journal keeps for itself");
+    if (j->is_lost)
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "the signer's journal was not synced to the disk; restart the CA");
+    size_t len = journal_write_record(serial, certificate, all);
     if (pwrite(j->fd, all, len, (off_t)j->end) != (ssize_t)len || fdatasync(j->fd) != 0)
         return neo_fail_errno(err, "cannot write the signer's journal");
     if (!remember(j, serial, j->end))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory in the signer");
     j->end += len;
+    if (len > j->largest)
+        j->largest = len;
     return NEO_OK;
 }

@@ -54,7 +54,9 @@ static enum neo_code check_parent(struct keeper *k, const struct signer_request 
 
     if (!journal_find(&k->journal, r->parent, &der))
         return neo_fail(err, NEO_FAILED_PRECONDITION,
-                        "the certificate to be renewed was never signed here");
+                        "the certificate to be renewed was never signed here, or ended more than "
+                        "%d days ago",
+                        KEEPER_KEPT / 86400);
     NEO_TRY(neo_cert_from_der(neo_buffer_bytes(&der), "renewed certificate", &parent, err));
     const struct neo_cert_facts *f = neo_cert_facts(parent);
     if (!neo_bytes_is(f->id.service, r->service))
@@ -144,6 +146,55 @@ static enum neo_code sign_leaf(struct keeper *k, const struct signer_request *r,
     return put_leaf(k, neo_buffer_bytes(&der), out, err);
 }
 
+/* --- what the journal need not keep ----------------------------------------------------------- */
+
+enum { CLOCKS_APART_MAX = 300, LOOKED_AT_ONCE = 1024 };
+
+/* Have both clocks gone alike for long enough? A clock that is set begins it anew. */
+static bool is_time_tried(struct keeper *k, int64_t now, neo_nsec mono)
+{
+    int64_t gone = (int64_t)((mono - k->pruning.mono) / NEO_NSEC_PER_SEC);
+    int64_t apart = now - k->pruning.wall - gone;
+
+    if (k->pruning.wall == 0 || apart > CLOCKS_APART_MAX || apart < -CLOCKS_APART_MAX) {
+        k->pruning.wall = now;
+        k->pruning.mono = mono;
+        return false;
+    }
+    return gone >= KEEPER_CLOCK_TRIED;
+}
+
+static bool has_ended(struct keeper *k, size_t number, int64_t now)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = NULL;
+
+    return journal_at(&k->journal, number, &der) &&
+           neo_cert_from_der(neo_buffer_bytes(&der), "leaf", &leaf, NULL) == NEO_OK &&
+           neo_cert_facts(leaf)->not_after + KEEPER_KEPT < now;
+}
+
+void keeper_prune(struct keeper *k, int64_t now, neo_nsec mono)
+{
+    size_t *ended = &k->pruning.n_ended, looked = 0;
+
+    if (!is_time_tried(k, now, mono) || mono < k->pruning.next)
+        return;
+    /* They are in the order of their signing, and none lives longer than 48 h. */
+    while (*ended + 1 < k->journal.n && looked < LOOKED_AT_ONCE && has_ended(k, *ended, now)) {
+        ++*ended;
+        looked++;
+    }
+    if (looked == LOOKED_AT_ONCE)
+        return; /* the rest with the next request: nobody waits for all of it */
+    k->pruning.next = mono + 3600 * NEO_NSEC_PER_SEC;
+    if (*ended < KEEPER_DROPPED_LEAST || *ended < k->journal.n - *ended)
+        return;
+    k->pruning.trouble.code = NEO_OK;
+    if (journal_prune(&k->journal, *ended, &k->pruning.trouble) == NEO_OK)
+        *ended = 0;
+}
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
 static enum neo_code describe(struct keeper *k, struct neo_buffer *out, struct neo_error *err)
@@ -159,6 +210,7 @@ enum neo_code keeper_answer(struct keeper *k, const struct signer_request *r, st
     /* A third of the issuer's life is left for trying again: nothing else waits for it. */
     if (issuers_renew(k, now, &k->trouble) == NEO_OK)
         k->trouble.code = NEO_OK;
+    keeper_prune(k, now, mono);
     switch (r->op) {
     case SIGNER_DESCRIBE:
         return describe(k, out, err);

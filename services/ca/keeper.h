@@ -9,7 +9,7 @@
  *                              last have passed. Peers trust the root, and each certificate
  *                              comes with its issuer's, so both are believed side by side;
  *                              a key is deleted when no leaf it signed can live any more
- *   journal                    every leaf (ca/journal.h)
+ *   journal                    every leaf (ca/journal.h), until 7 days after its end
  *   trust.last                 the trust it signed last
  *
  * A leaf lives at most 48 h, for a name of the service grammar; names that begin with
@@ -38,6 +38,11 @@ enum {
     KEEPER_ROOT_LIFE = 10 * 365 * 86400,
     KEEPER_REVOCATION_TOLD = 48 * 3600, /* at least, after it was made */
     KEEPER_ISSUERS_MAX = 128,
+    /* A journalled certificate, after its end: it is revoked no longer than 48 h, clocks err, and
+     * who looks for what was signed without a reason needs days to begin. */
+    KEEPER_KEPT = 7 * 86400,
+    KEEPER_DROPPED_LEAST = 256, /* records, and as many as are kept: so each is copied once */
+    KEEPER_CLOCK_TRIED = 3600,  /* nothing is dropped by a clock that was set since, or begun */
 };
 
 struct issuer {
@@ -58,6 +63,13 @@ struct keeper {
     struct neo_buffer last_wire;
     struct neo_ca_v1_Trust last; /* the trust signed last; epoch 0: none */
     struct neo_error trouble;    /* why the issuer's successor could not be made; code OK: none */
+    struct {
+        size_t n_ended; /* the oldest of the journal that may go */
+        int64_t wall;   /* both clocks, since when they agree */
+        neo_nsec mono;
+        neo_nsec next; /* when to look again */
+        struct neo_error trouble;
+    } pruning;
 };
 
 NEO_MUST_CHECK enum neo_code keeper_open(struct keeper *k, const char *dir,
@@ -69,6 +81,13 @@ void keeper_close(struct keeper *k);
 NEO_MUST_CHECK enum neo_code keeper_answer(struct keeper *k, const struct signer_request *r,
                                            struct neo_bytes body, int64_t now, neo_nsec mono,
                                            struct neo_buffer *out, struct neo_error *err);
+
+/*
+ * Drops from the journal what nobody can ask for any more, now and then, once both clocks have gone
+ * alike for an hour: a machine that starts with a wrong time would drop what is alive. Why not is
+ * in `pruning.trouble`.
+ */
+void keeper_prune(struct keeper *k, int64_t now, neo_nsec mono);
 
 /* --- between its files ------------------------------------------------------------------------ */
 

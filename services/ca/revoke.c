@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Revoking. A serial takes with it what was renewed from it, whoever asked for that: a
- * stolen key renews like its owner's. The owner joins again.
+ * stolen key renews like its owner's. The owner joins again. A service takes with it its
+ * join tokens that nobody has used: they may be where its key was.
  */
 #include "ca/authority.h"
 
@@ -179,7 +180,7 @@ static enum neo_code cutoff_of(struct authority *a, struct neo_bytes service, in
 
 static enum neo_code revoke_service(struct authority *a, struct neo_bytes service,
                                     struct neo_bytes reason, int64_t *ret_changed,
-                                    struct neo_error *err)
+                                    int64_t *ret_tokens, struct neo_error *err)
 {
     int64_t now = wall_seconds(), cutoff;
 
@@ -189,8 +190,11 @@ static enum neo_code revoke_service(struct authority *a, struct neo_bytes servic
                           "UPDATE certificates SET revoked = 1 WHERE service = ?1 AND revoked = 0 "
                           "AND not_after > ?2",
                           VALUES(neo_value_text(service), neo_value_i64(now)), ret_changed, err));
-    if (*ret_changed == 0)
-        return neo_fail(err, NEO_NOT_FOUND, "no valid certificate of '%.*s' is known",
+    NEO_TRY(tokens_void(a, service, ret_tokens, err));
+    if (*ret_changed == 0 && *ret_tokens == 0)
+        return neo_fail(err, NEO_NOT_FOUND,
+                        "no valid certificate of '%.*s' is known, and no join token that was not "
+                        "used",
                         NEO_FMT(service));
     NEO_TRY(cutoff_of(a, service, now, &cutoff, err));
     NEO_TRY(neo_store_run(a->store,
@@ -205,14 +209,14 @@ static enum neo_code revoke_service(struct authority *a, struct neo_bytes servic
 /* --- both ------------------------------------------------------------------------------------- */
 
 static enum neo_code revoke_what(struct authority *a, const struct neo_ca_v1_RevokeRequest *r,
-                                 int64_t *ret_changed, struct neo_error *err)
+                                 int64_t *ret_changed, int64_t *ret_tokens, struct neo_error *err)
 {
     struct neo_bytes reason = r->reason.len > 0 ? r->reason : NEO_LIT("unspecified");
 
     if (r->what_case == 1)
         NEO_TRY(revoke_serial(a, r->serial, reason, ret_changed, err));
     else if (r->what_case == 2)
-        NEO_TRY(revoke_service(a, r->service, reason, ret_changed, err));
+        NEO_TRY(revoke_service(a, r->service, reason, ret_changed, ret_tokens, err));
     else
         return neo_fail(err, NEO_INVALID_ARGUMENT, "say what to revoke: a serial or a service");
     return neo_store_run(a->store, "UPDATE epoch SET number = number + 1", NULL, 0, NULL, err);
@@ -229,10 +233,11 @@ static enum neo_code read_epoch(struct authority *a, uint64_t *ret, struct neo_e
 }
 
 static enum neo_code revoke_locked(struct authority *a, const struct neo_ca_v1_RevokeRequest *r,
-                                   int64_t *ret_changed, uint64_t *ret_epoch, struct neo_error *err)
+                                   int64_t *ret_changed, int64_t *ret_tokens, uint64_t *ret_epoch,
+                                   struct neo_error *err)
 {
     NEO_TRY(neo_store_begin(a->store, err));
-    enum neo_code code = revoke_what(a, r, ret_changed, err);
+    enum neo_code code = revoke_what(a, r, ret_changed, ret_tokens, err);
     if (code == NEO_OK)
         code = neo_store_commit(a->store, err);
     if (code != NEO_OK) {
@@ -245,18 +250,19 @@ static enum neo_code revoke_locked(struct authority *a, const struct neo_ca_v1_R
 enum neo_code authority_revoke(struct authority *a, const struct neo_ca_v1_RevokeRequest *r,
                                struct neo_ca_v1_RevokeResponse *response, struct neo_error *err)
 {
-    int64_t changed = 0;
+    int64_t changed = 0, tokens = 0;
     uint64_t epoch = 0;
 
     if (r->reason.len > AUTHORITY_REASON_MAX)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "a reason has at most %d bytes",
                         AUTHORITY_REASON_MAX);
     (void)pthread_mutex_lock(&a->lock);
-    enum neo_code code = revoke_locked(a, r, &changed, &epoch, err);
+    enum neo_code code = revoke_locked(a, r, &changed, &tokens, &epoch, err);
     (void)pthread_mutex_unlock(&a->lock);
     if (code != NEO_OK)
         return code;
     response->certificates = (uint32_t)changed;
+    response->tokens = (uint32_t)tokens;
     response->epoch = epoch;
     return NEO_OK;
 }

@@ -2,7 +2,9 @@
 /* The signer process: reads a request, has the keeper answer, writes. Nothing else. */
 #include "ca/keeper.h"
 
+#include <neo/encoding.h>
 #include <neo/loop.h>
+#include <neo/memory.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,12 +64,28 @@ static bool read_body(int fd, uint64_t len, struct neo_buffer *body)
     return true;
 }
 
-static void complain(struct keeper *k, char said[static sizeof(k->trouble.message)])
+enum { SAID_LEN = sizeof(((struct neo_error *)NULL)->message) };
+
+/* Once each, until it is something else. */
+static void complain(const struct neo_error *trouble, const char *what, char said[static SAID_LEN])
 {
-    if (k->trouble.code == NEO_OK || strcmp(said, k->trouble.message) == 0)
+    if (trouble->code == NEO_OK || strcmp(said, trouble->message) == 0)
         return;
-    (void)snprintf(said, sizeof(k->trouble.message), "%s", k->trouble.message);
-    (void)fprintf(stderr, "error: signer: no successor of the issuing certificate: %s\n", said);
+    (void)snprintf(said, SAID_LEN, "%s", trouble->message);
+    (void)fprintf(stderr, "error: signer: %s: %s\n", what, said);
+}
+
+/* For whoever keeps copies: what the copy of the journal must come to. */
+static void note_dropped(const struct journal *j, uint64_t *said)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+
+    if (j->n_dropped == *said || !neo_hex_encode(&hex, neo_bytes(j->dropped, sizeof(j->dropped))))
+        return;
+    *said = j->n_dropped;
+    (void)fprintf(stderr,
+                  "note: signer: the journal's first %llu records are dropped, chain %.*s\n",
+                  (unsigned long long)*said, NEO_FMT(neo_buffer_bytes(&hex)));
 }
 
 static bool answer(struct keeper *k, int out, const struct signer_request *r, struct neo_bytes body)
@@ -85,7 +103,8 @@ static bool answer(struct keeper *k, int out, const struct signer_request *r, st
 
 static void serve(struct keeper *k, int in, int out)
 {
-    char said[sizeof(k->trouble.message)] = "";
+    char said[SAID_LEN] = "", said_of_journal[SAID_LEN] = "";
+    uint64_t dropped = k->journal.n_dropped;
     struct signer_request request;
     bool going = true;
 
@@ -93,7 +112,9 @@ static void serve(struct keeper *k, int in, int out)
         NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {.limit = SIGNER_BODY_MAX};
         going = read_body(in, request.body_len, &body) &&
                 answer(k, out, &request, neo_buffer_bytes(&body));
-        complain(k, said);
+        complain(&k->trouble, "no successor of the issuing certificate", said);
+        complain(&k->pruning.trouble, "the journal keeps what it could drop", said_of_journal);
+        note_dropped(&k->journal, &dropped);
     }
 }
 

@@ -212,6 +212,9 @@ static enum neo_code put_back(struct authority *a, const struct neo_ca_v1_Revoca
     NEO_TRY(neo_row_done(row, err));
     if (known)
         return NEO_OK;
+    int64_t voided;
+    if (!by_serial) /* they came back with the copy */
+        NEO_TRY(tokens_void(a, r->service, &voided, err));
     return neo_store_run(
         a->store,
         "INSERT INTO revocations (issuer_key_id, serial, service, issued_before, at, reason) "

@@ -113,6 +113,7 @@ static bool check_rollout(const struct neo_attest_policies *policies, struct neo
     int64_t end = attest_policies_rollout_end(policies, service, appraisal->measurement);
     if (end < appraisal->not_after) /* what rests on it ends with it */
         appraisal->not_after = end;
+    appraisal->rollout_end = end == INT64_MAX ? 0 : end;
     ledger_pass(ledger, CHECK_ROLLOUT);
     return true;
 }

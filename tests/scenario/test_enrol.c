@@ -159,6 +159,85 @@ TEST(a_renewal_takes_evidence_anew)
     neo_mesh_free(mesh);
 }
 
+/* --- a rollout that ends ---------------------------------------------------------------------- */
+
+/* The world begins at 00:00:00; this is 20 min later, and a certificate's life is 10 min. */
+static const char rollouts[] = "measurement_rollouts:\n"
+                               "  key-service:\n"
+                               "    - measurement: \"" GOOD "\"\n"
+                               "      state: retiring\n"
+                               "      since: \"2025-12-01T00:00:00Z\"\n"
+                               "      not_after: \"2026-01-01T00:20:00Z\"\n";
+#define ROLLOUT_END (WALL + 20 * 60)
+
+static struct neo_attest_policies *with_rollouts(void)
+{
+    const struct neo_document documents[] = {{NEO_LIT("attest.yaml"), NEO_LIT(rules)},
+                                             {NEO_LIT("rollouts.yaml"), NEO_LIT(rollouts)}};
+    struct neo_attest_policies *ret = NULL;
+    struct neo_error err;
+
+    if (neo_attest_policies_compile(documents, 2, true, &ret, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return ret;
+}
+
+static int64_t end_of(struct neo_mesh *mesh)
+{
+    struct neo_epoch epoch = mesh_epoch(mesh);
+    int64_t end = neo_cert_facts(neo_identity_leaf(epoch.identity))->not_after;
+
+    mesh_epoch_release(&epoch);
+    return end;
+}
+
+static int64_t now_seconds(void)
+{
+    return neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+}
+
+static bool is_over(void *self)
+{
+    (void)self;
+    return now_seconds() >= ROLLOUT_END;
+}
+
+TEST(a_certificate_ends_with_the_measurement_that_was_proven_for_it_and_so_do_renewals)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0}, late = {0};
+    struct neo_attest_policies *ending = with_rollouts();
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    plane_stop_ca(&plane);
+    plane.attest_policies = ending;
+    plane_start_ca(&plane);
+    token = token_for("key-service");
+    assert_int_equal(join("key-service", GOOD, (const char *)token.at, &mesh, &err), NEO_OK);
+    assert_true(end_of(mesh) <= now_seconds() + 600 && end_of(mesh) < ROLLOUT_END);
+    while (now_seconds() < ROLLOUT_END - 10) { /* renewals, until there are no more */
+        assert_true(end_of(mesh) <= ROLLOUT_END);
+        sim_run_for(10 * SEC);
+    }
+    assert_int_equal(end_of(mesh), ROLLOUT_END);
+    late = token_for("key-service");
+    unsigned before = plane.records;
+    neo_mesh_free(mesh);
+    mesh = NULL;
+    /* Another instance of it, seconds before the end: not a certificate that nobody can use. */
+    char identity[200];
+    (void)snprintf(identity, sizeof(identity), "%s/key-service/identity.pem", plane.folder);
+    assert_int_equal(remove(identity), 0);
+    assert_int_equal(join("key-service", GOOD, (const char *)late.at, &mesh, &err),
+                     NEO_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.message, "not accepted any more in "));
+    assert_int_equal(plane.records, before);
+    assert_true(sim_wait(is_over, NULL, 60 * SEC));
+    assert_int_equal(join("key-service", GOOD, (const char *)late.at, &mesh, &err),
+                     NEO_PERMISSION_DENIED); /* and by then its evidence is refused */
+    neo_attest_policies_unref(ending);
+}
+
 /* --- the judgement alone ------------------------------------------------------------------ */
 
 static struct enrol judge;
@@ -193,9 +272,9 @@ static enum neo_code ask(const struct neo_ca_v1_Evidence *evidence, const char *
                          const char *service, int64_t now)
 {
     const struct enrol_request r = {neo_text(service), neo_text(key), evidence};
-    char note[ENROL_NOTE_LEN];
+    struct enrol_verdict verdict;
 
-    return enrol_judge(&judge, &r, now, note, NULL);
+    return enrol_judge(&judge, &r, now, &verdict, NULL);
 }
 
 TEST(evidence_is_for_one_key_one_name_one_challenge_and_a_minute)
@@ -233,6 +312,7 @@ int main(void)
         PROMISE(who_does_not_prove_itself_gets_no_certificate_and_keeps_its_token),
         PROMISE(another_service_needs_none),
         PROMISE(a_renewal_takes_evidence_anew),
+        PROMISE(a_certificate_ends_with_the_measurement_that_was_proven_for_it_and_so_do_renewals),
         cmocka_unit_test(evidence_is_for_one_key_one_name_one_challenge_and_a_minute),
     };
 

@@ -189,6 +189,23 @@ static bool is_told(const struct held *held)
     return false;
 }
 
+static int64_t count(const char *sql)
+{
+    struct neo_row *row;
+
+    assert_int_equal(neo_store_query(authority.store, sql, NULL, 0, &row, &err), NEO_OK);
+    assert_true(neo_row_next(row));
+    int64_t n = neo_row_i64(row, 0);
+    assert_int_equal(neo_row_done(row, &err), NEO_OK);
+    return n;
+}
+
+static void run(const char *sql)
+{
+    if (neo_store_run(authority.store, sql, NULL, 0, NULL, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+}
+
 /* --- promises: what changes while evidence is judged ------------------------------------------ */
 
 /* A request that was considered, and whose evidence is with the judges now. */
@@ -266,6 +283,118 @@ TEST(a_token_that_was_only_considered_is_not_spent)
                      NEO_OK);
 }
 
+/* --- promises: what ends with a measurement ----------------------------------------------------
+ */
+
+static int64_t now_seconds(void)
+{
+    return neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+}
+
+static int64_t end_of_newest(void)
+{
+    return count("SELECT not_after FROM certificates WHERE der IS NOT NULL ORDER BY given DESC, "
+                 "not_after LIMIT 1");
+}
+
+TEST(a_certificate_for_what_ends_by_its_rollout_ends_with_it_and_so_does_its_renewal)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    int64_t until = now_seconds() + 1800, expires;
+    struct pending p;
+
+    assert_int_equal(authority_token(&authority, "a-service", 0, &token, &expires, &err), NEO_OK);
+    consider(&p, neo_buffer_bytes(&token), (struct neo_bytes){0}, "one");
+    p.is.until = until;
+    assert_int_equal(conclude(&p), NEO_OK);
+    assert_int_equal(end_of_newest(), until);
+
+    struct held first = join("a-service");
+    consider(&p, (struct neo_bytes){0}, first.serial, "two");
+    p.is.until = until;
+    assert_int_equal(conclude(&p), NEO_OK);
+    assert_int_equal(count("SELECT count(*) FROM certificates WHERE parent IS NOT NULL AND "
+                           "not_after <> (SELECT min(not_after) FROM certificates)"),
+                     0);
+    /* A date behind its life changes nothing. */
+    consider(&p, (struct neo_bytes){0}, first.serial, "three");
+    p.is.until = now_seconds() + 2 * 3600;
+    assert_int_equal(conclude(&p), NEO_OK);
+    assert_true(count("SELECT max(not_after) FROM certificates WHERE parent IS NOT NULL") <=
+                now_seconds() + 3600);
+}
+
+TEST(what_ends_before_a_useful_life_gets_none_and_keeps_its_token)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    static const int64_t left[] = {AUTHORITY_LEAST_LIFE - 1, 1, 0, -5};
+    struct pending p;
+    int64_t expires;
+
+    assert_int_equal(authority_token(&authority, "a-service", 0, &token, &expires, &err), NEO_OK);
+    for (size_t i = 0; i < NEO_COUNT(left); i++) {
+        consider(&p, neo_buffer_bytes(&token), (struct neo_bytes){0}, "one");
+        p.is.until = now_seconds() + left[i];
+        assert_int_equal(conclude(&p), NEO_FAILED_PRECONDITION);
+        assert_non_null(strstr(err.message, "by its rollout"));
+        assert_non_null(strstr(err.message, "neo attest rollout list"));
+    }
+    assert_int_equal(count("SELECT count(*) FROM certificates"), 0);
+    consider(&p, neo_buffer_bytes(&token), (struct neo_bytes){0}, "one");
+    p.is.until = now_seconds() + AUTHORITY_LEAST_LIFE + 5;
+    assert_int_equal(conclude(&p), NEO_OK);
+}
+
+/* Its answer was lost, and meanwhile the rollout got a date. */
+TEST(a_request_that_was_decided_before_there_was_a_date_is_decided_anew)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    int64_t until = now_seconds() + 1800, expires;
+    struct neo_ca_v1_SignResponse response = {0};
+    struct pending p;
+
+    assert_int_equal(authority_token(&authority, "a-service", 0, &token, &expires, &err), NEO_OK);
+    consider(&p, neo_buffer_bytes(&token), (struct neo_bytes){0}, "one");
+    assert_int_equal(authority_sign(&authority, &p.request, &p.is, &arena, &response, &err),
+                     NEO_OK);
+    p.is.until = until;
+    if (conclude(&p) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(count("SELECT not_after FROM certificates WHERE request_id = 'one'"), until);
+    assert_int_equal(count("SELECT count(*) FROM certificates WHERE der IS NOT NULL"), 2);
+}
+
+/* Of short lives, too: they are counted by when they were given. */
+TEST(renewals_that_end_early_are_counted_in_the_pace)
+{
+    struct held first = join("a-service");
+    int64_t until = now_seconds() + AUTHORITY_LEAST_LIFE + 60;
+    enum neo_code code = NEO_OK;
+    unsigned good = 0;
+    char id[32];
+
+    while (code == NEO_OK && good <= AUTHORITY_LINE_RENEWALS) {
+        NEO_CLEANUP(neo_key_unrefp) struct neo_key *key = NULL;
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer csr = {0};
+        NEO_CLEANUP(authority_case_fini) struct authority_case c = {.service = ""};
+        struct neo_ca_v1_SignResponse response = {0};
+        assert_int_equal(neo_key_generate(NEO_KEY_P256, &key, NULL), NEO_OK);
+        assert_int_equal(neo_csr_create(key, "a-service", &csr, NULL), NEO_OK);
+        (void)snprintf(id, sizeof(id), "early-%u", good);
+        const struct authority_request r = {.csr = neo_buffer_bytes(&csr),
+                                            .request_id = neo_text(id),
+                                            .service = NEO_LIT("a-service"),
+                                            .parent = first.serial};
+        code = authority_consider(&authority, &r, &c, &err);
+        c.until = until;
+        if (code == NEO_OK)
+            code = authority_sign(&authority, &r, &c, &arena, &response, &err);
+        good += code == NEO_OK;
+    }
+    assert_int_equal(code, NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(good, AUTHORITY_LINE_RENEWALS);
+}
+
 /* --- promises: revoking ----------------------------------------------------------------------- */
 
 TEST(revoking_a_serial_revokes_what_was_renewed_from_it_and_nothing_else)
@@ -330,23 +459,6 @@ TEST(a_second_revocation_covers_all_that_joined_after_the_first)
         assert_int_equal(renew("a-service", &renewed).code, NEO_PERMISSION_DENIED);
         (void)join("a-service");
     }
-}
-
-static int64_t count(const char *sql)
-{
-    struct neo_row *row;
-
-    assert_int_equal(neo_store_query(authority.store, sql, NULL, 0, &row, &err), NEO_OK);
-    assert_true(neo_row_next(row));
-    int64_t n = neo_row_i64(row, 0);
-    assert_int_equal(neo_row_done(row, &err), NEO_OK);
-    return n;
-}
-
-static void run(const char *sql)
-{
-    if (neo_store_run(authority.store, sql, NULL, 0, NULL, &err) != NEO_OK)
-        fail_msg("%s", err.message);
 }
 
 /* What came about before there was a pace, or by a database that others changed. */
@@ -427,6 +539,90 @@ TEST(a_trust_larger_than_can_be_told_is_refused_before_anything_is_revoked)
     assert_int_equal(renew("other-service", &other).code, NEO_OK);
 }
 
+static struct neo_ca_v1_RevokeResponse revoke_all_of(const char *service)
+{
+    const struct neo_ca_v1_RevokeRequest r = {.what_case = 2, .service = neo_text(service)};
+    struct neo_ca_v1_RevokeResponse response = {0};
+
+    if (authority_revoke(&authority, &r, &response, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return response;
+}
+
+static struct neo_buffer token_for(const char *service)
+{
+    struct neo_buffer token = {0};
+    int64_t expires;
+
+    assert_int_equal(authority_token(&authority, service, 3600, &token, &expires, &err), NEO_OK);
+    return token;
+}
+
+TEST(tokens_that_were_not_used_are_void_when_their_service_is_revoked)
+{
+    NEO_CLEANUP(neo_buffer_fini)
+    struct neo_buffer one = token_for("a-service"),
+                      two = token_for("a-service"), other = token_for("b-service");
+    const struct neo_ca_v1_RevokeRequest again = {.what_case = 2, .service = NEO_LIT("a-service")};
+    struct neo_ca_v1_RevokeResponse response = {0};
+    struct pending judged;
+
+    (void)join("a-service");
+    consider(&judged, neo_buffer_bytes(&two), (struct neo_bytes){0}, "judged");
+    response = revoke_all_of("a-service");
+    assert_int_equal(response.certificates, 1);
+    assert_int_equal(response.tokens, 2);
+    assert_int_equal(ask(neo_buffer_bytes(&one), "a-service", (struct neo_bytes){0}).code,
+                     NEO_UNAUTHENTICATED);
+    assert_non_null(strstr(err.message, "is void: 'a-service' was revoked"));
+    assert_non_null(strstr(err.message, "neo token create a-service"));
+    assert_int_equal(conclude(&judged), NEO_UNAUTHENTICATED); /* evidence was with the judges */
+    assert_int_equal(ask(neo_buffer_bytes(&other), "b-service", (struct neo_bytes){0}).code,
+                     NEO_OK);
+    (void)join("a-service"); /* a token of after it is good */
+
+    /* With nothing but a token there is something to revoke; with nothing at all there is not. */
+    (void)revoke_all_of("a-service");
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer last = token_for("a-service");
+    response = revoke_all_of("a-service");
+    assert_int_equal(response.certificates, 0);
+    assert_int_equal(response.tokens, 1);
+    assert_int_equal(ask(neo_buffer_bytes(&last), "a-service", (struct neo_bytes){0}).code,
+                     NEO_UNAUTHENTICATED);
+    assert_int_equal(authority_revoke(&authority, &again, &response, &err), NEO_NOT_FOUND);
+    assert_non_null(strstr(err.message, "no join token"));
+}
+
+TEST(a_revocation_that_cannot_be_told_voids_no_token)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_for("a-service");
+
+    (void)join("a-service");
+    run("INSERT INTO revocations (service, issued_before, at, reason) WITH RECURSIVE n(i) AS "
+        "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 15000) SELECT 'filler', i, unixepoch(), "
+        "hex(zeroblob(100)) FROM n");
+    assert_int_equal(revoke_service("a-service", ""), NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(count("SELECT count(*) FROM certificates WHERE revoked <> 0"), 0);
+    assert_int_equal(count("SELECT count(*) FROM tokens WHERE voided <> 0"), 0);
+}
+
+TEST(a_token_that_comes_back_with_an_older_copy_is_void)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_for("a-service");
+    struct neo_ca_v1_Trust body;
+
+    (void)join("a-service");
+    assert_int_equal(neo_store_backup(authority.store, backup, &err), NEO_OK);
+    assert_int_equal(revoke_service("a-service", ""), NEO_OK);
+    (void)told_now(&body);
+    stop();
+    assert_int_equal(rename(backup, database), 0);
+    start();
+    assert_int_equal(ask(neo_buffer_bytes(&token), "a-service", (struct neo_bytes){0}).code,
+                     NEO_UNAUTHENTICATED);
+    assert_non_null(strstr(err.message, "is void"));
+}
+
 TEST(what_this_ca_has_no_record_of_is_not_renewed)
 {
     struct held first = join("a-service");
@@ -498,8 +694,9 @@ TEST(a_stolen_key_that_renews_without_end_has_heirs_that_can_be_told)
     char sql[100];
     unsigned good = 0;
 
-    (void)snprintf(sql, sizeof(sql), "UPDATE certificates SET not_after = not_after - %d",
-                   3600 / AUTHORITY_LINE_PACES);
+    (void)snprintf(sql, sizeof(sql),
+                   "UPDATE certificates SET not_after = not_after - %d, given = given - %d",
+                   3600 / AUTHORITY_LINE_PACES, 3600 / AUTHORITY_LINE_PACES);
     for (unsigned pace = 1; pace <= PACES; pace++) {
         for (size_t i = 0; i < AUTHORITY_RENEWAL_LIMITS; i++) /* it does not hurry */
             neo_ratelimit_init(&authority.renewals[i], 1000, 1000);
@@ -610,6 +807,13 @@ int main(void)
         PROMISE(what_is_revoked_while_its_evidence_is_judged_is_not_renewed),
         PROMISE(a_token_that_was_spent_while_evidence_is_judged_gives_no_second_certificate),
         PROMISE(a_token_that_was_only_considered_is_not_spent),
+        PROMISE(a_certificate_for_what_ends_by_its_rollout_ends_with_it_and_so_does_its_renewal),
+        PROMISE(what_ends_before_a_useful_life_gets_none_and_keeps_its_token),
+        PROMISE(a_request_that_was_decided_before_there_was_a_date_is_decided_anew),
+        PROMISE(renewals_that_end_early_are_counted_in_the_pace),
+        PROMISE(tokens_that_were_not_used_are_void_when_their_service_is_revoked),
+        PROMISE(a_revocation_that_cannot_be_told_voids_no_token),
+        PROMISE(a_token_that_comes_back_with_an_older_copy_is_void),
         PROMISE(a_token_that_is_shown_without_end_leaves_room_for_the_others),
         PROMISE(revoking_a_serial_revokes_what_was_renewed_from_it_and_nothing_else),
         PROMISE(who_joins_right_after_a_revocation_of_its_service_is_not_revoked_by_it),

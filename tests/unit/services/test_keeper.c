@@ -6,6 +6,8 @@
 
 #include <neo/memory.h>
 
+#include <sys/stat.h>
+
 #define NOW INT64_C(1800000000)
 
 enum { HOUR = 3600, DAY = 86400 };
@@ -451,6 +453,134 @@ TEST(a_successor_that_cannot_be_made_holds_nothing_up)
     assert_int_equal(keeper.trouble.code, NEO_OK);
 }
 
+/* --- promises: what the journal need not keep ----------------------------------------------------
+ */
+
+enum { OLD = 300, NEW = 5 };
+
+static neo_nsec ticks = 5 * (neo_nsec)365 * DAY * NEO_NSEC_PER_SEC;
+
+/* Both clocks. */
+static void pass(int64_t seconds)
+{
+    now += seconds;
+    ticks += (neo_nsec)seconds * NEO_NSEC_PER_SEC;
+}
+
+static struct signer_request numbered(uint32_t number, const struct signer_request *like)
+{
+    struct signer_request r = *like;
+
+    r.not_before = now - 30;
+    r.not_after = now + 24 * HOUR;
+    memset(r.serial, 0x55, sizeof(r.serial));
+    memcpy(r.serial + 1, &number, sizeof(number));
+    return r;
+}
+
+static enum neo_code answer(const struct signer_request *r)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+
+    return keeper_answer(&keeper, r, (struct neo_bytes){0}, now, ticks, &out, &err);
+}
+
+static void sign_many(uint32_t first, uint32_t n, const struct signer_request *like)
+{
+    for (uint32_t i = first; i < first + n; i++) {
+        struct signer_request r = numbered(i, like);
+        pass(1);
+        if (answer(&r) != NEO_OK)
+            fail_msg("%s", err.message);
+    }
+}
+
+static enum neo_code renew_number(uint32_t number, uint32_t next, const struct signer_request *like)
+{
+    struct signer_request parent = numbered(number, like), r = numbered(next, like);
+
+    memcpy(r.parent, parent.serial, sizeof(r.parent));
+    return answer(&r);
+}
+
+static void look(void)
+{
+    const struct signer_request r = {.op = SIGNER_DESCRIBE};
+
+    assert_int_equal(answer(&r), NEO_OK);
+}
+
+TEST(what_ended_long_ago_leaves_the_journal_and_what_is_alive_does_not)
+{
+    const struct signer_request like = leaf_request("a-service", 1);
+    struct signer_request again = numbered(0, &like);
+
+    sign_many(0, OLD, &like);
+    pass(24 * HOUR + KEEPER_KEPT - OLD);
+    look(); /* the first of them ended seven days ago, but for a moment */
+    assert_int_equal(keeper.journal.n_dropped, 0);
+    pass(HOUR);
+    sign_many(OLD, NEW, &like);
+    pass(HOUR);
+    look();
+    assert_int_equal(keeper.pruning.trouble.code, NEO_OK);
+    assert_int_equal(keeper.journal.n_dropped, OLD - 1); /* one was the newest when it was done */
+    assert_int_equal(keeper.journal.n, NEW + 1);
+    /* Neither renewed nor given again, as before; what lives is. */
+    assert_int_equal(renew_number(0, 1000, &like), NEO_FAILED_PRECONDITION);
+    assert_int_equal(answer(&again), NEO_FAILED_PRECONDITION);
+    assert_int_equal(renew_number(OLD, 1001, &like), NEO_OK);
+    restart();
+    assert_int_equal(keeper.journal.n_dropped, OLD - 1);
+    assert_int_equal(renew_number(OLD, 1002, &like), NEO_OK);
+}
+
+TEST(a_clock_that_was_set_or_has_only_begun_drops_nothing)
+{
+    const struct signer_request like = leaf_request("a-service", 1);
+
+    sign_many(0, OLD, &like);
+    now += 30 * DAY; /* by hand, or in error: the other clock stood */
+    for (unsigned minute = 0; minute < 59; minute++) {
+        look();
+        pass(60);
+    }
+    assert_int_equal(keeper.journal.n_dropped, 0);
+    now -= 30 * DAY; /* set right in time */
+    look();
+    pass(2 * HOUR);
+    look();
+    assert_int_equal(keeper.journal.n_dropped, 0);
+    assert_int_equal(renew_number(0, 1000, &like), NEO_OK);
+    now += 30 * DAY;
+    restart(); /* it begins with that time */
+    look();
+    pass(KEEPER_CLOCK_TRIED - 1);
+    look();
+    assert_int_equal(keeper.journal.n_dropped, 0);
+    pass(1);
+    look(); /* an hour later it is believed; the newest record stays */
+    assert_int_equal(keeper.journal.n_dropped, OLD);
+    assert_int_equal(keeper.journal.n, 1);
+}
+
+TEST(a_journal_that_cannot_be_pruned_is_kept_and_holds_nothing_up)
+{
+    const struct signer_request like = leaf_request("a-service", 1);
+
+    sign_many(0, OLD, &like);
+    assert_int_equal(mkdir(scratch("signer/journal.next"), 0700), 0);
+    pass(24 * HOUR + KEEPER_KEPT + HOUR);
+    sign_many(OLD, NEW, &like);
+    assert_int_equal(keeper.journal.n_dropped, 0);
+    assert_int_not_equal(keeper.pruning.trouble.code, NEO_OK);
+    assert_int_equal(rmdir(scratch("signer/journal.next")), 0);
+    pass(HOUR);
+    look();
+    assert_int_equal(keeper.pruning.trouble.code, NEO_OK);
+    assert_int_equal(keeper.journal.n_dropped, OLD);
+}
+
 /* --- promises: CRLs --------------------------------------------------------------------------- */
 
 TEST(crls_hold_what_is_revoked_by_serial_and_by_service)
@@ -493,6 +623,9 @@ int main(void)
         PROMISE(the_key_before_is_kept_while_leaves_of_it_can_live),
         PROMISE(a_leaf_signed_before_the_change_is_given_again_with_its_own_issuer),
         PROMISE(a_successor_that_cannot_be_made_holds_nothing_up),
+        PROMISE(what_ended_long_ago_leaves_the_journal_and_what_is_alive_does_not),
+        PROMISE(a_clock_that_was_set_or_has_only_begun_drops_nothing),
+        PROMISE(a_journal_that_cannot_be_pruned_is_kept_and_holds_nothing_up),
         PROMISE(crls_hold_what_is_revoked_by_serial_and_by_service),
     };
     return cmocka_run_group_tests_name("services/keeper", tests, NULL, NULL);
