@@ -88,48 +88,96 @@ enum neo_code check_members(const struct model *m, const struct model_type *type
     return NEO_OK;
 }
 
-static void add_type(const struct model *m, struct list *names, const struct model_type *type)
-{
-    struct neo_arena *arena = m->arena;
+/*
+ * What a header declares. Names of structs and enums have a space of their own in C, and so a
+ * method may be named as a message is (S.M, and a message S_M); that a type is named as a table is
+ * would be allowed, too, and is refused all the same.
+ */
+struct declared {
+    struct list types_and_tables;
+    struct list ordinary;
+};
 
-    add(arena, names, type->symbol);
-    add(arena, names, neo_arena_printf(arena, "%s_info", type->symbol));
-    if (type->message != NULL) {
-        if (type->extendee.len > 0) {
-            add(arena, names, neo_arena_printf(arena, "%s_get", type->symbol));
-            add(arena, names, neo_arena_printf(arena, "%s_add", type->symbol));
-        }
-        add(arena, names, neo_arena_printf(arena, "%s_decode", type->symbol));
-        add(arena, names, neo_arena_printf(arena, "%s_encode", type->symbol));
-        for (size_t i = 0; i < type->n_fields; i++) {
-            add(arena, names,
-                neo_arena_printf(arena, "%s_%s_or_default", type->symbol,
-                                 type->fields[i].proto_name));
-            if (type->fields[i].oneof != NULL)
-                add(arena, names,
-                    neo_arena_printf(arena, "%s_%s_FIELD", type->symbol,
-                                     type->fields[i].proto_name));
-        }
+static void declare(const struct model *m, struct declared *d, const char *symbol, const char *end)
+{
+    const char *name = neo_arena_printf(m->arena, "%s%s", symbol, end);
+
+    add(m->arena, &d->types_and_tables, name);
+    add(m->arena, &d->ordinary, name);
+}
+
+static void declare_field(const struct model *m, struct declared *d, const struct model_type *type,
+                          const struct model_field *f)
+{
+    const char *symbol = neo_arena_printf(m->arena, "%s_%s", type->symbol, f->proto_name);
+
+    declare(m, d, symbol, "_or_default");
+    if (f->oneof != NULL)
+        declare(m, d, symbol, "_FIELD");
+}
+
+static void declare_type(const struct model *m, struct declared *d, const struct model_type *type)
+{
+    add(m->arena, &d->types_and_tables, type->symbol);
+    declare(m, d, type->symbol, "_info");
+    if (type->message == NULL) {
+        for (size_t i = 0; i < type->enumeration->value.len; i++)
+            declare(m, d, model_value(m, type, i), "");
         return;
     }
-    for (size_t i = 0; i < type->enumeration->value.len; i++)
-        add(m->arena, names, model_value(m, type, i));
+    declare(m, d, type->symbol, type->extendee.len > 0 ? "_get" : "_decode");
+    declare(m, d, type->symbol, type->extendee.len > 0 ? "_add" : "_encode");
+    for (size_t i = 0; i < type->n_fields; i++)
+        declare_field(m, d, type, &type->fields[i]);
+}
+
+static void declare_method(const struct model *m, struct declared *d, const char *service,
+                           const struct neo_descriptor_method *method)
+{
+    const char *symbol = names_method(m->arena, service, method->name);
+    const char *const ends[] = {
+        "_INDEX",
+        "_start",
+        method->server_streaming ? "_send" : "_reply",
+        method->client_streaming ? "_client_send" : NULL,
+        method->client_streaming ? "_stream_send" : NULL,
+        method->client_streaming || method->server_streaming ? "_stream" : "",
+        method->client_streaming || method->server_streaming ? "_stream_next" : NULL,
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(ends); i++)
+        if (ends[i] != NULL)
+            add(m->arena, &d->ordinary, neo_arena_printf(m->arena, "%s%s", symbol, ends[i]));
+}
+
+static void declare_service(const struct model *m, struct declared *d,
+                            const struct model_file *file,
+                            const struct neo_descriptor_service *service)
+{
+    const char *symbol =
+        neo_arena_printf(m->arena, "%s%s", file->prefix, names_symbol(m->arena, service->name));
+
+    add(m->arena, &d->types_and_tables, neo_arena_printf(m->arena, "%s_handlers", symbol));
+    declare(m, d, symbol, "_info");
+    declare(m, d, symbol, "_methods");
+    declare(m, d, symbol, "_add");
+    for (size_t i = 0; i < service->method.len; i++)
+        declare_method(m, d, symbol, service->method.at[i]);
 }
 
 enum neo_code check_symbols(const struct model *m, const struct model_file *file,
                             struct neo_error *err)
 {
-    struct list names = {0};
+    struct declared d = {.ordinary = {0}};
 
-    add(m->arena, &names, neo_arena_printf(m->arena, "%s_file", file->symbol));
+    declare(m, &d, file->symbol, "_file");
     for (size_t i = 0; i < file->n_types; i++)
-        add_type(m, &names, &file->types[i]);
-    for (size_t i = 0; i < file->descriptor->service.len; i++) {
-        const char *symbol = names_symbol(m->arena, file->descriptor->service.at[i]->name);
-        add(m->arena, &names, neo_arena_printf(m->arena, "%s%s_info", file->prefix, symbol));
-        add(m->arena, &names, neo_arena_printf(m->arena, "%s%s_methods", file->prefix, symbol));
-    }
-    const char *twin = find_twin(&names);
+        declare_type(m, &d, &file->types[i]);
+    for (size_t i = 0; i < file->descriptor->service.len; i++)
+        declare_service(m, &d, file, file->descriptor->service.at[i]);
+    const char *twin = find_twin(&d.types_and_tables);
+    if (twin == NULL)
+        twin = find_twin(&d.ordinary);
     if (twin != NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "%s: two things would be named %s in C; rename one", file->name, twin);

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { LINE_MAX_LEN = 4096, SAME_LINE_MAX = 60 };
+enum { LINE_MAX_LEN = 512, SAME_LINE_MAX = 60 };
 
 void emit(const struct emit *e, const char *format, ...)
 {
@@ -16,11 +16,18 @@ void emit(const struct emit *e, const char *format, ...)
     va_start(args, format);
     int len = vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    if (len < 0 || (size_t)len >= sizeof(line)) {
-        e->out->failed = true;
+    if (len >= 0 && (size_t)len < sizeof(line)) {
+        (void)neo_buffer_append(e->out, neo_bytes(line, (size_t)len));
         return;
     }
-    (void)neo_buffer_append(e->out, neo_bytes(line, (size_t)len));
+    char *at = len < 0 ? NULL : (char *)neo_buffer_reserve(e->out, (size_t)len + 1);
+    e->out->failed |= at == NULL;
+    if (at == NULL)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(at, (size_t)len + 1, format, args);
+    va_end(args);
+    e->out->len += (size_t)len;
 }
 
 static struct neo_bytes trim(struct neo_bytes text)
@@ -108,7 +115,7 @@ const char *emit_service_symbol(const struct emit *e, size_t index)
 {
     const struct neo_descriptor_service *service = e->file->descriptor->service.at[index];
     const char *symbol =
-        neo_arena_printf(e->model->arena, "%s%.*s", e->file->prefix, NEO_FMT(service->name));
+        neo_arena_printf(e->model->arena, "%s%.*s", e->file->prefix, NEO_FMT_ALL(service->name));
 
     return symbol != NULL ? symbol : "";
 }

@@ -110,7 +110,7 @@ static void put_real(const struct emit *e, struct neo_bytes text, bool single)
     else if (neo_bytes_is(text, "nan"))
         emit(e, "__builtin_nan%s(\"\")", suffix);
     else
-        emit(e, "%.*s%s%s", NEO_FMT(text), has_point ? "" : ".0", suffix);
+        emit(e, "%.*s%s%s", NEO_FMT_ALL(text), has_point ? "" : ".0", suffix);
 }
 
 static void put_integer(const struct emit *e, const char *type, struct neo_bytes text)
@@ -120,9 +120,11 @@ static void put_integer(const struct emit *e, const char *type, struct neo_bytes
     else if (neo_bytes_is(text, "-2147483648"))
         emit(e, "INT32_MIN");
     else if (type[0] == 'u')
-        emit(e, "%s(%.*s)", strcmp(type, "uint64_t") == 0 ? "UINT64_C" : "UINT32_C", NEO_FMT(text));
+        emit(e, "%s(%.*s)", strcmp(type, "uint64_t") == 0 ? "UINT64_C" : "UINT32_C",
+             NEO_FMT_ALL(text));
     else
-        emit(e, "%s(%.*s)", strcmp(type, "int64_t") == 0 ? "INT64_C" : "INT32_C", NEO_FMT(text));
+        emit(e, "%s(%.*s)", strcmp(type, "int64_t") == 0 ? "INT64_C" : "INT32_C",
+             NEO_FMT_ALL(text));
 }
 
 /* By name; without one the first, which in a closed enum need not be zero. */
@@ -151,7 +153,7 @@ static void put_literal(const struct emit *e, const struct model_field *f)
         put_bytes(e, text);
         break;
     case NEO_KIND_BOOL:
-        emit(e, "%.*s", NEO_FMT(text));
+        emit(e, "%.*s", NEO_FMT_ALL(text));
         break;
     case NEO_KIND_DOUBLE:
     case NEO_KIND_FLOAT:

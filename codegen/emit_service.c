@@ -41,7 +41,7 @@ static struct method method_of(const struct emit *e, size_t service, size_t inde
         .descriptor = d,
         .service = symbol,
         .name = names_member(arena, d->name),
-        .symbol = neo_arena_printf(arena, "%s_%.*s", symbol, NEO_FMT(d->name)),
+        .symbol = names_method(arena, symbol, d->name),
         .request = symbol_of(e, d->input_type),
         .response = symbol_of(e, d->output_type),
         .comment = model_comment(e->file, model_path(arena, path, SERVICE_METHOD, index)).leading,
@@ -57,7 +57,7 @@ static void put_handlers(const struct emit *e, size_t service, size_t n_methods)
     emit(e,
          "/* What a server of %.*s does; a NULL handler answers UNIMPLEMENTED. */\n"
          "struct %s_handlers {\n",
-         NEO_FMT(e->file->descriptor->service.at[service]->name), symbol);
+         NEO_FMT_ALL(e->file->descriptor->service.at[service]->name), symbol);
     for (size_t i = 0; i < n_methods; i++) {
         struct method m = method_of(e, service, i);
 
@@ -214,7 +214,7 @@ static void put_method(const struct emit *e, const struct method *m, const char 
          "        .path = \"/%s/%.*s\",\n"
          "        .service = \"%s\",\n"
          "        .name = \"%.*s\",\n",
-         service, NEO_FMT(d->name), service, NEO_FMT(d->name));
+         service, NEO_FMT_ALL(d->name), service, NEO_FMT_ALL(d->name));
     emit(e,
          "        .kind = %s,\n"
          "        .request = &%s_info,\n"
@@ -232,8 +232,8 @@ void emit_service_source(const struct emit *e, size_t index)
     const struct neo_descriptor_service *d = e->file->descriptor->service.at[index];
     const char *symbol = emit_service_symbol(e, index);
     struct neo_bytes package = e->file->descriptor->package;
-    const char *full_name = neo_arena_printf(e->model->arena, "%.*s%s%.*s", NEO_FMT(package),
-                                             package.len > 0 ? "." : "", NEO_FMT(d->name));
+    const char *full_name = neo_arena_printf(e->model->arena, "%.*s%s%.*s", NEO_FMT_ALL(package),
+                                             package.len > 0 ? "." : "", NEO_FMT_ALL(d->name));
 
     if (full_name == NULL)
         return;

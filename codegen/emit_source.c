@@ -107,7 +107,7 @@ static void put_enum(const struct emit *e, const struct model_type *type)
     emit(e, "static const struct neo_enum_value %s_values[] = {\n", type->symbol);
     for (size_t i = 0; i < d->value.len; i++)
         emit(e, "    {%s, \"%.*s\"},\n", model_value(e->model, type, i),
-             NEO_FMT(d->value.at[i]->name));
+             NEO_FMT_ALL(d->value.at[i]->name));
     emit(e,
          "};\nconst struct neo_enum_info %s_info = {\n"
          "    .full_name = \"%s\",\n"

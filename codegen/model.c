@@ -99,7 +99,7 @@ const struct model_type *model_extendee(const struct model *m, const struct mode
 const char *model_value(const struct model *m, const struct model_type *type, size_t i)
 {
     const char *name = neo_arena_printf(m->arena, "%s%.*s", type->scope,
-                                        NEO_FMT(type->enumeration->value.at[i]->name));
+                                        NEO_FMT_ALL(type->enumeration->value.at[i]->name));
 
     return name == NULL ? "" : names_member(m->arena, neo_text(name));
 }
@@ -126,7 +126,7 @@ static struct model_type *add_type(struct model *m, struct model_file *file, con
     struct model_type *type = &file->types[file->n_types++];
 
     *type = (struct model_type){
-        .full_name = neo_arena_printf(m->arena, "%s%.*s", scope, NEO_FMT(name)),
+        .full_name = neo_arena_printf(m->arena, "%s%.*s", scope, NEO_FMT_ALL(name)),
         .file = file,
         .path = path,
     };
@@ -253,7 +253,7 @@ static enum neo_code add_types(struct model *m, struct model_file *file, struct 
     struct scope scope = {.name = ""};
 
     if (d->package.len > 0)
-        scope.name = neo_arena_printf(m->arena, "%.*s.", NEO_FMT(d->package));
+        scope.name = neo_arena_printf(m->arena, "%.*s.", NEO_FMT_ALL(d->package));
     NEO_TRY(neo_descriptor_features(d, &scope.features, err));
     file->types = neo_arena_calloc(m->arena, total, sizeof(*file->types));
     if (file->types == NULL || scope.name == NULL)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "names.h"
 
-/* Keywords of C and C++, and names that C's headers or compilers define as macros. */
+/* Keywords of C and C++, and macros of compilers and C's headers; the latter's long tail is in
+ * names_macros.c. */
 /* clang-format off */
 static const char *const taken[] = {
-    "EOF", "I", "INFINITY", "NAN", "NULL", "alignas", "alignof", "and", "and_eq", "asm",
+    "EOF", "I", "INFINITY", "NAN", "NULL", "_Alignas", "_Alignof", "_Atomic", "_Bool", "_Complex",
+    "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "alignas", "alignof", "and", "and_eq", "asm",
     "assert", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "char16_t",
     "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield", "compl", "complex",
     "concept", "const", "const_cast", "consteval", "constexpr", "constinit", "continue",
@@ -26,7 +28,7 @@ static bool is_taken(const char *name)
         if (strcmp(taken[i], name) == 0)
             return true;
     }
-    return false;
+    return names_is_macro(name);
 }
 
 static bool is_identifier_byte(char c)
@@ -54,4 +56,16 @@ const char *names_member(struct neo_arena *arena, struct neo_bytes name)
     const char *member = names_symbol(arena, name);
 
     return is_taken(member) ? neo_arena_printf(arena, "%s_", member) : member;
+}
+
+const char *names_method(struct neo_arena *arena, const char *service, struct neo_bytes name)
+{
+    static const char *const of_services[] = {"add", "handlers", "info", "methods"};
+    const char *end = "";
+
+    for (size_t i = 0; i < NEO_COUNT(of_services); i++)
+        if (neo_bytes_is(name, of_services[i]))
+            end = "_";
+    const char *symbol = neo_arena_printf(arena, "%s_%.*s%s", service, NEO_FMT_ALL(name), end);
+    return symbol != NULL ? symbol : "";
 }

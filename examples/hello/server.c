@@ -7,7 +7,7 @@ static void greet(struct neo_call *call, const struct hello_GreetRequest *reques
 {
     (void)self;
     const char *text =
-        neo_arena_printf(neo_call_arena(call), "hello, %.*s", NEO_FMT(request->name));
+        neo_arena_printf(neo_call_arena(call), "hello, %.*s", NEO_FMT_ALL(request->name));
     struct hello_GreetReply reply = {.text = neo_text(text)};
 
     hello_Greeter_Greet_reply(call, &reply);

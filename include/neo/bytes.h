@@ -73,8 +73,13 @@ static inline struct neo_bytes neo_bytes_from(struct neo_bytes a, size_t start)
     return start >= a.len ? neo_bytes(a.at, 0) : neo_bytes(a.at + start, a.len - start);
 }
 
-/* For printf: "%.*s", NEO_FMT(bytes). Shows at most 200 bytes. */
-#define NEO_FMT(b) (int)((b).len > 200 ? 200 : (b).len), (const char *)(b).at
+/*
+ * For printf: "%.*s", NEO_FMT(bytes). In messages for people: at most 200 bytes of it.
+ * NEO_FMT_ALL(bytes) where the text is what counts: all of it, up to 2 GiB. Both end at a zero
+ * byte, as printf does.
+ */
+#define NEO_FMT(b)     (int)((b).len > 200 ? 200 : (b).len), (const char *)(b).at
+#define NEO_FMT_ALL(b) (int)((b).len > 0x7fffffff ? 0x7fffffff : (b).len), (const char *)(b).at
 
 /* The struct of type `type` whose member `member` is at `pointer`. */
 #define neo_owner(pointer, type, member)                                                           \

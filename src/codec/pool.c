@@ -46,7 +46,7 @@ static enum neo_code add_type(struct adder *a, const char *scope, struct neo_byt
 {
     struct pool_type *type = neo_arena_calloc(&a->pool->arena, 1, sizeof(*type));
     const char *full_name = neo_arena_printf(&a->pool->arena, "%s%s%.*s", scope,
-                                             scope[0] == '\0' ? "" : ".", NEO_FMT(name));
+                                             scope[0] == '\0' ? "" : ".", NEO_FMT_ALL(name));
 
     if (type == NULL || full_name == NULL)
         return pool_out_of_memory(a->err);
@@ -137,7 +137,7 @@ static enum neo_code add_extension(struct adder *a, struct scope scope,
     struct neo_descriptor_message *d = neo_arena_calloc(arena, 1, sizeof(*d));
     struct neo_descriptor_field **fields = neo_arena_calloc(arena, 1, sizeof(*fields));
     const char *name = neo_arena_printf(arena, "%s%s%.*s", scope.name,
-                                        scope.name[0] == '\0' ? "" : ".", NEO_FMT(field->name));
+                                        scope.name[0] == '\0' ? "" : ".", NEO_FMT_ALL(field->name));
 
     /* Its value is among what is unknown, where nobody looks for it. protoc-gen-neo agrees. */
     if (field->options != NULL && field->options->sensitivity == NEO_SENSITIVITY_TEE_ONLY)
@@ -254,8 +254,8 @@ static enum neo_code add_service(struct neo_descriptors *pool, const struct pool
     struct neo_bytes package = file->descriptor->package;
     struct neo_service_info *service = neo_arena_calloc(arena, 1, sizeof(*service));
     struct neo_method *methods = neo_arena_calloc(arena, d->method.len, sizeof(*methods));
-    const char *full_name = neo_arena_printf(arena, "%.*s%s%.*s", NEO_FMT(package),
-                                             package.len == 0 ? "" : ".", NEO_FMT(d->name));
+    const char *full_name = neo_arena_printf(arena, "%.*s%s%.*s", NEO_FMT_ALL(package),
+                                             package.len == 0 ? "" : ".", NEO_FMT_ALL(d->name));
 
     if (service == NULL || methods == NULL || full_name == NULL)
         return pool_out_of_memory(err);
@@ -263,7 +263,7 @@ static enum neo_code add_service(struct neo_descriptors *pool, const struct pool
         methods[i].service = full_name;
         methods[i].name = neo_arena_string(arena, d->method.at[i]->name);
         methods[i].path =
-            neo_arena_printf(arena, "/%s/%.*s", full_name, NEO_FMT(d->method.at[i]->name));
+            neo_arena_printf(arena, "/%s/%.*s", full_name, NEO_FMT_ALL(d->method.at[i]->name));
         if (methods[i].name == NULL || methods[i].path == NULL)
             return pool_out_of_memory(err);
         NEO_TRY(set_method(pool, file, d->method.at[i], &methods[i], err));

@@ -168,7 +168,7 @@ static enum neo_code fill(struct neo_limits *limits, struct bucket *bucket, cons
                           struct neo_bytes key, const struct rate *rate, struct neo_error *err)
 {
     bucket->name =
-        key.len == 0 ? kind : neo_arena_printf(&limits->arena, "%s:%.*s", kind, NEO_FMT(key));
+        key.len == 0 ? kind : neo_arena_printf(&limits->arena, "%s:%.*s", kind, NEO_FMT_ALL(key));
     if (bucket->name == NULL)
         return out_of_memory(err);
     bucket->index = (int)(bucket - limits->buckets);

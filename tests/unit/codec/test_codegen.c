@@ -477,6 +477,77 @@ TEST(words_of_c_are_no_names_of_types_and_values_either)
     assert_int_equal(compile("cc", "c", "c17", file), 0);
 }
 
+/* Generates for `proto`, and compiles what came as C, the header behind those of C also as C++. */
+static void assert_usable(const char *proto)
+{
+    char file[100];
+
+    write_file("t.proto", proto);
+    if (run_protoc(directory, "t.proto") != 0)
+        fail_msg("%s", said);
+    write_file("use.cc", "#include <errno.h>\n#include <limits.h>\n#include <math.h>\n"
+                         "#include <netdb.h>\n#include <signal.h>\n#include <stdio.h>\n"
+                         "#include <sys/stat.h>\n#include \"t.neo.h\"\n");
+    (void)snprintf(file, sizeof(file), "%s/t.neo.c", directory);
+    assert_int_equal(compile("cc", "c", "c17", file), 0);
+    (void)snprintf(file, sizeof(file), "%s/use.cc", directory);
+    assert_int_equal(compile("cc", "c", "c17", file), 0);
+    assert_int_equal(compile("c++", "c++", "c++17", file), 0);
+}
+
+TEST(macros_of_the_headers_of_c_are_no_names_of_members)
+{
+    assert_usable("syntax = \"proto3\"; package linux.errno; message stdin { int32 EAGAIN = 1; "
+                  "int32 INT_MAX = 2; optional int32 SIGINT = 3; oneof EOF { int32 NULL = 4; "
+                  "stdin st_mtime = 5; } repeated int32 si_pid = 6; map<int32, stdin> errno = 7; "
+                  "int32 h_addr = 8; int32 linux = 9; int32 EMAIL = 10; } "
+                  "service SIGTERM { rpc BUFSIZ(stdin) returns (stdin); }");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, " EAGAIN_;"));
+    assert_non_null(strstr(header, " has_SIGINT;"));
+    assert_non_null(strstr(header, " EMAIL;")); /* not whatever looks like one */
+    neo_free(header);
+}
+
+TEST(methods_may_be_named_as_what_a_service_has_itself_or_as_messages)
+{
+    assert_usable("syntax = \"proto3\"; package p; message N { int32 _Bool = 1; } message S_Get { "
+                  "int32 x = 1; } service S { rpc add(N) returns (N); rpc Add(N) returns (N); "
+                  "rpc info(N) returns (N); rpc methods(N) returns (N); rpc "
+                  "handlers(stream N) returns (stream N); rpc Get(S_Get) returns (S_Get); rpc "
+                  "int(N) returns (N); } service Empty {}");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, "\np_S_add_(struct neo_channel *"));
+    assert_non_null(strstr(header, "\np_S_add(struct neo_server *"));
+    neo_free(header);
+    assert_refused(
+        "syntax = \"proto3\"; package p; message A {} service S { rpc Get(A) returns (A); "
+        "rpc Get_start(A) returns (A); }",
+        "t.proto: two things would be named p_S_Get_start in C; rename one");
+    assert_refused("syntax = \"proto3\"; package p; message S_handlers {} service S {}",
+                   "t.proto: two things would be named p_S_handlers in C; rename one");
+}
+
+TEST(names_of_any_length_are_kept_whole)
+{
+    enum { LEN = 300 };
+    char name[LEN + 1] = {0};
+    struct neo_buffer proto = {0};
+
+    memset(name, 'N', LEN);
+    (void)neo_buffer_printf(
+        &proto,
+        "syntax = \"proto3\"; package %sp; message %sA { int32 %s = 1; %sA self "
+        "= 2; } message %sB { map<string, %sA> m = 1; } enum %sE { %s0 = 0; "
+        "%s1 = 1; } service %sS { rpc %sM(%sA) returns (%sB); rpc %sL(%sA) "
+        "returns (stream %sB); }",
+        name, name, name, name, name, name, name, name, name, name, name, name, name, name, name,
+        name);
+    (void)neo_buffer_append_byte(&proto, '\0');
+    assert_usable((const char *)proto.at);
+    neo_buffer_fini(&proto);
+}
+
 TEST(code_for_other_tables_does_not_compile_or_link)
 {
     char *header = read_file(NEO_GEN_DIR, "neo/test/v1/bench.neo.h");
@@ -657,6 +728,9 @@ int main(void)
         T(files_list_what_they_hold_and_import),
         P(generated_code_compiles_without_a_warning_as_c_and_as_cpp),
         P(words_of_c_are_no_names_of_types_and_values_either),
+        P(macros_of_the_headers_of_c_are_no_names_of_members),
+        P(methods_may_be_named_as_what_a_service_has_itself_or_as_messages),
+        P(names_of_any_length_are_kept_whole),
         P(code_for_other_tables_does_not_compile_or_link),
         P(names_that_would_collide_in_c_are_refused),
         P(the_same_file_always_gives_the_same_code),
