@@ -256,6 +256,9 @@ size_t h2_stream_room(const struct h2 *h2);
 /* Whether h2_pull() has given a part of this request (client); else the peer never saw it. */
 bool h2_has_begun(const struct h2 *h2, const struct h2_stream *s);
 
+/* Bytes that may go out, and come in, before the connection's window is used up. */
+void h2_windows(const struct h2 *h2, int32_t *ret_out, int32_t *ret_in);
+
 /* What the guard saw: for metrics and for the attack tests. */
 #define H2_COUNTERS(X)                                                                             \
     X(streams)                                                                                     \

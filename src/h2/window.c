@@ -82,3 +82,9 @@ void h2_consume(struct h2 *h2, struct h2_stream *pub, size_t n)
     if (s->credit >= s->window / CREDIT_SHARE && !pub->remote_ended && h2->error.code == NEO_OK)
         flush_stream(h2, s);
 }
+
+void h2_windows(const struct h2 *h2, int32_t *ret_out, int32_t *ret_in)
+{
+    *ret_out = nghttp2_session_get_remote_window_size(h2->session);
+    *ret_in = nghttp2_session_get_local_window_size(h2->session);
+}

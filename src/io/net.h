@@ -61,6 +61,23 @@ NEO_MUST_CHECK enum neo_code net_local_address(struct neo_loop *loop, int fd,
 NEO_MUST_CHECK enum neo_code net_peer_address(struct neo_loop *loop, int fd,
                                               struct net_address *ret, struct neo_error *err);
 
+/* What the kernel says of a socket, for people who look. What a socket does not have is absent. */
+enum { NET_OPTIONS_MAX = 8, NET_TCP_FACTS = 29 };
+struct net_options {
+    struct net_option {
+        const char *name; /* "SO_SNDBUF" */
+        int value;
+    } of[NET_OPTIONS_MAX];
+    size_t n;
+    bool lingers;
+    int linger;                           /* seconds */
+    neo_nsec read_timeout, write_timeout; /* 0: none */
+    bool is_tcp;
+    char congestion[16];         /* the algorithm's name */
+    uint32_t tcp[NET_TCP_FACTS]; /* tcpi_state to tcpi_reordering, in the order of <linux/tcp.h> */
+};
+void net_options(struct neo_loop *loop, int fd, struct net_options *ret);
+
 enum net_result {
     NET_OK,
     NET_AGAIN,

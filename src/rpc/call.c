@@ -167,7 +167,9 @@ static void count_end(struct neo_call *call)
 
     if (!w->server->options.channelz)
         return;
-    *(ok ? &call->peer->counts.succeeded : &call->peer->counts.failed) += 1;
+    /* Of a stream it is success that it has ended as it should, whatever it said. */
+    bool told = call->stream != NULL && call->stream->local_ended;
+    *(told ? &call->peer->counts.succeeded : &call->peer->counts.failed) += 1;
     stat_add(ok ? &w->stats.succeeded : &w->stats.failed, 1);
 }
 

@@ -70,8 +70,7 @@ struct sub_conn {
     bool answered;    /* a call on it was answered */
     const char *lost; /* why, when we gave it up; static */
     size_t calls;
-    uint64_t started;    /* calls ever */
-    int64_t socket_id;   /* for channelz; 0: nobody has asked yet */
+    struct channelz_counts counts;
     neo_nsec trust_ends; /* when the earlier of the two certificates ends; monotonic */
 
     struct keepalive keepalive;
@@ -128,7 +127,8 @@ struct subchannel {
     struct neo_breaker breaker;
     bool attestation_refused; /* the last attempt failed for that */
     char last_error[240];
-    uint64_t calls;
+    uint64_t calls, succeeded, failed; /* attempts of calls */
+    neo_nsec last_call;
     int64_t channelz_id;
     struct channelz_trace trace;
 };
@@ -440,8 +440,9 @@ struct call_attempt {
     struct h2_stream *stream; /* its `user` is the attempt */
     struct frame_reader reader;
     struct neo_breaker_permit permit;
-    size_t sent_upto; /* of the call's `sent`, what this attempt has queued */
-    bool unproven;    /* nothing of the request leaves before its server has proven itself */
+    size_t sent_upto;       /* of the call's `sent`, what this attempt has queued, */
+    uint64_t sent_messages; /* and of its messages */
+    bool unproven;          /* nothing of the request leaves before its server has proven itself */
     uint8_t nonce[32];
     bool got_headers; /* other than those of a response that is only a status */
     bool got_message;
@@ -487,6 +488,7 @@ struct neo_client_call {
     bool observed;           /* inside one's look at a message: `done` comes later */
 
     struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
+    uint64_t messages;      /* framed so far */
     size_t counted;         /* of `sent`, what is in neo_channel.buffered */
     size_t counted_waiting; /* the same for .waiting_bytes */
     bool waits;             /* counted in .n_waiting */

@@ -5,7 +5,6 @@
 
 #include <neo/memory.h>
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -160,7 +159,7 @@ struct channelz_view *channelz_look(int64_t id)
     return NULL;
 }
 
-/* --- connections ------------------------------------------------------------------------------ */
+/* --- times ------------------------------------------------------------------------------------ */
 
 struct google_protobuf_Timestamp *channelz_time(struct neo_arena *arena, neo_nsec mono)
 {
@@ -173,122 +172,6 @@ struct google_protobuf_Timestamp *channelz_time(struct neo_arena *arena, neo_nse
     t->seconds = wall / (int64_t)NEO_NSEC_PER_SEC;
     t->nanos = (int32_t)(wall % (int64_t)NEO_NSEC_PER_SEC);
     return t;
-}
-
-/* "127.0.0.1:8443", "[::1]:8443"; anything else is a name. */
-static struct grpc_channelz_v1_Address *address_of(struct neo_arena *arena, const char *text)
-{
-    struct grpc_channelz_v1_Address *a = neo_arena_calloc(arena, 1, sizeof(*a));
-    struct grpc_channelz_v1_Address_TcpIpAddress *tcp = neo_arena_calloc(arena, 1, sizeof(*tcp));
-    struct grpc_channelz_v1_Address_OtherAddress *other =
-        neo_arena_calloc(arena, 1, sizeof(*other));
-    const char *colon = strrchr(text, ':');
-    bool six = text[0] == '[' && colon != NULL && colon > text + 1;
-    char host[64] = "";
-    uint8_t raw[16];
-
-    if (a == NULL || tcp == NULL || other == NULL)
-        return NULL;
-    if (colon != NULL && (size_t)(colon - text) < sizeof(host))
-        memcpy(host, text + six, (size_t)(colon - text) - 2 * six);
-    if (colon != NULL && inet_pton(six ? AF_INET6 : AF_INET, host, raw) == 1) {
-        tcp->ip_address = neo_arena_copy(arena, neo_bytes(raw, six ? 16 : 4));
-        for (const char *digit = colon + 1; *digit >= '0' && *digit <= '9'; digit++)
-            tcp->port = tcp->port * 10 + (*digit - '0');
-        a->tcpip_address = tcp;
-        a->address_case = grpc_channelz_v1_Address_tcpip_address_FIELD;
-        return a;
-    }
-    other->name = neo_arena_copy(arena, neo_text(text));
-    a->other_address = other;
-    a->address_case = grpc_channelz_v1_Address_other_address_FIELD;
-    return a;
-}
-
-static struct grpc_channelz_v1_Address *local_of(struct neo_arena *arena, const struct conn *c)
-{
-    struct net_address local;
-
-    return conn_local_address(c, &local) ? address_of(arena, local.text) : NULL;
-}
-
-static struct grpc_channelz_v1_Security *security_of(struct neo_arena *arena, const struct tls *tls)
-{
-    struct grpc_channelz_v1_Security *s = neo_arena_calloc(arena, 1, sizeof(*s));
-    struct grpc_channelz_v1_Security_Tls *t = neo_arena_calloc(arena, 1, sizeof(*t));
-
-    if (s == NULL || t == NULL || tls == NULL || tls_peer(tls) == NULL)
-        return NULL;
-    t->standard_name = neo_arena_copy(arena, neo_text(tls_cipher_name(tls)));
-    t->cipher_suite_case = grpc_channelz_v1_Security_Tls_standard_name_FIELD;
-    if (tls_peer(tls)->leaf != NULL)
-        t->remote_certificate = neo_arena_copy(arena, neo_cert_facts(tls_peer(tls)->leaf)->der);
-    s->tls = t;
-    s->model_case = grpc_channelz_v1_Security_tls_FIELD;
-    return s;
-}
-
-static struct grpc_channelz_v1_SocketData *data_of(struct neo_arena *arena,
-                                                   const struct channelz_counts *z, bool is_server)
-{
-    struct grpc_channelz_v1_SocketData *d = neo_arena_calloc(arena, 1, sizeof(*d));
-    struct google_protobuf_Timestamp *stream = channelz_time(arena, z->last_stream);
-
-    if (d == NULL)
-        return NULL;
-    d->streams_started = (int64_t)z->started;
-    d->streams_succeeded = (int64_t)z->succeeded;
-    d->streams_failed = (int64_t)z->failed;
-    d->messages_sent = (int64_t)z->sent;
-    d->messages_received = (int64_t)z->received;
-    d->keep_alives_sent = (int64_t)z->pings;
-    if (is_server)
-        d->last_remote_stream_created_timestamp = stream;
-    else
-        d->last_local_stream_created_timestamp = stream;
-    d->last_message_sent_timestamp = channelz_time(arena, z->last_sent);
-    d->last_message_received_timestamp = channelz_time(arena, z->last_received);
-    return d;
-}
-
-struct grpc_channelz_v1_Socket *channelz_socket(struct neo_arena *arena, struct conn *c,
-                                                struct channelz_counts *counts, bool is_server,
-                                                bool summary)
-{
-    struct grpc_channelz_v1_Socket *s = neo_arena_calloc(arena, 1, sizeof(*s));
-    struct grpc_channelz_v1_SocketRef *ref = neo_arena_calloc(arena, 1, sizeof(*ref));
-
-    if (s == NULL || ref == NULL)
-        return NULL;
-    if (counts->id == 0)
-        counts->id = channelz_new_id();
-    ref->socket_id = counts->id;
-    ref->name = neo_arena_copy(arena, neo_text(conn_peer_address(c)));
-    s->ref = ref;
-    s->data = data_of(arena, counts, is_server);
-    s->local = local_of(arena, c);
-    s->remote = address_of(arena, conn_peer_address(c));
-    if (!summary)
-        s->security = security_of(arena, conn_tls(c));
-    if (conn_tls(c) != NULL && tls_peer(conn_tls(c)) != NULL)
-        s->remote_name = neo_arena_copy(arena, tls_peer(conn_tls(c))->uri);
-    return neo_arena_failed(arena) ? NULL : s;
-}
-
-struct grpc_channelz_v1_Socket *channelz_listener(struct neo_arena *arena, int64_t id,
-                                                  const char *address)
-{
-    struct grpc_channelz_v1_Socket *s = neo_arena_calloc(arena, 1, sizeof(*s));
-    struct grpc_channelz_v1_SocketRef *ref = neo_arena_calloc(arena, 1, sizeof(*ref));
-
-    if (s == NULL || ref == NULL)
-        return NULL;
-    ref->socket_id = id;
-    ref->name = neo_arena_copy(arena, neo_text(address));
-    s->ref = ref;
-    s->local = address_of(arena, address);
-    s->data = neo_arena_calloc(arena, 1, sizeof(*s->data));
-    return neo_arena_failed(arena) ? NULL : s;
 }
 
 /* --- traces ----------------------------------------------------------------------------------- */

@@ -81,15 +81,13 @@ static void fill_socket(struct channelz_view *view, struct sub_conn *sc,
                         struct grpc_channelz_v1_Subchannel *s)
 {
     struct neo_arena *arena = &view->arena;
-    struct channelz_counts counts = {.id = sc->socket_id, .started = sc->started};
 
     if (sc->conn == NULL)
         return;
     struct grpc_channelz_v1_Socket *socket =
-        channelz_socket(arena, sc->conn, &counts, false, false);
+        channelz_socket(arena, sc->conn, &sc->counts, false, false);
     if (socket == NULL)
         return;
-    sc->socket_id = counts.id;
     s->socket_ref.at[s->socket_ref.len++] = socket->ref;
     view->sockets[view->n_sockets++] = socket;
 }
@@ -141,6 +139,9 @@ static struct grpc_channelz_v1_Subchannel *view_subchannel(struct channelz_view 
     s->data = new_data(arena, state_of(sub->state), sub->address);
     if (s->data != NULL) {
         s->data->calls_started = (int64_t)sub->calls;
+        s->data->calls_succeeded = (int64_t)sub->succeeded;
+        s->data->calls_failed = (int64_t)sub->failed;
+        s->data->last_call_started_timestamp = channelz_time(arena, sub->last_call);
         s->data->trace = channelz_trace(arena, &sub->trace);
     }
     fill_sockets(view, sub, s);

@@ -60,6 +60,9 @@ void client_attempt_finish(struct call_attempt *a, enum neo_code code)
     neo_breaker_leave(&sc->sub->breaker, a->permit, outcome_of(code),
                       neo_loop_now(sc->sub->core->loop));
     report_outlier(sc, code);
+    bool whole = a->stream != NULL && a->stream->remote_ended;
+    *(whole ? &sc->counts.succeeded : &sc->counts.failed) += 1;
+    *(code == NEO_OK ? &sc->sub->succeeded : &sc->sub->failed) += 1;
     if (a->stream != NULL) {
         a->stream->user = NULL;
         if (!a->ended) {
@@ -357,6 +360,8 @@ void client_call_data(struct call_attempt *a, struct h2_stream *s, struct neo_by
         }
         size_t used = a->partial;
         a->partial = 0;
+        a->sc->counts.received++;
+        a->sc->counts.last_received = neo_loop_now(a->call->channel->loop);
         if (!deliver(a, message, used) && s->user == a)
             a->held += used;
     }

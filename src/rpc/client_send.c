@@ -49,6 +49,9 @@ static bool flush_attempt(struct call_attempt *a)
         room = h2_send(h2, a->stream, neo_bytes(call->sent.at + a->sent_upto, len));
         a->sc->sub->core->wire.request_bytes += len;
         a->sent_upto = call->sent.len;
+        a->sc->counts.sent += call->messages - a->sent_messages;
+        a->sc->counts.last_sent = neo_loop_now(call->channel->loop);
+        a->sent_messages = call->messages;
     }
     if (call->send_closed && !a->stream->local_ended)
         h2_send_end(h2, a->stream);
@@ -106,6 +109,7 @@ enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_byt
         return NEO_FLOW_GONE;
     }
     count_sent(call);
+    call->messages++;
     if (call->n_running > 0)
         return client_call_flush(call);
     return call->sent.len > SEND_MARK ? NEO_FLOW_FULL : NEO_FLOW_MORE;

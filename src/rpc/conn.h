@@ -65,6 +65,8 @@ struct tls *conn_tls(const struct conn *c); /* NULL before conn_secure() */
 const char *conn_peer_address(const struct conn *c);
 /* Of our end; asks the kernel. False: it has none any more. */
 bool conn_local_address(const struct conn *c, struct net_address *ret);
+/* What the kernel says of its socket; nothing when that is closed. */
+void conn_socket_options(const struct conn *c, struct net_options *ret);
 
 /* Something was queued: send it by the end of the turn. Cheap; call it freely. */
 void conn_kick(struct conn *c);

@@ -34,6 +34,13 @@ bool conn_local_address(const struct conn *c, struct net_address *ret)
     return c->state != CONN_GONE && net_local_address(c->loop, c->watch.fd, ret, NULL) == NEO_OK;
 }
 
+void conn_socket_options(const struct conn *c, struct net_options *ret)
+{
+    *ret = (struct net_options){.n = 0};
+    if (c->state != CONN_GONE)
+        net_options(c->loop, c->watch.fd, ret);
+}
+
 bool conn_is_closing(const struct conn *c)
 {
     return c->state >= CONN_CLOSING;

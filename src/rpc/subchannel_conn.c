@@ -166,6 +166,7 @@ static void ask_expired(struct neo_timer *timer)
                             neo_loop_now(core->loop), &at)) {
     case KEEPALIVE_PING:
         h2_ping(conn_h2(sc->conn), opaque);
+        sc->counts.pings++;
         conn_kick(sc->conn);
         neo_loop_arm(core->loop, &sc->ask, at);
         break;
@@ -193,8 +194,10 @@ static void watch_for_silence(struct sub_conn *sc)
 void sub_conn_call_begun(struct sub_conn *sc)
 {
     sc->calls++;
-    sc->started++;
+    sc->counts.started++;
+    sc->counts.last_stream = neo_loop_now(sc->sub->core->loop);
     sc->sub->calls++;
+    sc->sub->last_call = sc->counts.last_stream;
     sc->sub->host.active++;
     watch_for_silence(sc);
 }

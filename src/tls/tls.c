@@ -353,6 +353,13 @@ const struct tls_peer *tls_peer(const struct tls *tls)
     return has_been_open(tls) ? &tls->peer : NULL;
 }
 
+const struct neo_cert *tls_own_leaf(const struct tls *tls)
+{
+    struct neo_identity *identity = tls_context_identity(tls->context);
+
+    return identity == NULL ? NULL : neo_identity_leaf(identity);
+}
+
 void tls_own_spki_sha256(const struct tls *tls, uint8_t ret[static NEO_SHA256_LEN])
 {
     memcpy(ret, tls->context->own_spki_sha256, NEO_SHA256_LEN);

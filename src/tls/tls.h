@@ -113,6 +113,8 @@ struct tls_peer {
 /* NULL before TLS_OPEN. */
 const struct tls_peer *tls_peer(const struct tls *tls);
 
+/* Our own, as it was shown; NULL: none. Borrowed. */
+const struct neo_cert *tls_own_leaf(const struct tls *tls);
 /* SHA-256 over our own leaf's SubjectPublicKeyInfo; zeros when we have no certificate. */
 void tls_own_spki_sha256(const struct tls *tls, uint8_t ret[static NEO_SHA256_LEN]);
 

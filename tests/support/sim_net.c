@@ -415,6 +415,14 @@ enum neo_code net_local_address(struct neo_loop *loop, int fd, struct net_addres
     return NEO_OK;
 }
 
+/* What is simulated has no kernel. */
+void net_options(struct neo_loop *loop, int fd, struct net_options *ret)
+{
+    (void)loop;
+    (void)fd;
+    *ret = (struct net_options){.n = 0};
+}
+
 enum neo_code net_peer_address(struct neo_loop *loop, int fd, struct net_address *ret,
                                struct neo_error *err)
 {

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct echo_world world;
 static struct neo_server *server;
@@ -186,15 +187,83 @@ TEST(a_connection_is_shown_with_its_caller_and_its_counters)
         assert_int_equal(socket.socket->remote->tcpip_address->ip_address.len, 4);
         assert_true(socket.socket->remote->tcpip_address->port > 0);
         assert_true(socket.socket->local->tcpip_address->port > 0);
-        if (socket.socket->data->streams_failed == 1)
+        if (socket.socket->data->streams_started == 6)
             found = socket.socket->data;
     }
     assert_non_null(found);
-    assert_int_equal(found->streams_started, 6);
-    assert_int_equal(found->streams_succeeded, 5);
+    /* What was refused has ended as a stream should. */
+    assert_int_equal(found->streams_succeeded, 6);
+    assert_int_equal(found->streams_failed, 0);
     assert_int_equal(found->messages_received, 6);
     assert_int_equal(found->messages_sent, 5);
     assert_non_null(found->last_remote_stream_created_timestamp);
+}
+
+static const struct grpc_channelz_v1_Socket *first_socket(bool summary)
+{
+    const struct grpc_channelz_v1_GetServerSocketsRequest all = {.server_id = id_of_server()};
+    struct grpc_channelz_v1_GetServerSocketsResponse response;
+    static struct grpc_channelz_v1_GetSocketResponse socket;
+
+    assert_int_equal(ASK(GetServerSockets, &all, &response), NEO_OK);
+    assert_true(response.socket_ref.len > 0);
+    const struct grpc_channelz_v1_GetSocketRequest one = {
+        .socket_id = response.socket_ref.at[0]->socket_id, .summary = summary};
+    assert_int_equal(ASK(GetSocket, &one, &socket), NEO_OK);
+    return socket.socket;
+}
+
+static const struct grpc_channelz_v1_SocketOption *option(
+    const struct grpc_channelz_v1_Socket *socket, const char *name)
+{
+    for (size_t i = 0; i < socket->data->option.len; i++)
+        if (neo_bytes_is(socket->data->option.at[i]->name, name))
+            return socket->data->option.at[i];
+    fail_msg("there is no option %s", name);
+    return NULL;
+}
+
+TEST(a_summary_has_neither_options_nor_certificates)
+{
+    const struct grpc_channelz_v1_Socket *socket = first_socket(true);
+
+    assert_int_equal(socket->data->option.len, 0);
+    assert_null(socket->security);
+    assert_non_null(socket->remote);
+    assert_true(socket->data->streams_started > 0);
+}
+
+TEST(a_socket_has_its_options_windows_and_both_certificates)
+{
+    const struct grpc_channelz_v1_Socket *socket = first_socket(false);
+    struct grpc_channelz_v1_SocketOptionTcpInfo tcp;
+    struct grpc_channelz_v1_SocketOptionLinger linger;
+    const struct grpc_channelz_v1_SocketOption *info = option(socket, "TCP_INFO");
+    struct neo_error err;
+
+    assert_true(neo_bytes_is(info->additional->type_url,
+                             "type.googleapis.com/grpc.channelz.v1.SocketOptionTcpInfo"));
+    assert_int_equal(
+        grpc_channelz_v1_SocketOptionTcpInfo_decode(info->additional->value, &tcp, &arena, &err),
+        NEO_OK);
+    assert_int_equal(tcp.tcpi_state, 1); /* ESTABLISHED */
+    assert_true(tcp.tcpi_snd_mss > 500 && tcp.tcpi_rto > 0 && tcp.tcpi_snd_cwnd > 0);
+    assert_true(neo_bytes_is(option(socket, "TCP_NODELAY")->value, "1"));
+    assert_true(option(socket, "TCP_CONGESTION")->value.len > 0);
+    assert_true(option(socket, "SO_RCVBUF")->value.len > 3);
+    assert_int_equal(grpc_channelz_v1_SocketOptionLinger_decode(
+                         option(socket, "SO_LINGER")->additional->value, &linger, &arena, &err),
+                     NEO_OK);
+    assert_false(linger.active);
+    assert_non_null(option(socket, "SO_RCVTIMEO")->additional);
+    assert_non_null(option(socket, "SO_SNDTIMEO")->additional);
+    /* What the client lets in (1 MiB, less what is under way), and the server. */
+    assert_in_range(socket->data->local_flow_control_window->value, 60000, 1 << 24);
+    assert_in_range(socket->data->remote_flow_control_window->value, 60000, 1 << 24);
+    assert_true(socket->security->tls->local_certificate.len > 100);
+    assert_true(socket->security->tls->remote_certificate.len > 100);
+    assert_false(neo_bytes_equal(socket->security->tls->local_certificate,
+                                 socket->security->tls->remote_certificate));
 }
 
 TEST(pages_begin_where_they_are_asked_to_and_say_whether_they_are_the_last)
@@ -241,11 +310,93 @@ TEST(channels_are_shown_with_their_subchannels_and_sockets)
         .subchannel_id = one.channel->subchannel_ref.at[0]->subchannel_id};
     assert_int_equal(ASK(GetSubchannel, &its, &sub), NEO_OK);
     assert_int_equal(sub.subchannel->data->calls_started, 4);
+    assert_int_equal(sub.subchannel->data->calls_succeeded, 3);
+    assert_int_equal(sub.subchannel->data->calls_failed, 1);
+    assert_non_null(sub.subchannel->data->last_call_started_timestamp);
     assert_int_equal(sub.subchannel->socket_ref.len, 1);
     const struct grpc_channelz_v1_GetSocketRequest wire = {
         .socket_id = sub.subchannel->socket_ref.at[0]->socket_id};
     assert_int_equal(ASK(GetSocket, &wire, &socket), NEO_OK);
     assert_true(neo_bytes_is(socket.socket->remote_name, "spiffe://neo.test/echo-service"));
+    assert_int_equal(socket.socket->data->streams_started, 4);
+    assert_int_equal(socket.socket->data->streams_succeeded, 4);
+    assert_int_equal(socket.socket->data->streams_failed, 0);
+    assert_int_equal(socket.socket->data->messages_sent, 4);
+    assert_int_equal(socket.socket->data->messages_received, 3);
+    assert_non_null(socket.socket->data->last_local_stream_created_timestamp);
+    assert_null(socket.socket->data->last_remote_stream_created_timestamp);
+    assert_non_null(socket.socket->data->last_message_sent_timestamp);
+    assert_non_null(socket.socket->data->last_message_received_timestamp);
+    assert_non_null(option(socket.socket, "TCP_INFO")->additional);
+}
+
+/* The connection of the first channel, as that sees it. */
+static const struct grpc_channelz_v1_Socket *wire_of_first(void)
+{
+    const struct grpc_channelz_v1_GetTopChannelsRequest request = {0};
+    struct grpc_channelz_v1_GetTopChannelsResponse top;
+    struct grpc_channelz_v1_GetSubchannelResponse sub;
+    static struct grpc_channelz_v1_GetSocketResponse socket;
+
+    assert_int_equal(ASK(GetTopChannels, &request, &top), NEO_OK);
+    const struct grpc_channelz_v1_GetSubchannelRequest its = {
+        .subchannel_id = top.channel.at[0]->subchannel_ref.at[0]->subchannel_id};
+    assert_int_equal(ASK(GetSubchannel, &its, &sub), NEO_OK);
+    const struct grpc_channelz_v1_GetSocketRequest wire = {
+        .socket_id = sub.subchannel->socket_ref.at[0]->socket_id};
+    assert_int_equal(ASK(GetSocket, &wire, &socket), NEO_OK);
+    return socket.socket;
+}
+
+TEST(a_stream_that_was_cancelled_has_failed)
+{
+    const struct neo_test_v1_Words words = {.text = NEO_LIT("again"), .count = 1000000};
+    struct neo_test_v1_Words reply;
+    struct neo_stream *stream;
+    struct neo_error err;
+
+    assert_int_equal(neo_test_v1_Speech_Repeat_stream(channel, NULL, &words, &stream, &err),
+                     NEO_OK);
+    assert_true(neo_test_v1_Speech_Repeat_stream_next(stream, &reply, &arena));
+    neo_stream_free(stream);
+    assert_int_equal(say(0), NEO_OK);
+    const struct grpc_channelz_v1_SocketData *data = wire_of_first()->data;
+    assert_int_equal(data->streams_started, 2);
+    assert_int_equal(data->streams_succeeded, 1);
+    assert_int_equal(data->streams_failed, 1);
+}
+
+TEST(a_unix_socket_is_shown_by_its_path)
+{
+    char folder[] = "/tmp/neo-channelz-XXXXXX";
+    char address[100];
+    struct neo_error err;
+
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(address, sizeof(address), "unix:%s/x.sock", folder);
+    assert_int_equal(neo_server_listen(server, address, &err), NEO_OK);
+    neo_channel_free(channel);
+    channel = echo_channel(&world, "caller-service", address, NULL);
+    assert_int_equal(say(0), NEO_OK);
+    const struct grpc_channelz_v1_GetTopChannelsRequest request = {.start_channel_id = 0};
+    struct grpc_channelz_v1_GetTopChannelsResponse top;
+    struct grpc_channelz_v1_GetSubchannelResponse sub;
+    struct grpc_channelz_v1_GetSocketResponse socket;
+    assert_int_equal(ASK(GetTopChannels, &request, &top), NEO_OK);
+    const struct grpc_channelz_v1_Channel *last = top.channel.at[top.channel.len - 1];
+    const struct grpc_channelz_v1_GetSubchannelRequest its = {
+        .subchannel_id = last->subchannel_ref.at[0]->subchannel_id};
+    assert_int_equal(ASK(GetSubchannel, &its, &sub), NEO_OK);
+    const struct grpc_channelz_v1_GetSocketRequest wire = {
+        .socket_id = sub.subchannel->socket_ref.at[0]->socket_id};
+    assert_int_equal(ASK(GetSocket, &wire, &socket), NEO_OK);
+    assert_int_equal(socket.socket->remote->address_case,
+                     grpc_channelz_v1_Address_uds_address_FIELD);
+    assert_true(neo_bytes_equal(socket.socket->remote->uds_address->filename,
+                                neo_bytes_from(neo_text(address), strlen("unix:"))));
+    neo_server_free(server);
+    server = NULL;
+    assert_int_equal(rmdir(folder), 0); /* the path went with its listener */
 }
 
 static bool tells(const struct grpc_channelz_v1_ChannelTrace *trace, size_t i, const char *of)
@@ -449,6 +600,10 @@ int main(void)
         SHOWN(what_does_not_exist_is_not_found),
         SHOWN(a_server_counts_its_calls),
         SHOWN(a_connection_is_shown_with_its_caller_and_its_counters),
+        SHOWN(a_summary_has_neither_options_nor_certificates),
+        SHOWN(a_socket_has_its_options_windows_and_both_certificates),
+        SHOWN(a_stream_that_was_cancelled_has_failed),
+        SHOWN(a_unix_socket_is_shown_by_its_path),
         SHOWN(pages_begin_where_they_are_asked_to_and_say_whether_they_are_the_last),
         SHOWN(channels_are_shown_with_their_subchannels_and_sockets),
         SHOWN(a_trace_tells_how_a_channel_and_its_subchannel_came_to_be_ready),
