@@ -11,6 +11,7 @@
 
 #include <neo/insecure.h>
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -102,28 +103,68 @@ static const struct {
     {"long_lived_channel", case_long_lived_channel, NULL},
 };
 
+/* Official cases that cannot be played between two programs. */
+#define GOOGLES "credentials of Google's cloud"
+static const struct {
+    const char *name;
+    const char *needs;
+} elsewhere[] = {
+    {"cacheable_unary", "a caching proxy"},
+    {"compute_engine_creds", GOOGLES},
+    {"compute_engine_channel_credentials", GOOGLES},
+    {"google_default_credentials", GOOGLES},
+    {"jwt_token_creds", GOOGLES},
+    {"oauth2_auth_token", GOOGLES},
+    {"per_rpc_creds", GOOGLES},
+    {"service_account_creds", GOOGLES},
+};
+
 /* --- the channel ------------------------------------------------------------------------------ */
 
 static const char *default_config;
 
-/* "ipv4:" for addresses, of which there may be several ("127.0.0.1:1,127.0.0.1:2"); else a name. */
+/* "ipv4:" for addresses, of which there may be several ("127.0.0.1:1,127.0.0.1:2"); "::1" and
+   "[::1]" are of IPv6; else a name. */
 static void make_target(char *ret, size_t len)
 {
-    if (strchr(flag.server_host, ',') != NULL || strchr(flag.server_host, ':') != NULL)
-        (void)snprintf(ret, len, "ipv4:%s", flag.server_host);
+    const char *host = flag.server_host;
+    bool bracketed = host[0] == '[';
+    char bare[64] = "";
+    struct in6_addr six;
+
+    (void)snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(host + bracketed, "]"),
+                   host + bracketed);
+    if (strchr(host, ',') == NULL && inet_pton(AF_INET6, bare, &six) == 1)
+        (void)snprintf(ret, len, "ipv6:[%s]:%lld", bare, (long long)flag.server_port);
+    else if (strchr(host, ',') != NULL || strchr(host, ':') != NULL)
+        (void)snprintf(ret, len, "ipv4:%s", host);
     else
         (void)snprintf(ret, len, "dns:///%s:%lld", flag.server_host, (long long)flag.server_port);
 }
 
+static const char *server_name(void)
+{
+    static char name[256];
+
+    if (flag.server_host_override != NULL)
+        return flag.server_host_override;
+    bool six = strchr(flag.server_host, ':') != strrchr(flag.server_host, ':') &&
+               strpbrk(flag.server_host, ",[") == NULL;
+    (void)snprintf(name, sizeof(name), six ? "[%s]" : "%s", flag.server_host);
+    return name;
+}
+
 static void open_mutual(struct neo_channel_options *o)
 {
-    struct neo_identity *identity = file_identity(flag.tls_cert_file, flag.tls_key_file);
+    struct neo_identity *identity =
+        file_identity(file_or_default(flag.tls_cert_file, "--tls_cert_file", "neo-client.pem"),
+                      file_or_default(flag.tls_key_file, "--tls_key_file", "neo-client.key"));
     static char domain[256];
 
     (void)snprintf(domain, sizeof(domain), "%.*s",
                    NEO_FMT(neo_cert_facts(neo_identity_leaf(identity))->id.trust_domain));
     o->epoch.identity = identity;
-    o->epoch.trust = file_trust(flag.ca_file, identity);
+    o->epoch.trust = file_trust(file_or_default(flag.ca_file, "--ca_file", "neo-ca.pem"), identity);
     o->service = flag.server_service;
     o->trust_domain = domain;
 }
@@ -132,8 +173,7 @@ static struct neo_channel *open_channel(struct client *c, const char *service_co
 {
     struct neo_insecure_channel insecure = {
         .mode = NEO_INSECURE_CLEARTEXT,
-        .server_name =
-            flag.server_host_override != NULL ? flag.server_host_override : flag.server_host,
+        .server_name = server_name(),
     };
     struct neo_channel_options o = {.loop = c->loop, .max_message = 16u << 20, .accept_gzip = true};
     struct neo_buffer roots = {0};
@@ -149,7 +189,9 @@ static struct neo_channel *open_channel(struct client *c, const char *service_co
     else
         o.insecure = &insecure;
     if (flag.use_tls) {
-        roots = file_read(flag.ca_file != NULL ? flag.ca_file : SYSTEM_ROOTS);
+        roots = file_read(flag.use_test_ca ? file_or_default(flag.ca_file, "--ca_file", "ca.pem")
+                          : flag.ca_file != NULL ? flag.ca_file
+                                                 : SYSTEM_ROOTS);
         insecure.mode = NEO_INSECURE_ANONYMOUS_CALLERS;
         insecure.root_pem = neo_buffer_bytes(&roots);
     }
@@ -202,14 +244,20 @@ int main(int argc, char **argv)
     if (!flags_read(argc, argv, flags, NEO_COUNT(flags)) ||
         !read_metadata(&flag.client, flag.additional_metadata))
         return 2;
-    if (flag.use_test_ca && flag.use_tls && flag.ca_file == NULL) {
-        (void)fail("--use_test_ca: name the test CA's certificate with --ca_file");
+    if (flag.use_tls && flag.use_mtls) {
+        (void)fail("--use_tls is the server's certificate alone, --use_mtls both: choose one");
         return 2;
     }
     for (size_t i = 0; i < NEO_COUNT(cases); i++)
         if (strcmp(cases[i].name, flag.test_case) == 0) {
             default_config = cases[i].service_config;
             return run(cases[i].run);
+        }
+    for (size_t i = 0; i < NEO_COUNT(elsewhere); i++)
+        if (strcmp(elsewhere[i].name, flag.test_case) == 0) {
+            (void)fail("the case \"%s\" needs %s, and is not here", flag.test_case,
+                       elsewhere[i].needs);
+            return 2;
         }
     (void)fail("there is no case \"%s\"; there are", flag.test_case);
     for (size_t i = 0; i < NEO_COUNT(cases); i++)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { FILE_MAX = 1 << 20, ROOTS_MAX = 8 };
 
@@ -25,8 +26,10 @@ struct neo_buffer file_read(const char *path)
     FILE *file = path == NULL ? NULL : fopen(path, "rb");
     size_t n = 1;
 
+    if (path == NULL)
+        give_up("a flag that names a file", "is missing");
     if (file == NULL)
-        give_up(path == NULL ? "a flag that names a file is missing" : path, strerror(errno));
+        give_up(path, strerror(errno));
     while (n > 0) {
         uint8_t *at = neo_buffer_reserve(&bytes, 4096);
         if (at == NULL)
@@ -36,6 +39,42 @@ struct neo_buffer file_read(const char *path)
     }
     (void)fclose(file);
     return bytes;
+}
+
+/* Where the build has put certificates that neo-interop-keys made. */
+static void keys_folder(char *ret, size_t len)
+{
+    const char *named = getenv("NEO_INTEROP_KEYS");
+    char self[2048];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    self[n < 0 ? 0 : n] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    if (named != NULL)
+        (void)snprintf(ret, len, "%s", named);
+    else
+        (void)snprintf(ret, len, "%s/../interop-keys", self);
+}
+
+const char *file_or_default(const char *path, const char *flag, const char *name)
+{
+    char folder[3072];
+    char *found;
+
+    if (path != NULL)
+        return path;
+    keys_folder(folder, sizeof(folder));
+    if (asprintf(&found, "%s/%s", folder, name) < 0 || access(found, R_OK) != 0) {
+        (void)fprintf(
+            stderr,
+            "%s: name a file; without it, %s is looked for in %s (NEO_INTEROP_KEYS), which "
+            "`neo-interop-keys FOLDER` fills\n",
+            flag, name, folder);
+        exit(2);
+    }
+    return found;
 }
 
 struct neo_identity *file_identity(const char *cert_file, const char *key_file)

@@ -19,4 +19,11 @@ struct neo_identity *file_identity(const char *cert_file, const char *key_file);
 /* Trusts the certificates of `ca_file` for the trust domain of `identity`. */
 struct neo_trust *file_trust(const char *ca_file, const struct neo_identity *identity);
 
+/*
+ * The file that `flag` named, or the one called `name` that the build has made: the names are those
+ * of gRPC's own test data, whose files may be put in their place. Ends the program when there is
+ * neither. Never freed.
+ */
+const char *file_or_default(const char *path, const char *flag, const char *name);
+
 #endif

@@ -46,9 +46,9 @@ static int read_one(int left, char **argv, const struct flag *flags, size_t n)
     const char *name = argv[0];
     const char *next = left > 1 ? argv[1] : NULL;
 
-    if (strncmp(name, "--", 2) != 0)
+    if (name[0] != '-')
         return 0;
-    name += 2;
+    name += name[1] == '-' ? 2 : 1; /* some of the official programs take one dash, too */
     size_t len = strcspn(name, "=");
     const struct flag *flag = find(flags, n, name, len);
     if (flag == NULL)
@@ -60,14 +60,42 @@ static int read_one(int left, char **argv, const struct flag *flags, size_t n)
     return next != NULL && set(flag, next) ? 2 : 0;
 }
 
+static const char *form_of(const struct flag *flag)
+{
+    switch (flag->kind) {
+    case FLAG_NUMBER:
+        return "=NUMBER";
+    case FLAG_BOOL:
+        return "[=true|false]";
+    case FLAG_TEXT:
+        break;
+    }
+    return "=TEXT";
+}
+
+static void list_flags(FILE *to, const struct flag *flags, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)fprintf(to, "  --%s%s\n", flags[i].name, form_of(&flags[i]));
+}
+
+static bool is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 bool flags_read(int argc, char **argv, const struct flag *flags, size_t n)
 {
+    if (argc == 2 && is_help(argv[1])) {
+        (void)printf("%s takes, as --flag=value or --flag value:\n", argv[0]);
+        list_flags(stdout, flags, n);
+        exit(0);
+    }
     for (int i = 1; i < argc;) {
         int used = read_one(argc - i, argv + i, flags, n);
         if (used == 0) {
             (void)fprintf(stderr, "%s: \"%s\" is not understood; it takes\n", argv[0], argv[i]);
-            for (size_t f = 0; f < n; f++)
-                (void)fprintf(stderr, "  --%s\n", flags[f].name);
+            list_flags(stderr, flags, n);
             return false;
         }
         i += used;

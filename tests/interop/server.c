@@ -49,6 +49,8 @@ static struct neo_policy *read_policy(void)
     struct neo_policy *policy;
     struct neo_error err;
 
+    if (flag.use_mtls)
+        flag.policy_file = file_or_default(flag.policy_file, "--policy_file", "policy.yaml");
     if (flag.policy_file != NULL) {
         file = file_read(flag.policy_file);
         document = (struct neo_document){neo_text(flag.policy_file), neo_buffer_bytes(&file)};
@@ -66,14 +68,17 @@ static struct neo_server *make_server(struct neo_server_options *options)
     struct neo_error err;
 
     if (flag.use_mtls) {
-        options->epoch.identity = file_identity(flag.tls_cert_file, flag.tls_key_file);
-        options->epoch.trust = file_trust(flag.ca_file, options->epoch.identity);
+        options->epoch.identity =
+            file_identity(file_or_default(flag.tls_cert_file, "--tls_cert_file", "neo-server.pem"),
+                          file_or_default(flag.tls_key_file, "--tls_key_file", "neo-server.key"));
+        options->epoch.trust = file_trust(file_or_default(flag.ca_file, "--ca_file", "neo-ca.pem"),
+                                          options->epoch.identity);
     } else {
         options->insecure = &insecure;
     }
     if (flag.use_tls) {
-        cert = file_read(flag.tls_cert_file);
-        key = file_read(flag.tls_key_file);
+        cert = file_read(file_or_default(flag.tls_cert_file, "--tls_cert_file", "server1.pem"));
+        key = file_read(file_or_default(flag.tls_key_file, "--tls_key_file", "server1.key"));
         insecure = (struct neo_insecure_server){.mode = NEO_INSECURE_ANONYMOUS_CALLERS,
                                                 .certificate_pem = neo_buffer_bytes(&cert),
                                                 .key_pem = neo_buffer_bytes(&key)};
@@ -93,6 +98,11 @@ int main(int argc, char **argv)
 
     if (!flags_read(argc, argv, flags, NEO_COUNT(flags)))
         return 2;
+    if (flag.use_tls && flag.use_mtls) {
+        (void)fprintf(stderr,
+                      "--use_tls is the server's certificate alone, --use_mtls both: choose one\n");
+        return 2;
+    }
     must(neo_runtime_new(1, &runtime, &err), &err);
 
     struct neo_server_options options = {
