@@ -63,9 +63,8 @@ struct sub_conn {
     struct neo_timer retire; /* drain before a certificate ends */
     int64_t own_ends;        /* of the certificate we showed, seconds since 1970; 0: none */
     neo_nsec opened_at;
-    bool settled; /* SETTINGS came */
-    bool extra;   /* in subchannel.extra */
-    bool usable;  /* an extra one that takes calls */
+    bool settled;       /* SETTINGS came */
+    bool extra, usable; /* in subchannel.extra; an extra one that takes calls */
     bool draining;
     bool answered;    /* a call on it was answered */
     const char *lost; /* why, when we gave it up; static */
@@ -127,7 +126,7 @@ struct subchannel {
     struct neo_breaker breaker;
     bool attestation_refused; /* the last attempt failed for that */
     char last_error[240];
-    uint64_t calls, succeeded, failed; /* attempts of calls */
+    uint64_t calls, succeeded, failed; /* attempts of calls; the last began at `last_call` */
     neo_nsec last_call;
     int64_t channelz_id;
     struct channelz_trace trace;
@@ -440,13 +439,12 @@ struct call_attempt {
     struct h2_stream *stream; /* its `user` is the attempt */
     struct frame_reader reader;
     struct neo_breaker_permit permit;
-    size_t sent_upto;       /* of the call's `sent`, what this attempt has queued, */
-    uint64_t sent_messages; /* and of its messages */
-    bool unproven;          /* nothing of the request leaves before its server has proven itself */
+    size_t sent_upto; /* of the call's `sent`, what this attempt has queued; its messages: */
+    uint64_t sent_messages;
+    bool unproven; /* nothing of the request leaves before its server has proven itself */
     uint8_t nonce[32];
-    bool got_headers; /* other than those of a response that is only a status */
-    bool got_message;
-    bool ended; /* a status was seen, or the stream is gone */
+    bool got_headers;        /* other than those of a response that is only a status */
+    bool got_message, ended; /* `ended`: a status was seen, or the stream is gone */
 
     /* Flow control: what came is credited but for what a raw reader holds back. A message is
        credited as its pieces come, or one beyond the window could never arrive; what was credited
