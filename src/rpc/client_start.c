@@ -123,7 +123,8 @@ static enum neo_code add_business(struct neo_client_call *call, const struct neo
                                   size_t n, struct neo_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        const char *key = neo_arena_printf(&call->arena, "x-neo-ctx-%.*s", NEO_FMT_ALL(entries[i].key));
+        const char *key =
+            neo_arena_printf(&call->arena, "x-neo-ctx-%.*s", NEO_FMT_ALL(entries[i].key));
         if (key == NULL || !is_key(neo_text(key)) || !is_text(entries[i].value))
             return neo_fail(err, NEO_INVALID_ARGUMENT,
                             "business context '%.*s': keys are of [a-z0-9.-], values printable "
