@@ -162,8 +162,11 @@ static void free_callbacks(nghttp2_session_callbacks **callbacks)
     nghttp2_session_callbacks_del(*callbacks);
 }
 
-static void set_options(nghttp2_option *o, bool server, bool unguarded)
+static void set_options(nghttp2_option *o, bool server, const struct h2_limits *limits)
 {
+    bool unguarded = limits->unguarded;
+
+    nghttp2_option_set_no_http_messaging(o, limits->judge == H2_JUDGE_ENGINE); /* see message.h */
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_settings(o, SETTINGS_PER_FRAME);
@@ -182,7 +185,7 @@ static int new_session(struct h2 *h2)
 
     if (nghttp2_option_new(&options) != 0 || nghttp2_session_callbacks_new(&callbacks) != 0)
         return NGHTTP2_ERR_NOMEM;
-    set_options(options, h2->server, h2->limits.unguarded);
+    set_options(options, h2->server, &h2->limits);
     h2_set_receive_callbacks(callbacks);
     h2_set_send_callbacks(callbacks);
     return h2->server

@@ -104,6 +104,14 @@ struct h2_events {
     void (*pong)(struct h2 *h2, const uint8_t opaque[static 8]);
 };
 
+/* Who holds messages to RFC 9113: this engine, as always; nghttp2 as well, and before it; or alone.
+ */
+enum h2_judge {
+    H2_JUDGE_ENGINE,
+    H2_JUDGE_BOTH,
+    H2_JUDGE_NGHTTP2,
+};
+
 /* Zero means the default of docs/design/h2.md. */
 struct h2_limits {
     uint32_t max_streams;            /* peers' concurrent streams: 100 */
@@ -126,6 +134,7 @@ struct h2_limits {
     neo_nsec ping_spacing_busy;  /* while one is: a twentieth of that */
     size_t arena_budget;         /* of one stream's arena: 32 MiB */
     bool unguarded;              /* negative control of the attack tests: counts, but never stops */
+    enum h2_judge judge;         /* for the test that compares them */
     /*
      * For suites that test HTTP/2 and know no gRPC: what GET, HEAD and POST of "/" are answered
      * with, by the engine itself. Borrowed. NULL, as in every service: nothing, they are refused.

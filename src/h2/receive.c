@@ -4,8 +4,8 @@
  *
  * Header fields are copied into the stream's arena as they come, but counted before:
  * a block over the limit costs its first 16 KiB and no more, whatever HPACK makes of
- * it. nghttp2 has already refused what RFC 9113 forbids; here follows what gRPC and
- * we forbid besides.
+ * it. Then message.c refuses what RFC 9113 forbids; here follows what gRPC and we
+ * forbid besides.
  */
 #include "base/arena_take.h"
 #include "h2/grammar.h"
@@ -18,52 +18,6 @@ enum {
 };
 
 #define PREMATURE NEO_NSEC_PER_SEC
-
-/* --- refusals, all static --------------------------------------------------------------------- */
-
-#define NV(name, value)                                                                            \
-    {                                                                                              \
-        (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), sizeof(name) - 1,             \
-            sizeof(value) - 1, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE        \
-    }
-
-static int refuse_method(struct h2 *h2, struct stream *s)
-{
-    static const nghttp2_nv headers[] = {NV(":status", "405"), NV("allow", "POST")};
-
-    return h2_answer(h2, s, headers, NEO_COUNT(headers));
-}
-
-static int refuse_type(struct h2 *h2, struct stream *s)
-{
-    static const nghttp2_nv headers[] = {NV(":status", "415")};
-
-    return h2_answer(h2, s, headers, NEO_COUNT(headers));
-}
-
-static int refuse_headers(struct h2 *h2, struct stream *s)
-{
-    static const nghttp2_nv headers[] = {
-        NV(":status", "400"),
-        NV("content-type", "application/grpc"),
-        NV("grpc-status", "13"),
-        NV("grpc-message", "malformed request headers"),
-    };
-
-    return h2_answer(h2, s, headers, NEO_COUNT(headers));
-}
-
-static int refuse_path(struct h2 *h2, struct stream *s)
-{
-    static const nghttp2_nv headers[] = {
-        NV(":status", "200"),
-        NV("content-type", "application/grpc"),
-        NV("grpc-status", "12"),
-        NV("grpc-message", "not a gRPC method: the path must be /package.Service/Method"),
-    };
-
-    return h2_answer(h2, s, headers, NEO_COUNT(headers));
-}
 
 /* --- header blocks ---------------------------------------------------------------------------- */
 
@@ -97,6 +51,16 @@ static int refuse_size(struct h2 *h2, struct stream *s)
 static int refuse_memory(struct h2 *h2, struct stream *s)
 {
     return refuse_block(h2, s, H2_REFUSED_STREAM, h2_guard_blame(&h2->guard, h2->now));
+}
+
+/* A message that is malformed as a whole. nghttp2 goes on with the frame, and may close the stream.
+ */
+__attribute__((cold)) static int refuse_message(struct h2 *h2, struct stream *s)
+{
+    s->reset = s->malformed = true;
+    h2_check(h2, nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, s->pub.id,
+                                           H2_PROTOCOL_ERROR));
+    return h2_verdict(h2, h2_guard_blame(&h2->guard, h2->now));
 }
 
 static int refuse_field(struct h2 *h2, struct stream *s)
@@ -172,103 +136,101 @@ static bool add_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
     return true;
 }
 
-/* Names are told apart by their lengths first: no two that matter here share one. */
-static bool request_pseudo(struct h2 *h2, struct stream *s, struct neo_bytes name,
+static bool judges(const struct h2 *h2)
+{
+    return h2->limits.judge != H2_JUDGE_NGHTTP2;
+}
+
+static bool request_pseudo(struct h2 *h2, struct stream *s, enum message_name what,
                            struct neo_bytes value)
 {
     struct block *b = &h2->block;
 
-    switch (name.at[1]) {
-    case 'm':
-        b->is_post = neo_bytes_equal(value, NEO_LIT("POST"));
-        b->is_get = h2->limits.plain_page != NULL && neo_bytes_is(value, "GET");
-        b->is_head = h2->limits.plain_page != NULL && neo_bytes_is(value, "HEAD");
-        return true;
-    case 's':
-        b->has_scheme = neo_bytes_equal(value, h2->scheme);
-        return true;
-    case 'p':
+    if (what == NAME_PATH) {
         s->pub.path = keep(h2, s, value);
         return s->pub.path.at != NULL;
-    case 'a':
+    }
+    if (what == NAME_AUTHORITY) {
         s->pub.authority = keep(h2, s, value);
         return s->pub.authority.at != NULL;
-    default:
-        b->is_bad = true;
+    }
+    if (what == NAME_SCHEME) {
+        b->has_scheme = neo_bytes_equal(value, h2->scheme);
         return true;
     }
+    b->is_post = neo_bytes_equal(value, NEO_LIT("POST"));
+    b->is_get = h2->limits.plain_page != NULL && neo_bytes_is(value, "GET");
+    b->is_head = h2->limits.plain_page != NULL && neo_bytes_is(value, "HEAD");
+    return true;
 }
 
-#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* Whether one of eight bytes is an underscore: what is left of it is zero, and only zero borrows.
- */
-static bool has_underscore_in(uint64_t eight)
-{
-    uint64_t x = eight ^ EACH_BYTE('_');
-
-    return ((x - EACH_BYTE(0x01)) & ~x & EACH_BYTE(0x80)) != 0;
-}
-
-/* As memchr() would say; most names are too short for a call to be worth it. */
-static bool has_underscore(struct neo_bytes name)
-{
-    uint64_t eight = 0;
-
-    if (name.len < sizeof(eight)) {
-        bool found = false;
-        for (size_t i = 0; i < name.len; i++)
-            found |= name.at[i] == '_';
-        return found;
-    }
-    for (size_t i = 0; i + sizeof(eight) < name.len; i += sizeof(eight)) {
-        memcpy(&eight, name.at + i, sizeof(eight));
-        if (has_underscore_in(eight))
-            return true;
-    }
-    memcpy(&eight, name.at + name.len - sizeof(eight), sizeof(eight));
-    return has_underscore_in(eight);
-}
-
-static void look_at_request_field(struct h2 *h2, const struct h2_header *field)
+static void look_at_request_field(struct h2 *h2, enum message_name what,
+                                  const struct h2_header *field)
 {
     struct block *b = &h2->block;
 
-    if (has_underscore(field->name)) {
+    if (what == NAME_UNDERSCORE) {
         b->is_bad = true;
-    } else if (neo_bytes_equal(field->name, NEO_LIT("content-type"))) {
+    } else if (what == NAME_TYPE) {
         b->is_bad |= b->has_type;
         b->has_type = true;
         b->is_grpc = h2_is_grpc_type(field->value);
-    } else if (neo_bytes_equal(field->name, NEO_LIT("te"))) {
-        b->is_bad |= b->has_te; /* nghttp2 lets "trailers" pass and nothing else */
+    } else if (what == NAME_TE) {
+        b->is_bad |= b->has_te; /* "trailers", and nothing else was let pass */
         b->has_te = true;
-    } else if (neo_bytes_equal(field->name, NEO_LIT("host"))) {
+    } else if (what == NAME_HOST) {
         b->host = field->value;
     }
+}
+
+static bool is_known(struct neo_bytes text, const uint8_t *known, size_t known_len)
+{
+    return text.len == known_len && text.len > 0 && memcmp(text.at, known, text.len) == 0;
+}
+
+/* Whether the grammar has found this very value valid before: calls repeat. */
+static bool look_if_known(struct h2 *h2, enum message_name what, struct neo_bytes value)
+{
+    struct block *b = &h2->block;
+
+    if (what == NAME_PATH)
+        return b->is_known_path = is_known(value, h2->known_path, h2->known_path_len);
+    if (what == NAME_AUTHORITY)
+        return b->is_known_authority =
+                   is_known(value, h2->known_authority, h2->known_authority_len);
+    return false;
 }
 
 static int request_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
                          struct neo_bytes value)
 {
-    if (name.at[0] == ':')
-        return request_pseudo(h2, s, name, value) ? 0 : refuse_memory(h2, s);
+    enum message_name what = message_name(name);
+    bool known = look_if_known(h2, what, value);
+
+    if (judges(h2) && !message_request_field(&s->message, what, value, known))
+        return refuse_field(h2, s);
+    if (message_is_pseudo(what))
+        return request_pseudo(h2, s, what, value) ? 0 : refuse_memory(h2, s);
     if (!add_field(h2, s, name, value))
         return refuse_memory(h2, s);
-    look_at_request_field(h2, &h2->block.fields[h2->block.into->len - 1]);
+    look_at_request_field(h2, what, &h2->block.fields[h2->block.into->len - 1]);
     return 0;
 }
 
 static int response_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
                           struct neo_bytes value)
 {
-    if (name.at[0] == ':') { /* nghttp2 has seen that it is :status, and three digits */
+    enum message_name what = message_name(name);
+
+    if (judges(h2) && !message_response_field(&s->message, what, value))
+        return refuse_field(h2, s);
+    if (what == NAME_STATUS) { /* three digits */
         const uint8_t *d = value.at;
         s->pub.status = (d[0] - '0') * 100 + (d[1] - '0') * 10 + (d[2] - '0');
         h2->block.informational = d[0] == '1';
         return d[0] == '0' ? refuse_field(h2, s) : 0;
     }
-    if (h2->block.informational)
+    if (h2->block.informational || message_drops(&s->message, what))
         return 0;
     return add_field(h2, s, name, value) ? 0 : refuse_memory(h2, s);
 }
@@ -276,6 +238,8 @@ static int response_field(struct h2 *h2, struct stream *s, struct neo_bytes name
 static int trailer_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
                          struct neo_bytes value)
 {
+    if (judges(h2) && !message_trailer_field(message_name(name), value, h2->server))
+        return refuse_field(h2, s);
     if (h2_is_reserved_in_trailers(name))
         return refuse_field(h2, s);
     return add_field(h2, s, name, value) ? 0 : refuse_memory(h2, s);
@@ -334,17 +298,28 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-/* Compares with the last one found valid before it asks the grammar. */
-static bool is_known_or_valid(struct neo_bytes text, bool (*is_valid)(struct neo_bytes),
-                              uint8_t *known, size_t *known_len)
+/* Remembers in `known` what it has found valid. */
+static bool is_valid_now(struct neo_bytes text, bool (*is_valid)(struct neo_bytes), uint8_t *known,
+                         size_t *known_len)
 {
-    if (text.len == *known_len && text.len > 0 && memcmp(text.at, known, text.len) == 0)
-        return true;
     if (!is_valid(text))
         return false;
     memcpy(known, text.at, text.len);
     *known_len = text.len;
     return true;
+}
+
+static bool has_valid_path(struct h2 *h2, const struct stream *s)
+{
+    return h2->block.is_known_path ||
+           is_valid_now(s->pub.path, h2_path_is_valid, h2->known_path, &h2->known_path_len);
+}
+
+static bool has_valid_authority(struct h2 *h2, const struct stream *s)
+{
+    return h2->block.is_known_authority ||
+           is_valid_now(s->pub.authority, h2_authority_is_valid, h2->known_authority,
+                        &h2->known_authority_len);
 }
 
 /* 0 when the request is one of ours; otherwise it was answered. */
@@ -353,17 +328,15 @@ static bool is_grpc_request(struct h2 *h2, struct stream *s, int *ret_result)
     const struct block *b = &h2->block;
 
     if (!b->is_post)
-        *ret_result = refuse_method(h2, s);
+        *ret_result = h2_refuse_method(h2, s);
     else if (!b->is_grpc)
-        *ret_result = refuse_type(h2, s);
-    else if (!b->has_scheme ||
-             !is_known_or_valid(s->pub.path, h2_path_is_valid, h2->known_path, &h2->known_path_len))
-        *ret_result = refuse_path(h2, s);
+        *ret_result = h2_refuse_type(h2, s);
+    else if (!b->has_scheme || !has_valid_path(h2, s))
+        *ret_result = h2_refuse_path(h2, s);
     else if (b->is_bad || !b->has_te ||
              (b->host.at != NULL && !neo_bytes_equal(b->host, s->pub.authority)) ||
-             !is_known_or_valid(s->pub.authority, h2_authority_is_valid, h2->known_authority,
-                                &h2->known_authority_len))
-        *ret_result = refuse_headers(h2, s);
+             !has_valid_authority(h2, s))
+        *ret_result = h2_refuse_headers(h2, s);
     else
         return true;
     return false;
@@ -406,6 +379,14 @@ static void stop_sending(struct h2 *h2, struct stream *s)
         h2_reset(h2, &s->pub, H2_NO_ERROR, false);
 }
 
+static bool is_complete(const struct h2 *h2, struct stream *s, bool trailers, bool end)
+{
+    if (trailers)
+        return message_trailers_complete(&s->message, end);
+    return h2->server ? message_request_complete(&s->message, end)
+                      : message_response_complete(&s->message, end);
+}
+
 static int headers_received(struct h2 *h2, const nghttp2_frame *frame)
 {
     struct stream *s = h2->block.stream;
@@ -415,6 +396,8 @@ static int headers_received(struct h2 *h2, const nghttp2_frame *frame)
     h2->block.stream = NULL;
     if (s == NULL)
         return 0;
+    if (judges(h2) && !is_complete(h2, s, trailers, end))
+        return refuse_message(h2, s);
     if (!trailers && h2->server)
         return request_received(h2, s, end);
 
@@ -439,9 +422,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
     (void)session;
     (void)flags;
-    if (s == NULL || !s->reported) {
+    bool well_formed = s == NULL || !judges(h2) || s->malformed || message_data(&s->message, len);
+    if (s == NULL || !s->reported || s->malformed || !well_formed) {
         h2_discard(h2, len);
-        return 0;
+        return well_formed ? 0 : refuse_message(h2, s);
     }
     s->unconsumed += len;
     h2->events->data(h2, &s->pub, neo_bytes(data, len));
@@ -451,13 +435,15 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 static int data_received(struct h2 *h2, const nghttp2_frame *frame)
 {
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    struct stream *s = end ? h2_stream_find(h2, frame->hd.stream_id) : NULL;
 
+    if (s != NULL && judges(h2) && !message_ended(&s->message))
+        return refuse_message(h2, s);
     h2->guard.used.data++;
     if (!end) {
         bool is_empty = frame->hd.length == frame->data.padlen;
         return h2_verdict(h2, !is_empty || h2_guard_glitch(&h2->guard, H2_ATTACK_DATA, 1, h2->now));
     }
-    struct stream *s = h2_stream_find(h2, frame->hd.stream_id);
     if (s == NULL)
         return 0;
     s->pub.remote_ended = true;
@@ -567,7 +553,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t h2_error, voi
 
     (void)session;
     if (s != NULL)
-        h2_stream_close(h2, s, h2_error);
+        h2_stream_close(h2, s, s->malformed ? H2_PROTOCOL_ERROR : h2_error);
     return h2_verdict(h2, true);
 }
 

@@ -5,11 +5,13 @@
  *     engine.c    its life, bytes in and out, failure
  *     receive.c   nghttp2's callbacks for what comes in, and the grammar of messages
  *     send.c      what the owner sends, and nghttp2's callbacks for it
+ *     refuse.c    what requests are answered with that are none of ours
  *     plain.c     a page for suites that know no gRPC
  *     stream.c    streams, pooled
  *     window.c    flow control of what comes in
  *     pool.c      what waits to be used again
  *     guard.c     how much of what a peer may send
+ *     message.c   what RFC 9113 asks of a message
  *     grammar.c   what a request must look like
  *     heap.c      nghttp2's memory
  */
@@ -20,6 +22,7 @@
 #include "h2/guard.h"
 #include "h2/h2.h"
 #include "h2/heap.h"
+#include "h2/message.h"
 #include "h2/nghttp2_shim.h"
 
 enum {
@@ -51,17 +54,19 @@ struct stream {
     neo_nsec opened_at;
     neo_nsec moved_at; /* when the queue last shrank by more than a dribble, or began */
 
-    bool reported;      /* the owner knows it: `closed` is owed */
-    bool final;         /* client: the response is there, not just 1xx */
-    bool responded;     /* server: response headers were queued */
-    bool finishing;     /* no more will be queued: END_STREAM comes behind it */
-    bool deferred;      /* nghttp2 waits for more in the queue */
-    bool told_full;     /* `writable` is owed */
-    bool reset;         /* by our own choice: not the peer's fault, or charged already */
-    bool reset_by_peer; /* the guard has counted its end */
-    bool kept;          /* by the owner, when it closes */
-    bool plain;         /* asks for the plain page */
-    bool head;          /* with HEAD */
+    bool reported;          /* the owner knows it: `closed` is owed */
+    bool final;             /* client: the response is there, not just 1xx */
+    bool responded;         /* server: response headers were queued */
+    bool finishing;         /* no more will be queued: END_STREAM comes behind it */
+    bool deferred;          /* nghttp2 waits for more in the queue */
+    bool told_full;         /* `writable` is owed */
+    bool reset;             /* by our own choice: not the peer's fault, or charged already */
+    bool reset_by_peer;     /* the guard has counted its end */
+    bool kept;              /* by the owner, when it closes */
+    bool plain;             /* asks for the plain page */
+    bool head;              /* with HEAD */
+    bool malformed;         /* reset for it: PROTOCOL_ERROR, whatever nghttp2 says */
+    struct message message; /* what comes in */
 
     _Alignas(16) uint8_t first_block[STREAM_FIRST_BLOCK];
 };
@@ -86,6 +91,8 @@ struct block {
     bool is_bad;
     bool is_get; /* looked for only where there is a plain page */
     bool is_head;
+    bool is_known_path; /* `known_path` of the engine */
+    bool is_known_authority;
     struct neo_bytes host;
 };
 
@@ -174,6 +181,13 @@ void h2_stream_name(struct h2 *h2, struct stream *s, int32_t id);
 struct stream *h2_stream_find(struct h2 *h2, int32_t id);
 /* Memory that the stream holds. */
 size_t h2_stream_memory(const struct stream *s);
+
+/* --- refuse.c: answers a request that is none of ours ----------------------------------------- */
+
+int h2_refuse_method(struct h2 *h2, struct stream *s);
+int h2_refuse_type(struct h2 *h2, struct stream *s);
+int h2_refuse_headers(struct h2 *h2, struct stream *s);
+int h2_refuse_path(struct h2 *h2, struct stream *s);
 
 /* --- receive.c, send.c, plain.c --------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 /* What the engine did with a request. */
 enum outcome {
     HANDLED,
-    RESET,   /* by nghttp2 */
+    RESET,   /* malformed, by RFC 9113 */
     PATH,    /* grpc-status 12 */
     HEADERS, /* 400 */
     METHOD,  /* 405 */
@@ -16,9 +16,6 @@ enum outcome {
     BREACH,  /* the connection ended */
     NOTHING,
 };
-
-/* Between 1.52 and 1.64 nghttp2 began to refuse it itself. */
-#define USERINFO (NGHTTP2_VERSION_NUM > 0x013400 ? RESET : HEADERS)
 
 static const char *const names[] = {"HANDLED", "RESET", "PATH",   "HEADERS",
                                     "METHOD",  "TYPE",  "BREACH", "NOTHING"};
@@ -222,7 +219,7 @@ static const struct {
     ROW(RESET, .authority = NULL),
     ROW(HEADERS, .authority = NULL, .more = {"host", "h:1"}),
     ROW(RESET, .authority = ""),
-    ROW(USERINFO, .authority = "user@h:1"),
+    ROW(RESET, .authority = "user@h:1"),
     ROW(HEADERS, .authority = "h:1:2"),
     ROW(HEADERS, .authority = "h:"),
     ROW(HEADERS, .more = {"host", "other"}),
