@@ -553,7 +553,8 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t h2_error, voi
 
     (void)session;
     if (s != NULL)
-        h2_stream_close(h2, s, s->malformed ? H2_PROTOCOL_ERROR : h2_error);
+        h2_stream_close(h2, s,
+                        s->malformed && h2_error == H2_NO_ERROR ? H2_PROTOCOL_ERROR : h2_error);
     return h2_verdict(h2, true);
 }
 

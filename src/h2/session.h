@@ -65,7 +65,7 @@ struct stream {
     bool kept;              /* by the owner, when it closes */
     bool plain;             /* asks for the plain page */
     bool head;              /* with HEAD */
-    bool malformed;         /* reset for it: PROTOCOL_ERROR, whatever nghttp2 says */
+    bool malformed;         /* reset for it; should nghttp2 close it first, it was no success */
     struct message message; /* what comes in */
 
     _Alignas(16) uint8_t first_block[STREAM_FIRST_BLOCK];
