@@ -107,6 +107,18 @@ static void describe_td(const struct tdx_body *b, struct description *d)
         BYTES(d, "mrservicetd", b->mrservicetd);
         BYTES(d, "tee_tcb_svn_2", b->tee_tcb_svn_now);
     }
+    if (b->is_extended) {
+        describe_number(d, "vmid", "%u", b->vmid);
+        BYTES(d, "td_id", b->td_id);
+        BYTES(d, "dev_info", b->devices);
+        BYTES(d, "init_servicetd", b->service_td_first);
+        BYTES(d, "init_servicetd_attributes", b->service_td_first_attributes);
+        BYTES(d, "init_cpu_svn", b->cpu_svn_first);
+        BYTES(d, "init_tee_tcb_svn", b->tee_tcb_svn_first);
+        BYTES(d, "init_fmspc", b->platform_first);
+        BYTES(d, "cur_servicetd", b->service_td_now);
+        BYTES(d, "cur_servicetd_attributes", b->service_td_now_attributes);
+    }
     BYTES(d, "mrsignerseam", b->mrsignerseam);
     BYTES(d, "td_attributes", b->td_attributes);
     BYTES(d, "xfam", b->xfam);

@@ -11,10 +11,11 @@ enum {
     BODY_SGX = 1,
     BODY_TD10 = 2,
     BODY_TD15 = 3,
-    BODY_TD15_EX = 4, /* 885 bytes: which ones, nobody has published */
+    BODY_TD15_EX = 4,
     SGX_BODY_LEN = 384,
     TD10_BODY_LEN = 584,
     TD15_BODY_LEN = 648,
+    TD15_EX_BODY_LEN = 885,
     DATA_PCK_CHAIN = 5, /* kinds of certification data */
     DATA_QE_REPORT = 6,
 };
@@ -71,6 +72,21 @@ static bool read_sgx_body(struct neo_bytes text, struct sgx_body *ret)
     return cursor_is_done(&c);
 }
 
+/* What the TD began as, and what is bound to it now. */
+static void read_tdx_extension(struct cursor *c, struct tdx_body *ret)
+{
+    ret->vmid = (uint8_t)cursor_le(c, 1);
+    copy(c, ret->td_id, sizeof(ret->td_id));
+    copy(c, ret->devices, sizeof(ret->devices));
+    copy(c, ret->service_td_first, sizeof(ret->service_td_first));
+    copy(c, ret->service_td_first_attributes, sizeof(ret->service_td_first_attributes));
+    copy(c, ret->cpu_svn_first, sizeof(ret->cpu_svn_first));
+    copy(c, ret->tee_tcb_svn_first, sizeof(ret->tee_tcb_svn_first));
+    copy(c, ret->platform_first, sizeof(ret->platform_first));
+    copy(c, ret->service_td_now, sizeof(ret->service_td_now));
+    copy(c, ret->service_td_now_attributes, sizeof(ret->service_td_now_attributes));
+}
+
 static bool read_tdx_body(struct neo_bytes text, struct tdx_body *ret)
 {
     struct cursor c = cursor_of(text);
@@ -88,11 +104,14 @@ static bool read_tdx_body(struct neo_bytes text, struct tdx_body *ret)
     for (size_t i = 0; i < INTEL_RTMRS; i++)
         copy(&c, ret->rtmr[i], sizeof(ret->rtmr[i]));
     copy(&c, ret->report_data, sizeof(ret->report_data));
-    ret->has_current = text.len == TD15_BODY_LEN;
+    ret->has_current = text.len >= TD15_BODY_LEN;
     if (ret->has_current) {
         copy(&c, ret->tee_tcb_svn_now, sizeof(ret->tee_tcb_svn_now));
         copy(&c, ret->mrservicetd, sizeof(ret->mrservicetd));
     }
+    ret->is_extended = text.len == TD15_EX_BODY_LEN;
+    if (ret->is_extended)
+        read_tdx_extension(&c, ret);
     return cursor_is_done(&c);
 }
 
@@ -128,17 +147,22 @@ static enum neo_code read_body_len(struct cursor *c, const struct intel_quote *q
                                    struct neo_error *err)
 {
     static const size_t lens[] = {
-        [BODY_SGX] = SGX_BODY_LEN, [BODY_TD10] = TD10_BODY_LEN, [BODY_TD15] = TD15_BODY_LEN};
+        [BODY_SGX] = SGX_BODY_LEN,
+        [BODY_TD10] = TD10_BODY_LEN,
+        [BODY_TD15] = TD15_BODY_LEN,
+        [BODY_TD15_EX] = TD15_EX_BODY_LEN,
+    };
 
     *ret = q->is_tdx ? TD10_BODY_LEN : SGX_BODY_LEN;
     if (q->version < 5)
         return NEO_OK;
     unsigned type = (unsigned)cursor_le(c, 2);
     uint64_t len = cursor_le(c, 4);
-    if (!c->failed && type >= BODY_TD15_EX && q->is_tdx)
-        return unsupported("a body of kind %u; known are 1 (enclave), 2 (TD 1.0) and 3 (TD 1.5)",
+    if (!c->failed && type > BODY_TD15_EX && q->is_tdx)
+        return unsupported("a body of kind %u; known are 1 (enclave), 2 (TD 1.0), 3 (TD 1.5) and "
+                           "4 (TD 1.5, extended)",
                            type);
-    if (c->failed || type < BODY_SGX || type > BODY_TD15 || (type != BODY_SGX) != q->is_tdx)
+    if (c->failed || type < BODY_SGX || type > BODY_TD15_EX || (type != BODY_SGX) != q->is_tdx)
         return malformed("a body of kind %u", type);
     if (len != lens[type])
         return malformed("a body of kind %u with %llu bytes", type, (unsigned long long)len);

@@ -53,7 +53,7 @@ struct sgx_body {
     uint8_t report_data[INTEL_REPORT_DATA_LEN];
 };
 
-/* A TD's report body: TD 1.0, 584 bytes, or TD 1.5, 648. */
+/* A TD's report body: TD 1.0, 584 bytes; TD 1.5, 648; or TD 1.5 extended, 885. */
 struct tdx_body {
     uint8_t tee_tcb_svn[INTEL_SVN_LEN]; /* at launch */
     uint8_t mrseam[48];
@@ -70,6 +70,17 @@ struct tdx_body {
     bool has_current; /* TD 1.5: what follows */
     uint8_t tee_tcb_svn_now[INTEL_SVN_LEN];
     uint8_t mrservicetd[48];
+    bool is_extended; /* TD 1.5 extended: what follows */
+    uint8_t vmid;     /* 0: the TD itself asked for it, 1 to 3: for a machine within it */
+    uint8_t td_id[32];
+    uint8_t devices[48];          /* digest over the devices that belong to it; zero: none */
+    uint8_t service_td_first[48]; /* the service TDs bound when it was created; zero: none */
+    uint8_t service_td_first_attributes[8];
+    uint8_t cpu_svn_first[INTEL_SVN_LEN]; /* of the platform on which it was created */
+    uint8_t tee_tcb_svn_first[INTEL_SVN_LEN];
+    uint8_t platform_first[12];
+    uint8_t service_td_now[48]; /* the service TDs bound by now; zero: none */
+    uint8_t service_td_now_attributes[8];
 };
 
 /* Runs of bytes borrow the quote. */

@@ -65,6 +65,36 @@ static void judge_servicetd(const struct tdx_rule *rule, const struct tdx_body *
                     "another service TD is bound than the policy names, or none");
 }
 
+static bool is_none_or(const uint8_t *digest, const uint8_t *named)
+{
+    static const uint8_t none[DIGEST_LEN];
+
+    return memcmp(digest, none, DIGEST_LEN) == 0 || memcmp(digest, named, DIGEST_LEN) == 0;
+}
+
+/* Only the extended body says what was bound first, what is bound by now, and who asked. */
+static void judge_extension(const struct tdx_rule *rule, const struct tdx_body *td,
+                            struct ledger *ledger)
+{
+    static const char not_said[] = "the body does not say";
+
+    if (!td->is_extended) {
+        ledger_skip(ledger, CHECK_TDX_SERVICETD_BOUND, not_said);
+        ledger_skip(ledger, CHECK_TDX_VMID, not_said);
+        return;
+    }
+    if (is_none_or(td->service_td_first, rule->mrservicetd) &&
+        is_none_or(td->service_td_now, rule->mrservicetd))
+        ledger_pass(ledger, CHECK_TDX_SERVICETD_BOUND);
+    else
+        ledger_fail(ledger, CHECK_TDX_SERVICETD_BOUND,
+                    "a service TD was bound at first, or is by now, that the policy does not name");
+    if (td->vmid == 0)
+        ledger_pass(ledger, CHECK_TDX_VMID);
+    else
+        ledger_fail(ledger, CHECK_TDX_VMID, "asked for by machine %u within the TD", td->vmid);
+}
+
 void tdx_rule_judge(const void *is, const void *facts, struct ledger *ledger)
 {
     const struct tdx_rule *rule = is;
@@ -75,6 +105,7 @@ void tdx_rule_judge(const void *is, const void *facts, struct ledger *ledger)
     judge_masked(ledger, CHECK_TDX_ATTRIBUTES, &rule->attributes, td->td_attributes);
     judge_masked(ledger, CHECK_TDX_XFAM, &rule->xfam, td->xfam);
     judge_servicetd(rule, td, ledger);
+    judge_extension(rule, td, ledger);
     ledger_judge_value(ledger, CHECK_TDX_MRSEAM, rule->mrseams, td->mrseam, DIGEST_LEN);
     ledger_judge_value(ledger, CHECK_TDX_MRTD, rule->mrtds, td->mrtd, DIGEST_LEN);
     for (unsigned i = 0; i < INTEL_RTMRS; i++)

@@ -9,6 +9,8 @@
     X(TDX_ATTRIBUTES, "tdx.td_attributes", PLATFORM, CONFIGURATION)                                \
     X(TDX_XFAM, "tdx.xfam", PLATFORM, CONFIGURATION)                                               \
     X(TDX_MRSERVICETD, "tdx.mrservicetd", PLATFORM, CONFIGURATION)                                 \
+    X(TDX_SERVICETD_BOUND, "tdx.mrservicetd.bound", PLATFORM, CONFIGURATION)                       \
+    X(TDX_VMID, "tdx.vmid", PLATFORM, CONFIGURATION)                                               \
     X(TDX_MRSEAM, "tdx.mrseam", PLATFORM, CONFIGURATION)                                           \
     X(TDX_MRTD, "tdx.mrtd", MEASUREMENT, EXECUTABLES)                                              \
     X(TDX_RTMR0, "tdx.rtmr.0", MEASUREMENT, EXECUTABLES)                                           \

@@ -28,6 +28,7 @@ struct platform {
     bool is_tdx;
     unsigned version;   /* of quotes */
     bool is_td10;       /* a TD 1.0's body in a quote of version 5 */
+    bool is_extended;   /* a TD 1.5's, extended */
     unsigned body_kind; /* what it says of its body; 0: what it is */
     struct vendor_key *keys[PLATFORM_KEYS];
     struct neo_buffer ders[PLATFORM_KEYS]; /* certificates; none of KEY_QUOTE */
@@ -45,10 +46,14 @@ struct platform {
     uint8_t tee_svn_now[INTEL_SVN_LEN];
     uint64_t flags;
     uint8_t td_attributes[8];
-    uint8_t service_td;         /* every byte of MRSERVICETD */
+    uint8_t service_td;       /* every byte of MRSERVICETD */
+    uint8_t service_td_first; /* extended: every byte of what was bound first */
+    uint8_t service_td_now;   /* and of what is by now */
+    uint8_t vmid;
     uint8_t code;               /* every byte of MRTD or MRENCLAVE */
     uint8_t binder;             /* every byte of REPORTDATA */
     const uint8_t *report_data; /* instead: 64 bytes; NULL: `binder` */
+    size_t flip;                /* a byte of the signed quote to change; 0: none */
 
     /* What Intel says: text of "tcbLevels", and of the module's levels. */
     const char *levels;
@@ -364,6 +369,9 @@ static inline void platform_sgx_body(struct neo_buffer *out, uint64_t flags, uin
     platform_put(out, report_data, 64);
 }
 
+/* Where the extension of a TD 1.5 begins in its quote. */
+enum { PLATFORM_EXTENSION = 48 + 6 + 648, PLATFORM_EXTENSION_LEN = 885 - 648 };
+
 static inline void platform_tdx_body(const struct platform *p, struct neo_buffer *out)
 {
     platform_put(out, p->tee_svn, 16);
@@ -384,6 +392,13 @@ static inline void platform_tdx_body(const struct platform *p, struct neo_buffer
     if (p->version == 5 && !p->is_td10) {
         platform_put(out, p->tee_svn_now, 16);
         platform_fill(out, p->service_td, 48);
+    }
+    if (p->is_extended) {
+        platform_fill(out, p->vmid, 1);
+        platform_fill(out, 0x1d, 32 + 48);
+        platform_fill(out, p->service_td_first, 48 + 8);
+        platform_fill(out, 0x0f, 16 + 16 + 12);
+        platform_fill(out, p->service_td_now, 48 + 8);
     }
 }
 
@@ -427,6 +442,7 @@ static inline struct neo_buffer platform_quote(const struct platform *p)
                                      0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer certification = {0};
     uint8_t point[VENDOR_P256_LEN], signature[VENDOR_P256_LEN], report_data[64];
+    static const size_t lens[] = {0, 384, 584, 648, 885};
     struct neo_buffer q = {0};
 
     platform_le(&q, p->version, 2);
@@ -436,9 +452,9 @@ static inline struct neo_buffer platform_quote(const struct platform *p)
     platform_put(&q, vendor, sizeof(vendor));
     platform_fill(&q, 0, 20);
     if (p->version == 5) {
-        unsigned kind = !p->is_tdx ? 1 : p->is_td10 ? 2 : 3;
+        unsigned kind = !p->is_tdx ? 1 : p->is_td10 ? 2 : p->is_extended ? 4 : 3;
         platform_le(&q, p->body_kind != 0 ? p->body_kind : kind, 2);
-        platform_le(&q, !p->is_tdx ? 384 : p->is_td10 ? 584 : 648, 4);
+        platform_le(&q, lens[kind], 4);
     }
     memset(report_data, p->binder, sizeof(report_data));
     if (p->is_tdx)
@@ -492,6 +508,8 @@ static inline const char *platform_verdict(const struct platform *p, const char 
     struct neo_error err;
     const char *failed = "accepted";
 
+    if (p->flip != 0)
+        quote.at[p->flip] ^= 1;
     assert_true(
         neo_buffer_append_text(&row, p->is_tdx ? "        mrtd: [\"" : "        mrenclave: [\""));
     for (size_t i = 0; i < (p->is_tdx ? 48U : 32U); i++)

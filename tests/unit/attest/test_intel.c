@@ -39,7 +39,7 @@ TEST(a_td_10_in_a_quote_of_version_5_is_accepted_and_kinds_that_nobody_knows_are
     for (unsigned kind = 1; kind < 8; kind++) {
         p.body_kind = kind;
         if (kind != 3)
-            EXPECT(&p, "", "tdx.format", kind > 3 ? "unsupported" : "format");
+            EXPECT(&p, "", "tdx.format", kind > 4 ? "unsupported" : "format");
     }
     p.body_kind = 0;
     p.version = 6;
@@ -470,6 +470,48 @@ TEST(every_key_of_a_row_accepts_the_right_value_and_refuses_another)
     platform_fini(&sgx);
 }
 
+TEST(a_td_15_with_its_extension_is_accepted_and_judged_on_what_only_that_says)
+{
+    static const char named[] = "        mrservicetd: \"" HEX48("55") "\"\n";
+    struct platform p;
+
+    platform_init(&p, true, 5);
+    p.is_extended = true;
+    EXPECT(&p, "", "accepted", "none");
+    p.vmid = 1;
+    EXPECT(&p, "", "tdx.vmid", "platform");
+    p.vmid = 0;
+    p.service_td_now = 0x55; /* bound after the TD was created, when none was */
+    EXPECT(&p, "", "tdx.mrservicetd.bound", "platform");
+    p.service_td = 0x55;
+    EXPECT(&p, named, "accepted", "none");
+    p.service_td_first = 0x55;
+    EXPECT(&p, named, "accepted", "none");
+    p.service_td_now = 0x56;
+    EXPECT(&p, named, "tdx.mrservicetd.bound", "platform");
+    p.service_td_now = 0;
+    EXPECT(&p, named, "accepted", "none");
+    p.service_td_first = 0x56;
+    EXPECT(&p, named, "tdx.mrservicetd.bound", "platform");
+    platform_fini(&p);
+}
+
+TEST(every_byte_of_the_extension_is_signed_and_none_may_be_missing)
+{
+    struct platform p;
+
+    platform_init(&p, true, 5);
+    p.is_extended = true;
+    for (size_t at = PLATFORM_EXTENSION; at < PLATFORM_EXTENSION + PLATFORM_EXTENSION_LEN; at++) {
+        p.flip = at;
+        EXPECT(&p, "", "tdx.signature", "signature");
+    }
+    p.flip = 0;
+    p.body_kind = 3; /* the length of the other kind */
+    EXPECT(&p, "", "tdx.format", "format");
+    platform_fini(&p);
+}
+
 TEST(strict_defaults_refuse_what_nobody_allowed)
 {
     struct platform p;
@@ -554,6 +596,8 @@ int main(void)
         cmocka_unit_test(a_platform_that_is_up_to_date_is_accepted_in_every_version_of_its_quote),
         cmocka_unit_test(
             a_td_10_in_a_quote_of_version_5_is_accepted_and_kinds_that_nobody_knows_are_unsupported),
+        cmocka_unit_test(a_td_15_with_its_extension_is_accepted_and_judged_on_what_only_that_says),
+        cmocka_unit_test(every_byte_of_the_extension_is_signed_and_none_may_be_missing),
         cmocka_unit_test(levels_are_tried_from_the_newest_in_whatever_order_they_stand),
         cmocka_unit_test(a_bundle_of_all_collateral_is_as_good_as_its_pieces),
         cmocka_unit_test(objects_that_are_no_collateral_do_not_load),
