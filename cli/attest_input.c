@@ -28,7 +28,27 @@ enum neo_code attest_read_file(struct neo_arena *arena, const char *path, size_t
 struct files {
     struct neo_bytes at[FILES_MAX];
     size_t n;
+    bool development;
 };
+
+/* Read alone, so that an error names the file. */
+static enum neo_code check_file(const struct files *files, struct neo_bytes text, const char *path,
+                                struct neo_error *err)
+{
+    const struct neo_attest_trust_options alone = {
+        .collateral = &text, .n_collateral = 1, .development = files->development};
+    static const char prefix[] = "collateral[0]: ";
+    struct neo_attest_trust *trust;
+    struct neo_error why;
+
+    enum neo_code code = neo_attest_trust_new(&alone, &trust, &why);
+    if (code == NEO_OK) {
+        neo_attest_trust_unref(trust);
+        return NEO_OK;
+    }
+    bool is_named = strncmp(why.message, prefix, sizeof(prefix) - 1) == 0;
+    return neo_fail(err, code, "%s: %s", path, why.message + (is_named ? sizeof(prefix) - 1 : 0));
+}
 
 static enum neo_code add_file(struct neo_arena *arena, struct files *files, const char *path,
                               struct neo_error *err)
@@ -36,7 +56,24 @@ static enum neo_code add_file(struct neo_arena *arena, struct files *files, cons
     if (files->n == FILES_MAX)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "more than %d files of collateral", FILES_MAX);
     NEO_TRY(attest_read_file(arena, path, ATTEST_FILE_MAX, &files->at[files->n], err));
+    NEO_TRY(check_file(files, files->at[files->n], path, err));
     files->n++;
+    return NEO_OK;
+}
+
+/* Of a folder: what is no collateral is left out and told of, as a service does it. */
+static enum neo_code add_found(struct neo_arena *arena, struct files *files, const char *path,
+                               struct neo_error *err)
+{
+    struct neo_error why;
+    enum neo_code code = add_file(arena, files, path, &why);
+
+    if (code == NEO_OK || code == NEO_RESOURCE_EXHAUSTED) {
+        if (code != NEO_OK)
+            *err = why;
+        return code;
+    }
+    (void)fprintf(stderr, "warning: skipped %s\n", why.message);
     return NEO_OK;
 }
 
@@ -58,7 +95,7 @@ static enum neo_code add_collateral(struct neo_arena *arena, struct files *files
     for (struct dirent *d; code == NEO_OK && (d = readdir(dir)) != NULL;) {
         (void)snprintf(full, sizeof(full), "%s/%s", path, d->d_name);
         if (d->d_name[0] != '.' && stat(full, &st) == 0 && S_ISREG(st.st_mode))
-            code = add_file(arena, files, full, err);
+            code = add_found(arena, files, full, err);
     }
     (void)closedir(dir);
     return code;
@@ -72,6 +109,7 @@ enum neo_code attest_read_trust(struct neo_arena *arena, const struct attest_sou
 
     if (files == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    files->development = a->development;
     for (size_t i = 0; i < a->collateral.n; i++)
         NEO_TRY(add_collateral(arena, files, a->collateral.at[i], err));
     if (a->simulated_root != NULL)

@@ -15,6 +15,7 @@ enum {
     CLAIM_CHALLENGE = 10,
     CLAIM_INSTANCE_ID = 256,
     CLAIM_PROFILE = 265,
+    CLAIM_CLIENT_ID = 2394,
     CLAIM_LIFECYCLE = 2395,
     CLAIM_IMPLEMENTATION_ID = 2396,
     CLAIM_RPV = 44235,
@@ -23,6 +24,8 @@ enum {
     CLAIM_REM = 44239,
     CLAIM_RAK_HASH = 44240,
 };
+
+enum { CLIENT_MONITOR = 1 };
 
 enum { COSE_KEY_TYPE = 1, COSE_EC2 = 2, COSE_P256 = 1, COSE_P384 = 2, COSE_MEMBERS_MAX = 16 };
 
@@ -63,12 +66,36 @@ static bool read_hash(struct cbor *c, enum cca_hash *ret)
     return false;
 }
 
-static bool read_profile(struct cbor *c, const char *one, const char *other)
+struct profile_name {
+    const char *text;
+    enum cca_profile profile;
+};
+
+static const struct profile_name platform_profiles[] = {
+    {"http://arm.com/CCA-SSD/1.0.0", CCA_1_0},
+    {"tag:arm.com,2023:cca_platform#1.0.0", CCA_1_0},
+    {"tag:arm.com,2024:cca_platform#2.0.0", CCA_2_0},
+    {NULL, CCA_NOT_SAID},
+};
+static const struct profile_name realm_profiles[] = {
+    {"tag:arm.com,2023:realm#1.0.0", CCA_1_0},
+    {"tag:arm.com,2024:realm#2.0.0", CCA_2_0},
+    {NULL, CCA_NOT_SAID},
+};
+
+static bool read_profile(struct cbor *c, const struct profile_name *names, enum cca_profile *ret)
 {
     struct cbor_item item;
 
-    return cbor_take(c, CBOR_TEXT, &item) &&
-           (neo_bytes_is(item.bytes, one) || neo_bytes_is(item.bytes, other));
+    if (!cbor_take(c, CBOR_TEXT, &item))
+        return false;
+    for (; names->text != NULL; names++) {
+        if (neo_bytes_is(item.bytes, names->text)) {
+            *ret = names->profile;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool read_rems(struct cbor *c, struct cca_token *t)
@@ -163,14 +190,18 @@ static bool read_platform_claim(struct cbor *c, uint64_t claim, struct cca_token
 
     switch (claim) {
     case CLAIM_PROFILE:
-        return read_profile(c, "http://arm.com/CCA-SSD/1.0.0",
-                            "tag:arm.com,2023:cca_platform#1.0.0");
+        return read_profile(c, platform_profiles, &t->platform_profile);
     case CLAIM_CHALLENGE:
         return read_digest(c, &t->platform_challenge);
     case CLAIM_IMPLEMENTATION_ID:
         return read_bytes(c, CCA_IMPLEMENTATION_LEN, CCA_IMPLEMENTATION_LEN, &t->implementation_id);
     case CLAIM_INSTANCE_ID:
         return read_bytes(c, CCA_INSTANCE_LEN, CCA_INSTANCE_LEN, &t->instance_id);
+    case CLAIM_CLIENT_ID:
+        if (!cbor_take(c, CBOR_UINT, &item))
+            return false;
+        t->client = item.value;
+        return true;
     case CLAIM_LIFECYCLE:
         if (!cbor_take(c, CBOR_UINT, &item) || item.value > UINT16_MAX)
             return false;
@@ -185,7 +216,7 @@ static bool read_realm_claim(struct cbor *c, uint64_t claim, struct cca_token *t
 {
     switch (claim) {
     case CLAIM_PROFILE:
-        return read_profile(c, "tag:arm.com,2023:realm#1.0.0", "tag:arm.com,2023:realm#1.0.0");
+        return read_profile(c, realm_profiles, &t->realm_profile);
     case CLAIM_CHALLENGE:
         return read_bytes(c, CCA_CHALLENGE_LEN, CCA_CHALLENGE_LEN, &t->challenge);
     case CLAIM_RPV:
@@ -295,6 +326,20 @@ static enum neo_code read_envelope(struct neo_bytes text, struct neo_bytes *plat
     return NEO_OK;
 }
 
+/* In RMM 1.0 only the monitor of realms could ask the platform for a token; in 2.0 the token says
+ * who did. Anybody else's challenge vouches for a key of theirs. */
+static enum neo_code check_profiles(const struct cca_token *t, struct neo_error *err)
+{
+    bool is_newer = t->platform_profile == CCA_2_0;
+
+    if (is_newer != (t->realm_profile == CCA_2_0))
+        return malformed("the profiles of platform and realm do not belong together");
+    if (is_newer && t->client != CLIENT_MONITOR)
+        return malformed("the platform was asked by client %llu, not by the monitor of realms",
+                         (unsigned long long)t->client);
+    return NEO_OK;
+}
+
 enum neo_code cca_token_read(struct neo_bytes text, struct cca_token *ret, struct neo_error *err)
 {
     struct neo_bytes platform = {0}, realm = {0};
@@ -308,6 +353,7 @@ enum neo_code cca_token_read(struct neo_bytes text, struct cca_token *ret, struc
     NEO_TRY(
         read_claims(t.platform.payload, "platform", read_platform_claim, platform_claims, &t, err));
     NEO_TRY(read_claims(t.realm.payload, "realm", read_realm_claim, realm_claims, &t, err));
+    NEO_TRY(check_profiles(&t, err));
     *ret = t;
     return NEO_OK;
 }

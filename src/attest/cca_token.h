@@ -5,7 +5,9 @@
  * Two COSE_Sign1 in one: the platform's, by a key that its maker vouches for, and
  * the realm's, by a key whose digest the platform's challenge carries. Both envelopes
  * are known: tag 399 (RMM 1.0) and tag 907, a collection of conceptual messages.
- * Claims that nothing is judged by are left alone; each key may stand there once.
+ * Profiles, of the platform and the realm: those of RMM 1.0 (2023, and the older name of the
+ * platform's) and of RMM 2.0 (2024), which come in pairs. Claims that nothing is judged by
+ * are left alone; each key may stand there once.
  */
 #ifndef NEO_ATTEST_CCA_TOKEN_H
 #define NEO_ATTEST_CCA_TOKEN_H
@@ -29,11 +31,20 @@ enum cca_hash {
     CCA_SHA512,
 };
 
+enum cca_profile {
+    CCA_NOT_SAID, /* realms did not in the beginning */
+    CCA_1_0,
+    CCA_2_0,
+};
+
 /* Runs of bytes borrow the token. */
 struct cca_token {
     struct cose_sign1 platform;
     struct cose_sign1 realm;
 
+    enum cca_profile platform_profile;
+    enum cca_profile realm_profile;
+    uint64_t client; /* who asked the platform: 1 is the monitor of realms, 0 not said */
     struct neo_bytes platform_challenge;
     struct neo_bytes implementation_id;
     struct neo_bytes instance_id;

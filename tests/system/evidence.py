@@ -192,7 +192,7 @@ def intel(e):
     strict = "debug" if e["debug"] else INTEL_REASON.get(e["tcb_status"], "tcb-status")
     verify(what, path, row, strict, at=at, more=more)
     verify(what + " without collateral", path, row, "collateral", at=at)
-    verify(what + " long after", path, row, "debug" if e["debug"] and False else "collateral-stale", at=at + 400 * 86400, more=more)
+    verify(what + " long after", path, row, "collateral-stale", at=at + 400 * 86400, more=more)
     if e["debug"] or e["tcb_status"] == "TCB_NOT_SUPPORTED":
         return
     tcb = {"accept": [e["tcb_status"]], "min_eval_number": e["tcb_eval_num"], "min_date": e["tcb_date"][:10]}
@@ -363,6 +363,16 @@ def cca(e):
     row = {"tee": "arm-cca", "rim": [e["rim"]]}
     verify(what, path, row, "none", more=("--collateral", vector(e["cpak"])))
     verify(what + " of an unknown platform", path, row, "collateral")
+    folder = os.path.join(HOME, "mixed")
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(vector(e["cpak"]), folder)
+    shutil.copy(path, folder)
+    write("mixed/README.md", "about these files")
+    verify(what + " with its key in a folder of all sorts", path, row, "none", more=("--collateral", folder))
+    _, said = neo("verify", path, "--policy", policy(row), "--service", "a", "--own-binder",
+                  "--collateral", os.path.join(folder, "README.md"))
+    if "README.md: neither PEM nor DER" not in said.get("error", {}).get("message", said.get("text", "")):
+        failures.append("a file that is no collateral, asked for by name: %r" % said)
     other = "cca/veraison_synth_cpak_p256.jwk.json" if "veraison" not in what else "cca/fvp_cpak_p384.jwk.json"
     verify(what + " under another key", path, row, "signature", more=("--collateral", vector(other)))
     verify(what, path, dict(row, rim=["ff" * 32]), "measurement", more=("--collateral", vector(e["cpak"])))

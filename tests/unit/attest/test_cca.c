@@ -23,6 +23,9 @@ struct realm {
     uint8_t instance;
     uint8_t challenge;
     uint8_t rim, rem, rpv;
+    const char *platform_profile; /* NULL: the first name that it had */
+    const char *realm_profile;    /* NULL: says none */
+    uint64_t client;              /* 0: not said */
 };
 
 static void realm_init(struct realm *r)
@@ -97,9 +100,14 @@ static void platform_claims(const struct realm *r, struct neo_buffer *out)
 
     neo_sha256(neo_buffer_bytes(&rak), digest);
     memset(instance + 1, r->instance, sizeof(instance) - 1);
-    enclave_head(out, 5, 6);
+    enclave_head(out, 5, r->client == 0 ? 6 : 7);
     enclave_head(out, 0, 265);
-    enclave_text(out, "http://arm.com/CCA-SSD/1.0.0");
+    enclave_text(out, r->platform_profile == NULL ? "http://arm.com/CCA-SSD/1.0.0"
+                                                  : r->platform_profile);
+    if (r->client != 0) {
+        enclave_head(out, 0, 2394);
+        enclave_head(out, 0, r->client);
+    }
     enclave_head(out, 0, 10);
     enclave_bytes(out, neo_bytes(digest, sizeof(digest)));
     enclave_head(out, 0, 2396);
@@ -119,7 +127,11 @@ static void realm_claims(const struct realm *r, struct neo_buffer *out)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer rak = rak_of(r, r->rak);
 
-    enclave_head(out, 5, 6);
+    enclave_head(out, 5, r->realm_profile == NULL ? 6 : 7);
+    if (r->realm_profile != NULL) {
+        enclave_head(out, 0, 265);
+        enclave_text(out, r->realm_profile);
+    }
     enclave_head(out, 0, 10);
     filled(out, r->challenge, 64);
     enclave_head(out, 0, 44235);
@@ -286,6 +298,49 @@ TEST(a_realm_is_accepted_in_both_envelopes_and_with_both_forms_of_its_key)
     }
     r.is_shuffled = true;
     EXPECT(&r, RIM, "accepted", "none");
+    realm_fini(&r);
+}
+
+#define PLATFORM_2023 "tag:arm.com,2023:cca_platform#1.0.0"
+#define PLATFORM_2024 "tag:arm.com,2024:cca_platform#2.0.0"
+#define REALM_2023    "tag:arm.com,2023:realm#1.0.0"
+#define REALM_2024    "tag:arm.com,2024:realm#2.0.0"
+
+static const struct {
+    const char *platform, *realm;
+    uint64_t client;
+    const char *check, *why;
+} profiles[] = {
+    {NULL, REALM_2023, 0, "accepted", "none"},
+    {PLATFORM_2023, NULL, 0, "accepted", "none"},
+    {PLATFORM_2023, REALM_2023, 0, "accepted", "none"},
+    {PLATFORM_2024, REALM_2024, 1, "accepted", "none"},
+    /* made for a client that is no monitor of realms, or for nobody knows whom */
+    {PLATFORM_2024, REALM_2024, 2, "cca.format", "format"},
+    {PLATFORM_2024, REALM_2024, 0, "cca.format", "format"},
+    {PLATFORM_2024, REALM_2023, 1, "cca.format", "format"},
+    {PLATFORM_2024, NULL, 1, "cca.format", "format"},
+    {PLATFORM_2023, REALM_2024, 1, "cca.format", "format"},
+    {NULL, REALM_2024, 1, "cca.format", "format"},
+    {"", NULL, 0, "cca.format", "unsupported"},
+    {"tag:arm.com,2024:cca_platform#2.0.1", REALM_2024, 1, "cca.format", "unsupported"},
+    {PLATFORM_2023, "", 0, "cca.format", "unsupported"},
+    {PLATFORM_2023, PLATFORM_2023, 0, "cca.format", "unsupported"},
+    {REALM_2023, NULL, 0, "cca.format", "unsupported"},
+};
+
+TEST(profiles_count_in_the_pairs_that_arm_names_and_any_other_is_unsupported)
+{
+    struct realm r;
+
+    realm_init(&r);
+    r.has_cose_key = true;
+    for (size_t i = 0; i < NEO_COUNT(profiles); i++) {
+        r.platform_profile = profiles[i].platform;
+        r.realm_profile = profiles[i].realm;
+        r.client = profiles[i].client;
+        EXPECT(&r, RIM, profiles[i].check, profiles[i].why);
+    }
     realm_fini(&r);
 }
 
@@ -581,6 +636,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_realm_is_accepted_in_both_envelopes_and_with_both_forms_of_its_key),
+        cmocka_unit_test(profiles_count_in_the_pairs_that_arm_names_and_any_other_is_unsupported),
         cmocka_unit_test(every_link_from_the_platform_to_the_channel_decides),
         cmocka_unit_test(a_platform_that_is_not_secured_is_refused_whatever_the_policy_says),
         cmocka_unit_test(every_key_of_a_row_decides),
