@@ -31,7 +31,12 @@ struct neo_arena {
     bool failed;
 };
 
-/* At most `budget` bytes will ever be taken from the system. */
+/* At most `budget` bytes will ever be taken from the system. NEO_ARENA is the same as an
+   initialiser: NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = NEO_ARENA(1 << 20); */
+#define NEO_ARENA(budget)                                                                          \
+    {                                                                                              \
+        NULL, NULL, NULL, (budget), (budget), NULL, 0, false                                       \
+    }
 void neo_arena_init(struct neo_arena *arena, size_t budget);
 
 /* As above, with a first block (not counted) that the caller lends until fini(). */

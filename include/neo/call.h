@@ -48,7 +48,8 @@ struct neo_loop *neo_call_loop(const struct neo_call *call);
  * NULL when absent, repeated, or no base64. All of it: neo/metadata.h. */
 struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name);
 
-/* Adds to the response's initial metadata (before anything was sent) or trailers. Copied. */
+/* Adds to the response's initial metadata (before anything was sent) or trailers. Copied; in -bin
+   any bytes, else printable ASCII. False: too late, reserved, malformed, too much, or not here. */
 bool neo_call_add_header(struct neo_call *call, const char *name, struct neo_bytes value);
 bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_bytes value);
 

@@ -162,7 +162,10 @@ NEO_MUST_CHECK enum neo_code neo_channel_start(struct neo_channel *channel,
                                                const void *request,
                                                const struct neo_client_events *events, void *self,
                                                struct neo_client_call **ret, struct neo_error *err);
+/* One message of a stream; encodes at once, so `request` may go afterwards. NEO_FLOW_FULL: it was
+   taken, wait for `writable`. NEO_FLOW_GONE: not sent, and `done` says or has said why. */
 enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request);
+/* No more will be sent. Does nothing the second time, or when the call has ended. */
 void neo_client_call_close_send(struct neo_client_call *call);
 /* Ends it with CANCELLED, unless it has ended. `done` still comes, later. */
 void neo_client_call_cancel(struct neo_client_call *call);
@@ -183,10 +186,14 @@ NEO_MUST_CHECK enum neo_code neo_channel_stream(struct neo_channel *channel,
                                                 struct neo_error *err);
 /* Blocks while the peer holds back. Not OK: the stream is over. */
 NEO_MUST_CHECK enum neo_code neo_stream_send(struct neo_stream *stream, const void *request);
+/* No more will be sent; neo_stream_next() goes on. */
 void neo_stream_close_send(struct neo_stream *stream);
 /* The next message, decoded on `arena`; false: over, see neo_stream_status(). */
 bool neo_stream_next(struct neo_stream *stream, void *response, struct neo_arena *arena);
+/* How it ended, until neo_stream_free(); only after neo_stream_next() was false or a send failed.
+ */
 const struct neo_status *neo_stream_status(const struct neo_stream *stream);
+/* Cancels what is not over. NULL is allowed. */
 void neo_stream_free(struct neo_stream *stream);
 
 /* --- looking in ------------------------------------------------------------------------------- */
@@ -208,7 +215,7 @@ size_t neo_channel_peers(struct neo_channel *channel, struct neo_channel_peer *p
 /*
  * Bytes of request messages and headers sent, and the instants (neo_mono_nsec) of the attestation
  * verdict and of the first such byte on the latest connection: what "not a byte before the verdict"
- * is shown with.
+ * is shown with. neo_channel_wire(): any thread but a worker's.
  */
 struct neo_channel_wire {
     uint64_t request_bytes;

@@ -129,6 +129,7 @@ NEO_MUST_CHECK enum neo_code neo_client_call_add_metadata(struct neo_client_call
                                                           struct neo_bytes key,
                                                           struct neo_bytes value,
                                                           struct neo_error *err);
+/* Which method it calls; as long as the channel's generated tables. */
 const struct neo_method *neo_client_call_method(const struct neo_client_call *call);
 /* Trace, deadline and criticality with which it goes out. */
 const struct neo_context *neo_client_call_context(const struct neo_client_call *call);

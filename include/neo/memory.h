@@ -14,7 +14,8 @@
 extern "C" {
 #endif
 
-/* Cleared memory, or NULL. Release with neo_free(). */
+/* Cleared memory, or NULL, also where count times size does not fit. Release with neo_free(), which
+   takes NULL, too. Any thread. */
 void *neo_alloc(size_t size);
 void *neo_alloc_array(size_t count, size_t size);
 /* Keeps the contents; the new part is not cleared. On failure `old` stays valid. */

@@ -81,6 +81,7 @@ NEO_MUST_CHECK enum neo_code neo_mesh_start(int argc, char **argv, const char *s
                                             struct neo_mesh **ret, struct neo_error *err);
 /* Prints "name: message" to stderr and returns the exit status for it. */
 int neo_mesh_failed(const struct neo_error *err);
+/* With its server and the channels that are left. NULL is allowed. Not from a worker. */
 void neo_mesh_free(struct neo_mesh *mesh);
 
 /* Serves `info`; call it for each service before neo_mesh_run(). See neo_server_add(). */
@@ -121,7 +122,7 @@ const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh);
 NEO_MUST_CHECK enum neo_code neo_mesh_record(struct neo_mesh *mesh,
                                              const struct neo_audit_record *record,
                                              struct neo_error *err);
-/* Our name in the registry. */
+/* Our name in the registry; the folder that --state named. The mesh's, for as long as it lives. */
 const char *neo_mesh_instance(const struct neo_mesh *mesh);
 const char *neo_mesh_state_dir(const struct neo_mesh *mesh);
 /* "127.0.0.1:43121"; NULL before neo_mesh_listen(). */
@@ -158,6 +159,7 @@ struct neo_join {
     uint8_t root_sha256[32];
     char token[64]; /* as text; zeroise after use */
 };
+/* INVALID_ARGUMENT: no join string. False: out of memory, or `out` is full. */
 NEO_MUST_CHECK enum neo_code neo_join_parse(const char *text, struct neo_join *ret,
                                             struct neo_error *err);
 bool neo_join_format(const struct neo_join *join, struct neo_buffer *out);

@@ -32,7 +32,8 @@ enum neo_metric_kind {
                     */
 };
 
-/* NULL when out of memory. Release with neo_metrics_free(). */
+/* NULL when out of memory. Release with neo_metrics_free(), when nobody counts any more: it takes
+   families, counters and histograms with it. */
 struct neo_metrics *neo_metrics_new(void);
 void neo_metrics_free(struct neo_metrics *metrics);
 
@@ -51,7 +52,7 @@ void neo_gauge_set(struct neo_counter *gauge, int64_t value);
 uint64_t neo_counter_get(const struct neo_counter *counter);
 void neo_histogram_observe(struct neo_histogram *histogram, neo_nsec duration);
 
-/* Text format 0.0.4. */
+/* Prometheus' text format 0.0.4, appended. False: out of memory, or `out` is full. */
 bool neo_metrics_print(struct neo_metrics *metrics, struct neo_buffer *out);
 
 #ifdef __cplusplus

@@ -62,7 +62,8 @@ enum neo_reason {
         NEO_REASON_COUNT,
 };
 
-/* "RATE_LIMITED"; "" for NONE. */
+/* "RATE_LIMITED", "" for NONE; a sentence for people; the code that a refusal with it has. Static.
+   Any thread. */
 const char *neo_reason_name(enum neo_reason reason);
 const char *neo_reason_text(enum neo_reason reason);
 enum neo_code neo_reason_code(enum neo_reason reason);

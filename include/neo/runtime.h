@@ -33,7 +33,7 @@ bool neo_runtime_is_worker(const struct neo_runtime *runtime);
 typedef void neo_runtime_fn(void *self);
 void neo_runtime_call(struct neo_runtime *runtime, unsigned worker, neo_runtime_fn *fn, void *self);
 
-/* Blocks until SIGINT or SIGTERM (or neo_runtime_quit()). Main thread. */
+/* Blocks until SIGINT or SIGTERM, on the main thread, or until neo_runtime_quit(), on any. */
 void neo_runtime_wait(struct neo_runtime *runtime);
 void neo_runtime_quit(struct neo_runtime *runtime);
 

@@ -58,7 +58,8 @@ static inline struct neo_status neo_status_of(enum neo_code code, const char *me
     return status;
 }
 
-/* Serialized google.rpc.Status and back. */
+/* Serialized google.rpc.Status and back. False: out of memory. What is decoded lies on `arena`;
+   INVALID_ARGUMENT: malformed. */
 bool neo_status_encode(const struct neo_status *status, struct neo_buffer *out);
 NEO_MUST_CHECK enum neo_code neo_status_decode(struct neo_bytes wire, struct neo_arena *arena,
                                                struct neo_status *ret, struct neo_error *err);

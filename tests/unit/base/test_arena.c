@@ -21,6 +21,21 @@ TEST(gives_aligned_memory_that_does_not_overlap)
     neo_arena_fini(&arena);
 }
 
+TEST(is_as_it_would_be_from_init_where_it_was_initialised)
+{
+    struct neo_arena in_place = NEO_ARENA(10000);
+    struct neo_arena called;
+
+    neo_arena_init(&called, 10000);
+    assert_int_equal(in_place.left, called.left);
+    assert_int_equal(in_place.budget, called.budget);
+    assert_non_null(neo_arena_alloc(&in_place, 5000));
+    assert_null(neo_arena_alloc(&in_place, 10000));
+    assert_true(neo_arena_failed(&in_place));
+    neo_arena_fini(&in_place);
+    neo_arena_fini(&called);
+}
+
 TEST(never_takes_more_than_its_budget_and_stays_failed)
 {
     struct neo_arena arena;
@@ -80,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_aligned_memory_that_does_not_overlap),
+        cmocka_unit_test(is_as_it_would_be_from_init_where_it_was_initialised),
         cmocka_unit_test(never_takes_more_than_its_budget_and_stays_failed),
         cmocka_unit_test(uses_the_lent_block_first_and_again_after_reset),
         cmocka_unit_test(a_product_that_overflows_is_refused),
