@@ -66,6 +66,9 @@ struct neo_channel_tuning {
      * proven, attested and retired like the first. At most 16.
      */
     uint32_t max_connections; /* 1 */
+    /* Of a response's headers, and of its trailers, counted as in neo/server.h: 16 KiB; 1 to 128.
+     */
+    size_t max_metadata;
 };
 
 #endif

@@ -113,6 +113,12 @@ struct neo_server_options {
     unsigned quotes_per_second;    /* 0: 20 */
     unsigned quotes_burst;         /* 0: 256 */
     struct neo_census *census;     /* neo/census.h; borrowed, until the runtime ends; may be NULL */
+
+    /* Of one call's headers, and of its trailers: the bytes of names and values and 32 more for
+       each (RFC 9113, 6.5.2), at most 100 of them. Callers are told; a call with more ends with
+       RESOURCE_EXHAUSTED. 1 KiB to 128 KiB; 0: 16 KiB. */
+    size_t max_metadata;
+    unsigned max_streams; /* calls at once that one connection may bring; 0: 100 */
 };
 
 /* Gives `*ret`: neo_server_free(). */

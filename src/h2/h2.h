@@ -112,6 +112,12 @@ enum h2_judge {
     H2_JUDGE_NGHTTP2,
 };
 
+/* For `header_bytes`: beyond the larger one a block would need more CONTINUATIONs than are let in.
+ */
+enum { H2_HEADER_BYTES_LEAST = 1 << 10, H2_HEADER_BYTES_MOST = 128 << 10 };
+/* Of `connection_headers`, for one of `header_bytes`. */
+enum { H2_HEADER_BLOCKS = 16 };
+
 /* Zero means the default of docs/design/h2.md. */
 struct h2_limits {
     uint32_t max_streams;            /* peers' concurrent streams: 100 */

@@ -133,6 +133,11 @@ struct neo_channel_tuning core_tuning(const struct neo_channel_tuning *given)
     t.max_waiting = size_or(t.max_waiting, 10000);
     t.max_waiting_bytes = size_or(t.max_waiting_bytes, 512u << 20);
     t.max_connections = within(t.max_connections, 1, MAX_CONNECTIONS);
+    t.max_metadata = size_or(t.max_metadata, 16u << 10);
+    if (t.max_metadata < H2_HEADER_BYTES_LEAST)
+        t.max_metadata = H2_HEADER_BYTES_LEAST;
+    if (t.max_metadata > H2_HEADER_BYTES_MOST)
+        t.max_metadata = H2_HEADER_BYTES_MOST;
     return t;
 }
 
@@ -248,7 +253,7 @@ static bool same_tuning(const struct neo_channel_tuning *a, const struct neo_cha
            ba->multiplier_percent == bb->multiplier_percent &&
            ba->jitter_percent == bb->jitter_percent && ba->connect_timeout == bb->connect_timeout &&
            a->idle_timeout == b->idle_timeout && a->resolve_interval == b->resolve_interval &&
-           a->max_connections == b->max_connections;
+           a->max_connections == b->max_connections && a->max_metadata == b->max_metadata;
 }
 
 /* The policy and the limits of an epoch are for servers. */

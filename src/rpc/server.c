@@ -100,6 +100,11 @@ static enum neo_code check(const struct neo_server_options *o, struct neo_error 
         return neo_fail(err, NEO_INVALID_ARGUMENT, "a server needs a service name of [a-z0-9-]");
     if (o->runtime == NULL)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "server '%s' has no runtime", o->name);
+    if (o->max_metadata != 0 &&
+        (o->max_metadata < H2_HEADER_BYTES_LEAST || o->max_metadata > H2_HEADER_BYTES_MOST))
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "server '%s': max_metadata is %zu bytes; 0 or %d to %d", o->name,
+                        o->max_metadata, H2_HEADER_BYTES_LEAST, H2_HEADER_BYTES_MOST);
     if (o->insecure != NULL)
         return check_insecure(o, err);
     if (o->epoch.identity == NULL || o->epoch.trust == NULL || o->epoch.policy == NULL)
@@ -139,6 +144,9 @@ static void set_defaults(struct neo_server_options *o)
 static struct h2_limits limits_of(const struct neo_server_options *o)
 {
     return (struct h2_limits){
+        .max_streams = o->max_streams,
+        .header_bytes = (uint32_t)o->max_metadata,
+        .connection_headers = (uint32_t)o->max_metadata * H2_HEADER_BLOCKS,
         .ping_spacing = o->refuse_idle_pings ? IDLE_PING_SPACING : o->min_ping_interval,
         .ping_spacing_busy = o->min_ping_interval != 0 ? o->min_ping_interval
                              : o->refuse_idle_pings    ? BUSY_PING_SPACING

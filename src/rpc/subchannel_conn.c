@@ -477,6 +477,10 @@ static neo_nsec connect_timeout(const struct subchannel *sub)
 static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, struct neo_error *err)
 {
     struct channel_core *core = sub->core;
+    const struct h2_limits own = {
+        .header_bytes = (uint32_t)core->tuning.max_metadata,
+        .connection_headers = (uint32_t)core->tuning.max_metadata * H2_HEADER_BLOCKS,
+    };
     struct tls *tls;
     int fd;
 
@@ -490,15 +494,16 @@ static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, stru
         net_close(core->loop, fd);
         return code;
     }
-    code = conn_new(&(struct conn_options){.loop = core->loop,
-                                           .fd = fd,
-                                           .tls = tls,
-                                           .events = &stream_events,
-                                           .limits = core->h2_limits,
-                                           .hooks = &hooks,
-                                           .owner = sc,
-                                           .handshake_timeout = connect_timeout(sub)},
-                    &sc->conn, err);
+    code =
+        conn_new(&(struct conn_options){.loop = core->loop,
+                                        .fd = fd,
+                                        .tls = tls,
+                                        .events = &stream_events,
+                                        .limits = core->h2_limits != NULL ? core->h2_limits : &own,
+                                        .hooks = &hooks,
+                                        .owner = sc,
+                                        .handshake_timeout = connect_timeout(sub)},
+                 &sc->conn, err);
     if (code != NEO_OK) {
         tls_free(tls);
         net_close(core->loop, fd);
