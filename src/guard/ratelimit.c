@@ -16,9 +16,9 @@
  *
  *   refuse  One look at each word, no lock. Instants only grow, so a bucket seen
  *           empty at `now` was empty, whatever the others held.
- *   admit   Lock the words in the order of their addresses, look again, move all
- *           or none, unlock. Two-phase locking: the result is that of some order
- *           of the calls, and the common order of locking excludes deadlock.
+ *   admit   Lock the words in the order of their addresses, look again at what has moved since,
+ * move all or none, unlock. Two-phase locking: the result is that of some order of the calls, and
+ * the common order of locking excludes deadlock.
  *
  * A locked word still shows its old instant, so refusals never wait.
  */
@@ -27,6 +27,7 @@
 #include "guard/spin.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 #define LOCKED (UINT64_C(1) << 63)
 #define LATEST (UINT64_C(1) << 62)
@@ -136,11 +137,15 @@ neo_nsec neo_ratelimit_take_all(struct neo_ratelimit *const limits[], size_t n, 
         return wait;
 
     sort_by_address(draws, n);
+    bool moved = false;
     for (size_t i = 0; i < n; i++) {
         assert(i == 0 || draws[i - 1].from != draws[i].from);
+        neo_nsec seen = draws[i].full_at;
         draws[i].full_at = lock(draws[i].from);
+        moved |= draws[i].full_at != seen;
     }
-    wait = longest_wait(draws, n, now, ret_which);
+    if (moved) /* else the same instants say the same as before */
+        wait = longest_wait(draws, n, now, ret_which);
     for (size_t i = 0; i < n; i++) {
         neo_nsec old = draws[i].full_at;
         unlock_at(draws[i].from, wait > 0 ? old : later(old, now) + draws[i].from->interval);

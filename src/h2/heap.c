@@ -14,7 +14,7 @@ enum { GRAIN = 32, PAGES_LEAST = 8192 };
 
 struct h2_block {
     struct h2_block *next;
-    size_t size;
+    size_t whole; /* bytes, with this header */
     _Alignas(16) uint8_t data[];
 };
 
@@ -23,14 +23,15 @@ static struct h2_block *block_of(void *memory)
     return neo_owner(memory, struct h2_block, data);
 }
 
-static size_t whole(const struct h2_block *b)
+/* Which list has blocks of that size, or one beyond the last; nothing takes as much as one byte. */
+static size_t list_for(size_t size)
 {
-    return sizeof(*b) + b->size;
+    return (size - (size > 0 ? 1 : 0)) / GRAIN;
 }
 
-static size_t grains_of(size_t size)
+static size_t list_of(const struct h2_block *b)
 {
-    return size == 0 ? 1 : (size - 1) / GRAIN + 1;
+    return list_for(b->whole - sizeof(*b));
 }
 
 __attribute__((noinline)) static void *take_new(struct h2_heap *heap, size_t size)
@@ -43,15 +44,15 @@ __attribute__((noinline)) static void *take_new(struct h2_heap *heap, size_t siz
         b = neo_realloc(NULL, sizeof(*b) + size);
     if (b == NULL)
         return NULL;
-    b->size = size;
-    heap->held += whole(b);
+    b->whole = sizeof(*b) + size;
+    heap->held += b->whole;
     return b->data;
 }
 
-static void give_back(struct h2_block *b)
+__attribute__((noinline)) static void give_back(struct h2_block *b)
 {
-    if (b->size >= PAGES_LEAST)
-        pages_free(b, whole(b));
+    if (b->whole - sizeof(*b) >= PAGES_LEAST)
+        pages_free(b, b->whole);
     else
         neo_free(b);
 }
@@ -59,14 +60,16 @@ static void give_back(struct h2_block *b)
 static void *take(struct h2_heap *heap, size_t wanted)
 {
     struct h2_pool *pool = heap->pool;
-    size_t grains = grains_of(wanted);
-    struct h2_block *b = grains <= H2_POOL_SIZES ? pool->blocks[grains - 1] : NULL;
+    size_t list = list_for(wanted);
 
+    if (list >= H2_POOL_SIZES)
+        return take_new(heap, wanted);
+    struct h2_block *b = pool->blocks[list];
     if (b == NULL)
-        return take_new(heap, grains <= H2_POOL_SIZES ? grains * GRAIN : wanted);
-    pool->blocks[grains - 1] = b->next;
-    pool->block_bytes -= sizeof(*b) + grains * GRAIN;
-    heap->held += sizeof(*b) + grains * GRAIN;
+        return take_new(heap, (list + 1) * GRAIN);
+    pool->blocks[list] = b->next;
+    pool->block_bytes -= b->whole;
+    heap->held += b->whole;
     return b->data;
 }
 
@@ -77,15 +80,15 @@ static void put(struct h2_heap *heap, void *memory)
 
     struct h2_pool *pool = heap->pool;
     struct h2_block *b = block_of(memory);
-    size_t bytes = whole(b);
-    heap->held -= bytes;
-    if (b->size > H2_POOL_SIZES * GRAIN || pool->block_bytes + bytes > pool->most_block_bytes) {
+    size_t list = list_of(b);
+    heap->held -= b->whole;
+    if (list >= H2_POOL_SIZES || pool->block_bytes + b->whole > pool->most_block_bytes) {
         give_back(b);
         return;
     }
-    b->next = pool->blocks[b->size / GRAIN - 1];
-    pool->blocks[b->size / GRAIN - 1] = b;
-    pool->block_bytes += bytes;
+    b->next = pool->blocks[list];
+    pool->blocks[list] = b;
+    pool->block_bytes += b->whole;
 }
 
 static void *mem_malloc(size_t size, void *heap)
@@ -112,7 +115,7 @@ static void *mem_calloc(size_t count, size_t size, void *heap)
 
 static void *mem_realloc(void *old, size_t size, void *heap)
 {
-    size_t had = old == NULL ? 0 : block_of(old)->size;
+    size_t had = old == NULL ? 0 : block_of(old)->whole - sizeof(struct h2_block);
     void *memory = take(heap, size);
 
     if (memory == NULL)

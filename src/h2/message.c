@@ -266,7 +266,8 @@ static bool take_scheme(struct message *m, struct neo_bytes value)
 {
     if (!is_first(m, SEEN_SCHEME, value))
         return false;
-    if (is_in_any_case(value, NEO_LIT("https")) || is_in_any_case(value, NEO_LIT("http"))) {
+    if (neo_bytes_equal(value, NEO_LIT("https")) || is_in_any_case(value, NEO_LIT("https")) ||
+        is_in_any_case(value, NEO_LIT("http"))) {
         m->seen |= IS_HTTP;
         return true;
     }

@@ -201,16 +201,25 @@ static bool look_if_known(struct h2 *h2, enum message_name what, struct neo_byte
     return false;
 }
 
-static int request_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
-                         struct neo_bytes value)
+static int pseudo_field(struct h2 *h2, struct stream *s, enum message_name what,
+                        struct neo_bytes value)
 {
-    enum message_name what = message_name(name);
     bool known = look_if_known(h2, what, value);
 
     if (judges(h2) && !message_request_field(&s->message, what, value, known))
         return refuse_field(h2, s);
+    return request_pseudo(h2, s, what, value) ? 0 : refuse_memory(h2, s);
+}
+
+static int request_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
+                         struct neo_bytes value)
+{
+    enum message_name what = message_name(name);
+
     if (message_is_pseudo(what))
-        return request_pseudo(h2, s, what, value) ? 0 : refuse_memory(h2, s);
+        return pseudo_field(h2, s, what, value);
+    if (judges(h2) && !message_request_field(&s->message, what, value, false))
+        return refuse_field(h2, s);
     if (!add_field(h2, s, name, value))
         return refuse_memory(h2, s);
     look_at_request_field(h2, what, &h2->block.fields[h2->block.into->len - 1]);
