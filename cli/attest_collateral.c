@@ -59,9 +59,25 @@ void tally_item(void *tally, const struct neo_collateral_item *item,
     t->refused += bad;
 }
 
+/* What `why` says behind the name that it begins with: "tcb.json:1:14: ..." of "in/tcb.json". */
+static const char *behind_name(const char *what, const char *why)
+{
+    const char *slash = strrchr(what, '/'), *name = slash == NULL ? what : slash + 1;
+    size_t len = strlen(name);
+
+    if (strncmp(why, name, len) != 0 || why[len] != ':')
+        return why;
+    return why[len + 1] == ' ' ? why + len + 2 : why + len + 1;
+}
+
 void tally_failed(struct tally *t, const char *what, const char *why)
 {
-    tell(t, "failed", what, NULL, why, true);
+    const char *rest = behind_name(what, why);
+
+    if (!cli.json && rest == why && strstr(why, what) != NULL) /* its sentence has the name */
+        tell(t, "failed", why, NULL, NULL, true);
+    else
+        tell(t, "failed", what, NULL, rest, true);
     t->refused++;
 }
 

@@ -3,7 +3,7 @@
  * `neo serve ca | registry`: one process each. The CA's signer is `neo serve ca-signer`,
  * which only the CA starts.
  */
-#include "cli/cli.h"
+#include "cli/serve_rules.h"
 
 #include "ca/ca.h"
 #include "ca/signer.h"
@@ -33,74 +33,9 @@ struct ca_args {
     const char *address_file;
     const char *log_level;
     struct arg_list first;
-    struct arg_list attestation; /* policies */
-    struct arg_list collateral;
-    const char *simulated_root;
+    struct serve_rules rules; /* which certificates take evidence, and whose roots count for it */
     uint32_t leaf_life;
 };
-
-enum { ATTEST_FILE_MAX = 1 << 20, ATTEST_FILES_MAX = 64 };
-
-/* All files of a list; what they say lives in `files`. */
-static enum neo_code read_files(const struct arg_list *names, struct neo_buffer *files,
-                                struct neo_error *err)
-{
-    for (size_t i = 0; i < names->n && i < ATTEST_FILES_MAX; i++)
-        NEO_TRY(neo_file_read(names->at[i], ATTEST_FILE_MAX, &files[i], err));
-    return NEO_OK;
-}
-
-static enum neo_code compile_rules(struct ca_args *a, const struct neo_buffer *files,
-                                   struct neo_error *err)
-{
-    struct neo_document documents[ATTEST_FILES_MAX];
-
-    for (size_t i = 0; i < a->attestation.n; i++)
-        documents[i] =
-            (struct neo_document){neo_text(a->attestation.at[i]), neo_buffer_bytes(&files[i])};
-    return neo_attest_policies_compile(documents, a->attestation.n, a->options.development,
-                                       &a->options.attest_policies, err);
-}
-
-static enum neo_code make_trust(struct ca_args *a, const struct neo_buffer *files,
-                                struct neo_error *err)
-{
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer root = {0};
-    struct neo_bytes pieces[ATTEST_FILES_MAX];
-    struct neo_attest_trust_options trust = {
-        .collateral = pieces,
-        .n_collateral = a->collateral.n,
-        .development = a->options.development,
-    };
-
-    for (size_t i = 0; i < a->collateral.n; i++)
-        pieces[i] = neo_buffer_bytes(&files[i]);
-    if (a->simulated_root != NULL)
-        NEO_TRY(neo_file_read(a->simulated_root, ATTEST_FILE_MAX, &root, err));
-    trust.simulated_root = neo_buffer_bytes(&root);
-    return neo_attest_trust_new(&trust, &a->options.attest_trust, err);
-}
-
-/* Which certificates take evidence, and whose roots count for it. */
-static enum neo_code read_attestation(struct ca_args *a, struct neo_error *err)
-{
-    struct neo_buffer rules[ATTEST_FILES_MAX] = {0}, collateral[ATTEST_FILES_MAX] = {0};
-
-    if (a->attestation.n > ATTEST_FILES_MAX || a->collateral.n > ATTEST_FILES_MAX)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "at most %d files each", ATTEST_FILES_MAX);
-    enum neo_code code = read_files(&a->attestation, rules, err);
-    if (code == NEO_OK)
-        code = read_files(&a->collateral, collateral, err);
-    if (code == NEO_OK)
-        code = compile_rules(a, rules, err);
-    if (code == NEO_OK)
-        code = make_trust(a, collateral, err);
-    for (size_t i = 0; i < ATTEST_FILES_MAX; i++) {
-        neo_buffer_fini(&rules[i]);
-        neo_buffer_fini(&collateral[i]);
-    }
-    return code;
-}
 
 /* "neo-operator=FILE": a join string for whoever can read FILE. */
 static enum neo_code write_first(struct ca *ca, const char *pair, struct neo_error *err)
@@ -124,8 +59,13 @@ static enum neo_code run_ca(struct ca_args *a, struct neo_log *log, struct neo_e
     struct ca *ca = NULL;
 
     a->options.log = log;
-    if (a->attestation.n > 0)
-        NEO_TRY(read_attestation(a, err));
+    a->rules.development = a->options.development;
+    if (a->rules.attestation.n > 0) {
+        a->options.read_rules = serve_rules_read;
+        a->options.rules_self = &a->rules;
+        NEO_TRY(serve_rules_read(&a->rules, &a->options.attest_policies, &a->options.attest_trust,
+                                 err));
+    }
     NEO_TRY(neo_runtime_new(1, &runtime, err));
     enum neo_code code = ca_start(&a->options, runtime, &ca, err);
     for (size_t i = 0; code == NEO_OK && i < a->first.n; i++)
@@ -159,10 +99,12 @@ static int serve_ca(int argc, char **argv)
         {"--registry-file", ARG_TEXT, &a.options.registry_file, "FILE", "the registry's address"},
         {"--address-file", ARG_TEXT, &a.address_file, "FILE", "written when ready"},
         {"--first", ARG_LIST, &a.first, "NAME=FILE", "write a join string for NAME to FILE"},
-        {"--attestation", ARG_LIST, &a.attestation, "FILE",
-         "attestation policies: who proves itself for a certificate (enrol: attested)"},
-        {"--collateral", ARG_LIST, &a.collateral, "FILE", "certificates, lists, documents for it"},
-        {"--simulated-root", ARG_TEXT, &a.simulated_root, "FILE", "with --insecure-dev"},
+        {"--attestation", ARG_LIST, &a.rules.attestation, "FILE",
+         "who proves itself for a certificate (enrol: attested), and rollouts; read anew when "
+         "changed"},
+        {"--collateral", ARG_LIST, &a.rules.collateral, "PATH",
+         "for it: files, or a folder of collateral"},
+        {"--simulated-root", ARG_TEXT, &a.rules.simulated_root, "FILE", "with --insecure-dev"},
         {"--leaf-life", ARG_U32, &a.leaf_life, "SECONDS", "life of a certificate [86400]"},
         {"--insecure-dev", ARG_FLAG, &a.options.development, NULL, "localhost in certificates"},
         {"--log-level", ARG_TEXT, &a.log_level, "LEVEL", "[info]"},

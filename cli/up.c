@@ -340,7 +340,7 @@ static int run_up(int argc, char **argv)
         {"--policy", ARG_LIST, &up.policies, "PATH", "policy, limits: a YAML file or folder"},
         {"--attestation", ARG_LIST, &up.attestation, "FILE",
          "for the CA: whose certificates take evidence (enrol: attested)"},
-        {"--collateral", ARG_LIST, &up.collateral, "FILE", "for the CA, to judge it with"},
+        {"--collateral", ARG_LIST, &up.collateral, "PATH", "for the CA, to judge it with"},
         {"--detach", ARG_FLAG, &up.detach, NULL, "return when it is up"},
         {"--insecure-dev", ARG_FLAG, &up.development, NULL, "accept simulated evidence"},
         {"--trust-domain", ARG_TEXT, &up.trust_domain, "NAME", "[neo.local]"},

@@ -103,8 +103,8 @@ NEO_MUST_CHECK enum neo_code neo_attest_policies_compile(const struct neo_docume
 struct neo_attest_policies *neo_attest_policies_ref(struct neo_attest_policies *policies);
 void neo_attest_policies_unref(struct neo_attest_policies *policies);
 /*
- * The registry's: candidates of rollouts are accepted, too, so that their start is seen
- * (neo/rollout.h). Before it is used.
+ * The registry's, and the CA's: candidates of rollouts are accepted, too, so that they can start
+ * and be seen to (neo/rollout.h). Before it is used.
  */
 void neo_attest_policies_observe(struct neo_attest_policies *policies);
 /* Must this service prove itself? */

@@ -9,7 +9,7 @@
 
 enum { BACKDATE = 30, REQUEST_ID_MAX = 64 };
 
-static const char *const migrations[] = {
+const char *const authority_schema[] = {
     "CREATE TABLE tokens (hash BLOB PRIMARY KEY, service TEXT NOT NULL, expires INTEGER NOT NULL,"
     "  request_id TEXT) WITHOUT ROWID;"
     "CREATE TABLE certificates (serial BLOB PRIMARY KEY, service TEXT NOT NULL,"
@@ -54,7 +54,7 @@ enum neo_code authority_open(struct authority *a, const char *path, struct neo_e
                            AUTHORITY_RENEWALS_BURST);
         neo_ratelimit_init(&a->tries[i], AUTHORITY_TRIES_PER_SECOND, AUTHORITY_TRIES_BURST);
     }
-    NEO_TRY(neo_store_open(path, migrations, &a->store, err));
+    NEO_TRY(neo_store_open(path, authority_schema, &a->store, err));
     return authority_recover(a, err);
 }
 
@@ -437,7 +437,8 @@ static enum neo_code fill_response(struct authority *a, struct neo_bytes leaf,
     response->service = neo_arena_copy(arena, neo_text(d->service));
     response->registry_address = registry_address(a, arena);
     response->ca_address = neo_text(a->address);
-    return authority_trust(a, arena, response->trust, &epoch, err);
+    NEO_TRY(authority_trust(a, arena, response->trust, &epoch, err));
+    return authority_can_tell(a, err);
 }
 
 void authority_case_fini(struct authority_case *c)

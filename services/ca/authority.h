@@ -38,6 +38,9 @@ enum {
     AUTHORITY_TRUST_RESERVE = 512 << 10,
 };
 
+/* Of its file, for neo_store_open(). */
+extern const char *const authority_schema[];
+
 struct authority {
     struct neo_store *store;
     struct signer *signer;
@@ -132,8 +135,16 @@ NEO_MUST_CHECK enum neo_code tokens_spend(struct authority *a, const struct auth
 NEO_MUST_CHECK enum neo_code tokens_void(struct authority *a, struct neo_bytes service,
                                          int64_t *ret_n, struct neo_error *err);
 /*
+ * Whether the present trust can be told in NEO_TRUST_MAX bytes, as it was not asked of a file from
+ * before there was that limit. RESOURCE_EXHAUSTED: it cannot, and what to do.
+ */
+NEO_MUST_CHECK enum neo_code authority_can_tell(struct authority *a, struct neo_error *err);
+/* trust.c: the size of all that is to be told now, in bytes. Under the lock, as the next. */
+NEO_MUST_CHECK enum neo_code authority_trust_size(struct authority *a, size_t *ret,
+                                                  struct neo_error *err);
+/*
  * trust.c, inside a revocation's transaction: whether all that is revoked then can be told, in
- * NEO_TRUST_MAX bytes less `reserve`. RESOURCE_EXHAUSTED: it cannot. Under the lock.
+ * NEO_TRUST_MAX bytes less `reserve`. RESOURCE_EXHAUSTED: it cannot.
  */
 NEO_MUST_CHECK enum neo_code authority_trust_fits(struct authority *a, size_t reserve,
                                                   struct neo_error *err);

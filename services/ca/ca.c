@@ -127,6 +127,14 @@ static void create_token(struct neo_call *call, const struct neo_ca_v1_CreateTok
     ca_answer(ca, call, code, &err, &response);
 }
 
+static void warn_if_untold(struct ca *ca)
+{
+    struct neo_error why;
+
+    if (authority_can_tell(&ca->authority, &why) != NEO_OK)
+        neo_log_error(ca->log, "ca.trust_too_large", NEO_STR("why", why.message));
+}
+
 /* The server itself must stop trusting what is revoked, before anyone is told. */
 static enum neo_code tell_everybody(struct ca *ca, struct neo_error *err)
 {
@@ -142,6 +150,8 @@ static enum neo_code tell_everybody(struct ca *ca, struct neo_error *err)
     neo_trust_unref(change.trust);
     if (code != NEO_OK)
         neo_log_error(ca->log, "ca.trust_not_made", NEO_STR("why", err->message));
+    else
+        warn_if_untold(ca);
     return code;
 }
 
@@ -321,6 +331,7 @@ static void begin_renewals(void *self)
 
     ca->renewal.expired = renewal_due;
     arm_renewal(ca);
+    rules_begin(ca);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -420,6 +431,7 @@ static enum neo_code fill(struct ca *ca, const struct ca_options *o, struct neo_
     if (ca->advertise == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
     ca->authority.address = ca->advertise;
+    warn_if_untold(ca);
     neo_runtime_call(ca->runtime, 0, begin_renewals, ca);
     return NEO_OK;
 }
@@ -433,6 +445,8 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting the CA");
     ca->runtime = runtime;
     ca->log = options->log;
+    ca->rules.read = options->read_rules;
+    ca->rules.self = options->rules_self;
     ca->signer.ask = ca->signer.answer = ca->signer.pid = -1;
     told_init(&ca->told);
     (void)pthread_mutex_init(&ca->telling, NULL);
@@ -452,6 +466,7 @@ static void end_renewals(void *self)
 
     ca->ending = true;
     neo_loop_disarm(neo_runtime_loop(ca->runtime, 0), &ca->renewal);
+    rules_end(ca);
 }
 
 void ca_stop(struct ca *ca)

@@ -15,6 +15,14 @@
 typedef enum neo_code ca_record_fn(void *self, const struct neo_audit_record *record,
                                    struct neo_error *err);
 
+/*
+ * The attestation policies and what they are judged with, when any of it is other than last time:
+ * both stay NULL when it is not. Gives both. On the pool. When it fails, what was given before
+ * stays in force.
+ */
+typedef enum neo_code ca_rules_fn(void *self, struct neo_attest_policies **ret,
+                                  struct neo_attest_trust **ret_trust, struct neo_error *err);
+
 struct ca_options {
     const char *program;       /* path of `neo`, to start the signer with */
     const char *dir;           /* state: ca.db, signer/, audit.jsonl */
@@ -35,6 +43,9 @@ struct ca_options {
     /* Which certificates take evidence (`enrol: attested`), and whose roots count; referenced. */
     struct neo_attest_policies *attest_policies;
     struct neo_attest_trust *attest_trust;
+    /* Asked every second; NULL: nothing of it changes. Until ca_stop(). */
+    ca_rules_fn *read_rules;
+    void *rules_self;
 };
 
 struct ca;

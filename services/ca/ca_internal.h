@@ -37,6 +37,13 @@ struct ca {
     struct neo_timer renewal; /* on worker 0, as the next */
     bool ending;
     struct neo_task renew; /* the signer is asked off the loop */
+    struct {
+        ca_rules_fn *read;
+        void *self;
+        struct neo_timer timer; /* on worker 0 */
+        struct neo_task reading;
+        char said[240]; /* why it failed last */
+    } rules;
 };
 
 /* A handler's beginning: false when the CA is going down, and the call is answered. */
@@ -47,6 +54,10 @@ void ca_answer(struct ca *ca, struct neo_call *call, enum neo_code code,
 /* Returns when the record of what was given or taken cannot be lost any more. */
 NEO_MUST_CHECK enum neo_code ca_record(struct ca *ca, const struct neo_call *call,
                                        const char *detail, struct neo_error *err);
+
+/* rules.c, both on worker 0. */
+void rules_begin(struct ca *ca);
+void rules_end(struct ca *ca);
 
 /* issue.c */
 void issue_challenge(struct neo_call *call, const struct neo_ca_v1_ChallengeRequest *request,

@@ -23,12 +23,53 @@ void enrol_init(struct enrol *e, struct neo_attest_policies *policies,
 {
     *e = (struct enrol){.trust_domain = trust_domain};
     e->policies = policies == NULL ? NULL : neo_attest_policies_ref(policies);
+    if (policies != NULL)
+        neo_attest_policies_observe(policies);
     e->trust = trust == NULL ? NULL : neo_attest_trust_ref(trust);
     neo_random(e->secret, sizeof(e->secret));
+    (void)pthread_mutex_init(&e->lock, NULL);
+}
+
+/* What evidence is judged by; one judgement by one of them. */
+struct rules {
+    struct neo_attest_policies *policies;
+    struct neo_attest_trust *trust;
+};
+
+static struct rules rules_of(struct enrol *e)
+{
+    struct rules r = {NULL, NULL};
+
+    (void)pthread_mutex_lock(&e->lock);
+    if (e->policies != NULL)
+        r.policies = neo_attest_policies_ref(e->policies);
+    if (e->trust != NULL)
+        r.trust = neo_attest_trust_ref(e->trust);
+    (void)pthread_mutex_unlock(&e->lock);
+    return r;
+}
+
+static void leave(struct rules *r)
+{
+    neo_attest_policies_unref(r->policies);
+    neo_attest_trust_unref(r->trust);
+}
+
+void enrol_update(struct enrol *e, struct neo_attest_policies *policies,
+                  struct neo_attest_trust *trust)
+{
+    neo_attest_policies_observe(policies);
+    (void)pthread_mutex_lock(&e->lock);
+    struct rules before = {e->policies, e->trust};
+    e->policies = neo_attest_policies_ref(policies);
+    e->trust = neo_attest_trust_ref(trust);
+    (void)pthread_mutex_unlock(&e->lock);
+    leave(&before);
 }
 
 void enrol_fini(struct enrol *e)
 {
+    (void)pthread_mutex_destroy(&e->lock);
     neo_attest_policies_unref(e->policies);
     neo_attest_trust_unref(e->trust);
     neo_zeroise(e->secret, sizeof(e->secret));
@@ -77,9 +118,9 @@ static enum neo_code check_nonce(const struct enrol *e, struct neo_bytes nonce,
     return NEO_OK;
 }
 
-static enum neo_code appraise(const struct enrol *e, const struct enrol_request *r, int64_t now,
-                              struct neo_arena *arena, struct neo_appraisal *ret,
-                              struct neo_error *err)
+static enum neo_code appraise(const struct enrol *e, const struct rules *by,
+                              const struct enrol_request *r, int64_t now, struct neo_arena *arena,
+                              struct neo_appraisal *ret, struct neo_error *err)
 {
     const struct neo_enrolment enrolment = {
         .evidence_type = r->evidence->type,
@@ -96,26 +137,31 @@ static enum neo_code appraise(const struct enrol *e, const struct enrol_request 
     uint8_t binder[NEO_BINDER_LEN];
 
     NEO_TRY(neo_enrol_binder(&enrolment, binder, err));
-    return neo_attest_appraise(e->trust, e->policies, r->service, &evidence, binder, now, arena,
+    return neo_attest_appraise(by->trust, by->policies, r->service, &evidence, binder, now, arena,
                                ret, err);
 }
 
-bool enrol_takes(const struct enrol *e, struct neo_bytes service)
+bool enrol_takes(struct enrol *e, struct neo_bytes service)
 {
-    return neo_enrol_is_asked(e->policies, service);
+    struct rules by = rules_of(e);
+    bool takes = neo_enrol_is_asked(by.policies, service);
+
+    leave(&by);
+    return takes;
 }
 
-enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, int64_t now,
-                          struct enrol_verdict *ret, struct neo_error *err)
+static enum neo_code judge(const struct enrol *e, const struct rules *by,
+                           const struct enrol_request *r, int64_t now, struct enrol_verdict *ret,
+                           struct neo_error *err)
 {
     NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
     struct neo_appraisal a;
 
     *ret = (struct enrol_verdict){.until = 0};
-    if (!enrol_takes(e, r->service))
+    if (!neo_enrol_is_asked(by->policies, r->service))
         return NEO_OK;
-    if (r->evidence == NULL || e->trust == NULL)
+    if (r->evidence == NULL || by->trust == NULL)
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "a certificate for '%.*s' takes evidence of what it runs (enrol: "
                         "attested), and none came",
@@ -124,7 +170,7 @@ enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, 
         return neo_fail(err, NEO_INVALID_ARGUMENT, "evidence of more than 64 KiB");
     NEO_TRY(check_nonce(e, r->evidence->nonce, r->service, now, err));
     neo_arena_init(&arena, JUDGE_ARENA);
-    NEO_TRY(appraise(e, r, now, &arena, &a, err));
+    NEO_TRY(appraise(e, by, r, now, &arena, &a, err));
     if (!a.accepted)
         return neo_fail(err, NEO_PERMISSION_DENIED, "the evidence of '%.*s' was not accepted: %s",
                         NEO_FMT(r->service), neo_attest_reason_text(a.reason));
@@ -134,4 +180,14 @@ enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r, 
     (void)snprintf(ret->note, sizeof(ret->note), ", %s evidence %.*s%s", a.tee,
                    NEO_FMT(neo_buffer_bytes(&hex)), a.simulated ? " (simulated)" : "");
     return NEO_OK;
+}
+
+enum neo_code enrol_judge(struct enrol *e, const struct enrol_request *r, int64_t now,
+                          struct enrol_verdict *ret, struct neo_error *err)
+{
+    struct rules by = rules_of(e);
+    enum neo_code code = judge(e, &by, r, now, ret, err);
+
+    leave(&by);
+    return code;
 }

@@ -13,17 +13,26 @@
 #include <neo/ca/v1/ca.neo.h>
 #include <neo/enrol.h>
 
+#include <pthread.h>
+
 struct enrol {
-    struct neo_attest_policies *policies; /* NULL: no certificate takes evidence */
-    struct neo_attest_trust *trust;
+    pthread_mutex_t lock;
+    struct neo_attest_policies *policies; /* under it; NULL: no certificate takes evidence */
+    struct neo_attest_trust *trust;       /* the same */
     const char *trust_domain;
     uint8_t secret[32];
 };
 
-/* References both, which may be NULL. */
+/*
+ * References both, which may be NULL. Candidates of rollouts get certificates, too: one must start
+ * before it can become active, and with its certificate it reaches nobody but the registry.
+ */
 void enrol_init(struct enrol *e, struct neo_attest_policies *policies,
                 struct neo_attest_trust *trust, const char *trust_domain);
 void enrol_fini(struct enrol *e);
+/* Others from now on; references both. What is being judged is judged by those before. */
+void enrol_update(struct enrol *e, struct neo_attest_policies *policies,
+                  struct neo_attest_trust *trust);
 
 void enrol_challenge(const struct enrol *e, struct neo_bytes service, int64_t now,
                      uint8_t ret[static NEO_ENROL_NONCE_LEN]);
@@ -34,7 +43,7 @@ struct enrol_request {
     const struct neo_ca_v1_Evidence *evidence; /* NULL: none came */
 };
 /* Does a certificate for `service` take evidence? */
-bool enrol_takes(const struct enrol *e, struct neo_bytes service);
+bool enrol_takes(struct enrol *e, struct neo_bytes service);
 
 enum { ENROL_NOTE_LEN = 120 };
 struct enrol_verdict {
@@ -45,7 +54,7 @@ struct enrol_verdict {
  * OK: none is asked, or it was accepted. FAILED_PRECONDITION: it is asked and none came.
  * PERMISSION_DENIED: it was not accepted.
  */
-NEO_MUST_CHECK enum neo_code enrol_judge(const struct enrol *e, const struct enrol_request *r,
+NEO_MUST_CHECK enum neo_code enrol_judge(struct enrol *e, const struct enrol_request *r,
                                          int64_t now, struct enrol_verdict *ret,
                                          struct neo_error *err);
 

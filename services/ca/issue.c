@@ -129,7 +129,7 @@ void issue_challenge(struct neo_call *call, const struct neo_ca_v1_ChallengeRequ
     struct ca *ca = self;
     uint8_t nonce[NEO_ENROL_NONCE_LEN];
     struct neo_ca_v1_ChallengeResponse response = {
-        .required = neo_enrol_is_asked(ca->enrol.policies, request->service),
+        .required = enrol_takes(&ca->enrol, request->service),
         .trust_domain = neo_text(ca->trust_domain),
     };
 

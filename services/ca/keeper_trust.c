@@ -102,8 +102,37 @@ static void free_sorted(revocation ***all)
     neo_free(*all);
 }
 
+static bool covers(const revocation *r, const struct neo_cert_facts *leaf)
+{
+    if (r->serial.len > 0)
+        return neo_bytes_equal(r->serial, leaf->serial) &&
+               neo_bytes_equal(r->issuer_key_id, leaf->issuer_key_id);
+    return neo_bytes_equal(r->service, leaf->id.service) && leaf->not_before < r->issued_before;
+}
+
+/*
+ * Instead of a serial the trust may revoke all of its service, for at least as long. The journal
+ * says whose it was; of what is not in it nothing is believed.
+ */
+static bool is_replaced(struct keeper *k, const revocation *old, const struct neo_ca_v1_Trust *next)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer der = {0};
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = NULL;
+
+    if (old->serial.len != SIGNER_SERIAL_LEN || !journal_find(&k->journal, old->serial.at, &der) ||
+        neo_cert_from_der(neo_buffer_bytes(&der), "leaf", &leaf, NULL) != NEO_OK ||
+        !covers(old, neo_cert_facts(leaf)))
+        return false;
+    for (size_t i = 0; i < next->revocations.len; i++) {
+        const revocation *r = next->revocations.at[i];
+        if (r->serial.len == 0 && r->at >= old->at && covers(r, neo_cert_facts(leaf)))
+            return true;
+    }
+    return false;
+}
+
 /* Nothing that may still matter is forgotten, and what is new has a new number. */
-static enum neo_code check_succession(const struct keeper *k, const struct neo_ca_v1_Trust *next,
+static enum neo_code check_succession(struct keeper *k, const struct neo_ca_v1_Trust *next,
                                       int64_t now, struct neo_error *err)
 {
     NEO_CLEANUP(free_sorted) revocation **old = sorted(&k->last);
@@ -116,7 +145,7 @@ static enum neo_code check_succession(const struct keeper *k, const struct neo_c
         int order = i == k->last.revocations.len ? 1
                     : j == next->revocations.len ? -1
                                                  : compare(&old[i], &new[j]);
-        if (order < 0 && old[i]->at + KEEPER_REVOCATION_TOLD > now)
+        if (order < 0 && old[i]->at + KEEPER_REVOCATION_TOLD > now && !is_replaced(k, old[i], next))
             return neo_fail(err, NEO_PERMISSION_DENIED,
                             "the trust takes back a revocation of the one before");
         added += order > 0;
@@ -158,8 +187,8 @@ static enum neo_code check_revocation(const struct keeper *k, const revocation *
     return NEO_OK;
 }
 
-static enum neo_code check_trust(const struct keeper *k, const struct neo_ca_v1_Trust *t,
-                                 int64_t now, struct neo_error *err)
+static enum neo_code check_trust(struct keeper *k, const struct neo_ca_v1_Trust *t, int64_t now,
+                                 struct neo_error *err)
 {
     NEO_TRY(check_domain(k, t, err));
     if (t->epoch == 0 || t->epoch < k->last.epoch)
@@ -221,14 +250,6 @@ enum neo_code keeper_trust_sign(struct keeper *k, struct neo_bytes wire, int64_t
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
-
-static bool covers(const revocation *r, const struct neo_cert_facts *leaf)
-{
-    if (r->serial.len > 0)
-        return neo_bytes_equal(r->serial, leaf->serial) &&
-               neo_bytes_equal(r->issuer_key_id, leaf->issuer_key_id);
-    return neo_bytes_equal(r->service, leaf->id.service) && leaf->not_before < r->issued_before;
-}
 
 bool keeper_trust_revokes(const struct keeper *k, const struct neo_cert *leaf)
 {

@@ -65,9 +65,9 @@ enum neo_code told_refresh(struct told *t, struct authority *a, struct neo_trust
     if (code == NEO_OK)
         code = as_trust(&signed_trust, &arena, ret, err);
     neo_arena_fini(&arena);
-    if (code == NEO_OK)
+    if (code == NEO_OK && authority_can_tell(a, NULL) == NEO_OK)
         keep(t, &wire, epoch);
-    else
+    else /* or nobody could take it: who follows keeps what it has */
         neo_buffer_fini(&wire);
     return code;
 }

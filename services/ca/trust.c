@@ -44,6 +44,16 @@ static const char live_revocations[] =
     "SELECT issuer_key_id, serial, service, issued_before, at, reason FROM revocations "
     "WHERE at > ?1 ORDER BY id";
 
+/*
+ * The same without serials that a revocation of their service covers, which is told as long as they
+ * would have been. The signer knows that by its journal; where it does not, all are told.
+ */
+static const char needed_revocations[] =
+    "SELECT issuer_key_id, serial, service, issued_before, at, reason FROM revocations o "
+    "WHERE at > ?1 AND NOT (serial IS NOT NULL AND EXISTS (SELECT 1 FROM certificates c JOIN "
+    "revocations r ON r.service = c.service WHERE c.serial = o.serial AND "
+    "c.not_before < r.issued_before AND r.at >= o.at)) ORDER BY id";
+
 static int64_t told_since(void)
 {
     return wall_seconds() - KEEPER_REVOCATION_TOLD;
@@ -65,8 +75,9 @@ static struct neo_ca_v1_Revocation *read_revocation(const struct neo_row *row,
     return r;
 }
 
-static enum neo_code read_revocations(struct authority *a, struct neo_arena *arena,
-                                      struct neo_ca_v1_Trust *body, struct neo_error *err)
+static enum neo_code read_revocations(struct authority *a, const char *which,
+                                      struct neo_arena *arena, struct neo_ca_v1_Trust *body,
+                                      struct neo_error *err)
 {
     struct neo_row *row;
     int64_t count = 0;
@@ -78,8 +89,7 @@ static enum neo_code read_revocations(struct authority *a, struct neo_arena *are
         neo_arena_calloc(arena, (size_t)count + 1, sizeof(*body->revocations.at));
     if (body->revocations.at == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading revocations");
-    NEO_TRY(neo_store_query(a->store, live_revocations, VALUES(neo_value_i64(told_since())), &row,
-                            err));
+    NEO_TRY(neo_store_query(a->store, which, VALUES(neo_value_i64(told_since())), &row, err));
     bool more;
     while ((more = neo_row_next(row)) && body->revocations.len < (size_t)count) {
         struct neo_ca_v1_Revocation *r = read_revocation(row, arena);
@@ -98,7 +108,7 @@ static enum neo_code read_revocations(struct authority *a, struct neo_arena *are
 }
 
 /* All of these under the lock. */
-static enum neo_code make_body(struct authority *a, struct neo_arena *arena,
+static enum neo_code make_body(struct authority *a, const char *which, struct neo_arena *arena,
                                struct neo_ca_v1_Trust *body, struct neo_error *err)
 {
     struct neo_ca_v1_TrustDomain *domain = neo_arena_calloc(arena, 1, sizeof(*domain));
@@ -118,23 +128,55 @@ static enum neo_code make_body(struct authority *a, struct neo_arena *arena,
     body->signed_at = wall_seconds();
     NEO_TRY(query_i64(a, "SELECT number FROM epoch", &epoch, err));
     body->epoch = (uint64_t)epoch;
-    return read_revocations(a, arena, body, err);
+    return read_revocations(a, which, arena, body, err);
+}
+
+static enum neo_code encode(struct authority *a, const char *which, struct neo_arena *arena,
+                            struct neo_ca_v1_Trust *body, struct neo_buffer *out,
+                            struct neo_error *err)
+{
+    *body = (struct neo_ca_v1_Trust){.epoch = 0};
+    NEO_TRY(make_body(a, which, arena, body, err));
+    return neo_ca_v1_Trust_encode(body, out, err);
+}
+
+enum neo_code authority_trust_size(struct authority *a, size_t *ret, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena;
+    struct neo_ca_v1_Trust body;
+
+    neo_arena_init(&arena, MEMORY_MAX);
+    NEO_TRY(encode(a, needed_revocations, &arena, &body, &wire, err));
+    *ret = wire.len;
+    return NEO_OK;
 }
 
 enum neo_code authority_trust_fits(struct authority *a, size_t reserve, struct neo_error *err)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
-    NEO_CLEANUP(neo_arena_fini) struct neo_arena arena;
-    struct neo_ca_v1_Trust body = {0};
+    size_t size;
 
-    neo_arena_init(&arena, MEMORY_MAX);
-    NEO_TRY(make_body(a, &arena, &body, err));
-    NEO_TRY(neo_ca_v1_Trust_encode(&body, &wire, err));
-    if (wire.len <= NEO_TRUST_MAX - reserve)
+    NEO_TRY(authority_trust_size(a, &size, err));
+    if (size <= NEO_TRUST_MAX - reserve)
         return NEO_OK;
     return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
-                    "%zu revocations of the last 48 h are %zu bytes, and %zu can be told",
-                    body.revocations.len, wire.len, NEO_TRUST_MAX - reserve);
+                    "the revocations of the last 48 h are %zu bytes, and %zu can be told", size,
+                    NEO_TRUST_MAX - reserve);
+}
+
+/* Takes the contents of the three. */
+static void tell(struct authority *a, struct neo_buffer *wire, struct neo_buffer *signature,
+                 struct neo_buffer *issuer, const struct neo_ca_v1_Trust *body)
+{
+    neo_buffer_fini(&a->told.trust);
+    neo_buffer_fini(&a->told.signature);
+    neo_buffer_fini(&a->told.issuer);
+    a->told.trust = *wire;
+    a->told.signature = *signature;
+    a->told.issuer = *issuer;
+    *wire = *signature = *issuer = (struct neo_buffer){0};
+    a->told.epoch = body->epoch;
+    a->told.signed_at = body->signed_at;
 }
 
 static enum neo_code sign_anew(struct authority *a, struct neo_arena *arena, struct neo_error *err)
@@ -142,21 +184,48 @@ static enum neo_code sign_anew(struct authority *a, struct neo_arena *arena, str
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer signature = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer issuer = {0};
-    struct neo_ca_v1_Trust body = {0};
+    struct neo_ca_v1_Trust body;
 
-    NEO_TRY(make_body(a, arena, &body, err));
-    NEO_TRY(neo_ca_v1_Trust_encode(&body, &wire, err));
-    NEO_TRY(signer_trust(a->signer, neo_buffer_bytes(&wire), &signature, &issuer, err));
-    neo_buffer_fini(&a->told.trust);
-    neo_buffer_fini(&a->told.signature);
-    neo_buffer_fini(&a->told.issuer);
-    a->told.trust = wire;
-    a->told.signature = signature;
-    a->told.issuer = issuer;
-    wire = signature = issuer = (struct neo_buffer){0};
-    a->told.epoch = body.epoch;
-    a->told.signed_at = body.signed_at;
-    return NEO_OK;
+    NEO_TRY(encode(a, needed_revocations, arena, &body, &wire, err));
+    enum neo_code code = signer_trust(a->signer, neo_buffer_bytes(&wire), &signature, &issuer, err);
+    if (code == NEO_PERMISSION_DENIED) { /* its journal does not say what is covered */
+        neo_buffer_clear(&wire);
+        NEO_TRY(encode(a, live_revocations, arena, &body, &wire, err));
+        code = signer_trust(a->signer, neo_buffer_bytes(&wire), &signature, &issuer, err);
+    }
+    if (code == NEO_OK)
+        tell(a, &wire, &signature, &issuer, &body);
+    return code;
+}
+
+/* Whose certificates are told one by one more than anybody's. */
+static const char most_told[] =
+    "SELECT c.service, count(*) FROM revocations r JOIN certificates c ON c.serial = r.serial "
+    "WHERE r.at > ?1 AND NOT EXISTS (SELECT 1 FROM revocations s WHERE s.service = c.service AND "
+    "c.not_before < s.issued_before) GROUP BY c.service ORDER BY 2 DESC LIMIT 1";
+
+static enum neo_code too_large(struct authority *a, struct neo_error *err)
+{
+    char next[300] = "wait until the oldest are 48 h old";
+    struct neo_row *row;
+
+    NEO_TRY(neo_store_query(a->store, most_told, VALUES(neo_value_i64(told_since())), &row, err));
+    if (neo_row_next(row))
+        (void)snprintf(next, sizeof(next), "neo ca revoke %.*s, of which %lld are told singly",
+                       NEO_FMT(neo_row_bytes(row, 0)), (long long)neo_row_i64(row, 1));
+    NEO_TRY(neo_row_done(row, err));
+    return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                    "the revocations of the last 48 h are %zu bytes, %d can be told, so nobody "
+                    "gets them, nor a certificate; next: %s",
+                    a->told.trust.len, NEO_TRUST_MAX, next);
+}
+
+enum neo_code authority_can_tell(struct authority *a, struct neo_error *err)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    enum neo_code code = a->told.trust.len <= NEO_TRUST_MAX ? NEO_OK : too_large(a, err);
+    (void)pthread_mutex_unlock(&a->lock);
+    return code;
 }
 
 /* Signed anew when it changed, and now and then, so that it is by the present issuer. */

@@ -170,10 +170,16 @@ static const char rollouts[] = "measurement_rollouts:\n"
                                "      not_after: \"2026-01-01T00:20:00Z\"\n";
 #define ROLLOUT_END (WALL + 20 * 60)
 
-static struct neo_attest_policies *with_rollouts(void)
+static const char candidates[] = "measurement_rollouts:\n"
+                                 "  key-service:\n"
+                                 "    - measurement: \"" GOOD "\"\n"
+                                 "      state: candidate\n"
+                                 "      since: \"2025-12-01T00:00:00Z\"\n";
+
+static struct neo_attest_policies *with(const char *document)
 {
     const struct neo_document documents[] = {{NEO_LIT("attest.yaml"), NEO_LIT(rules)},
-                                             {NEO_LIT("rollouts.yaml"), NEO_LIT(rollouts)}};
+                                             {NEO_LIT("rollouts.yaml"), neo_text(document)}};
     struct neo_attest_policies *ret = NULL;
     struct neo_error err;
 
@@ -205,7 +211,7 @@ static bool is_over(void *self)
 TEST(a_certificate_ends_with_the_measurement_that_was_proven_for_it_and_so_do_renewals)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0}, late = {0};
-    struct neo_attest_policies *ending = with_rollouts();
+    struct neo_attest_policies *ending = with(rollouts);
     struct neo_mesh *mesh;
     struct neo_error err;
 
@@ -236,6 +242,76 @@ TEST(a_certificate_ends_with_the_measurement_that_was_proven_for_it_and_so_do_re
     assert_int_equal(join("key-service", GOOD, (const char *)late.at, &mesh, &err),
                      NEO_PERMISSION_DENIED); /* and by then its evidence is refused */
     neo_attest_policies_unref(ending);
+}
+
+/* It cannot become active before it has started, and it does not start without. */
+TEST(a_candidate_gets_a_certificate_to_start_with)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    struct neo_attest_policies *candidate = with(candidates);
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    plane_stop_ca(&plane);
+    plane.attest_policies = candidate;
+    plane_start_ca(&plane);
+    token = token_for("key-service");
+    if (join("key-service", GOOD, (const char *)token.at, &mesh, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    neo_mesh_free(mesh);
+    neo_attest_policies_unref(candidate);
+}
+
+/* --- policies that change while the CA runs -----------------------------------------------------
+ */
+
+static struct {
+    struct neo_attest_policies *next; /* given at the next reading; NULL: none */
+    bool broken;
+    unsigned readings;
+} keeper;
+
+static enum neo_code read_rules(void *self, struct neo_attest_policies **ret,
+                                struct neo_attest_trust **ret_trust, struct neo_error *err)
+{
+    (void)self;
+    keeper.readings++;
+    if (keeper.broken)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "attest.yaml:3: no such key");
+    *ret = keeper.next;
+    *ret_trust = keeper.next == NULL ? NULL : neo_attest_trust_ref(trust);
+    keeper.next = NULL;
+    return NEO_OK;
+}
+
+TEST(a_date_that_is_set_while_the_ca_runs_counts_from_the_next_certificate_on)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    plane_stop_ca(&plane);
+    plane.read_rules = read_rules;
+    plane_start_ca(&plane);
+    token = token_for("key-service");
+    assert_int_equal(join("key-service", GOOD, (const char *)token.at, &mesh, &err), NEO_OK);
+    sim_run_for(60 * SEC);
+    assert_in_range(keeper.readings, 40, 70);
+    keeper.broken = true; /* somebody writes what cannot be read: it stays as it was */
+    unsigned next = plane.records + 1;
+    assert_true(sim_wait(is_renewed, &next, 300 * SEC));
+    assert_non_null(strstr(plane.last_record, "evidence"));
+    keeper.broken = false;
+    keeper.next = with(rollouts);
+    sim_run_for(10 * SEC);
+    assert_null(keeper.next);
+    while (now_seconds() < ROLLOUT_END - 10)
+        sim_run_for(10 * SEC);
+    assert_int_equal(end_of(mesh), ROLLOUT_END); /* without it there would be one that is later */
+    next = plane.records;
+    sim_run_for(1200 * SEC);
+    assert_int_equal(plane.records, next); /* and none after the date */
+    neo_mesh_free(mesh);
 }
 
 /* --- the judgement alone ------------------------------------------------------------------ */
@@ -313,6 +389,8 @@ int main(void)
         PROMISE(another_service_needs_none),
         PROMISE(a_renewal_takes_evidence_anew),
         PROMISE(a_certificate_ends_with_the_measurement_that_was_proven_for_it_and_so_do_renewals),
+        PROMISE(a_candidate_gets_a_certificate_to_start_with),
+        PROMISE(a_date_that_is_set_while_the_ca_runs_counts_from_the_next_certificate_on),
         cmocka_unit_test(evidence_is_for_one_key_one_name_one_challenge_and_a_minute),
     };
 

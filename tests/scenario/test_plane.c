@@ -9,11 +9,14 @@
 #include "support/plane.h"
 #include "support/sim.h"
 
+#include "ca/authority.h"
+
 #include <neo/encoding.h>
 #include <neo/memory.h>
 #include <neo/store.h>
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define SEC  NEO_NSEC_PER_SEC
 #define MIN  (60 * SEC)
@@ -482,6 +485,147 @@ TEST(a_registry_that_was_set_back_is_not_followed_until_an_operator_says_so)
     neo_mesh_free(operator);
 }
 
+/* --- promises: what is as large as it may be ----------------------------------------------------
+ */
+
+/* While the CA is down: revocations of nobody's, of so many bytes in the trust. */
+static void fill_database(size_t bytes)
+{
+    enum { EACH = 137 }; /* one, as it is told: reason, name, two times, and their tags */
+    struct neo_store *store;
+    struct neo_error err;
+    char path[160], sql[500];
+
+    (void)snprintf(path, sizeof(path), "%s/ca/ca.db", scratch_folder);
+    if (neo_store_open(path, authority_schema, &store, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO revocations (service, issued_before, at, reason) WITH RECURSIVE "
+                   "n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %zu) SELECT "
+                   "'filler-1', 1000000000 + i, %lld, hex(zeroblob(55)) FROM n",
+                   bytes / EACH, (long long)(neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC));
+    if (neo_store_run(store, sql, NULL, 0, NULL, &err) != NEO_OK ||
+        neo_store_run(store, "UPDATE epoch SET number = number + 1", NULL, 0, NULL, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    neo_store_close(store);
+}
+
+static size_t size_of_trust(const char *service)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer file = {0};
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "%s/%s/trust.bin", scratch_folder, service);
+    return neo_file_read(path, 8 << 20, &file, NULL) == NEO_OK ? file.len : 0;
+}
+
+static bool has_epoch(void *self)
+{
+    const struct numbered *n = self;
+
+    return n->mesh->trust.epoch >= n->number;
+}
+
+TEST(a_trust_as_large_as_can_be_told_reaches_who_is_there_who_joins_and_who_comes_back)
+{
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    struct neo_mesh *old = plane_service(&plane, "10.0.0.3", "old-service");
+    struct neo_mesh *victim = plane_service(&plane, "10.0.0.4", "victim-service"), *new;
+    struct numbered next = {.mesh = old, .number = old->trust.epoch + 1};
+    struct neo_error err;
+
+    plane_stop_ca(&plane);
+    fill_database(NEO_TRUST_MAX - 2048);
+    plane_start_ca(&plane);
+    assert_true(sim_wait(has_epoch, &next, 5 * MIN));
+    assert_in_range(size_of_trust("old-service"), NEO_TRUST_MAX - 65536, NEO_TRUST_MAX + 1024);
+    next.mesh = operator;
+    assert_true(sim_wait(has_epoch, &next, 5 * MIN));
+
+    new = plane_service(&plane, "10.0.0.5", "new-service"); /* in the answer with its certificate */
+    assert_true(new->trust.epoch >= next.number);
+    assert_true(is_trusted_by(new, victim));
+    struct revoking r = do_revoke(operator, NULL, "victim-service");
+    if (r.code != NEO_OK)
+        fail_msg("%s", r.message);
+    sim_run_for(SEC);
+    assert_false(is_trusted_by(old, victim));
+    assert_false(is_trusted_by(new, victim));
+    assert_true(is_trusted_by(new, old));
+
+    plane_stop_ca(&plane); /* and from the disk, with nobody to ask */
+    neo_mesh_free(old);
+    assert_int_equal(plane_join(&plane, "10.0.0.3", "old-service", NULL, &old, &err), NEO_OK);
+    assert_false(is_trusted_by(old, victim));
+    assert_true(is_trusted_by(old, new));
+    plane_start_ca(&plane);
+    neo_mesh_free(old);
+    neo_mesh_free(new);
+    neo_mesh_free(victim);
+    neo_mesh_free(operator);
+}
+
+/* A file that is mostly remarks, and says in the end what is allowed. */
+static void write_large_policy(const char *folder, unsigned number, size_t size, const char *end)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    char path[300];
+
+    while (text.len + 64 + strlen(end) < size)
+        (void)neo_buffer_append(
+            &text, NEO_LIT("# one of very many lines that say why this is as it is here\n"));
+    (void)neo_buffer_append(&text, neo_text(end));
+    assert_false(text.failed);
+    (void)snprintf(path, sizeof(path), "%s/%u.yaml", folder, number);
+    assert_int_equal(neo_file_replace(path, neo_buffer_bytes(&text), 0600, NULL), NEO_OK);
+}
+
+static bool allows(const struct neo_policy *rules, const char *caller, const char *target)
+{
+    const struct neo_policy_question question = {.caller = neo_text(caller),
+                                                 .target = neo_text(target),
+                                                 .service = NEO_LIT("a.B"),
+                                                 .method = NEO_LIT("C")};
+
+    return neo_policy_decide(rules, &question).verdict == NEO_ALLOW;
+}
+
+TEST(a_set_of_policies_as_large_as_can_be_handed_out_reaches_everybody)
+{
+    enum { FILES = 5, EACH = (NEO_POLICY_SET_MAX - 65536) / FILES };
+    char folder[160], end_of_file[200];
+
+    (void)snprintf(folder, sizeof(folder), "%s/more", scratch_folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    plane_start_registry(&plane, policy);
+    struct neo_mesh *mesh = plane_service(&plane, "10.0.0.3", "a-service");
+    assert_true(wait_number(mesh, 1));
+    plane_stop_registry(&plane); /* it reads them on the pool, which here is the same thread */
+    for (unsigned i = 0; i < FILES; i++) {
+        (void)snprintf(end_of_file, sizeof(end_of_file),
+                       "service: \"caller-%u\"\nallowed_calls:\n"
+                       "  - {target_service: \"a-service\", operations: [\"*\"]}\n",
+                       i);
+        write_large_policy(folder, i, EACH, end_of_file);
+    }
+    plane.more_policies = folder;
+    plane_start_registry(&plane, policy);
+    assert_true(wait_number(mesh, 2));
+    struct neo_mesh *late = plane_service(&plane, "10.0.0.4", "b-service");
+    assert_true(wait_number(late, 2));
+    struct neo_epoch e = mesh_epoch(mesh), f = mesh_epoch(late);
+    assert_string_equal(neo_policy_version(e.policy), neo_policy_version(f.policy));
+    for (unsigned i = 0; i < FILES; i++) { /* each file counts */
+        (void)snprintf(end_of_file, sizeof(end_of_file), "caller-%u", i);
+        assert_true(allows(e.policy, end_of_file, "a-service"));
+    }
+    assert_false(allows(e.policy, "caller-5", "a-service"));
+    mesh_epoch_release(&e);
+    mesh_epoch_release(&f);
+    neo_mesh_free(mesh);
+    neo_mesh_free(late);
+}
+
 /* --- promises: the CA's own life -------------------------------------------------------------- */
 
 static int64_t issuer_ends(struct neo_mesh *mesh)
@@ -556,6 +700,8 @@ int main(void)
         PROMISE(a_certificate_that_cannot_be_recorded_is_not_given_and_its_token_not_lost),
         PROMISE(a_registry_that_was_set_back_is_not_followed_until_an_operator_says_so),
         PROMISE(in_two_hundred_days_a_service_outlives_three_issuers),
+        PROMISE(a_trust_as_large_as_can_be_told_reaches_who_is_there_who_joins_and_who_comes_back),
+        PROMISE(a_set_of_policies_as_large_as_can_be_handed_out_reaches_everybody),
     };
     return cmocka_run_group_tests_name("scenario/plane", tests, NULL, NULL);
 }

@@ -68,6 +68,8 @@ void plane_start_ca(struct plane *p)
         .record_self = p,
         .attest_policies = p->attest_policies,
         .attest_trust = p->attest_trust,
+        .read_rules = p->read_rules,
+        .rules_self = p->rules_self,
     };
     if (ca_start(&options, p->runtime, &p->ca, &err) != NEO_OK)
         fail_msg("%s", err.message);
@@ -149,6 +151,7 @@ void plane_start_registry(struct plane *p, const char *policy)
     assert_int_equal(neo_file_replace(address, NEO_LIT(PLANE_REGISTRY ":8442\n"), 0600, &err),
                      NEO_OK);
     p->documents[0] = p->policy;
+    p->documents[1] = p->more_policies;
     p->registry_mesh = plane_service(p, PLANE_REGISTRY, "neo-registry");
     const struct registry_options options = {
         .mesh = p->registry_mesh, .dir = state, .documents = p->documents};

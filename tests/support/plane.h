@@ -28,13 +28,16 @@ struct plane {
     struct neo_mesh *registry_mesh;
     struct registry *registry;
     char policy[160];
-    const char *documents[2];
+    const char *documents[3];
+    const char *more_policies; /* a folder; before plane_start_registry(); NULL: none */
     struct neo_log log;
     unsigned records; /* that the CA made */
     bool no_records;  /* its disk is full */
     char last_record[300];
     struct neo_attest_policies *attest_policies; /* of the CA; set before plane_start_ca() */
     struct neo_attest_trust *attest_trust;
+    ca_rules_fn *read_rules; /* the same; NULL: none */
+    void *rules_self;
     const char *simulated_tee, *measurement; /* of services that join; NULL: none */
 };
 

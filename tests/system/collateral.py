@@ -43,6 +43,21 @@ def without_vectors():
     expect("nothing to import", neo("import"), 2, "<file or folder>")
     expect("no store", neo("list", "--store", "none"), 1, "there is no collateral in")
     expect("garbage", neo("import", "/etc/passwd"), 1, "failed", "/etc/passwd")
+    os.mkdir(os.path.join(HOME, "in"))
+    for name, text in (("bad.pem", "junk"), ("bad.json", '{"tcb_info": 1}')):
+        with open(os.path.join(HOME, "in", name), "w") as f:
+            f.write(text)
+    for name in ("bad.pem", "bad.json", "missing.pem"):
+        done = neo("import", "in/" + name)
+        expect("a bad file", done, 1, "failed", "in/" + name)
+        if (done.stdout + done.stderr).count(name) != 1:
+            failures.append("a bad file that is named twice: " + done.stdout)
+        said = json.loads(neo("import", "-o", "json", "in/" + name).stdout)["items"][0]
+        if said["name"] != "in/" + name or not said["why"]:
+            failures.append("a bad file in JSON: %s" % said)
+    done = neo("refresh", "intel-qe", "--fetch-command", "/bin/false")
+    if done.stdout.count("intel-qe") != 1 or "failed with 1" not in done.stdout:
+        failures.append("a request that is named twice: " + done.stdout)
     expect("not a request", neo("refresh", "rm -rf"), 2, "no request")
     expect("two ways", neo("refresh", "--fetch-command", "x", "--source", "y"), 2, "only one")
     expect("a command that is not there", neo("refresh", "intel-qe", "--fetch-command", "/nonexistent x"), 1,

@@ -124,6 +124,25 @@ def is_enrolled():
         return "for function-service, sev-snp evidence " in f.read()
 
 
+def readings(event):
+    with open(os.path.join(HOME, "dev", "log", "ca.log")) as log:
+        return log.read().count('"%s"' % event)
+
+
+def read_anew():
+    """The CA's policies change while it runs; what cannot be read changes nothing."""
+    with open(os.path.join(HOME, "enrol.yaml")) as f:
+        kept = f.read()
+    write("enrol.yaml", "attestation_policies: nonsense\n")
+    wait_for("the CA's word on what it cannot read", lambda: readings("ca.attestation_refused") == 1, 20)
+    start(SERVICE, "unread")
+    if processes.pop("unread").wait(60) == 0:
+        failures.append("a certificate without evidence, by policies that cannot be read")
+    before = readings("ca.attestation")
+    write("enrol.yaml", kept)
+    wait_for("the CA's reading", lambda: readings("ca.attestation") > before, 20)
+
+
 def taking_in():
     """Another document, that has nothing yet: what runs must not be cut off by the first step."""
     other = ("--file", os.path.join(HOME, "other.yaml"))
@@ -159,8 +178,10 @@ def story():
     expect("up without the file", neo("up", "--detach", "--insecure-dev", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0",
                                       "--attestation", "absent.yaml"), 1, "absent.yaml")
     expect("up", neo("up", "--detach", "--insecure-dev", "--ca", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--policy",
-                     os.path.join(HOME, "policies"), "--attestation", os.path.join(HOME, "enrol.yaml")), 0)
+                     os.path.join(HOME, "policies"), "--attestation", os.path.join(HOME, "enrol.yaml"), "--attestation",
+                     os.path.join(HOME, "policies", "rollouts.yaml")), 0)
     enrolment()
+    read_anew()
     expect("activate what never started", rollout("activate", SERVICE, OLD), 1, "no instance has started with it")
     start("automation-service", "automation")
     start_function("old", OLD)
@@ -176,7 +197,9 @@ def story():
     wait_for("calls to what is active", is_served)
 
     taking_in()
+    before = readings("ca.attestation")
     expect("the next one", rollout("add", SERVICE, NEW), 0, "candidate")
+    wait_for("the CA's reading of the next one", lambda: readings("ca.attestation") > before, 20)
     expect("activate before its start", rollout("activate", SERVICE, NEW), 1, "no instance has started with it")
     expect("retire a candidate", rollout("retire", SERVICE, NEW), 1, "it is candidate, and must be active")
     start_function("new", NEW)
@@ -190,7 +213,15 @@ def story():
     wait_for("calls to the new one", is_served)
     wait_for("live connections on the new one", lambda: rows().get(NEW, {}).get("connections"))
     expect("revoke with a date", rollout("revoke", SERVICE, NEW, "--at", "2099-01-01T00:00:00Z"), 2, "at once")
+    before = readings("ca.attestation")
     expect("revoke", rollout("revoke", SERVICE, NEW), 0, "revoked")
+    wait_for("the CA's reading of it", lambda: readings("ca.attestation") > before, 20)
+    start_function("late", NEW)
+    if processes.pop("late").wait(60) == 0:
+        failures.append("a certificate for what is revoked")
+    with open(os.path.join(HOME, "late.log")) as log:
+        if "was not accepted: measurement" not in log.read():
+            failures.append("and it was not said why")
     wait_for("the end of live connections", lambda: rows().get(NEW, {"connections": 1})["connections"] == 0)
     if is_served():
         failures.append("what is revoked was called")

@@ -561,8 +561,8 @@ static struct neo_buffer token_for(const char *service)
 TEST(tokens_that_were_not_used_are_void_when_their_service_is_revoked)
 {
     NEO_CLEANUP(neo_buffer_fini)
-    struct neo_buffer one = token_for("a-service"),
-                      two = token_for("a-service"), other = token_for("b-service");
+    struct neo_buffer one = token_for("a-service"), two = token_for("a-service"),
+                      other = token_for("b-service");
     const struct neo_ca_v1_RevokeRequest again = {.what_case = 2, .service = NEO_LIT("a-service")};
     struct neo_ca_v1_RevokeResponse response = {0};
     struct pending judged;
@@ -621,6 +621,68 @@ TEST(a_token_that_comes_back_with_an_older_copy_is_void)
     assert_int_equal(ask(neo_buffer_bytes(&token), "a-service", (struct neo_bytes){0}).code,
                      NEO_UNAUTHENTICATED);
     assert_non_null(strstr(err.message, "is void"));
+}
+
+/* From before there was a limit, say. */
+TEST(a_file_with_more_than_can_be_told_names_what_to_revoke_and_is_mended_by_it)
+{
+    enum { JOINS = 20, FILLER = 150 };
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_for("b-service");
+    struct neo_ca_v1_Trust body;
+    int64_t last = 0;
+    char sql[400];
+    size_t size;
+
+    for (unsigned i = 0; i < JOINS; i++) {
+        struct held held = join("a-service");
+        last = held.not_before;
+        const struct neo_ca_v1_RevokeRequest r = {.what_case = 1,
+                                                  .serial = neo_text(held.hex),
+                                                  .reason = NEO_LIT("somebody has copied its key, "
+                                                                    "and each of the others, too")};
+        struct neo_ca_v1_RevokeResponse response = {0};
+        assert_int_equal(authority_revoke(&authority, &r, &response, &err), NEO_OK);
+    }
+    assert_int_equal(authority_can_tell(&authority, &err), NEO_OK);
+    /* Others' revocations up to the limit, and ours are what is too much. */
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO revocations (service, issued_before, at, reason) WITH RECURSIVE "
+                   "n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) SELECT "
+                   "'filler', 1000000000 + i, unixepoch(), printf('%%-%uc', 'x') FROM n",
+                   FILLER - 50);
+    run(sql);
+    assert_int_equal(authority_trust_size(&authority, &size, &err), NEO_OK);
+    (void)snprintf(sql, sizeof(sql),
+                   "DELETE FROM revocations WHERE id IN (SELECT id FROM revocations WHERE service "
+                   "= 'filler' LIMIT %zu)",
+                   (size - NEO_TRUST_MAX) / (size / 30000) - 2);
+    run(sql);
+    run("UPDATE epoch SET number = number + 1");
+    assert_int_equal(authority_trust_size(&authority, &size, &err), NEO_OK);
+    assert_in_range(size, NEO_TRUST_MAX + 1, NEO_TRUST_MAX + 1024);
+
+    stop();
+    start();
+    (void)told_now(&body); /* the CA itself knows all of it */
+    assert_int_equal(authority_can_tell(&authority, &err), NEO_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(err.message, "neo ca revoke a-service, of which 20 are told singly"));
+    assert_int_equal(ask(neo_buffer_bytes(&token), "b-service", (struct neo_bytes){0}).code,
+                     NEO_RESOURCE_EXHAUSTED); /* its answer could not be read */
+    assert_non_null(strstr(err.message, "neo ca revoke a-service"));
+
+    /* Nothing of it is alive: a token is something to revoke. */
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spare = token_for("a-service");
+    assert_int_equal(revoke_service("a-service", ""), NEO_OK);
+    (void)told_now(&body);
+    assert_int_equal(authority_can_tell(&authority, &err), NEO_OK);
+    size_t covering = 0;
+    for (size_t i = 0; i < body.revocations.len; i++) {
+        const struct neo_ca_v1_Revocation *r = body.revocations.at[i];
+        assert_int_equal(r->serial.len, 0);
+        covering += neo_bytes_is(r->service, "a-service") && r->issued_before > last;
+    }
+    assert_int_equal(covering, 1);
+    (void)join("b-service");
 }
 
 TEST(what_this_ca_has_no_record_of_is_not_renewed)
@@ -821,6 +883,7 @@ int main(void)
         PROMISE(what_has_more_heirs_than_can_be_told_is_not_revoked_by_half),
         PROMISE(a_trust_larger_than_can_be_told_is_refused_before_anything_is_revoked),
         PROMISE(a_stolen_key_that_renews_without_end_has_heirs_that_can_be_told),
+        PROMISE(a_file_with_more_than_can_be_told_names_what_to_revoke_and_is_mended_by_it),
         PROMISE(what_this_ca_has_no_record_of_is_not_renewed),
         PROMISE(more_live_revocations_than_can_be_told_are_an_error_and_not_left_out),
         PROMISE(a_database_from_an_older_copy_forgets_no_revocation),

@@ -251,6 +251,39 @@ TEST(a_revocation_is_not_taken_back_while_it_matters)
     assert_int_equal(sign(&d), NEO_OK);
 }
 
+/* A trust that tells of a whole service instead of one certificate after the other. */
+TEST(a_serial_is_replaced_only_by_its_own_service_and_for_at_least_as_long)
+{
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = sign_leaf("a-service", 0x41);
+    struct draft d;
+
+    draft(&d, 2);
+    add(&d)->serial = neo_cert_facts(leaf)->serial;
+    d.each[0].issuer_key_id = neo_cert_facts(leaf)->issuer_key_id;
+    add_serial(&d, "1234567890123456"); /* of which the journal knows nothing */
+    assert_int_equal(sign(&d), NEO_OK);
+    now += HOUR;
+    draft(&d, 3);
+    add_serial(&d, "1234567890123456");
+    add_service(&d, "b-service"); /* another one */
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    d.each[1].service = NEO_LIT("a-service");
+    d.each[1].issued_before = neo_cert_facts(leaf)->not_before; /* not what began then */
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    d.each[1].issued_before = neo_cert_facts(leaf)->not_before + 1;
+    d.each[1].at = now - HOUR - 1; /* it would end first, and the certificate would be good again */
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    d.each[1].at = now - HOUR;
+    assert_int_equal(sign(&d), NEO_OK);
+    draft(&d, 4); /* and that is not taken back, nor is what no journal knows */
+    add_serial(&d, "1234567890123456");
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+    draft(&d, 4);
+    add_service(&d, "a-service");
+    d.each[0].issued_before = neo_cert_facts(leaf)->not_before + 1;
+    assert_int_equal(sign(&d), NEO_PERMISSION_DENIED);
+}
+
 TEST(new_revocations_under_an_old_number_are_not_signed)
 {
     struct draft d;
@@ -613,6 +646,7 @@ int main(void)
         PROMISE(a_trust_in_another_root_or_domain_is_not_signed),
         PROMISE(numbers_never_fall_not_even_over_a_restart),
         PROMISE(a_revocation_is_not_taken_back_while_it_matters),
+        PROMISE(a_serial_is_replaced_only_by_its_own_service_and_for_at_least_as_long),
         PROMISE(new_revocations_under_an_old_number_are_not_signed),
         PROMISE(what_is_to_come_cannot_be_revoked_nor_what_others_issue),
         PROMISE(a_trust_of_another_time_is_not_signed),
