@@ -113,7 +113,7 @@ help:
 	@echo "make lint     layers, style, clang-tidy, cppcheck, format"
 	@echo "make bench    CPU, latency, streams, handshakes, connections against the floor and gRPC C++"
 	@echo "make bench-peers  the same against grpc-go, tonic, grpc-java, grpc-js, where they can be built; nginx, Envoy"
-	@echo "make bench-verifiers  evidence: verdicts and CPU beside dcap-qvl, go-sev-guest, go-tdx-guest"
+	@echo "make bench-verifiers  evidence: verdicts and CPU beside dcap-qvl, go-sev-guest, go-tdx-guest, nitro_attest, ccatoken"
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"
 	@echo "make portability    gcc and clang, -O0, -O2, LTO: builds and unit tests (COMBINATIONS=clang-O2 ...)"

@@ -39,3 +39,22 @@ bool attest_is_bound_by_digest(const struct attest_question *q, struct neo_bytes
     neo_sha256(q->binder, digest);
     return neo_secret_equal(found, neo_bytes(digest, sizeof(digest)));
 }
+
+enum neo_attest_reason attest_chain_reason(enum vendor_verdict verdict)
+{
+    switch (verdict) {
+    case VENDOR_EXPIRED:
+        return NEO_ATTEST_EXPIRED;
+    case VENDOR_REVOKED:
+        return NEO_ATTEST_REVOKED;
+    case VENDOR_STALE_CRL:
+        return NEO_ATTEST_COLLATERAL_STALE;
+    case VENDOR_NO_CRL:
+        return NEO_ATTEST_COLLATERAL;
+    case VENDOR_GOOD:
+    case VENDOR_UNTRUSTED:
+    case VENDOR_NO_MEMORY:
+        break;
+    }
+    return NEO_ATTEST_CHAIN;
+}

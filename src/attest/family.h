@@ -67,6 +67,9 @@ static inline enum neo_attest_reason attest_format_reason(enum neo_code code)
     return code == NEO_UNIMPLEMENTED ? NEO_ATTEST_UNSUPPORTED : NEO_ATTEST_FORMAT;
 }
 
+/* Of a certificate's path that does not hold. */
+enum neo_attest_reason attest_chain_reason(enum vendor_verdict verdict);
+
 /* NULL: nobody knows it. */
 const struct attest_family *attest_family_of(enum neo_evidence_kind kind);
 const struct attest_family *attest_family_named(struct neo_bytes tee);

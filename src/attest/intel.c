@@ -82,25 +82,6 @@ static bool check_certificates(struct intel_case *c, struct ledger *ledger)
     return true;
 }
 
-static enum neo_attest_reason reason_of(enum vendor_verdict verdict)
-{
-    switch (verdict) {
-    case VENDOR_EXPIRED:
-        return NEO_ATTEST_EXPIRED;
-    case VENDOR_REVOKED:
-        return NEO_ATTEST_REVOKED;
-    case VENDOR_STALE_CRL:
-        return NEO_ATTEST_COLLATERAL_STALE;
-    case VENDOR_NO_CRL:
-        return NEO_ATTEST_COLLATERAL;
-    case VENDOR_GOOD:
-    case VENDOR_UNTRUSTED:
-    case VENDOR_NO_MEMORY:
-        break;
-    }
-    return NEO_ATTEST_CHAIN;
-}
-
 static void note_end(struct intel_case *c, int64_t end)
 {
     if (c->not_after == 0 || end < c->not_after)
@@ -128,7 +109,7 @@ static bool check_line(struct intel_case *c, unsigned check, struct vendor_cert 
 
     enum vendor_verdict verdict = vendor_line_verify(&line, &not_after, &why);
     if (verdict != VENDOR_GOOD)
-        return ledger_fail_as(ledger, check, reason_of(verdict), "%s", why.message);
+        return ledger_fail_as(ledger, check, attest_chain_reason(verdict), "%s", why.message);
     note_end(c, not_after);
     return true;
 }

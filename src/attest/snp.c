@@ -155,25 +155,6 @@ static size_t find_issuers(const struct snp_case *c, struct vendor_cert **ret)
     return n;
 }
 
-static enum neo_attest_reason reason_of(enum vendor_verdict verdict)
-{
-    switch (verdict) {
-    case VENDOR_EXPIRED:
-        return NEO_ATTEST_EXPIRED;
-    case VENDOR_REVOKED:
-        return NEO_ATTEST_REVOKED;
-    case VENDOR_STALE_CRL:
-        return NEO_ATTEST_COLLATERAL_STALE;
-    case VENDOR_NO_CRL:
-        return NEO_ATTEST_COLLATERAL;
-    case VENDOR_GOOD:
-    case VENDOR_UNTRUSTED:
-    case VENDOR_NO_MEMORY:
-        break;
-    }
-    return NEO_ATTEST_CHAIN;
-}
-
 static bool check_chain(struct snp_case *c, struct ledger *ledger)
 {
     struct vendor_cert *issuers[ISSUERS_MAX];
@@ -194,7 +175,7 @@ static bool check_chain(struct snp_case *c, struct ledger *ledger)
 
     enum vendor_verdict verdict = vendor_chain_verify(&chain, &c->path, &why);
     if (verdict != VENDOR_GOOD)
-        return ledger_fail_as(ledger, CHECK_CHAIN, reason_of(verdict), "%s", why.message);
+        return ledger_fail_as(ledger, CHECK_CHAIN, attest_chain_reason(verdict), "%s", why.message);
     ledger_pass_fresh(ledger, CHECK_CHAIN, by_grace);
     return true;
 }

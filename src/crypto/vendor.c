@@ -536,11 +536,6 @@ enum vendor_verdict vendor_chain_verify(const struct vendor_chain *chain, struct
 
 /* --- signatures ------------------------------------------------------------------------------- */
 
-static void ecdsa_sig_freep(ECDSA_SIG **sig)
-{
-    ECDSA_SIG_free(*sig);
-}
-
 /* 0 < number < the order of P-384. */
 static bool is_in_range(const BIGNUM *number)
 {
@@ -559,19 +554,17 @@ static bool is_in_range(const BIGNUM *number)
 
 static int signature_der(const struct vendor_signature *signature, uint8_t **ret)
 {
-    NEO_CLEANUP(ecdsa_sig_freep) ECDSA_SIG *sig = ECDSA_SIG_new();
     BIGNUM *(*from)(const unsigned char *, int, BIGNUM *) =
         signature->is_little_endian ? BN_lebin2bn : BN_bin2bn;
     BIGNUM *r = from(signature->r, sizeof(signature->r), NULL);
     BIGNUM *s = from(signature->s, sizeof(signature->s), NULL);
 
-    if (sig == NULL || r == NULL || s == NULL || !is_in_range(r) || !is_in_range(s) ||
-        ECDSA_SIG_set0(sig, r, s) != 1) {
+    if (r == NULL || s == NULL || !is_in_range(r) || !is_in_range(s)) {
         BN_free(r);
         BN_free(s);
         return -1;
     }
-    return i2d_ECDSA_SIG(sig, ret);
+    return vendor_ecdsa_der(r, s, ret);
 }
 
 bool vendor_p384_verify(const struct vendor_cert *cert, struct neo_bytes message,

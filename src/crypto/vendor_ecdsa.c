@@ -21,12 +21,9 @@ static void ecdsa_sig_freep(ECDSA_SIG **sig)
     ECDSA_SIG_free(*sig);
 }
 
-static int signature_der(const struct scheme *scheme, const uint8_t *signature, uint8_t **ret)
+int vendor_ecdsa_der(BIGNUM *r, BIGNUM *s, uint8_t **ret)
 {
     NEO_CLEANUP(ecdsa_sig_freep) ECDSA_SIG *sig = ECDSA_SIG_new();
-    int half = (int)scheme->len / 2;
-    BIGNUM *r = BN_bin2bn(signature, half, NULL);
-    BIGNUM *s = BN_bin2bn(signature + half, half, NULL);
 
     if (sig == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(sig, r, s) != 1) {
         BN_free(r);
@@ -42,7 +39,9 @@ static bool verify(const struct scheme *scheme, EVP_PKEY *key, struct neo_bytes 
 {
     NEO_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
-    int len = signature_der(scheme, signature, &der);
+    int half = (int)scheme->len / 2;
+    int len = vendor_ecdsa_der(BN_bin2bn(signature, half, NULL),
+                               BN_bin2bn(signature + half, half, NULL), &der);
     bool fits = ctx != NULL && len > 0 &&
                 EVP_DigestVerifyInit(ctx, NULL, scheme->digest(), NULL, key) == 1 &&
                 EVP_DigestVerify(ctx, der, (size_t)len, message.at, message.len) == 1;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/vendor_internal.h - what vendor.c and vendor_line.c share. */
+/* crypto/vendor_internal.h - what the files of vendor.h and vendor_public.h share. */
 #ifndef NEO_CRYPTO_VENDOR_INTERNAL_H
 #define NEO_CRYPTO_VENDOR_INTERNAL_H
 
 #include "crypto/vendor.h"
 
+#include <openssl/bn.h>
 #include <openssl/x509.h>
 #include <stdatomic.h>
 
@@ -52,6 +53,10 @@ enum vendor_verdict vendor_lists_ask(const struct vendor_lists *lists,
                                      const struct vendor_cert *cert,
                                      const struct vendor_cert *issuer, int64_t *not_after,
                                      struct neo_error *why);
+
+/* A signature's two numbers as DER, in OpenSSL's memory: its length, or -1. Takes both, NULL too.
+ */
+int vendor_ecdsa_der(BIGNUM *r, BIGNUM *s, uint8_t **ret);
 
 /* Empty unless there is exactly one. */
 struct neo_bytes vendor_only_common_name(const X509_NAME *name);

@@ -38,11 +38,6 @@ static void params_freep(OSSL_PARAM **params)
     OSSL_PARAM_free(*params);
 }
 
-static void ecdsa_sig_freep(ECDSA_SIG **sig)
-{
-    ECDSA_SIG_free(*sig);
-}
-
 static enum neo_code from_params(const char *type, OSSL_PARAM *params, struct vendor_public **ret,
                                  struct neo_error *err)
 {
@@ -203,18 +198,10 @@ static const EVP_MD *digest_of(enum vendor_hash hash)
 
 static int ecdsa_der(const struct vendor_parts *parts, uint8_t **ret)
 {
-    NEO_CLEANUP(ecdsa_sig_freep) ECDSA_SIG *sig = ECDSA_SIG_new();
-
     if (parts->first.len > COORDINATE_MAX || parts->second.len > COORDINATE_MAX)
         return -1;
-    BIGNUM *r = BN_bin2bn(parts->first.at, (int)parts->first.len, NULL);
-    BIGNUM *s = BN_bin2bn(parts->second.at, (int)parts->second.len, NULL);
-    if (sig == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(sig, r, s) != 1) {
-        BN_free(r);
-        BN_free(s);
-        return -1;
-    }
-    return i2d_ECDSA_SIG(sig, ret);
+    return vendor_ecdsa_der(BN_bin2bn(parts->first.at, (int)parts->first.len, NULL),
+                            BN_bin2bn(parts->second.at, (int)parts->second.len, NULL), ret);
 }
 
 /* TPMs salt with as much as fits, newer ones with as much as the digest: any length will do. */
