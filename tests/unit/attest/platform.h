@@ -41,7 +41,8 @@ struct platform {
     uint16_t pce_svn;
     unsigned sgx_type;
     uint16_t qe_svn;
-    uint8_t qe_signer; /* every byte of it */
+    uint8_t qe_signer;   /* every byte of it */
+    size_t qe_data_flip; /* the n-th byte of the QE's report data is changed; 0: none */
     uint8_t tee_svn[INTEL_SVN_LEN];
     uint8_t tee_svn_now[INTEL_SVN_LEN];
     uint64_t flags;
@@ -424,6 +425,8 @@ static inline void platform_certification(const struct platform *p, struct neo_b
     platform_put(&bound, point, sizeof(point));
     platform_put(&bound, auth, sizeof(auth));
     neo_sha256(neo_buffer_bytes(&bound), report_data);
+    if (p->qe_data_flip != 0)
+        report_data[p->qe_data_flip - 1] ^= 1;
     platform_sgx_body(out, 0x11, 0x9e, p->qe_signer, 2, p->qe_svn, report_data);
     assert_int_equal(
         vendor_p256_sign(p->keys[KEY_PCK], neo_bytes(out->at + at, 384), signature, NULL), NEO_OK);

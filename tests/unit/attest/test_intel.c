@@ -49,6 +49,19 @@ TEST(a_td_10_in_a_quote_of_version_5_is_accepted_and_kinds_that_nobody_knows_are
     platform_fini(&p);
 }
 
+TEST(an_attestation_key_that_the_quoting_enclave_does_not_vouch_for_is_nobodys)
+{
+    static const size_t bytes[] = {1, 32, 33, 64}; /* of the digest, and of the zeros behind it */
+    struct platform p;
+
+    platform_init(&p, true, 4);
+    for (size_t i = 0; i < NEO_COUNT(bytes); i++) {
+        p.qe_data_flip = bytes[i];
+        EXPECT(&p, "", "tdx.qe.key", "signature");
+    }
+    platform_fini(&p);
+}
+
 TEST(levels_are_tried_from_the_newest_in_whatever_order_they_stand)
 {
     struct platform p;
@@ -419,6 +432,10 @@ static const struct {
      "        mrownerconfig: [" HEX48("c0") "]\n", "tdx.mrownerconfig"},
     {true, "        rtmr: {0: [\"" HEX48("70") "\"]}\n",
      "        rtmr: {0: [\"" HEX48("71") "\"]}\n", "tdx.rtmr.0"},
+    {true, "        rtmr: {1: [\"" HEX48("71") "\"]}\n",
+     "        rtmr: {1: [\"" HEX48("72") "\"]}\n", "tdx.rtmr.1"},
+    {true, "        rtmr: {2: [\"" HEX48("72") "\"]}\n",
+     "        rtmr: {2: [\"" HEX48("71") "\"]}\n", "tdx.rtmr.2"},
     {true, "        rtmr: {3: [\"" HEX48("00") "\", \"" HEX48("73") "\"]}\n",
      "        rtmr: {3: [\"" HEX48("00") "\"]}\n", "tdx.rtmr.3"},
     {true, "        mrservicetd: zero\n", "        mrservicetd: \"" HEX48("01") "\"\n",
@@ -598,6 +615,7 @@ int main(void)
             a_td_10_in_a_quote_of_version_5_is_accepted_and_kinds_that_nobody_knows_are_unsupported),
         cmocka_unit_test(a_td_15_with_its_extension_is_accepted_and_judged_on_what_only_that_says),
         cmocka_unit_test(every_byte_of_the_extension_is_signed_and_none_may_be_missing),
+        cmocka_unit_test(an_attestation_key_that_the_quoting_enclave_does_not_vouch_for_is_nobodys),
         cmocka_unit_test(levels_are_tried_from_the_newest_in_whatever_order_they_stand),
         cmocka_unit_test(a_bundle_of_all_collateral_is_as_good_as_its_pieces),
         cmocka_unit_test(objects_that_are_no_collateral_do_not_load),
