@@ -81,6 +81,10 @@ NEO_MUST_CHECK enum neo_code attest_read_policies(struct neo_arena *arena,
 NEO_MUST_CHECK enum neo_code attest_read_time(const char *text, int64_t *ret,
                                               struct neo_error *err);
 
+/* Of `attest rollout`: says so when no policy beside the document `path` knows what was added. */
+struct neo_rollout;
+void attest_rollout_warn(struct neo_arena *arena, const char *path,
+                         const struct neo_rollout *rollout);
 /*
  * Of `attest rollout`: has the registry put a step into its audit trail, with who we are. OK: it is
  * on its disk.

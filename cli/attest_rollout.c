@@ -27,6 +27,7 @@ struct rollout_args {
     const char *path; /* the file */
     bool is_there;    /* and was read */
     const char *at;
+    bool last;                /* also the only one that is active may go */
     struct neo_rollout *list; /* of ARENA; room for one more */
     size_t n;
 };
@@ -333,6 +334,23 @@ static enum neo_code add_candidate(struct rollout_args *a, struct step *s, struc
     return check_others(a, s, &seen, err);
 }
 
+/* Once it is retiring it is never active again, so this may be a slip that cannot be mended. */
+static enum neo_code check_last(const struct rollout_args *a, const struct step *s,
+                                struct neo_error *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (&a->list[i] != s->is && a->list[i].state == NEO_ROLLOUT_ACTIVE &&
+            strcmp(a->list[i].service, s->service) == 0)
+            return NEO_OK;
+    }
+    if (a->last || s->is->state != NEO_ROLLOUT_ACTIVE)
+        return NEO_OK;
+    return neo_fail(err, NEO_FAILED_PRECONDITION,
+                    "no other measurement of %s is active, and a retiring one is never active "
+                    "again; activate the next one first, or say --last",
+                    s->service);
+}
+
 static enum neo_code advance(struct rollout_args *a, struct step *s, enum neo_rollout_step step,
                              struct neo_error *err)
 {
@@ -355,6 +373,8 @@ static enum neo_code advance(struct rollout_args *a, struct step *s, enum neo_ro
             return err->code;
         seen = look(&seen_by, s->is);
     }
+    if (step == NEO_ROLLOUT_RETIRE)
+        NEO_TRY(check_last(a, s, err));
     NEO_TRY(neo_rollout_step(s->is, step, &seen, s->now, s->at, s->is, err));
     return is_new && step == NEO_ROLLOUT_ACTIVATE ? check_others(a, s, &seen_by, err) : NEO_OK;
 }
@@ -447,6 +467,8 @@ static int step(struct rollout_args *a, const char *word, const char *service,
         return fail(&err);
     if (write_file(a, &err) != NEO_OK)
         return refused(&s, &err);
+    if (was == NULL) /* nobody asked yet whether anything knows it */
+        attest_rollout_warn(a->arena, a->path, s.is);
     return tell(s.is);
 }
 
@@ -468,6 +490,7 @@ static int run(int argc, char **argv)
         {"--file", ARG_TEXT, &a.path, "FILE",
          "among the registry's policies [policies/rollouts.yaml]"},
         {"--at", ARG_TEXT, &a.at, "TIME", "activate: accepted from then; retire: until then"},
+        {"--last", ARG_FLAG, &a.last, NULL, "retire: also the only one that is active"},
     };
     const char *rest[REST];
     int status;

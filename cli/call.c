@@ -203,6 +203,20 @@ static int find_and_call(struct neo_channel *channel, const struct request *r)
     return result;
 }
 
+/* A service that runs answers without CA and registry, as long as we know where it is. */
+static void warn_without_plane(const struct request *r)
+{
+    int pid;
+
+    if (process_alive("ca", &pid) && process_alive("registry", &pid))
+        return;
+    (void)fprintf(
+        stderr,
+        "note: the control plane of '%s' is not up (neo up --detach); %s may be elsewhere "
+        "than it was\n",
+        cli.dir, r->service);
+}
+
 static int run(int argc, char **argv)
 {
     struct request r = {.as = OPERATOR, .timeout_ms = 10000};
@@ -227,6 +241,7 @@ static int run(int argc, char **argv)
         return fail_usage("say what: neo call <service> <package.Service/Method> [-d JSON]");
     r.service = rest[0];
     r.method = rest[1][0] == '/' ? rest[1] + 1 : rest[1];
+    warn_without_plane(&r);
     if (client_join(r.as, &mesh, &err) != NEO_OK)
         return fail(&err);
     if (client_channel(mesh, r.service, &channel, &err) != NEO_OK) {

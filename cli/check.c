@@ -15,6 +15,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+
+/* How the hash of a policy without a document begins: SHA-256 of nothing. */
+#define EMPTY_POLICY "e3b0c44298fc1c14"
 
 enum outcome { GOOD, WARNING, BAD, SKIPPED };
 
@@ -87,11 +91,16 @@ static void sayf(struct checker *c, enum outcome outcome, const char *what, cons
 
 static bool check_folder(struct checker *c)
 {
+    struct neo_error err;
     struct stat st;
 
     if (stat(cli.dir, &st) != 0) {
         sayf(c, BAD, "the folder of the control plane exists", "neo up --detach",
              "there is no '%s'", cli.dir);
+        return false;
+    }
+    if (dir_enter(&err) != NEO_OK) {
+        say(c, BAD, "the folder is open to you", err.message, "ask as its owner");
         return false;
     }
     if ((st.st_mode & 077) != 0) {
@@ -105,11 +114,9 @@ static bool check_folder(struct checker *c)
 
 static bool check_process(struct checker *c, const char *what, const char *name)
 {
-    char path[PATH_LEN];
     int pid;
 
-    dir_path(path, "run/%s.pid", name);
-    if (!process_alive(path, &pid)) {
+    if (!process_alive(name, &pid)) {
         sayf(c, BAD, what, "neo up --detach", "no process; its last words are in %s/log/%s.log",
              cli.dir, name);
         return false;
@@ -180,10 +187,13 @@ static void check_policy(struct checker *c, struct neo_channel *channel)
          NEO_FMT(r.hash));
     c->policy_number = r.number;
     if (r.last_error.len > 0)
-        sayf(c, WARNING, "the files on disk are what is in force", "mend it; then: neo check",
+        sayf(c, BAD, "the files on disk are what is in force", "mend it; then: neo check",
              "they do not load, the last good ones stay: %.*s", NEO_FMT(r.last_error));
     else
         say(c, GOOD, "the files on disk are what is in force", "", "");
+    if (neo_bytes_starts(r.hash, NEO_LIT(EMPTY_POLICY)))
+        say(c, WARNING, "the policy has rules", "it is empty: services may call nobody",
+            "put a .yaml file where `neo up --policy PATH` looks; neo up --help");
 }
 
 static void check_instances(struct checker *c, struct neo_channel *channel)
@@ -191,7 +201,7 @@ static void check_instances(struct checker *c, struct neo_channel *channel)
     struct neo_registry_v1_ListRequest request = {0};
     struct neo_registry_v1_ListResponse r;
     struct neo_status status = {0};
-    unsigned sick = 0, behind = 0;
+    unsigned sick = 0, behind = 0, mute = 0;
 
     enum neo_code code =
         neo_registry_v1_Registry_List(channel, &patience, &request, &r, &c->arena, &status);
@@ -203,10 +213,15 @@ static void check_instances(struct checker *c, struct neo_channel *channel)
     for (size_t i = 0; i < r.instances.len; i++) {
         sick += r.instances.at[i]->health != neo_registry_v1_HEALTH_SERVING;
         behind += r.instances.at[i]->policy_number != c->policy_number;
+        mute += r.instances.at[i]->audit_failing;
     }
     sayf(c, sick == 0 ? GOOD : WARNING, "registered instances are healthy",
          sick == 0 ? "" : "neo registry list", "%zu instances, %u not serving", r.instances.len,
          sick);
+    if (mute > 0)
+        sayf(c, BAD, "services write their audit trails",
+             "neo registry list; free space, or restart after repair: docs/AUDIT.md",
+             "%u of %zu instances cannot: their disk is full, or failed", mute, r.instances.len);
     if (r.instances.len > 0)
         sayf(c, behind == 0 ? GOOD : WARNING, "all instances live by this policy",
              behind == 0 ? "" : "neo check, in a few seconds; then look at their logs",
@@ -228,6 +243,24 @@ static void check_registry(struct checker *c)
     neo_mesh_channel_free(c->mesh, channel);
 }
 
+/* CA and registry write here: without room there is no certificate, no token, no record. */
+static void check_disk(struct checker *c)
+{
+    enum { LEAST_KIB = 1024, FEW_KIB = 64 * 1024 };
+    struct statvfs st;
+
+    if (statvfs(cli.dir, &st) != 0)
+        return;
+    uint64_t kib = (uint64_t)st.f_bavail * st.f_frsize / 1024;
+    bool few = kib < FEW_KIB;
+    sayf(c,
+         kib < LEAST_KIB ? BAD
+         : few           ? WARNING
+                         : GOOD,
+         "the disk of CA and registry has room", few ? "free space; both go on by themselves" : "",
+         "%" PRIu64 " MiB free", kib / 1024);
+}
+
 static void check_all(struct checker *c)
 {
     struct neo_error err;
@@ -236,6 +269,7 @@ static void check_all(struct checker *c)
 
     if (!check_folder(c))
         return;
+    check_disk(c);
     bool ca = check_process(c, "the CA runs", "ca");
     bool registry = check_process(c, "the registry runs", "registry");
     if (!ca || !registry) {

@@ -90,11 +90,22 @@ void table_end(struct table *t);
 /* "in 23 h 59 min", "4 s ago" */
 void format_when(int64_t wall_seconds, char *text, size_t len);
 
+/* Seconds. Below, a certificate ends while its successor is asked for: at 40 to 50 % of its life.
+ */
+enum { LEAF_LIFE_LEAST = 10, LEAF_LIFE_MOST = 48 * 3600 };
+#define LEAF_LIFE_RANGE "10 to 172800 seconds (48 h)"
+static inline bool is_leaf_life(uint32_t seconds)
+{
+    return seconds >= LEAF_LIFE_LEAST && seconds <= LEAF_LIFE_MOST;
+}
+
 /* --- the dev folder: what `neo up` makes ------------------------------------------------------ */
 
 enum { PATH_LEN = 1024 };
 /* <dir>/<name>, into a caller's array. */
 NEO_PRINTF(2, 3) void dir_path(char path[static PATH_LEN], const char *format, ...);
+/* May we work in it? NOT_FOUND: there is none; PERMISSION_DENIED: it is another user's. */
+NEO_MUST_CHECK enum neo_code dir_enter(struct neo_error *err);
 /* One line of a small file, without its newline. */
 NEO_MUST_CHECK enum neo_code dir_line(const char *path, char *line, size_t len,
                                       struct neo_error *err);
@@ -108,6 +119,11 @@ NEO_MUST_CHECK enum neo_code dir_line(const char *path, char *line, size_t len,
 NEO_MUST_CHECK enum neo_code client_join(const char *service, struct neo_mesh **ret,
                                          struct neo_error *err);
 #define OPERATOR "neo-operator"
+/*
+ * Asks the CA of this folder, which must run and be ours, for a join string in
+ * `<dir>/join/<service>`: see cli/first.h. Only for what `neo up` named to it.
+ */
+NEO_MUST_CHECK enum neo_code client_wish(const char *service, struct neo_error *err);
 /* A channel of `mesh` to the CA or the registry by their known addresses, or to any service. */
 NEO_MUST_CHECK enum neo_code client_channel(struct neo_mesh *mesh, const char *service,
                                             struct neo_channel **ret, struct neo_error *err);
@@ -122,8 +138,8 @@ NEO_MUST_CHECK enum neo_code client_instances(struct neo_arena *arena,
 
 /* Starts `neo` (this program) with `argv` behind the name; output to `log`. The pid, or -1. */
 int process_start(const char *const *argv, const char *log, struct neo_error *err);
-/* True while the process that `file` names lives and is one of ours. */
-bool process_alive(const char *pid_file, int *ret_pid);
+/* True while the process of `<dir>/run/<name>.pid` lives and is a `neo serve <name>`. */
+bool process_alive(const char *name, int *ret_pid);
 /* SIGTERM, then after `seconds` SIGKILL. */
 void process_stop(int pid, unsigned seconds);
 /* Resident memory in KiB; 0 when unknown. */

@@ -36,11 +36,21 @@ static enum neo_code add(struct set *set, const char *path, struct neo_error *er
     return NEO_OK;
 }
 
+/* As the registry takes them. */
+static bool is_yaml(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return dot != NULL && dot != name && name[0] != '.' &&
+           (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
 static enum neo_code add_path(struct set *set, const char *path, struct neo_error *err)
 {
     char full[PATH_LEN];
     struct stat st;
     enum neo_code code = NEO_OK;
+    size_t before = set->n;
 
     if (stat(path, &st) != 0)
         return neo_fail_errno(err, "cannot look at '%s'", path);
@@ -50,13 +60,15 @@ static enum neo_code add_path(struct set *set, const char *path, struct neo_erro
     if (dir == NULL)
         return neo_fail_errno(err, "cannot open '%s'", path);
     for (struct dirent *d; code == NEO_OK && (d = readdir(dir)) != NULL;) {
-        size_t len = strlen(d->d_name);
-        if (d->d_name[0] == '.' || len < 6 || strcmp(d->d_name + len - 5, ".yaml") != 0)
+        if (!is_yaml(d->d_name))
             continue;
         (void)snprintf(full, sizeof(full), "%s/%s", path, d->d_name);
         code = add(set, full, err);
     }
     (void)closedir(dir);
+    if (code == NEO_OK && set->n == before)
+        return neo_fail(err, NEO_NOT_FOUND,
+                        "no policy in '%s': of a folder its .yaml and .yml files count", path);
     return code;
 }
 
@@ -80,6 +92,19 @@ static enum neo_code compile(const struct set *set, bool development, struct neo
     return code;
 }
 
+/* Each line by itself. */
+static void put_lines(struct neo_json_writer *w, struct neo_bytes text)
+{
+    neo_json_open_array(w);
+    while (text.len > 0) {
+        const uint8_t *end = memchr(text.at, '\n', text.len);
+        size_t len = end == NULL ? text.len : (size_t)(end - text.at);
+        neo_json_put_string(w, neo_bytes(text.at, len));
+        text = neo_bytes_from(text, len == text.len ? len : len + 1);
+    }
+    neo_json_close_array(w);
+}
+
 static int report(const struct set *set, const struct neo_buffer *lint)
 {
     if (cli.json) {
@@ -89,7 +114,7 @@ static int report(const struct set *set, const struct neo_buffer *lint)
         neo_json_put_key(&w, "documents");
         neo_json_put_u64(&w, set->n);
         neo_json_put_key(&w, "warnings");
-        neo_json_put_string(&w, neo_buffer_bytes(lint));
+        put_lines(&w, neo_buffer_bytes(lint));
         neo_json_close_object(&w);
         print_json(&out);
         return EXIT_OK;

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,22 +76,45 @@ int process_start(const char *const *argv, const char *log, struct neo_error *er
     return pid;
 }
 
-bool process_alive(const char *pid_file, int *ret_pid)
+/* A pid is used again one day: it must be a `neo serve <name>`. */
+static bool is_serving(unsigned pid, const char *name)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer cmdline = {0};
-    char line[32], path[64];
+    char path[64], words[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
+    int len = snprintf(words, sizeof(words), "%cserve%c%s", '\0', '\0', name);
+    return neo_file_read(path, 65536, &cmdline, NULL) == NEO_OK &&
+           memmem(cmdline.at, cmdline.len, words, (size_t)len + 1) != NULL;
+}
+
+bool process_alive(const char *name, int *ret_pid)
+{
+    char path[PATH_LEN], line[32];
     unsigned pid;
 
-    if (dir_line(pid_file, line, sizeof(line), NULL) != NEO_OK || sscanf(line, "%u", &pid) != 1 ||
-        pid == 0)
-        return false;
-    /* A pid is used again one day: it must be a `neo serve`. */
-    (void)snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
-    if (neo_file_read(path, 65536, &cmdline, NULL) != NEO_OK ||
-        memmem(cmdline.at, cmdline.len, "serve", 5) == NULL)
+    dir_path(path, "run/%s.pid", name);
+    if (dir_line(path, line, sizeof(line), NULL) != NEO_OK || sscanf(line, "%u", &pid) != 1 ||
+        pid == 0 || !is_serving(pid, name))
         return false;
     *ret_pid = (int)pid;
     return true;
+}
+
+enum neo_code dir_enter(struct neo_error *err)
+{
+    struct stat st;
+
+    if (stat(cli.dir, &st) != 0 && errno == ENOENT)
+        return neo_fail(err, NEO_NOT_FOUND,
+                        "there is no '%s' here; start with: neo up --detach, or name its folder "
+                        "with --dir",
+                        cli.dir);
+    if (access(cli.dir, R_OK | W_OK | X_OK) != 0)
+        return neo_fail(err, NEO_PERMISSION_DENIED,
+                        "'%s' is closed to you (%s); it is for its owner only", cli.dir,
+                        strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
+    return NEO_OK;
 }
 
 void process_stop(int pid, unsigned seconds)

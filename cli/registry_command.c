@@ -32,7 +32,7 @@ static int print_list(const struct neo_registry_v1_ListResponse *r)
         table_cellf(&t, "%.*s", NEO_FMT(in->id));
         table_cellf(&t, "%.*s", NEO_FMT(in->addresses.at[0]));
         table_cell(&t, in->health == neo_registry_v1_HEALTH_SERVING ? "serving" : "NOT SERVING");
-        table_cell(&t, in->attestable ? "says yes" : "-");
+        table_cell(&t, in->simulated ? "SIMULATED" : in->attestable ? "says yes" : "-");
         table_cell(&t, when);
         table_cellf(&t, "%.*s", NEO_FMT(in->admin_address));
     }
@@ -124,8 +124,7 @@ static void control_row(struct table *t, const char *what, const char *name)
     char path[PATH_LEN], address[128];
     int pid;
 
-    dir_path(path, "run/%s.pid", name);
-    if (!process_alive(path, &pid)) {
+    if (!process_alive(name, &pid)) {
         table_cell(t, what);
         table_cell(t, "-");
         table_cell(t, "DOWN");
@@ -161,8 +160,7 @@ static void json_control(struct neo_json_writer *w, const char *service, const c
     char path[PATH_LEN], address[128] = "";
     int pid;
 
-    dir_path(path, "run/%s.pid", name);
-    if (!process_alive(path, &pid))
+    if (!process_alive(name, &pid))
         return;
     dir_path(path, "run/%s.address", name);
     if (dir_line(path, address, sizeof(address), NULL) != NEO_OK)
@@ -216,20 +214,21 @@ static int run_status(int argc, char **argv)
     struct neo_error err;
     const char *rest[1];
     int status, pid;
-    char path[PATH_LEN];
 
     if (args_parse(&command_status, argc, argv, NULL, 0, rest, 0, &status) < 0)
         return status;
+    if (dir_enter(&err) != NEO_OK)
+        return fail(&err);
     neo_arena_init(&arena, 16 << 20);
-    dir_path(path, "run/registry.pid");
-    bool registry_up = process_alive(path, &pid);
+    bool ca_up = process_alive("ca", &pid);
+    bool registry_up = process_alive("registry", &pid);
     status = registry_up && client_instances(&arena, &r, &err) != NEO_OK ? fail(&err) : EXIT_OK;
     if (cli.json)
         print_status_json(&r);
     else
         print_status(&r);
     neo_arena_fini(&arena);
-    return registry_up ? status : EXIT_FAILED;
+    return ca_up && registry_up ? status : EXIT_FAILED;
 }
 
 const struct command command_status = {
@@ -237,5 +236,6 @@ const struct command command_status = {
     .run = run_status,
     .summary = "what runs, where, with how much memory",
     .usage = "status",
-    .examples = "  neo status\n  neo status -o json\n",
+    .examples = "  neo status\n  neo status -o json\n"
+                "  exit status 0: CA and registry run and the registry answers; else 1\n",
 };

@@ -3,6 +3,7 @@
  * `neo serve ca | registry`: one process each. The CA's signer is `neo serve ca-signer`,
  * which only the CA starts.
  */
+#include "cli/first.h"
 #include "cli/serve_rules.h"
 
 #include "ca/ca.h"
@@ -37,24 +38,9 @@ struct ca_args {
     uint32_t leaf_life;
 };
 
-/* "neo-operator=FILE": a join string for whoever can read FILE. */
-static enum neo_code write_first(struct ca *ca, const char *pair, struct neo_error *err)
-{
-    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer join = {0};
-    const char *equals = strchr(pair, '=');
-    char service[64];
-    int64_t expires;
-
-    if (equals == NULL || (size_t)(equals - pair) >= sizeof(service))
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "--first %s: write service=FILE", pair);
-    (void)snprintf(service, sizeof(service), "%.*s", (int)(equals - pair), pair);
-    NEO_TRY(ca_join_string(ca, service, 0, &join, &expires, err));
-    (void)neo_buffer_append_byte(&join, '\n');
-    return neo_file_replace(equals + 1, neo_buffer_bytes(&join), 0600, err);
-}
-
 static enum neo_code run_ca(struct ca_args *a, struct neo_log *log, struct neo_error *err)
 {
+    struct first first = {.pairs = &a->first, .log = log};
     struct neo_runtime *runtime;
     struct ca *ca = NULL;
 
@@ -66,10 +52,12 @@ static enum neo_code run_ca(struct ca_args *a, struct neo_log *log, struct neo_e
         NEO_TRY(serve_rules_read(&a->rules, &a->options.attest_policies, &a->options.attest_trust,
                                  err));
     }
+    first_block();
     NEO_TRY(neo_runtime_new(1, &runtime, err));
     enum neo_code code = ca_start(&a->options, runtime, &ca, err);
-    for (size_t i = 0; code == NEO_OK && i < a->first.n; i++)
-        code = write_first(ca, a->first.at[i], err);
+    first.ca = ca;
+    if (code == NEO_OK)
+        code = first_begin(&first, err);
     if (code == NEO_OK)
         code = announce(a->address_file, ca_address(ca), err);
     if (code == NEO_OK) {
@@ -77,6 +65,7 @@ static enum neo_code run_ca(struct ca_args *a, struct neo_log *log, struct neo_e
         neo_runtime_wait(runtime);
         neo_log_info(log, "service.stopping", NEO_STR("why", "told to"));
     }
+    first_end(&first);
     ca_stop(ca);
     neo_runtime_free(runtime);
     neo_attest_policies_unref(a->options.attest_policies);
@@ -98,7 +87,8 @@ static int serve_ca(int argc, char **argv)
         {"--advertise", ARG_TEXT, &a.options.advertise, "ADDR", "what join strings name"},
         {"--registry-file", ARG_TEXT, &a.options.registry_file, "FILE", "the registry's address"},
         {"--address-file", ARG_TEXT, &a.address_file, "FILE", "written when ready"},
-        {"--first", ARG_LIST, &a.first, "NAME=FILE", "write a join string for NAME to FILE"},
+        {"--first", ARG_LIST, &a.first, "NAME=FILE",
+         "join string for NAME to FILE, now and when asked"},
         {"--attestation", ARG_LIST, &a.rules.attestation, "FILE",
          "who proves itself for a certificate (enrol: attested), and rollouts; read anew when "
          "changed"},
@@ -120,8 +110,8 @@ static int serve_ca(int argc, char **argv)
         return fail_usage("give a state folder: neo serve ca --state DIR");
     if (!neo_log_level_parse(a.log_level, &log.level))
         return fail_usage("--log-level %s: there are debug, info, warn, error, off", a.log_level);
-    if (a.leaf_life > 48 * 3600)
-        return fail_usage("--leaf-life %u: at most 172800 seconds (48 h)", a.leaf_life);
+    if (a.leaf_life != 0 && !is_leaf_life(a.leaf_life))
+        return fail_usage("--leaf-life %u: " LEAF_LIFE_RANGE, a.leaf_life);
     a.options.leaf_life = a.leaf_life;
     return run_ca(&a, &log, &err) == NEO_OK ? EXIT_OK : fail(&err);
 }

@@ -3,9 +3,11 @@
 #include "cli/cli.h"
 
 #include <neo/ca/v1/ca.neo.h>
+#include <neo/store.h>
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* The operator's channel to the CA, and an arena for one answer. */
@@ -52,6 +54,26 @@ static int refused(const struct ca_session *s, enum neo_code code)
 
 /* --- token create ----------------------------------------------------------------------------- */
 
+enum { TTL_MOST = 3600 };
+
+/* Nobody else may read it: whoever does may be the service. */
+static int keep_token(const struct neo_ca_v1_CreateTokenResponse *r, const char *service,
+                      const char *file)
+{
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer line = {0};
+    struct neo_error err;
+    char when[64];
+
+    if (!neo_buffer_append(&line, r->join_string) || !neo_buffer_append_byte(&line, '\n'))
+        (void)neo_fail(&err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    else if (neo_file_replace(file, neo_buffer_bytes(&line), 0600, &err) == NEO_OK) {
+        format_when(r->expires_at, when, sizeof(when));
+        (void)fprintf(stderr, "%s lets one %s join; ends %s\n", file, service, when);
+        return EXIT_OK;
+    }
+    return fail(&err);
+}
+
 static int print_token(const struct neo_ca_v1_CreateTokenResponse *r, const char *service)
 {
     char when[64];
@@ -71,7 +93,7 @@ static int print_token(const struct neo_ca_v1_CreateTokenResponse *r, const char
     return EXIT_OK;
 }
 
-static int create(const char *service, uint32_t ttl)
+static int create(const char *service, uint32_t ttl, const char *file)
 {
     struct neo_ca_v1_CreateTokenRequest request = {.service = neo_text(service),
                                                    .ttl_seconds = ttl};
@@ -83,16 +105,33 @@ static int create(const char *service, uint32_t ttl)
         return fail(&err);
     enum neo_code code = neo_ca_v1_Administration_CreateToken(s.channel, &patience, &request,
                                                               &response, &s.arena, &s.status);
-    int status = code == NEO_OK ? print_token(&response, service) : refused(&s, code);
+    int status;
+    if (code != NEO_OK)
+        status = refused(&s, code);
+    else
+        status =
+            file != NULL ? keep_token(&response, service, file) : print_token(&response, service);
     session_close(&s);
     return status;
 }
 
+static bool read_ttl(const char *text, uint32_t *ret)
+{
+    size_t len = strlen(text);
+
+    if (len == 0 || len > 4 || strspn(text, "0123456789") != len)
+        return false;
+    *ret = (uint32_t)strtoul(text, NULL, 10);
+    return *ret >= 1 && *ret <= TTL_MOST;
+}
+
 static int run_token(int argc, char **argv)
 {
+    const char *ttl_text = NULL, *file = NULL;
     uint32_t ttl = 0;
     const struct arg args[] = {
-        {"--ttl", ARG_U32, &ttl, "SECONDS", "how long it may be used [600]"},
+        {"--ttl", ARG_TEXT, &ttl_text, "SECONDS", "how long it may be used, 1 to 3600 [600]"},
+        {"--out", ARG_TEXT, &file, "FILE", "into FILE, which only you may read, not to stdout"},
     };
     const char *rest[2];
     int status;
@@ -102,15 +141,17 @@ static int run_token(int argc, char **argv)
         return status;
     if (n != 2 || strcmp(rest[0], "create") != 0)
         return fail_usage("say for whom: neo token create <service>");
-    return create(rest[1], ttl);
+    if (ttl_text != NULL && !read_ttl(ttl_text, &ttl))
+        return fail_usage("--ttl %s: 1 to %d seconds", ttl_text, TTL_MOST);
+    return create(rest[1], ttl, file);
 }
 
 const struct command command_token = {
     .name = "token",
     .run = run_token,
     .summary = "make a one-time string that lets a service join",
-    .usage = "token create <service> [--ttl SECONDS]",
-    .examples = "  neo token create function-service > join\n"
+    .usage = "token create <service> [--ttl SECONDS] [--out FILE]",
+    .examples = "  neo token create function-service --out join\n"
                 "  function-service --state /var/lib/function --join-file join\n",
 };
 
@@ -161,6 +202,11 @@ static int ca_list(struct ca_session *s, const char *service)
                                                                    &r, &s->arena, &s->status);
     if (code != NEO_OK)
         return refused(s, code);
+    if (service[0] != '\0' && r.certificates.len == 0) {
+        struct neo_error err;
+        (void)neo_fail(&err, NEO_NOT_FOUND, "no certificate of '%s' is valid now", service);
+        return fail(&err);
+    }
     if (cli.json)
         return print_proto(&neo_ca_v1_ListCertificatesResponse_info, &r);
     table_begin(&t, 5, (const char *const[]){"SERIAL", "SERVICE", "ENDS", "BY", "STATE"});

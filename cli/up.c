@@ -5,10 +5,11 @@
  *   <dir>/ca/ registry/     state of the two; ca/signer/ holds the keys
  *   <dir>/join/             the first join strings, mode 0600
  *   <dir>/run/              pids and addresses
+ *   <dir>/up.options        what it was started with
  *   <dir>/log/              their logs
  *   <dir>/simulator/        development: the pretended vendor of TEEs
  */
-#include "cli/cli.h"
+#include "cli/up.h"
 
 #include <neo/attest.h>
 #include <neo/loop.h>
@@ -24,16 +25,11 @@
 
 enum { START_SECONDS = 15, STOP_SECONDS = 12 };
 
-struct up {
-    const char *trust_domain;
-    const char *ca_listen;
-    const char *registry_listen;
-    struct arg_list policies;
-    struct arg_list attestation; /* of the CA, and what it judges with */
-    struct arg_list collateral;
-    uint32_t leaf_life;
-    bool development;
-    bool detach;
+/* Who runs before `up` came, and who runs now. */
+struct plane {
+    int ca_pid, registry_pid;
+    bool ca_lived, registry_lived;
+    char ca[128], registry[128];
 };
 
 static enum neo_code make_folders(struct neo_error *err)
@@ -103,7 +99,8 @@ static enum neo_code launch(const char *name, const char *const *argv, char *add
     dir_path(path, "run/%s.address", name);
     (void)unlink(path);
     dir_path(log, "log/%s.log", name);
-    (void)unlink(log);
+    dir_path(path, "log/%s.log.before", name);
+    (void)rename(log, path); /* its last words, where it died */
     int pid = process_start(argv, log, err);
     if (pid < 0)
         return err->code;
@@ -121,8 +118,7 @@ static void add_list(const char **argv, size_t *n, const char *option, const str
     }
 }
 
-static enum neo_code start_ca(const struct up *up, char *address, size_t len, int *ret_pid,
-                              struct neo_error *err)
+static enum neo_code start_ca(const struct up *up, struct plane *plane, struct neo_error *err)
 {
     char state[PATH_LEN], registry_file[PATH_LEN], address_file[PATH_LEN];
     char registry_join[PATH_LEN + 32], operator_join[PATH_LEN + 32], join[PATH_LEN], life[16];
@@ -148,7 +144,7 @@ static enum neo_code start_ca(const struct up *up, char *address, size_t len, in
         "--address-file", address_file,
         "--first", registry_join,
         "--first", operator_join,
-        "--leaf-life", life};
+        "--leaf-life", up->leaf_life == 0 ? "86400" : life};
     /* clang-format on */
     const char *argv[NEO_COUNT(fixed) + 4 + 4 * ARG_LIST_MAX];
 
@@ -164,11 +160,10 @@ static enum neo_code start_ca(const struct up *up, char *address, size_t len, in
         argv[n++] = root;
     }
     argv[n] = NULL;
-    return launch("ca", argv, address, len, ret_pid, err);
+    return launch("ca", argv, plane->ca, sizeof(plane->ca), &plane->ca_pid, err);
 }
 
-static enum neo_code start_registry(const struct up *up, char *address, size_t len, int *ret_pid,
-                                    struct neo_error *err)
+static enum neo_code start_registry(const struct up *up, struct plane *plane, struct neo_error *err)
 {
     char state[PATH_LEN], join[PATH_LEN], address_file[PATH_LEN], root[PATH_LEN];
     const char *argv[24 + 2 * ARG_LIST_MAX] = {"neo", "serve", "registry"};
@@ -190,7 +185,10 @@ static enum neo_code start_registry(const struct up *up, char *address, size_t l
         argv[n++] = root;
     }
     argv[n] = NULL;
-    enum neo_code code = launch("registry", argv, address, len, ret_pid, err);
+    if (plane->ca_lived) /* a CA that starts wrote it already */
+        NEO_TRY(client_wish("neo-registry", err));
+    enum neo_code code = launch("registry", argv, plane->registry, sizeof(plane->registry),
+                                &plane->registry_pid, err);
     (void)unlink(join);
     return code;
 }
@@ -214,22 +212,68 @@ static enum neo_code make_simulator(struct neo_error *err)
     return neo_file_replace(path, neo_buffer_bytes(&root), 0644, err);
 }
 
-static enum neo_code check_nothing_runs(struct neo_error *err)
+/* --- what runs already ------------------------------------------------------------------------ */
+
+static bool find_alive(const char *name, char *address, size_t len, int *ret_pid)
 {
     char path[PATH_LEN];
-    int pid;
 
-    dir_path(path, "run/ca.pid");
-    if (process_alive(path, &pid))
+    dir_path(path, "run/%s.address", name);
+    return process_alive(name, ret_pid) && dir_line(path, address, len, NULL) == NEO_OK;
+}
+
+static enum neo_code keeps_its_options(const struct up *given, const struct up *before,
+                                       const char *name, int pid, struct neo_error *err)
+{
+    const char *option = up_differs(given, before, name);
+
+    if (option == NULL)
+        return NEO_OK;
+    return neo_fail(err, NEO_FAILED_PRECONDITION,
+                    "%s (pid %d) runs already, with another %s: leave it out, or stop all with "
+                    "`neo down` first",
+                    name, pid, option);
+}
+
+/* One half alone, after the other died, stays as it is. */
+static enum neo_code look_around(const struct up *given, const struct up *before,
+                                 struct plane *plane, struct neo_error *err)
+{
+    plane->ca_lived = find_alive("ca", plane->ca, sizeof(plane->ca), &plane->ca_pid);
+    plane->registry_lived =
+        find_alive("registry", plane->registry, sizeof(plane->registry), &plane->registry_pid);
+    if (plane->ca_lived && plane->registry_lived)
         return neo_fail(err, NEO_ALREADY_EXISTS,
-                        "it is up already (CA pid %d) in '%s'; see: neo status, neo down", pid,
-                        cli.dir);
+                        "it is up already (CA pid %d) in '%s'; see: neo status, neo down",
+                        plane->ca_pid, cli.dir);
+    if (given->forget && (plane->ca_lived || plane->registry_lived))
+        return neo_fail(err, NEO_FAILED_PRECONDITION,
+                        "--forget: %s runs already; stop it with `neo down` first",
+                        plane->ca_lived ? "the CA" : "the registry");
+    if (plane->ca_lived)
+        NEO_TRY(keeps_its_options(given, before, "ca", plane->ca_pid, err));
+    if (plane->registry_lived)
+        NEO_TRY(keeps_its_options(given, before, "registry", plane->registry_pid, err));
     return NEO_OK;
 }
 
-static void print_up(const struct up *up, const char *ca, int ca_pid, const char *registry,
-                     int registry_pid, neo_nsec took)
+/* Whoever runs still knows the other by its address. */
+static void keep_addresses(const struct plane *plane, const struct up *before, struct up *up)
 {
+    if (plane->registry_lived && before->ca_listen != NULL)
+        up->ca_listen = before->ca_listen;
+    if (plane->ca_lived && before->registry_listen != NULL)
+        up->registry_listen = before->registry_listen;
+}
+
+/* --- what it says ----------------------------------------------------------------------------- */
+
+static void print_up(const struct up *up, const struct plane *plane, neo_nsec took)
+{
+    const char *ca = plane->ca, *registry = plane->registry;
+    char options[2048];
+
+    up_print(up, options, sizeof(options));
     if (cli.json) {
         NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
         struct neo_json_writer w = {.out = &out, .pretty = true};
@@ -240,6 +284,10 @@ static void print_up(const struct up *up, const char *ca, int ca_pid, const char
         neo_json_put_text(&w, registry);
         neo_json_put_key(&w, "trust_domain");
         neo_json_put_text(&w, up->trust_domain);
+        neo_json_put_key(&w, "options");
+        neo_json_put_text(&w, options);
+        neo_json_put_key(&w, "as_before");
+        neo_json_put_bool(&w, up->recalled);
         neo_json_put_key(&w, "took_ms");
         neo_json_put_u64(&w, took / NEO_NSEC_PER_MSEC);
         neo_json_close_object(&w);
@@ -250,68 +298,112 @@ static void print_up(const struct up *up, const char *ca, int ca_pid, const char
                  up->trust_domain, ink(INK_NONE), cli.dir,
                  (unsigned long long)(took / NEO_NSEC_PER_MSEC),
                  up->development ? ", DEVELOPMENT: simulated evidence is accepted" : "");
+    if (up->recalled)
+        (void)printf("options as before: %s\n  (give others, or forget them: neo down && neo up "
+                     "--forget)\n\n",
+                     options);
+    if (plane->ca_lived || plane->registry_lived)
+        (void)printf("the %s ran already, and runs on\n\n", plane->ca_lived ? "CA" : "registry");
     struct table t;
     table_begin(&t, 4, (const char *const[]){"WHAT", "ADDRESS", "PID", "LOG"});
     table_cell(&t, "CA (its signer is a process of its own)");
     table_cell(&t, ca);
-    table_cellf(&t, "%d", ca_pid);
+    table_cellf(&t, "%d", plane->ca_pid);
     table_cellf(&t, "%s/log/ca.log", cli.dir);
     table_cell(&t, "registry, policy feed");
     table_cell(&t, registry);
-    table_cellf(&t, "%d", registry_pid);
+    table_cellf(&t, "%d", plane->registry_pid);
     table_cellf(&t, "%s/log/registry.log", cli.dir);
     table_end(&t);
     (void)printf("\nnext:\n  neo token create my-service     one string that lets my-service join\n"
                  "  neo check                       is all well?\n  neo down\n");
 }
 
-static void stop_all(void)
+static void stop_one(const char *name)
 {
-    static const char *const names[] = {"registry", "ca"};
     char path[PATH_LEN];
     int pid;
 
-    for (size_t i = 0; i < NEO_COUNT(names); i++) {
-        dir_path(path, "run/%s.pid", names[i]);
-        if (process_alive(path, &pid))
-            process_stop(pid, STOP_SECONDS);
-        (void)unlink(path);
-        dir_path(path, "run/%s.address", names[i]);
-        (void)unlink(path);
-    }
+    if (process_alive(name, &pid))
+        process_stop(pid, STOP_SECONDS);
+    dir_path(path, "run/%s.pid", name);
+    (void)unlink(path);
+    dir_path(path, "run/%s.address", name);
+    (void)unlink(path);
 }
 
-/* The operator needs it once, or not at all when there is an identity from before. */
-static void forget_join(void)
+static void stop_all(void)
+{
+    stop_one("registry");
+    stop_one("ca");
+}
+
+/* An identity knows its CA by address, and may live for a day yet. */
+static void forget_moved(const struct plane *plane, const struct up *before)
+{
+    char path[PATH_LEN];
+
+    if (before->ca_listen == NULL || before->registry_listen == NULL ||
+        (strcmp(plane->ca, before->ca_listen) == 0 &&
+         strcmp(plane->registry, before->registry_listen) == 0))
+        return;
+    dir_path(path, "as/" OPERATOR "/identity.pem");
+    (void)unlink(path);
+}
+
+/* Each is needed once, or not at all when there is an identity from before. */
+static void forget_joins(void)
 {
     char path[PATH_LEN];
 
     dir_path(path, "join/" OPERATOR);
     (void)unlink(path);
+    dir_path(path, "join/neo-registry");
+    (void)unlink(path);
 }
 
-static enum neo_code bring_up(const struct up *up, struct neo_error *err)
+static enum neo_code start_missing(const struct up *up, const struct up *before,
+                                   struct plane *plane, struct neo_error *err)
 {
-    char ca[128], registry[128];
-    int ca_pid = 0, registry_pid = 0;
-    neo_nsec start = neo_mono_nsec();
     struct neo_mesh *mesh;
 
-    NEO_TRY(make_folders(err));
-    NEO_TRY(check_nothing_runs(err));
     if (up->development)
         NEO_TRY(make_simulator(err));
-    NEO_TRY(start_ca(up, ca, sizeof(ca), &ca_pid, err));
-    enum neo_code code = start_registry(up, registry, sizeof(registry), &registry_pid, err);
+    if (!plane->ca_lived)
+        NEO_TRY(start_ca(up, plane, err));
+    if (!plane->registry_lived)
+        NEO_TRY(start_registry(up, plane, err));
+    forget_moved(plane, before);
+    NEO_TRY(client_join(OPERATOR, &mesh, err)); /* proves that both work; makes the operator */
+    neo_mesh_free(mesh);
+    return NEO_OK;
+}
+
+static enum neo_code bring_up(struct up *up, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+    struct plane plane = {.ca_pid = 0};
+    neo_nsec start = neo_mono_nsec();
+    const struct up given = *up;
+    struct up before;
+
+    NEO_TRY(make_folders(err));
+    NEO_TRY(dir_enter(err));
+    NEO_TRY(up_recall(up, &before, &text, err));
+    NEO_TRY(look_around(&given, &before, &plane, err));
+    keep_addresses(&plane, &before, up);
+    enum neo_code code = start_missing(up, &before, &plane, err);
+    forget_joins();
     if (code == NEO_OK)
-        code = client_join(OPERATOR, &mesh, err); /* proves that both work; makes the operator */
-    if (code != NEO_OK) {
-        stop_all();
+        code = up_remember(up, plane.ca, plane.registry, err);
+    if (code != NEO_OK) { /* what ran before is none of ours to stop */
+        if (!plane.registry_lived)
+            stop_one("registry");
+        if (!plane.ca_lived)
+            stop_one("ca");
         return code;
     }
-    neo_mesh_free(mesh);
-    forget_join();
-    print_up(up, ca, ca_pid, registry, registry_pid, neo_mono_nsec() - start);
+    print_up(up, &plane, neo_mono_nsec() - start);
     return NEO_OK;
 }
 
@@ -333,9 +425,7 @@ static void wait_for_end(void)
 
 static int run_up(int argc, char **argv)
 {
-    struct up up = {.trust_domain = "neo.local",
-                    .ca_listen = "127.0.0.1:8441",
-                    .registry_listen = "127.0.0.1:8442"};
+    struct up up = {.detach = false};
     const struct arg args[] = {
         {"--policy", ARG_LIST, &up.policies, "PATH", "policy, limits: a YAML file or folder"},
         {"--attestation", ARG_LIST, &up.attestation, "FILE",
@@ -347,6 +437,7 @@ static int run_up(int argc, char **argv)
         {"--ca", ARG_TEXT, &up.ca_listen, "ADDR", "[127.0.0.1:8441]"},
         {"--registry", ARG_TEXT, &up.registry_listen, "ADDR", "[127.0.0.1:8442]"},
         {"--leaf-life", ARG_U32, &up.leaf_life, "SECONDS", "life of a certificate [86400]"},
+        {"--forget", ARG_FLAG, &up.forget, NULL, "do not take the options of the last time"},
     };
     struct neo_error err;
     const char *rest[1];
@@ -354,6 +445,8 @@ static int run_up(int argc, char **argv)
 
     if (args_parse(&command_up, argc, argv, args, NEO_COUNT(args), rest, 0, &status) < 0)
         return status;
+    if (up.leaf_life != 0 && !is_leaf_life(up.leaf_life))
+        return fail_usage("--leaf-life %u: " LEAF_LIFE_RANGE, up.leaf_life);
     if (bring_up(&up, &err) != NEO_OK)
         return fail(&err);
     (void)fflush(stdout);
@@ -367,19 +460,22 @@ const struct command command_up = {
     .run = run_up,
     .summary = "start CA, registry and policy feed on this machine",
     .usage = "up [--policy PATH]... [--detach] [options]",
-    .examples = "  neo up --detach --policy policies/\n  neo up --insecure-dev --leaf-life 60\n",
+    .examples = "  neo up --detach --policy policies/\n"
+                "  neo up --detach                     with the options of the last time\n"
+                "  neo up --insecure-dev --leaf-life 60\n",
 };
 
 static int run_down(int argc, char **argv)
 {
+    struct neo_error err;
     const char *rest[1];
-    char path[PATH_LEN];
     int status, pid;
 
     if (args_parse(&command_down, argc, argv, NULL, 0, rest, 0, &status) < 0)
         return status;
-    dir_path(path, "run/ca.pid");
-    bool was_up = process_alive(path, &pid);
+    if (dir_enter(&err) == NEO_PERMISSION_DENIED)
+        return fail(&err);
+    bool was_up = process_alive("ca", &pid) || process_alive("registry", &pid);
     stop_all();
     if (!cli.json)
         (void)printf(was_up ? "down\n" : "nothing was up in '%s'\n", cli.dir);

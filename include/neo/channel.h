@@ -76,6 +76,10 @@ struct neo_channel_options {
     const struct neo_insecure_channel *insecure;
     struct neo_census *census; /* neo/census.h; borrowed, until the runtime ends; may be NULL */
     bool own_connections;      /* shares none; see neo_channel_open() */
+    /* The peer, once proven, refused us: our certificate, or our evidence. On the loop; not for
+       freeing the channel. May be NULL. With it a channel shares no connections. */
+    void (*refused)(void *self, const char *why);
+    void *refused_self;
 };
 
 /*

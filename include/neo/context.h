@@ -48,6 +48,7 @@ struct neo_context {
     size_t n_business;
     bool caller_attested;
     struct neo_bytes caller_measurement; /* hex, of what it proved to run; empty: nothing */
+    bool caller_simulated; /* that proof was a simulated one, which development alone accepts */
 };
 
 #ifdef __cplusplus

@@ -66,7 +66,9 @@ struct neo_mesh_options {
 
 /*
  * Joins (or comes back) and returns when there is an identity, a trust and a policy. Blocks, at
- * most about 10 s. Gives `*ret`: neo_mesh_free().
+ * most about 10 s. `join` is used when the state folder holds no identity, or one that has ended;
+ * and when the CA, proven to be it, refuses that one, which is then replaced. Gives `*ret`:
+ * neo_mesh_free().
  */
 NEO_MUST_CHECK enum neo_code neo_mesh_join(const struct neo_mesh_options *options,
                                            struct neo_mesh **ret, struct neo_error *err);
@@ -122,6 +124,11 @@ const struct neo_log *neo_mesh_log(const struct neo_mesh *mesh);
 NEO_MUST_CHECK enum neo_code neo_mesh_record(struct neo_mesh *mesh,
                                              const struct neo_audit_record *record,
                                              struct neo_error *err);
+/*
+ * The CA, proven to be it, does not take our certificate: it was revoked, or the CA is another one
+ * by now. Said in the log, too, with what to do. Any thread.
+ */
+bool neo_mesh_is_refused(const struct neo_mesh *mesh);
 /* Our name in the registry; the folder that --state named. The mesh's, for as long as it lives. */
 const char *neo_mesh_instance(const struct neo_mesh *mesh);
 const char *neo_mesh_state_dir(const struct neo_mesh *mesh);

@@ -41,48 +41,13 @@ static const char system_policy[] =
 
 /* --- handlers; all of them but WatchTrust block ----------------------------------------------- */
 
-static enum neo_code record_in_file(void *self, const struct neo_audit_record *record,
-                                    struct neo_error *err)
-{
-    struct ca *ca = self;
-
-    return neo_audit_file_append_durable(ca->audit, record, err);
-}
-
-/*
- * What the CA gave or took is on the disk before it is answered: a certificate that no record tells
- * of does not leave here. Asked again, a request gives the same certificate.
- */
-enum neo_code ca_record(struct ca *ca, const struct neo_call *call, const char *detail,
-                        struct neo_error *err)
-{
-    const struct neo_context *context = neo_call_context(call);
-    struct neo_error why;
-    struct neo_audit_record r = {
-        .id = neo_decision_id_new(),
-        .wall_nsec = neo_wall_nsec(),
-        .caller = context->caller_uri.len > 0 ? context->caller_uri : context->caller,
-        .target = NEO_LIT(CA_SERVICE),
-        .method = neo_bytes_from(neo_text(neo_call_method(call)->path), 1),
-        .decision = "allow",
-        .stage = "issue",
-        .reason = "",
-        .detail = detail,
-    };
-
-    if (ca->record(ca->record_self, &r, &why) == NEO_OK)
-        return NEO_OK;
-    return neo_fail(err, NEO_UNAVAILABLE, "the CA's record of it cannot be written: %.120s",
-                    why.message);
-}
-
 void ca_answer(struct ca *ca, struct neo_call *call, enum neo_code code,
                const struct neo_error *err, const void *response)
 {
     if (code == NEO_OK)
         neo_call_reply(call, response);
     else
-        neo_call_fail(call, code, "%s", err->message);
+        ca_fail(ca, call, code, (struct neo_bytes){0}, err->message);
     svc_gate_leave(&ca->gate);
 }
 
@@ -351,6 +316,22 @@ enum neo_code ca_join_string(struct ca *ca, const char *service, int64_t ttl_sec
     return made ? NEO_OK : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making a token");
 }
 
+enum neo_code ca_first_string(struct ca *ca, const char *service, int64_t ttl_seconds,
+                              struct neo_buffer *out, struct neo_error *err)
+{
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer join = {0};
+    char detail[120];
+    int64_t expires;
+
+    NEO_TRY(ca_join_string(ca, service, ttl_seconds, &join, &expires, err));
+    (void)snprintf(detail, sizeof(detail), "join token for %s, to a file of the CA's owner",
+                   service);
+    NEO_TRY(ca_record_own(ca, detail, err));
+    return neo_buffer_append(out, neo_buffer_bytes(&join))
+               ? NEO_OK
+               : neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory making a token");
+}
+
 static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struct neo_error *err)
 {
     char path[1024];
@@ -372,10 +353,12 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
     ca->record_self = o->record_self;
     if (o->record != NULL)
         return NEO_OK;
-    ca->record = record_in_file;
+    ca->record = ca_record_in_file;
     ca->record_self = ca;
     (void)snprintf(path, sizeof(path), "%s/audit.jsonl", o->dir);
-    return neo_audit_file_open(path, ca->metrics, &ca->audit, err);
+    const struct neo_audit_file_options options = {
+        .path = path, .metrics = ca->metrics, .log = ca->log};
+    return neo_audit_file_open_with(&options, &ca->audit, err);
 }
 
 static enum neo_code make_server(struct ca *ca, const struct ca_options *o, struct neo_error *err)

@@ -55,9 +55,16 @@ NEO_MUST_CHECK enum neo_code ca_start(const struct ca_options *options, struct n
                                       struct ca **ret, struct neo_error *err);
 void ca_stop(struct ca *ca);
 const char *ca_address(const struct ca *ca);
-/* A join string for a service, made in this process: how the first operator gets in. */
+/* A join string for a service, made in this process. `ttl_seconds` 0: 10 minutes. */
 NEO_MUST_CHECK enum neo_code ca_join_string(struct ca *ca, const char *service, int64_t ttl_seconds,
                                             struct neo_buffer *out, int64_t *ret_expires,
                                             struct neo_error *err);
+/*
+ * The same for whoever owns this process, on record before it is given: how an operator gets in.
+ * Any thread until ca_stop().
+ */
+NEO_MUST_CHECK enum neo_code ca_first_string(struct ca *ca, const char *service,
+                                             int64_t ttl_seconds, struct neo_buffer *out,
+                                             struct neo_error *err);
 
 #endif

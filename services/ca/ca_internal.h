@@ -51,9 +51,17 @@ NEO_MUST_CHECK bool ca_begin(struct ca *ca, struct neo_call *call);
 /* Its end. Leaves the gate: of the service nothing is touched any more. */
 void ca_answer(struct ca *ca, struct neo_call *call, enum neo_code code,
                const struct neo_error *err, const void *response);
-/* Returns when the record of what was given or taken cannot be lost any more. */
+
+/* record.c. Return when the record of what was given or taken cannot be lost any more. */
 NEO_MUST_CHECK enum neo_code ca_record(struct ca *ca, const struct neo_call *call,
                                        const char *detail, struct neo_error *err);
+/* The same of what nobody called for. */
+NEO_MUST_CHECK enum neo_code ca_record_own(struct ca *ca, const char *detail,
+                                           struct neo_error *err);
+ca_record_fn ca_record_in_file;
+/* Ends a call; a refusal is on record, with the id that the caller gets. `service`: for whom. */
+void ca_fail(struct ca *ca, struct neo_call *call, enum neo_code code, struct neo_bytes service,
+             const char *why);
 
 /* rules.c, both on worker 0. */
 void rules_begin(struct ca *ca);

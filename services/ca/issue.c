@@ -65,7 +65,9 @@ static void conclude(struct issue *i, enum neo_code code)
     if (code == NEO_OK)
         neo_call_reply(i->call, &i->response);
     else
-        neo_call_fail(i->call, code, "%s", i->err.message);
+        ca_fail(ca, i->call, code,
+                i->is.service[0] != '\0' ? neo_text(i->is.service) : i->request.service,
+                i->err.message);
 }
 
 static void leave(struct issue *i)
@@ -172,7 +174,8 @@ void issue_sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *reque
                                   .service = request->service};
 
     if (request->token.len == 0)
-        neo_call_fail(call, NEO_UNAUTHENTICATED, "a first certificate needs a join token");
+        ca_fail(self, call, NEO_UNAUTHENTICATED, request->service,
+                "a first certificate needs a join token");
     else
         issue_for(self, call, &r, request->evidence);
 }

@@ -59,11 +59,17 @@ static enum neo_code add_file(struct set *set, const char *path, struct neo_erro
                : NEO_OK;
 }
 
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), n = strlen(suffix);
+
+    return len > n && strcmp(name + len - n, suffix) == 0;
+}
+
+/* Both suffixes are YAML's: a rule that was written in one of them is not to be overlooked. */
 static int is_yaml(const struct dirent *d)
 {
-    size_t len = strlen(d->d_name);
-
-    return d->d_name[0] != '.' && len > 5 && strcmp(d->d_name + len - 5, ".yaml") == 0;
+    return d->d_name[0] != '.' && (ends_in(d->d_name, ".yaml") || ends_in(d->d_name, ".yml"));
 }
 
 static enum neo_code add_folder(struct set *set, const char *path, struct neo_error *err)

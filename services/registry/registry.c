@@ -73,6 +73,7 @@ static void register_instance(struct neo_call *call,
         instance = *request->instance;
         instance.measurement = neo_call_context(call)->caller_measurement;
         instance.live.len = 0;
+        instance.simulated = instance.simulated || neo_call_context(call)->caller_simulated;
         checked.instance = &instance;
     }
     enum neo_code code = table_register(&r->table, neo_call_context(call)->caller, &checked,

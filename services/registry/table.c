@@ -27,6 +27,7 @@ struct entry {
     neo_nsec ttl;
     int32_t health;
     uint64_t policy_number;
+    bool audit_failing;
     struct neo_buffer wire; /* the Instance as kept */
     struct neo_buffer live; /* a HeartbeatRequest of which only `live` is filled */
 };
@@ -345,6 +346,7 @@ bool table_heartbeat(struct table *t, struct neo_bytes caller,
     if (known) {
         e->expires = now + e->ttl;
         e->policy_number = beat->policy_number;
+        e->audit_failing = beat->audit_failing;
         keep_live(e, beat);
         if (health != neo_registry_v1_HEALTH_UNSPECIFIED && health != e->health) {
             e->health = health;
@@ -490,6 +492,7 @@ static struct neo_registry_v1_Instance *open_entry(const struct entry *e, struct
         return NULL;
     i->health = e->health;
     i->policy_number = e->policy_number;
+    i->audit_failing = e->audit_failing;
     struct neo_registry_v1_HeartbeatRequest *told = neo_arena_calloc(arena, 1, sizeof(*told));
     struct neo_bytes live = neo_arena_copy(arena, neo_buffer_bytes(&e->live));
     if (told != NULL &&

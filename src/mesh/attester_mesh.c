@@ -59,8 +59,13 @@ enum neo_code mesh_make_attester(struct neo_mesh *mesh, const struct neo_mesh_op
     struct neo_attester_finding found;
     struct neo_error why;
 
-    if (o->simulated_tee != NULL)
+    mesh->simulated = o->simulated_tee != NULL;
+    if (mesh->simulated)
         return simulate(o, &mesh->attester, err);
+    if (o->measurement != NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "--measurement is what a simulated TEE runs: give --simulated-tee FILE, "
+                        "too; hardware measures by itself");
     if (o->tee != NULL && strcmp(o->tee, "none") == 0)
         return NEO_OK;
     NEO_TRY(read_handle(o->tpm_ak, &options.ak, err));

@@ -84,15 +84,16 @@ static void note_number(struct neo_mesh *mesh, const struct neo_policy_v1_Snapsh
                    NEO_FMT(snapshot->version));
 }
 
-static void note_version(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
+/* `hash` is what records of decisions, `neo check` and `neo why` call it. */
+static void note_version(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot,
+                         const char *hash)
 {
     mesh->feed.have = true;
     note_number(mesh, snapshot);
     (void)snprintf(mesh->feed.version, sizeof(mesh->feed.version), "%.*s",
                    NEO_FMT(snapshot->version));
     neo_log_info(&mesh->log, "mesh.policy", NEO_U64("number", snapshot->number),
-                 NEO_BYTES("version", snapshot->version),
-                 NEO_U64("documents", snapshot->documents.len));
+                 NEO_STR("hash", hash), NEO_U64("documents", snapshot->documents.len));
 }
 
 static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *snapshot)
@@ -103,7 +104,7 @@ static bool adopt(struct neo_mesh *mesh, const struct neo_policy_v1_Snapshot *sn
     collateral_lock(mesh);
     enum neo_code code = compile_snapshot(mesh, snapshot, &change, &err);
     if (code == NEO_OK) {
-        note_version(mesh, snapshot);
+        note_version(mesh, snapshot, neo_policy_version(change.policy));
         mesh_publish(mesh, &change);
     }
     collateral_unlock(mesh);
@@ -164,7 +165,7 @@ static void patience_ended(struct neo_timer *timer)
         return;
     neo_arena_init(&arena, 16 << 20);
     if (load_last(mesh, &file, &arena, &snapshot) && adopt(mesh, &snapshot))
-        neo_log_warn(&mesh->log, "mesh.policy_from_disk", NEO_STR("version", mesh->feed.version));
+        neo_log_warn(&mesh->log, "mesh.policy_from_disk", NEO_U64("number", mesh->feed.number));
     neo_arena_fini(&arena);
 }
 

@@ -22,8 +22,6 @@
 #define RETRY_BASE    (500 * NEO_NSEC_PER_MSEC)
 #define RETRY_MAX     (300 * NEO_NSEC_PER_SEC)
 
-static void ask(struct neo_mesh *mesh);
-
 /* --- requests --------------------------------------------------------------------------------- */
 
 static enum neo_code make_request(struct neo_mesh *mesh, struct neo_error *err)
@@ -44,7 +42,7 @@ static enum neo_code make_request(struct neo_mesh *mesh, struct neo_error *err)
     return NEO_OK;
 }
 
-static void forget_request(struct neo_mesh *mesh)
+void identity_forget_request(struct neo_mesh *mesh)
 {
     neo_key_unref(mesh->identity.next);
     mesh->identity.next = NULL;
@@ -72,7 +70,7 @@ static void arm_renewal(struct neo_mesh *mesh, const struct neo_identity *identi
     neo_loop_arm(mesh->loop, &mesh->identity.timer, neo_loop_now(mesh->loop) + wait);
 }
 
-static void retry_later(struct neo_mesh *mesh)
+void identity_retry(struct neo_mesh *mesh)
 {
     struct neo_epoch now = mesh_epoch(mesh);
     neo_nsec max = RETRY_MAX;
@@ -91,7 +89,7 @@ static void retry_later(struct neo_mesh *mesh)
 
 static void due(struct neo_timer *timer)
 {
-    ask(neo_owner(timer, struct neo_mesh, identity.timer));
+    identity_ask(neo_owner(timer, struct neo_mesh, identity.timer));
 }
 
 /* --- the state folder ------------------------------------------------------------------------- */
@@ -197,6 +195,15 @@ static enum neo_code check_answer(struct neo_mesh *mesh, const struct neo_ca_v1_
     return trust_open(r->trust, change->identity, &change->trust, err);
 }
 
+/* Without it there is nothing to go on with; unless we go on with the identity that we had. */
+static void join_ends(struct neo_mesh *mesh, const struct neo_error *err)
+{
+    if (mesh->rejoin.under_way)
+        rejoin_failed(mesh, err);
+    else
+        mesh_give_up(mesh, err);
+}
+
 static void adopt(struct neo_mesh *mesh, const struct neo_ca_v1_SignResponse *r)
 {
     struct neo_epoch change = {0};
@@ -205,15 +212,15 @@ static void adopt(struct neo_mesh *mesh, const struct neo_ca_v1_SignResponse *r)
     if (check_answer(mesh, r, &change, &err) != NEO_OK) {
         mesh_epoch_release(&change);
         if (mesh->has_join) {
-            mesh_give_up(mesh, &err);
+            join_ends(mesh, &err);
             return;
         }
-        neo_log_error(&mesh->log, "mesh.certificate_refused", NEO_STR("why", err.message));
-        forget_request(mesh);
-        retry_later(mesh);
+        neo_log_error(&mesh->log, "mesh.certificate_bad", NEO_STR("why", err.message));
+        identity_forget_request(mesh);
+        identity_retry(mesh);
         return;
     }
-    forget_request(mesh);
+    identity_forget_request(mesh);
     mesh->identity.failures = 0;
     learn_addresses(mesh, r);
     if (save_identity(mesh, change.identity, r, &err) != NEO_OK)
@@ -239,6 +246,10 @@ static void on_message(struct neo_client_call *call, const void *response, void 
 
 static void joined(struct neo_mesh *mesh)
 {
+    if (mesh->rejoin.under_way) {
+        rejoin_done(mesh);
+        return;
+    }
     mesh->has_join = false;
     neo_zeroise(&mesh->join, sizeof(mesh->join));
     mesh_has_identity(mesh);
@@ -256,7 +267,17 @@ static void join_failed(struct neo_mesh *mesh, const struct neo_status *status)
     }
     (void)neo_fail(&err, status->code, "joining through the CA at %s: %.*s", mesh->join.address,
                    NEO_FMT(status->message));
-    mesh_give_up(mesh, &err);
+    join_ends(mesh, &err);
+}
+
+static bool has_ended(struct neo_mesh *mesh)
+{
+    struct neo_epoch now = mesh_epoch(mesh);
+    bool ended = now.identity != NULL &&
+                 neo_cert_facts(neo_identity_leaf(now.identity))->not_after <= wall_seconds();
+
+    mesh_epoch_release(&now);
+    return ended;
 }
 
 void identity_failed(struct neo_mesh *mesh, const struct neo_status *status)
@@ -265,9 +286,13 @@ void identity_failed(struct neo_mesh *mesh, const struct neo_status *status)
         join_failed(mesh, status);
         return;
     }
+    struct neo_bytes why = has_ended(mesh) ? NEO_LIT("the certificate has ended, and only a new "
+                                                     "join string helps: neo token create SERVICE "
+                                                     "--out FILE, and start with --join-file FILE")
+                                           : status->message;
     neo_log_warn(&mesh->log, "mesh.renewal_failed", NEO_STR("code", neo_code_name(status->code)),
-                 NEO_BYTES("why", status->message), NEO_U64("failures", mesh->identity.failures));
-    retry_later(mesh);
+                 NEO_BYTES("why", why), NEO_U64("failures", mesh->identity.failures));
+    identity_retry(mesh);
 }
 
 static void on_done(struct neo_client_call *call, const struct neo_status *status, void *self)
@@ -294,9 +319,9 @@ static void not_asked(struct neo_mesh *mesh, const struct neo_error *err)
 {
     mesh->identity.call = NULL;
     if (mesh->has_join)
-        mesh_give_up(mesh, err);
+        join_ends(mesh, err);
     else
-        retry_later(mesh);
+        identity_retry(mesh);
 }
 
 void identity_submit(struct neo_mesh *mesh)
@@ -329,7 +354,7 @@ void identity_submit(struct neo_mesh *mesh)
         not_asked(mesh, &err);
 }
 
-static void ask(struct neo_mesh *mesh)
+void identity_ask(struct neo_mesh *mesh)
 {
     struct neo_error err;
 
@@ -395,7 +420,7 @@ static enum neo_code come_back(struct neo_mesh *mesh, struct neo_error *err)
     return NEO_OK;
 }
 
-static enum neo_code open_joining(struct neo_mesh *mesh, struct neo_error *err)
+enum neo_code identity_open_joining(struct neo_mesh *mesh, struct neo_error *err)
 {
     struct neo_trust_options trust = {.root_fingerprint = mesh->join.root_sha256};
     char target[160];
@@ -419,6 +444,7 @@ void identity_begin(struct neo_mesh *mesh)
     mesh->identity.timer.expired = due;
     code = come_back(mesh, &err);
     if (code == NEO_OK) {
+        rejoin_keep(mesh);
         joined(mesh);
         return;
     }
@@ -432,11 +458,11 @@ void identity_begin(struct neo_mesh *mesh)
         return;
     }
     mesh->identity.give_up = neo_loop_now(mesh->loop) + JOIN_PATIENCE;
-    if (open_joining(mesh, &err) != NEO_OK) {
+    if (identity_open_joining(mesh, &err) != NEO_OK) {
         mesh_give_up(mesh, &err);
         return;
     }
-    ask(mesh);
+    identity_ask(mesh);
 }
 
 void identity_stop(struct neo_mesh *mesh)

@@ -129,6 +129,7 @@ static enum neo_code open_control(struct neo_mesh *mesh, const char *service, co
     /* Feeds are silent for hours: a server of ours may be asked often, and so is missed soon. */
     static const struct neo_channel_tuning tuning = {.keepalive = {.time = 20 * NEO_NSEC_PER_SEC}};
     struct neo_epoch now = mesh_epoch(mesh);
+    bool is_ca = strcmp(service, MESH_CA) == 0;
     struct neo_channel_options options = {
         .loop = mesh->loop,
         .tuning = &tuning,
@@ -139,6 +140,8 @@ static enum neo_code open_control(struct neo_mesh *mesh, const char *service, co
         .metrics = mesh->metrics,
         .log = &mesh->log,
         .max_message = NEO_CONTROL_MESSAGE_MAX,
+        .refused = is_ca ? rejoin_refused : NULL,
+        .refused_self = mesh,
     };
     char target[160];
 
@@ -269,8 +272,12 @@ static enum neo_code open_audit(struct neo_mesh *mesh, const struct neo_mesh_opt
     if (o->audit_file != NULL && o->audit_file[0] == '\0')
         return NEO_OK;
     (void)snprintf(path, sizeof(path), "%s/audit.jsonl", mesh->state_dir);
-    return neo_audit_file_open(o->audit_file == NULL ? path : o->audit_file, mesh->metrics,
-                               &mesh->audit, err);
+    const struct neo_audit_file_options options = {
+        .path = o->audit_file == NULL ? path : o->audit_file,
+        .metrics = mesh->metrics,
+        .log = &mesh->log,
+    };
+    return neo_audit_file_open_with(&options, &mesh->audit, err);
 }
 
 static enum neo_code set_up(struct neo_mesh *mesh, const struct neo_mesh_options *o,
@@ -300,6 +307,8 @@ static void close_joining(void *self)
 {
     struct neo_mesh *mesh = self;
 
+    if (mesh->rejoin.under_way)
+        return; /* it goes on without anybody who waits */
     neo_channel_free(mesh->joining);
     mesh->joining = NULL;
 }
@@ -361,6 +370,7 @@ static void stop_control(void *self)
     resolver_stop(mesh);
     collateral_stop(mesh);
     identity_stop(mesh);
+    rejoin_stop(mesh);
     admin_stop(mesh);
     neo_channel_free(mesh->joining);
     neo_channel_free(mesh->ca);

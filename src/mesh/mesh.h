@@ -6,6 +6,7 @@
  *   start.c      the command line of a service; running until told to stop
  *   identity.c   the first certificate and every next one
  *   enrol.c      the evidence that it may take
+ *   rejoin.c     when the CA does not take it any more
  *   trust.c      whom to trust, what is revoked: the CA's stream
  *   feed.c       policy, limits, reference values: the registry's stream
  *   follow.c     a server stream that is kept up for ever
@@ -33,6 +34,7 @@
 #include "base/list.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define MESH_CA       "neo-ca"
 #define MESH_REGISTRY "neo-registry"
@@ -81,6 +83,7 @@ struct neo_mesh {
     char version[MESH_LABEL_LEN];
     bool development;
     bool own_policy; /* the registry */
+    bool simulated;  /* what `attester` proves is made up: development */
     struct neo_log log;
     struct neo_runtime *control;
     struct neo_runtime *runtime;
@@ -126,6 +129,13 @@ struct neo_mesh {
         neo_nsec give_up; /* joining only */
         bool stopped;
     } identity;
+    struct {
+        struct neo_join spare; /* the join string of this start, not needed yet */
+        bool has_spare;
+        bool under_way; /* `join` is it, and a certificate is asked for with it */
+        struct neo_timer timer;
+        atomic_bool refused; /* any thread: the CA does not take our certificate */
+    } rejoin;
     struct { /* evidence for the request above, where the CA asks for it */
         bool asked;
         bool quoting; /* the pool has the buffers */
@@ -194,6 +204,22 @@ void identity_stop(struct neo_mesh *mesh);
 void identity_submit(struct neo_mesh *mesh);
 /* What came before that did not work. */
 void identity_failed(struct neo_mesh *mesh, const struct neo_status *status);
+/* For rejoin.c: the request that is under way, and its steps. */
+void identity_forget_request(struct neo_mesh *mesh);
+NEO_MUST_CHECK enum neo_code identity_open_joining(struct neo_mesh *mesh, struct neo_error *err);
+void identity_ask(struct neo_mesh *mesh);
+void identity_retry(struct neo_mesh *mesh);
+
+/* --- rejoin.c --------------------------------------------------------------------------------- */
+
+/* We came back without the join string; it may be needed yet. */
+void rejoin_keep(struct neo_mesh *mesh);
+/* For the channel to the CA: it refuses our certificate. `self`: the mesh. */
+void rejoin_refused(void *self, const char *why);
+/* What was begun then has ended. */
+void rejoin_done(struct neo_mesh *mesh);
+void rejoin_failed(struct neo_mesh *mesh, const struct neo_error *err);
+void rejoin_stop(struct neo_mesh *mesh);
 
 /* --- enrol.c ---------------------------------------------------------------------------------- */
 

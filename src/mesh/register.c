@@ -94,6 +94,8 @@ static void beat(struct neo_mesh *mesh)
     count_lives(mesh, &lives);
     request.live.at = lives.list;
     request.live.len = lives.n;
+    request.audit_failing =
+        mesh->audit != NULL && neo_audit_file_stats(mesh->audit).state != NEO_OK;
     if (mesh->lease.beat == NULL &&
         neo_registry_v1_Registry_Heartbeat_start(mesh->registry, &options, &beat_events, mesh,
                                                  &mesh->lease.beat, NULL) != NEO_OK) {
@@ -157,6 +159,7 @@ static void try_register(struct neo_mesh *mesh)
         .addresses = {.at = &address, .len = 1},
         .version = neo_text(mesh->version),
         .attestable = mesh->attester != NULL,
+        .simulated = mesh->simulated,
         .health = neo_registry_v1_HEALTH_SERVING,
         .admin_address = neo_text(admin),
         .pid = getpid(),

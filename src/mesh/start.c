@@ -45,9 +45,10 @@ static void print_help(const char *program)
     for (size_t i = 0; i < NEO_COUNT(options); i++)
         (void)printf("  %-15s %-7s %s\n", options[i].name,
                      options[i].value == NULL ? "" : options[i].value, options[i].help);
-    (void)printf("\nexample:\n  neo token create %s > join\n  %s --state /var/lib/%s --join-file "
-                 "join\n",
-                 program, program, program);
+    (void)printf(
+        "\nexample:\n  neo token create %s --out join\n  %s --state /var/lib/%s --join-file "
+        "join\n",
+        program, program, program);
 }
 
 static const struct option *find(const char *name)

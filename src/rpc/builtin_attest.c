@@ -53,6 +53,7 @@ static void keep_code(struct peer *p, const struct neo_appraisal *appraisal)
 
     neo_free(p->measurement);
     p->measurement = NULL;
+    p->simulated = appraisal != NULL && appraisal->simulated;
     p->tee = NULL;
     attest_code_keep(&p->code, appraisal);
     census_count(&p->counted, p->worker->server->options.census, p->caller, appraisal);

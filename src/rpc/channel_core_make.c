@@ -208,7 +208,10 @@ enum neo_code core_make(struct channel_core *core, const char *target,
     core->attester = o->attester;
     core->census = o->census;
     core->log = o->log;
-    core->wish.of_ones_own = o->own_connections || o->insecure != NULL || o->service == NULL;
+    core->refused = o->refused;
+    core->refused_self = o->refused_self;
+    core->wish.of_ones_own =
+        o->own_connections || o->insecure != NULL || o->service == NULL || o->refused != NULL;
     NEO_TRY(take_texts(core, target, o, err));
     NEO_TRY(service_config_init(&core->config, o->service_config, err));
     tune(core, o->tuning);
@@ -267,7 +270,7 @@ bool core_does_for(const struct channel_core *core, const char *target,
                    const struct neo_channel_options *o)
 {
     return !core->wish.of_ones_own && !o->own_connections && o->insecure == NULL &&
-           core->loop == o->loop && strcmp(core->target, target) == 0 &&
+           o->refused == NULL && core->loop == o->loop && strcmp(core->target, target) == 0 &&
            same_text(core->service, o->service) && same_text(core->trust_domain, o->trust_domain) &&
            core->resolver == o->resolver && core->attester == o->attester &&
            core->census == o->census && core->log == o->log &&
@@ -289,5 +292,7 @@ struct neo_channel_options core_options(const struct channel_core *core)
         .log = core->log,
         .tuning = &core->wish.tuning,
         .census = core->census,
+        .refused = core->refused,
+        .refused_self = core->refused_self,
     };
 }

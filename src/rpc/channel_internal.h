@@ -17,8 +17,7 @@
  *   client_call.c       one call: its events and its end
  *   client_retry.c      whether there will be another attempt
  *   client_start.c      its beginning, and that of each attempt
- *   client_send.c       what it sends
- *   client_fresh.c      whether it may, where the server must prove itself for the call
+ *   client_send.c       what it sends; client_fresh.c: whether it may, unproven for the call
  *   blocking.c          the same for threads that wait
  *
  * Threads   Everything here belongs to the channel's loop.
@@ -175,7 +174,8 @@ struct channel_core {
     struct vouch_table *vouches; /* of the instances */
     struct neo_census *census;
     const struct neo_log *log;
-
+    void (*refused)(void *self, const char *why); /* may be NULL */
+    void *refused_self;
     struct service_config config; /* of it, balancing and health */
     bool resolved;                /* the resolver has answered at least once */
     char resolve_error[160];

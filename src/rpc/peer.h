@@ -89,6 +89,7 @@ struct peer {
     neo_nsec attested_until;
     uint64_t attested_by;    /* attest_number of the epoch then */
     char evidence[65];       /* SHA-256 of what was appraised, hex; empty: nothing */
+    bool simulated;          /* the appraisal says so */
     const char *tee;         /* of the appraisal; static, NULL: nothing */
     char *measurement;       /* the same, in hex; allocated */
     struct attest_code code; /* the same */

@@ -83,6 +83,7 @@ static enum neo_reason read_grammar(struct neo_call *call)
     call->context.caller_uri = p->caller_uri;
     call->context.caller_serial = p->serial;
     call->context.caller_attested = peer_is_attested(p, call->arrived);
+    call->context.caller_simulated = call->context.caller_attested && p->simulated;
     if (call->context.caller_attested && p->measurement != NULL) /* proving anew frees it */
         call->context.caller_measurement = neo_arena_copy(call->arena, neo_text(p->measurement));
     return NEO_REASON_NONE;

@@ -278,6 +278,17 @@ void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const 
 
 /* --- hooks of the connection ------------------------------------------------------------------ */
 
+/* What the peer says of us, and not of the network, somebody must mend. */
+static void refused_us(const struct sub_conn *sc, const char *why)
+{
+    const struct channel_core *core = sc->sub->core;
+
+    neo_log_warn(core->log, "channel.refused", NEO_STR("target", core->target),
+                 NEO_STR("address", sc->sub->address), NEO_STR("why", why));
+    if (core->refused != NULL)
+        core->refused(core->refused_self, why);
+}
+
 /* The connection ended. */
 static void gone(struct conn *c, const struct neo_error *err)
 {
@@ -289,6 +300,8 @@ static void gone(struct conn *c, const struct neo_error *err)
     char why[sizeof(sub->last_error)];
 
     (void)snprintf(why, sizeof(why), "%s", err->code == NEO_OK ? "closed" : err->message);
+    if (tls_is_refused(conn_tls(c)))
+        refused_us(sc, why);
     if (was_current)
         sub->current = NULL;
     sub_conn_free(sc);
@@ -433,6 +446,18 @@ static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
     channel_has_room(core);
 }
 
+/* Why a server says goodbye, as far as it is about us. */
+static const char *goodbye(struct neo_bytes debug)
+{
+    static const char usual[] = "the server is going away";
+
+    if (neo_bytes_is(debug, "attestation_refused") || neo_bytes_is(debug, "ATTESTATION_REFUSED"))
+        return "the server does not accept what we proved to run; its audit trail says why";
+    if (neo_bytes_is(debug, "CERTIFICATE_REVOKED"))
+        return "the server says that our certificate is revoked, or no longer trusted";
+    return usual;
+}
+
 /* Calls above `last_id` hear `closed` with REFUSED_STREAM; the others may end in peace. */
 static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct neo_bytes debug)
 {
@@ -445,7 +470,10 @@ static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct 
     neo_log_debug(core->log, "channel.goaway", NEO_STR("address", sub->address),
                   NEO_U64("h2_error", h2_error), NEO_BYTES("debug", debug));
     heed_complaint(core, h2_error, debug);
-    sub_conn_retire(sc, long_grace(sc), NEO_UNAVAILABLE, "the server is going away");
+    const char *why = goodbye(debug);
+    if (why != goodbye((struct neo_bytes){0}))
+        refused_us(sc, why);
+    sub_conn_retire(sc, long_grace(sc), NEO_UNAVAILABLE, why);
     if (was_current && core->config.balance.policy->connects_all && core_is_busy(core))
         subchannel_connect(sub); /* it is needed; else the next call will say so */
     channel_changed(core);

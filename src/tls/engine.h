@@ -56,6 +56,7 @@ struct tls {
     bool judged_by_name; /* TLS_SERVER_PROVEN: the server has that name; the caller, a root of ours
                           */
     struct neo_error verdict; /* why we ended it; OK: we did not */
+    bool refused; /* by a peer that had proven itself: it does not take our certificate */
     struct tls_peer peer;
 };
 

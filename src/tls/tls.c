@@ -122,11 +122,17 @@ static bool is_about_certificates(int alert)
     }
 }
 
-static enum neo_code explain_alert(int alert, struct neo_error *err)
+/*
+ * An alert that comes before the peer has proven itself may be anybody's. Behind both Finished it
+ * is under the keys of the connection: a client is told so of its certificate there, in TLS 1.3.
+ */
+static enum neo_code explain_alert(struct tls *tls, int alert, struct neo_error *err)
 {
     const char *name = SSL_alert_desc_string_long(alert);
 
     ERR_clear_error();
+    tls->refused = tls->state == TLS_OPEN && tls->context->role == TLS_CLIENT &&
+                   tls->context->mode == TLS_MUTUAL && is_about_certificates(alert);
     if (is_about_certificates(alert))
         return neo_fail(err, NEO_UNAUTHENTICATED,
                         "tls: the peer refused our certificate (alert: %s); see the peer's log",
@@ -146,7 +152,7 @@ static enum neo_code explain(struct tls *tls, struct neo_error *err)
         return tls->verdict.code;
     }
     if (reason > SSL_AD_REASON_OFFSET)
-        return explain_alert(reason - SSL_AD_REASON_OFFSET, err);
+        return explain_alert(tls, reason - SSL_AD_REASON_OFFSET, err);
     if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
         return openssl_fail(err, NEO_UNAUTHENTICATED, "tls: the client came without a certificate");
     return openssl_fail(err, NEO_UNAVAILABLE, "tls: the peer broke the protocol");
@@ -332,6 +338,11 @@ void tls_warm(const struct tls *tls)
 }
 
 /* --- what is known ------------------------------------------------------------------------- */
+
+bool tls_is_refused(const struct tls *tls)
+{
+    return tls->refused;
+}
 
 enum tls_state tls_state(const struct tls *tls)
 {

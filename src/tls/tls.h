@@ -102,6 +102,12 @@ void tls_warm(const struct tls *tls);
 enum tls_state tls_state(const struct tls *tls);
 enum tls_mode tls_mode(const struct tls *tls);
 
+/*
+ * Client: the server, after it had proven who it is, ended the connection because of our
+ * certificate. Never true for what somebody between us may have said.
+ */
+bool tls_is_refused(const struct tls *tls);
+
 /* Valid from TLS_OPEN until tls_free(). */
 struct tls_peer {
     struct neo_cert *leaf;    /* NULL: anonymous */

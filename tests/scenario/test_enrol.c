@@ -120,6 +120,10 @@ TEST(who_does_not_prove_itself_gets_no_certificate_and_keeps_its_token)
     assert_int_equal(join("key-service", OTHER, (const char *)token.at, &mesh, &err),
                      NEO_PERMISSION_DENIED);
     assert_non_null(strstr(err.message, "was not accepted: measurement"));
+    /* Both are on record, and gave nothing. */
+    assert_int_equal(plane.denials, 2);
+    assert_non_null(strstr(plane.last_denial, "for 'key-service': the evidence of 'key-service'"));
+    assert_int_equal(plane.records, 0);
     assert_int_equal(join("key-service", GOOD, (const char *)token.at, &mesh, &err), NEO_OK);
     assert_non_null(strstr(plane.last_record, "for key-service, sev-snp evidence "));
     assert_non_null(strstr(plane.last_record, "(simulated)"));

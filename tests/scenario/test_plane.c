@@ -359,6 +359,93 @@ TEST(a_token_shown_by_another_service_than_its_own_stays_good)
         plane_join(&plane, "10.0.0.7", "neo-operator", (const char *)join.at, &mesh, &err), NEO_OK);
 }
 
+/* --- promises: joining again ------------------------------------------------------------------ */
+
+static struct neo_buffer token_for(const char *service)
+{
+    struct neo_buffer join = {0};
+    int64_t expires;
+
+    assert_int_equal(ca_join_string(plane.ca, service, 0, &join, &expires, NULL), NEO_OK);
+    assert_true(neo_buffer_append_byte(&join, '\0'));
+    return join;
+}
+
+static bool is_refused(void *self)
+{
+    return neo_mesh_is_refused(self);
+}
+
+static struct neo_mesh *come_back_with(const char *join)
+{
+    struct neo_mesh *mesh = NULL;
+    struct neo_error err;
+
+    if (plane_join(&plane, "10.0.0.9", "neo-registry", join, &mesh, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    return mesh;
+}
+
+TEST(who_was_revoked_joins_again_with_a_new_join_string_alone)
+{
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer first = token_for("neo-registry");
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer next = {0};
+    struct neo_mesh *mesh = come_back_with((const char *)first.at);
+    char revoked[64], now[64];
+
+    serial_of(mesh, revoked);
+    assert_false(neo_mesh_is_refused(mesh));
+    assert_int_equal(do_revoke(operator, NULL, "neo-registry").code, NEO_OK);
+    assert_true(sim_wait(is_refused, mesh, MIN)); /* one that runs is told, and stays as it is */
+    neo_mesh_free(mesh);
+
+    mesh = come_back_with(NULL);
+    assert_true(sim_wait(is_refused, mesh, MIN));
+    assert_false(wait_renewed(mesh, 10 * MIN));
+    neo_mesh_free(mesh);
+
+    unsigned denials = plane.denials;
+    mesh = come_back_with((const char *)first.at); /* spent: it is tried, and is no good */
+    assert_true(sim_wait(is_refused, mesh, MIN));
+    sim_run_for(10 * SEC);
+    assert_true(plane.denials > denials);
+    serial_of(mesh, now);
+    assert_string_equal(now, revoked);
+    neo_mesh_free(mesh);
+
+    next = token_for("neo-registry");
+    mesh = come_back_with((const char *)next.at);
+    struct renewal r = {.mesh = mesh};
+    (void)snprintf(r.before, sizeof(r.before), "%s", revoked);
+    assert_true(sim_wait(has_renewed, &r, MIN));
+    sim_run_for(MIN);
+    assert_false(neo_mesh_is_refused(mesh));
+    assert_true(is_trusted_by(operator, mesh));
+    assert_true(wait_renewed(mesh, 13 * HOUR)); /* and goes on as everybody does */
+    neo_mesh_free(mesh);
+    neo_mesh_free(operator);
+}
+
+TEST(a_join_string_is_not_spent_by_who_is_not_refused)
+{
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer first = token_for("neo-registry");
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer next = token_for("neo-registry");
+    struct neo_mesh *mesh = come_back_with((const char *)first.at);
+    unsigned records;
+
+    neo_mesh_free(mesh);
+    records = plane.records;
+    mesh = come_back_with((const char *)next.at);
+    sim_partition("service", "ca"); /* nobody to ask is no refusal */
+    sim_run_for(MIN);
+    sim_heal(NULL, NULL);
+    sim_run_for(MIN);
+    assert_false(neo_mesh_is_refused(mesh));
+    assert_int_equal(plane.records, records);
+    neo_mesh_free(mesh);
+}
+
 static bool was_refused(void *self)
 {
     return ((struct neo_mesh *)self)->identity.failures > 0 || mesh_is_settled(self);
@@ -696,6 +783,8 @@ int main(void)
         PROMISE(a_trust_of_the_stream_that_is_newer_than_the_answer_counts),
         PROMISE(a_revocation_that_nobody_could_be_told_is_no_success),
         PROMISE(revoking_a_serial_reaches_what_a_thief_renewed_to),
+        PROMISE(who_was_revoked_joins_again_with_a_new_join_string_alone),
+        PROMISE(a_join_string_is_not_spent_by_who_is_not_refused),
         PROMISE(a_token_shown_by_another_service_than_its_own_stays_good),
         PROMISE(a_certificate_that_cannot_be_recorded_is_not_given_and_its_token_not_lost),
         PROMISE(a_registry_that_was_set_back_is_not_followed_until_an_operator_says_so),

@@ -32,6 +32,11 @@ static enum neo_code record(void *self, const struct neo_audit_record *r, struct
 
     if (p->no_records)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "the disk is full");
+    if (strcmp(r->decision, "deny") == 0) {
+        p->denials++;
+        (void)snprintf(p->last_denial, sizeof(p->last_denial), "%s %s", r->id.text, r->detail);
+        return NEO_OK;
+    }
     p->records++;
     (void)snprintf(p->last_record, sizeof(p->last_record), "%s", r->detail);
     return NEO_OK;

@@ -34,6 +34,8 @@ struct plane {
     unsigned records; /* that the CA made */
     bool no_records;  /* its disk is full */
     char last_record[300];
+    unsigned denials;                            /* of what the CA refused */
+    char last_denial[400];                       /* its id, and why */
     struct neo_attest_policies *attest_policies; /* of the CA; set before plane_start_ca() */
     struct neo_attest_trust *attest_trust;
     ca_rules_fn *read_rules; /* the same; NULL: none */

@@ -151,7 +151,12 @@ def taking_in():
     expect("add what runs", rollout("add", SERVICE, OLD, *other), 1, "first take in what runs")
     expect("activate the next one", rollout("activate", SERVICE, NEW, *other), 1, "no instance has started with it")
     expect("take in what runs", rollout("activate", SERVICE, OLD, *other), 0, "is active now")
-    expect("then add", rollout("add", SERVICE, NEW, *other), 0, "candidate")
+    added = rollout("add", SERVICE, NEW, *other)
+    expect("then add", added, 0, "candidate")
+    if "warning" in added.stderr:
+        failures.append("a row has it: " + added.stderr)
+    expect("what no row has", rollout("add", SERVICE, "ab" * 48, *other), 0, "warning: no row of", "enrol.yaml:2")
+    expect("whom no policy names", rollout("add", "nosuch-service", NEW, *other), 0, "warning: no attestation_policies")
 
 
 def mistakes():
@@ -166,6 +171,11 @@ def mistakes():
     expect("no policy", neo("attest", "policy", "check", "other.txt"), 0, "nothing here has attestation_policies")
     expect("no measurements", neo("attest", "policy", "import", "--from", "nitro-cli", "other.txt"), 1,
            "'other.txt' is nothing that --from nitro-cli reads")
+
+
+def told(name):
+    with open(os.path.join(HOME, name + ".log")) as log:
+        return '"channel.refused"' in log.read()
 
 
 def story():
@@ -210,7 +220,12 @@ def story():
     stop("old")
     wait_for("no connection on the old one", lambda: rows().get(OLD, {"connections": 1})["connections"] == 0)
     expect("retire after it", rollout("retire", SERVICE, OLD, "--at", "2099-01-01T00:00:00Z"), 0, "retiring")
+    expect("retire the last one", rollout("retire", SERVICE, NEW), 1, "no other measurement of function-service is active", "--last")
     wait_for("calls to the new one", is_served)
+    expect("simulated in the listing", neo("registry", "list"), 0, "SIMULATED")
+    if not any(i.get("simulated") and i["measurement"] == NEW
+               for i in json.loads(neo("registry", "list", "-o", "json").stdout)["instances"]):
+        failures.append("an instance that is not marked as simulated")
     wait_for("live connections on the new one", lambda: rows().get(NEW, {}).get("connections"))
     expect("revoke with a date", rollout("revoke", SERVICE, NEW, "--at", "2099-01-01T00:00:00Z"), 2, "at once")
     before = readings("ca.attestation")
@@ -225,6 +240,7 @@ def story():
     wait_for("the end of live connections", lambda: rows().get(NEW, {"connections": 1})["connections"] == 0)
     if is_served():
         failures.append("what is revoked was called")
+    wait_for("the service is told that its evidence is refused", lambda: told("new"))
     expect_record("deny", "retire " + OLD[:32], "active to none", "live connections rest on it")
     expect_record("allow", "retire " + OLD[:32], "active to retiring at 4070908800")
     expect_record("allow", "revoke " + NEW[:32], "active to revoked")

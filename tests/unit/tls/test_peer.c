@@ -77,6 +77,7 @@ static void assert_client_refused_at(struct neo_identity *identity, struct tls_c
     assert_null(tls_peer(link.server.tls));
     assert_int_equal(link.client.err.code, NEO_UNAUTHENTICATED);
     assert_says(&link.client.err, "refused our certificate");
+    assert_true(tls_is_refused(link.client.tls)); /* the server had proven itself */
     tls_link_fini(&link);
     tls_context_unref(context);
     neo_identity_unref(identity);
@@ -101,9 +102,32 @@ TEST(a_good_client_is_heard)
 
     assert_int_equal(link.server.err.code, NEO_OK);
     assert_true(neo_bytes_equal(neo_buffer_bytes(&link.server.plain), REQUEST));
+    assert_false(tls_is_refused(link.client.tls));
     tls_link_fini(&link);
     tls_context_unref(context);
     neo_identity_unref(identity);
+}
+
+/* Anybody on the way can say so in clear, before there are keys. */
+TEST(a_refusal_that_nobody_has_signed_is_none)
+{
+    static const uint8_t alerts[] = {42, 44, 45, 46, 48, 116}; /* all about certificates */
+
+    for (size_t i = 0; i < NEO_COUNT(alerts); i++) {
+        const uint8_t record[] = {21, 3, 3, 0, 2, 2, alerts[i]};
+        struct neo_identity *identity = client_with(NULL);
+        struct tls_context *context = tls_link_context_of(TLS_CLIENT, identity, trust);
+        struct tls_link link;
+
+        tls_link_init(&link, context, server, EXPECT);
+        tls_end_feed(&link.client, (struct neo_bytes){0}, 0, PKI_NOW);
+        tls_end_feed(&link.client, neo_bytes(record, sizeof(record)), 0, PKI_NOW);
+        assert_int_not_equal(link.client.err.code, NEO_OK);
+        assert_false(tls_is_refused(link.client.tls));
+        tls_link_fini(&link);
+        tls_context_unref(context);
+        neo_identity_unref(identity);
+    }
 }
 
 TEST(a_client_without_a_certificate_is_refused)
@@ -492,6 +516,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_client_is_heard),
+        cmocka_unit_test(a_refusal_that_nobody_has_signed_is_none),
         cmocka_unit_test(a_client_without_a_certificate_is_refused),
         cmocka_unit_test(a_self_signed_client_is_refused),
         cmocka_unit_test(a_client_of_another_trust_domain_is_refused),

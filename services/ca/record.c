@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CA's audit trail: what it gave or took, on the disk before it is answered, and what it
+ * refused, without waiting: whoever may ask for nothing must not make a disk work.
+ */
+#include "ca/ca_internal.h"
+
+#include <neo/loop.h>
+#include <neo/reason.h>
+
+#include <stdio.h>
+
+enum neo_code ca_record_in_file(void *self, const struct neo_audit_record *record,
+                                struct neo_error *err)
+{
+    struct ca *ca = self;
+
+    return neo_audit_file_append_durable(ca->audit, record, err);
+}
+
+static struct neo_audit_record record_of(const struct neo_call *call, const char *detail)
+{
+    const struct neo_context *context = neo_call_context(call);
+
+    return (struct neo_audit_record){
+        .id = neo_decision_id_new(),
+        .wall_nsec = neo_wall_nsec(),
+        .caller = context->caller_uri.len > 0 ? context->caller_uri : context->caller,
+        .target = NEO_LIT(CA_SERVICE),
+        .method = neo_bytes_from(neo_text(neo_call_method(call)->path), 1),
+        .decision = "allow",
+        .stage = "issue",
+        .reason = "",
+        .detail = detail,
+    };
+}
+
+static enum neo_code write_durably(struct ca *ca, const struct neo_audit_record *r,
+                                   struct neo_error *err)
+{
+    struct neo_error why;
+
+    if (ca->record(ca->record_self, r, &why) == NEO_OK)
+        return NEO_OK;
+    return neo_fail(err, NEO_UNAVAILABLE, "the CA's record of it cannot be written: %.120s",
+                    why.message);
+}
+
+/* A certificate that no record tells of does not leave here. Asked again, a request gives the same
+ * certificate. */
+enum neo_code ca_record(struct ca *ca, const struct neo_call *call, const char *detail,
+                        struct neo_error *err)
+{
+    struct neo_audit_record r = record_of(call, detail);
+
+    return write_durably(ca, &r, err);
+}
+
+enum neo_code ca_record_own(struct ca *ca, const char *detail, struct neo_error *err)
+{
+    const struct neo_audit_record r = {
+        .id = neo_decision_id_new(),
+        .wall_nsec = neo_wall_nsec(),
+        .caller = NEO_LIT(CA_SERVICE),
+        .target = NEO_LIT(CA_SERVICE),
+        .method = NEO_LIT(""),
+        .decision = "allow",
+        .stage = "issue",
+        .reason = "",
+        .detail = detail,
+    };
+
+    return write_durably(ca, &r, err);
+}
+
+/* What could not be done is no decision. */
+static bool is_refusal(enum neo_code code)
+{
+    return code != NEO_OK && code != NEO_UNAVAILABLE && code != NEO_INTERNAL &&
+           code != NEO_CANCELLED && code != NEO_DEADLINE_EXCEEDED && code != NEO_DATA_LOSS;
+}
+
+void ca_fail(struct ca *ca, struct neo_call *call, enum neo_code code, struct neo_bytes service,
+             const char *why)
+{
+    struct neo_status status = neo_status_of(code, why);
+    char detail[sizeof(((struct neo_error *)0)->message) + 100];
+
+    (void)snprintf(detail, sizeof(detail), "for '%.*s': %s",
+                   (int)(service.len < 64 ? service.len : 64), (const char *)service.at, why);
+    struct neo_audit_record r = record_of(call, service.len > 0 ? detail : why);
+    r.decision = "deny";
+    r.reason = neo_reason_name(NEO_REASON_APPLICATION);
+    if (is_refusal(code)) {
+        if (ca->audit != NULL)
+            (void)neo_audit_file_append(ca->audit, &r, NULL); /* what is not taken is counted */
+        else
+            (void)ca->record(ca->record_self, &r, NULL);
+        status.decision_id = neo_text(r.id.text);
+    }
+    neo_call_finish(call, &status);
+}
