@@ -45,6 +45,9 @@ typedef void neo_resolved_fn(struct neo_resolver_sink *sink, const struct neo_en
                              size_t n);
 struct neo_resolver_sink {
     neo_resolved_fn *resolved; /* the whole present set, at each change; on the channel's loop */
+    /* The same, from an earlier answer, while the present one is still to come: connected to at
+       once, but no call fails because nobody is there any more, until `resolved` is told. */
+    neo_resolved_fn *remembered;
 };
 struct neo_resolver {
     /* Starts to tell `sink` about `service`, on `loop`, until unwatch(). */

@@ -40,10 +40,10 @@ static bool set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-static bool set_listener_options(int fd, const struct address *address, bool shared)
+static bool set_listener_options(int fd, const struct address *address, enum net_listening how)
 {
     return set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-           (!shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
+           (how != NET_JOIN || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
            (address->family != ADDRESS_IP6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
            set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
            set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MSEC);
@@ -67,8 +67,12 @@ static enum neo_code fail_listen(const char *address, struct neo_error *err)
     }
 }
 
-static enum neo_code listen_tcp(const struct address *a, const char *address, bool shared,
-                                int *ret_fd, struct neo_error *err)
+/*
+ * The first is bound and listening before it may be shared: until then another one that is to be
+ * alone fails at one of the two steps, whichever of both comes first.
+ */
+static enum neo_code listen_tcp(const struct address *a, const char *address,
+                                enum net_listening how, int *ret_fd, struct neo_error *err)
 {
     union sockaddr_any to;
     socklen_t len = sockaddr_make(a, &to);
@@ -76,25 +80,27 @@ static enum neo_code listen_tcp(const struct address *a, const char *address, bo
 
     if (fd < 0)
         return neo_fail_errno(err, "cannot make a socket for %s", address);
-    if (!set_listener_options(fd, a, shared))
+    if (!set_listener_options(fd, a, how))
         return neo_fail_errno(err, "cannot set up a socket for %s", address);
     if (bind(fd, &to.any, len) != 0 || listen(fd, SOMAXCONN) != 0)
         return fail_listen(address, err);
+    if (how == NET_FIRST && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1))
+        return neo_fail_errno(err, "cannot share the listener on %s", address);
     *ret_fd = fd;
     fd = -1;
     return NEO_OK;
 }
 
-enum neo_code net_listen(struct neo_loop *loop, const char *address, bool shared, int *ret_fd,
-                         struct neo_error *err)
+enum neo_code net_listen(struct neo_loop *loop, const char *address, enum net_listening how,
+                         int *ret_fd, struct neo_error *err)
 {
     struct address a;
 
     (void)loop;
     NEO_TRY(address_parse(address, &a, err));
     if (a.family == ADDRESS_UNIX)
-        return unix_listen(&a, shared, ret_fd, err);
-    return listen_tcp(&a, address, shared, ret_fd, err);
+        return unix_listen(&a, how, ret_fd, err);
+    return listen_tcp(&a, address, how, ret_fd, err);
 }
 
 typedef int name_fn(int fd, struct sockaddr *ret, socklen_t *len);

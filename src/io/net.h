@@ -49,12 +49,22 @@ struct net_address {
 };
 
 /*
- * `shared`: each worker may have its own listener on the same address, and each connection goes to
- * one of them (SO_REUSEPORT; a path has one queue for all). "[::]" is IPv6 only. A path is removed
- * when its last listener is closed.
+ * Each worker may have its own listener on the same address, and each connection goes to one of
+ * them (SO_REUSEPORT; a path has one queue for all). The kernel would let every process of the same
+ * user join, too; so the first listener is always alone, and only its own process opens more.
  */
-NEO_MUST_CHECK enum neo_code net_listen(struct neo_loop *loop, const char *address, bool shared,
-                                        int *ret_fd, struct neo_error *err);
+enum net_listening {
+    NET_ALONE,
+    NET_FIRST, /* alone so far: others may join it */
+    NET_JOIN,  /* joins the one that was opened as NET_FIRST, which is open still */
+};
+
+/*
+ * ALREADY_EXISTS: somebody listens there, of this process or another. "[::]" is IPv6 only. A path
+ * is removed when its last listener is closed.
+ */
+NEO_MUST_CHECK enum neo_code net_listen(struct neo_loop *loop, const char *address,
+                                        enum net_listening how, int *ret_fd, struct neo_error *err);
 /* The address a listening or connected socket really has. */
 NEO_MUST_CHECK enum neo_code net_local_address(struct neo_loop *loop, int fd,
                                                struct net_address *ret, struct neo_error *err);

@@ -124,18 +124,18 @@ static const struct listener *find_shared(const char *path, bool is_abstract)
     return NULL;
 }
 
-static enum neo_code open_listener(const struct address *address, struct listener *listener,
-                                   struct neo_error *err)
+static enum neo_code open_listener(const struct address *address, enum net_listening how,
+                                   struct listener *listener, struct neo_error *err)
 {
     const struct listener *of =
-        listener->shared ? find_shared(address->path, address->is_abstract) : NULL;
+        how == NET_JOIN ? find_shared(address->path, address->is_abstract) : NULL;
 
     if (of != NULL)
         return open_duplicate(of, listener, err);
     return open_fresh(address, listener, err);
 }
 
-enum neo_code unix_listen(const struct address *address, bool shared, int *ret_fd,
+enum neo_code unix_listen(const struct address *address, enum net_listening how, int *ret_fd,
                           struct neo_error *err)
 {
     NEO_CLEANUP(neo_freep) struct listener *listener = neo_alloc(sizeof(*listener));
@@ -143,12 +143,12 @@ enum neo_code unix_listen(const struct address *address, bool shared, int *ret_f
     if (listener == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "no memory to listen on unix:%s",
                         address->path);
-    listener->shared = shared;
+    listener->shared = how != NET_ALONE;
     listener->is_abstract = address->is_abstract;
     memcpy(listener->path, address->path, sizeof(listener->path));
 
     (void)pthread_mutex_lock(&all.lock);
-    enum neo_code code = open_listener(address, listener, err);
+    enum neo_code code = open_listener(address, how, listener, err);
     if (code == NEO_OK) {
         *ret_fd = listener->fd;
         list_push_back(&all.listeners, &listener->node);

@@ -9,8 +9,8 @@
 
 #include "io/address.h"
 
-NEO_MUST_CHECK enum neo_code unix_listen(const struct address *address, bool shared, int *ret_fd,
-                                         struct neo_error *err);
+NEO_MUST_CHECK enum neo_code unix_listen(const struct address *address, enum net_listening how,
+                                         int *ret_fd, struct neo_error *err);
 
 /* `fd` is about to be closed. Removes the path after the last listener on it; cheap for others. */
 void unix_forget(int fd);

@@ -279,7 +279,7 @@ enum neo_code admin_start(struct neo_mesh *mesh, struct neo_error *err)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening the admin port");
     admin->mesh = mesh;
     list_init(&admin->connections);
-    enum neo_code code = net_listen(mesh->loop, mesh->admin_listen, false, &fd, err);
+    enum neo_code code = net_listen(mesh->loop, mesh->admin_listen, NET_ALONE, &fd, err);
     if (code != NEO_OK) {
         neo_free(admin);
         return code;

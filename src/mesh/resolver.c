@@ -6,6 +6,11 @@
  * An answer without any instance never replaces one that had some: an empty
  * registry is more often a registry that forgot than a service that is gone, and a
  * caller that tries a dead address learns so in a millisecond.
+ *
+ * What is on disk serves at once, but it is only remembered: services move, and a call
+ * must not fail at an address of yesterday while the registry is about to name today's.
+ * So channels are told it as such until the registry names an instance, or has not done so for
+ * PATIENCE; then what is remembered must do.
  */
 #include "mesh/mesh.h"
 
@@ -14,6 +19,8 @@
 #include <stdio.h>
 
 enum { MAX_ENDPOINTS = 256, FILE_NAME_LEN = 96 };
+
+#define PATIENCE (3 * NEO_NSEC_PER_SEC)
 
 struct known_instance {
     char id[80];
@@ -25,12 +32,14 @@ struct known_service {
     struct list link;
     struct mesh_resolver *resolver;
     char name[MESH_LABEL_LEN];
-    struct list watchers; /* under the resolver's lock, as are the next two */
+    struct list watchers; /* under the resolver's lock, as are the next three */
     struct known_instance *instances;
     size_t n;
+    bool remembered; /* they are from disk, and the registry may still name others */
     /* the control loop only */
     struct follow follow;
     struct neo_job begin;
+    struct neo_timer patience;
     uint64_t revision;
 };
 
@@ -46,6 +55,7 @@ struct watcher {
 struct delivery {
     struct neo_job job;
     struct watcher *watcher;
+    bool remembered;
     size_t n;
     struct known_instance instances[];
 };
@@ -62,7 +72,9 @@ static void deliver(struct neo_job *job)
     for (size_t i = 0; i < d->n; i++)
         endpoints[i] = (struct neo_endpoint){.address = neo_text(d->instances[i].address),
                                              .id = neo_text(d->instances[i].id)};
-    if (!w->over)
+    if (!w->over && d->remembered)
+        w->sink->remembered(w->sink, endpoints, d->n);
+    else if (!w->over)
         w->sink->resolved(w->sink, endpoints, d->n);
     (void)pthread_mutex_lock(&r->lock);
     bool last = --w->posts == 0 && w->over;
@@ -81,6 +93,7 @@ static void post(struct watcher *w)
         return; /* the next change brings it */
     d->job.run = deliver;
     d->watcher = w;
+    d->remembered = s->remembered;
     d->n = s->n;
     if (s->n > 0)
         memcpy(d->instances, s->instances, s->n * sizeof(d->instances[0]));
@@ -88,8 +101,17 @@ static void post(struct watcher *w)
     neo_loop_post(w->loop, &d->job);
 }
 
+/* The resolver's lock is held. */
+static void tell(struct known_service *s, bool remembered)
+{
+    s->remembered = remembered;
+    list_each (node, &s->watchers)
+        post(neo_owner(node, struct watcher, link));
+}
+
 /* Takes `instances`. */
-static void replace(struct known_service *s, struct known_instance *instances, size_t n)
+static void replace(struct known_service *s, struct known_instance *instances, size_t n,
+                    bool remembered)
 {
     struct mesh_resolver *r = s->resolver;
 
@@ -104,8 +126,7 @@ static void replace(struct known_service *s, struct known_instance *instances, s
     neo_free(s->instances);
     s->instances = instances;
     s->n = n;
-    list_each (node, &s->watchers)
-        post(neo_owner(node, struct watcher, link));
+    tell(s, remembered);
     (void)pthread_mutex_unlock(&r->lock);
 }
 
@@ -164,7 +185,9 @@ static void heard(struct follow *f, const void *response)
     for (size_t i = 0; i < m->instances.len; i++)
         add(all, &n, m->instances.at[i]);
     s->revision = m->revision;
-    replace(s, all, n);
+    if (n > 0)
+        neo_loop_disarm(f->mesh->loop, &s->patience);
+    replace(s, all, n, false);
     save(s);
 }
 
@@ -215,10 +238,25 @@ static void load(struct known_service *s)
             break;
         at += used;
     }
-    if (n > 0)
-        replace(s, all, n);
-    else
+    if (n == 0) {
         neo_free(all);
+        return;
+    }
+    replace(s, all, n, true);
+    neo_loop_arm(s->resolver->mesh->loop, &s->patience,
+                 neo_loop_now(s->resolver->mesh->loop) + PATIENCE);
+}
+
+static void patience_ended(struct neo_timer *timer)
+{
+    struct known_service *s = neo_owner(timer, struct known_service, patience);
+    struct mesh_resolver *r = s->resolver;
+
+    neo_log_info(&r->mesh->log, "mesh.instances_from_disk", NEO_STR("service", s->name),
+                 NEO_U64("instances", s->n));
+    (void)pthread_mutex_lock(&r->lock);
+    tell(s, false);
+    (void)pthread_mutex_unlock(&r->lock);
 }
 
 static void begin(struct neo_job *job)
@@ -255,6 +293,7 @@ static struct known_service *know(struct mesh_resolver *r, const char *name)
     list_init(&s->watchers);
     list_push_back(&r->services, &s->link);
     s->begin.run = begin;
+    s->patience.expired = patience_ended;
     neo_loop_post(r->mesh->loop, &s->begin);
     return s;
 }
@@ -317,8 +356,11 @@ void resolver_connected(struct neo_mesh *mesh)
 
 void resolver_stop(struct neo_mesh *mesh)
 {
-    list_each (node, &mesh->resolver.services)
-        follow_stop(&neo_owner(node, struct known_service, link)->follow);
+    list_each (node, &mesh->resolver.services) {
+        struct known_service *s = neo_owner(node, struct known_service, link);
+        neo_loop_disarm(mesh->loop, &s->patience);
+        follow_stop(&s->follow);
+    }
 }
 
 void resolver_fini(struct neo_mesh *mesh)

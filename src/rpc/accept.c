@@ -222,7 +222,7 @@ static void on_listener(struct net_watch *watch, unsigned events)
         }
 }
 
-enum neo_code worker_listen(struct worker *w, const char *address, bool shared,
+enum neo_code worker_listen(struct worker *w, const char *address, enum net_listening how,
                             struct net_address *ret, struct neo_error *err)
 {
     struct listener *l = w->listeners;
@@ -233,7 +233,7 @@ enum neo_code worker_listen(struct worker *w, const char *address, bool shared,
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "a server listens on at most %d addresses",
                         LISTENERS_MAX);
     *l = (struct listener){.watch = {.ready = on_listener}, .worker = w};
-    NEO_TRY(net_listen(w->loop, address, shared, &l->watch.fd, err));
+    NEO_TRY(net_listen(w->loop, address, how, &l->watch.fd, err));
 
     enum neo_code code = net_local_address(w->loop, l->watch.fd, ret, err);
     if (code == NEO_OK)

@@ -195,7 +195,7 @@ bool channel_is_failing(const struct channel_core *core, struct neo_status *stat
 {
     struct census c = take_census(core);
 
-    if (c.hopeful > 0 || (!core->resolved && core->resolve_error[0] == '\0'))
+    if (c.hopeful > 0 || core->remembered || (!core->resolved && core->resolve_error[0] == '\0'))
         return false;
     *status = (struct neo_status){.code = NEO_UNAVAILABLE};
     if (c.broken > 0) {

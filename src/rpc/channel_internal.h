@@ -178,6 +178,7 @@ struct channel_core {
     void *refused_self;
     struct service_config config; /* of it, balancing and health */
     bool resolved;                /* the resolver has answered at least once */
+    bool remembered;              /* but with what it knew before: nobody fails of that */
     char resolve_error[160];
 
     struct list subchannels;

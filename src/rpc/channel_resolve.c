@@ -64,13 +64,21 @@ static void order(struct channel_core *core, size_t n, uint16_t ret[])
     }
 }
 
-static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints, size_t n)
+/* That nobody was at a remembered address says nothing about one that is listed now. */
+static void try_anew(struct channel_core *core)
 {
-    struct channel_core *core = neo_owner(sink, struct channel_core, sink);
+    list_each (node, &core->subchannels) {
+        struct subchannel *sub = neo_owner(node, struct subchannel, link);
+        if (sub->listed && sub->state == SUB_BACKOFF)
+            subchannel_set_state(sub, SUB_IDLE);
+    }
+}
+
+static void take_endpoints(struct channel_core *core, const struct neo_endpoint *endpoints,
+                           size_t n)
+{
     uint16_t ranks[BALANCE_HOSTS_MAX];
 
-    if (core->closing)
-        return;
     core->resolved = true;
     core->stale = true;
     if (n > BALANCE_HOSTS_MAX)
@@ -83,6 +91,30 @@ static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *
     order(core, n, ranks);
     for (size_t i = 0; i < n; i++)
         take_endpoint(core, &endpoints[ranks[i]]);
+}
+
+static void resolved(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints, size_t n)
+{
+    struct channel_core *core = neo_owner(sink, struct channel_core, sink);
+
+    if (core->closing)
+        return;
+    take_endpoints(core, endpoints, n);
+    if (core->remembered)
+        try_anew(core);
+    core->remembered = false;
+    channel_changed(core);
+}
+
+static void remembered(struct neo_resolver_sink *sink, const struct neo_endpoint *endpoints,
+                       size_t n)
+{
+    struct channel_core *core = neo_owner(sink, struct channel_core, sink);
+
+    if (core->closing)
+        return;
+    take_endpoints(core, endpoints, n);
+    core->remembered = true;
     channel_changed(core);
 }
 
@@ -175,6 +207,7 @@ enum neo_code channel_start_resolving(struct channel_core *core, struct neo_erro
     if (target == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory opening a channel");
     core->sink.resolved = resolved;
+    core->sink.remembered = remembered;
     core->look_up.expired = look_up_expired;
     NEO_TRY(target_parse(core->target, target, err));
     switch (target->kind) {

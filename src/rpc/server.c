@@ -308,7 +308,7 @@ enum neo_code neo_server_add(struct neo_server *server, const struct neo_service
 struct listen_request {
     struct worker *worker;
     const char *address;
-    bool shared;
+    enum net_listening how;
     struct net_address bound;
     enum neo_code code;
     struct neo_error err;
@@ -318,16 +318,17 @@ static void listen_there(void *self)
 {
     struct listen_request *r = self;
 
-    r->code = worker_listen(r->worker, r->address, r->shared, &r->bound, &r->err);
+    r->code = worker_listen(r->worker, r->address, r->how, &r->bound, &r->err);
 }
 
 static enum neo_code listen_on(struct neo_server *server, unsigned i, const char *address,
-                               bool shared, struct net_address *ret, struct neo_error *err)
+                               enum net_listening how, struct net_address *ret,
+                               struct neo_error *err)
 {
     struct listen_request r = {
         .worker = server->workers[i],
         .address = address,
-        .shared = shared,
+        .how = how,
     };
 
     neo_runtime_call(server->options.runtime, i, listen_there, &r);
@@ -352,9 +353,9 @@ enum neo_code neo_server_listen(struct neo_server *server, const char *address,
     (void)pthread_mutex_lock(&server->shared.lock);
     server->shared.listening = true;
     (void)pthread_mutex_unlock(&server->shared.lock);
-    NEO_TRY(listen_on(server, 0, address, n > 1, &bound, err));
+    NEO_TRY(listen_on(server, 0, address, n > 1 ? NET_FIRST : NET_ALONE, &bound, err));
     for (unsigned i = 1; i < n; i++)
-        NEO_TRY(listen_on(server, i, bound.text, true, &again, err));
+        NEO_TRY(listen_on(server, i, bound.text, NET_JOIN, &again, err));
     if (server->address[0] == '\0')
         (void)snprintf(server->address, sizeof(server->address), "%s", bound.text);
     return NEO_OK;

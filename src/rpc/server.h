@@ -259,8 +259,9 @@ NEO_MUST_CHECK enum neo_code worker_new(struct neo_server *server, struct neo_lo
                                         struct worker **ret, struct neo_error *err);
 /* Without peers and calls; from the worker's thread, or when that has ended. */
 void worker_free(struct worker *w);
-NEO_MUST_CHECK enum neo_code worker_listen(struct worker *w, const char *address, bool shared,
-                                           struct net_address *ret, struct neo_error *err);
+NEO_MUST_CHECK enum neo_code worker_listen(struct worker *w, const char *address,
+                                           enum net_listening how, struct net_address *ret,
+                                           struct neo_error *err);
 void worker_close_listeners(struct worker *w);
 /* Takes the epoch that the server has now. Any thread. */
 void worker_post_update(struct worker *w, struct epoch *next);

@@ -106,13 +106,13 @@ static bool is_settled(void *self)
 enum neo_code plane_join(struct plane *p, const char *host, const char *service, const char *join,
                          struct neo_mesh **ret, struct neo_error *err)
 {
-    char state[200];
+    char state[200], listen[64];
     const bool is_registry = strcmp(service, "neo-registry") == 0;
     const struct neo_mesh_options options = {
         .service = service,
         .state_dir = state,
         .join = join,
-        .listen = is_registry ? PLANE_REGISTRY ":8442" : "0.0.0.0:0",
+        .listen = listen,
         .admin = "",
         .audit_file = "",
         .workers = 1,
@@ -124,6 +124,7 @@ enum neo_code plane_join(struct plane *p, const char *host, const char *service,
     };
 
     (void)snprintf(state, sizeof(state), "%s/%s", p->folder, service);
+    (void)snprintf(listen, sizeof(listen), "%s:%d", host, is_registry ? 8442 : 0);
     sim_host(host);
     NEO_TRY(mesh_begin(&options, ret, err));
     (void)sim_wait(is_settled, *ret, 15 * NEO_NSEC_PER_SEC);

@@ -239,7 +239,7 @@ void script_start(struct script *s, struct neo_loop *loop, const char *address,
     s->watch.ready = on_listener;
     list_init(&s->conns);
     check(tls_context_new(&options, &s->tls, &err), &err);
-    check(net_listen(loop, address, false, &s->listener, &err), &err);
+    check(net_listen(loop, address, NET_ALONE, &s->listener, &err), &err);
     s->watch.fd = s->listener;
     check(net_watch(loop, &s->watch, NET_READ, &err), &err);
     check(net_local_address(loop, s->listener, &local, &err), &err);

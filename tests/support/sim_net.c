@@ -106,10 +106,11 @@ static bool is_same_path(const struct address *a, const struct address *b)
     return strcmp(a->path, b->path) == 0;
 }
 
+/* `b` is the one that is about to be opened. */
 static bool collide(const struct sim_socket *a, const struct sim_socket *b)
 {
     if (a->local.family != b->local.family || !world_is_same_ip(&a->host, &b->host) ||
-        (a->shared && b->shared))
+        (a->shared && b->joins))
         return false;
     if (a->local.family == ADDRESS_UNIX)
         return is_same_path(&a->local, &b->local);
@@ -132,8 +133,8 @@ static uint16_t next_port(void)
     return world->next_port++;
 }
 
-enum neo_code net_listen(struct neo_loop *loop, const char *address, bool shared, int *ret_fd,
-                         struct neo_error *err)
+enum neo_code net_listen(struct neo_loop *loop, const char *address, enum net_listening how,
+                         int *ret_fd, struct neo_error *err)
 {
     struct address local;
 
@@ -150,7 +151,8 @@ enum neo_code net_listen(struct neo_loop *loop, const char *address, bool shared
     if (local.family != ADDRESS_UNIX && local.port == 0)
         local.port = next_port();
     listener->local = local;
-    listener->shared = shared;
+    listener->shared = how != NET_ALONE;
+    listener->joins = how == NET_JOIN;
     if (is_taken(listener)) {
         free_socket(listener);
         return neo_fail(err, NEO_ALREADY_EXISTS,

@@ -121,7 +121,7 @@ struct sim_socket {
     struct list node;  /* listener: in the world; connection: in its listener's queue */
     struct list queue; /* listener: connections to accept */
     size_t queued;
-    bool shared;
+    bool shared, joins;
 
     struct pipe *in; /* connection */
     struct pipe *out;

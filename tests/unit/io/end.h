@@ -166,12 +166,12 @@ static inline void door_ready(struct net_watch *watch, unsigned events)
 }
 
 static inline void door_open(struct door *door, struct neo_loop *on, const char *address,
-                             bool shared)
+                             enum net_listening how)
 {
     struct neo_error err = {0};
     int fd = -1;
 
-    if (net_listen(on, address, shared, &fd, &err) != NEO_OK)
+    if (net_listen(on, address, how, &fd, &err) != NEO_OK)
         fail_msg("%s", err.message);
     door->loop = on;
     door->watch = (struct net_watch){.ready = door_ready, .fd = fd};

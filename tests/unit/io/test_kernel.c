@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -61,7 +62,7 @@ TEST(every_connection_has_its_options)
     struct end client = {0}, server = {0};
     struct door door = {.ends = &server, .n_ends = 1, .entered = stop_when_accepted};
 
-    door_open(&door, loop, "127.0.0.1:0", false);
+    door_open(&door, loop, "127.0.0.1:0", NET_ALONE);
     assert_set_up(door.watch.fd);
     end_connect(&client, loop, door.address.text);
     run();
@@ -81,12 +82,87 @@ TEST(an_ipv6_listener_leaves_the_ipv4_port_to_others)
     char four[32];
     int fd6, fd4;
 
-    assert_int_equal(net_listen(loop, "[::]:0", false, &fd6, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, "[::]:0", NET_ALONE, &fd6, NULL), NEO_OK);
     assert_int_equal(net_local_address(loop, fd6, &six, NULL), NEO_OK);
     (void)snprintf(four, sizeof(four), "0.0.0.0:%s", strrchr(six.text, ':') + 1);
-    assert_int_equal(net_listen(loop, four, false, &fd4, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, four, NET_ALONE, &fd4, NULL), NEO_OK);
     net_close(loop, fd4);
     net_close(loop, fd6);
+}
+
+enum { RIVALS = 8, ROUNDS = 100 };
+
+struct rival {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    struct neo_loop *loop;
+    const char *address;
+    enum neo_code code;
+    int fd;
+};
+
+static void *want_it_alone(void *self)
+{
+    struct rival *r = self;
+
+    (void)pthread_barrier_wait(r->start);
+    r->code = net_listen(r->loop, r->address, NET_FIRST, &r->fd, NULL);
+    return NULL;
+}
+
+/* To the kernel threads are as good as processes of one user. */
+TEST(of_many_that_want_an_address_at_the_same_time_not_two_get_it)
+{
+    pthread_barrier_t start;
+    struct net_address wanted;
+    int fd;
+
+    assert_int_equal(net_listen(loop, "127.0.0.1:0", NET_ALONE, &fd, NULL), NEO_OK);
+    assert_int_equal(net_local_address(loop, fd, &wanted, NULL), NEO_OK);
+    net_close(loop, fd);
+    assert_int_equal(pthread_barrier_init(&start, NULL, RIVALS), 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct rival rivals[RIVALS];
+        int got = 0;
+
+        for (int i = 0; i < RIVALS; i++) {
+            rivals[i] = (struct rival){.start = &start, .loop = loop, .address = wanted.text};
+            assert_int_equal(pthread_create(&rivals[i].thread, NULL, want_it_alone, &rivals[i]), 0);
+        }
+        for (int i = 0; i < RIVALS; i++)
+            assert_int_equal(pthread_join(rivals[i].thread, NULL), 0);
+        for (int i = 0; i < RIVALS; i++) {
+            if (rivals[i].code == NEO_OK)
+                net_close(loop, rivals[i].fd);
+            else
+                assert_int_equal(rivals[i].code, NEO_ALREADY_EXISTS);
+            got += rivals[i].code == NEO_OK;
+        }
+        assert_in_range(got, 0, 1);
+    }
+    (void)pthread_barrier_destroy(&start);
+}
+
+/* Who is restarted finds connections of before in TIME_WAIT, and gets its address all the same. */
+TEST(an_address_with_connections_of_before_is_there_for_the_next)
+{
+    struct end client = {0}, server = {0};
+    struct door door = {.ends = &server, .n_ends = 1, .entered = stop_when_accepted};
+    struct net_address before;
+    int fd;
+
+    door_open(&door, loop, "127.0.0.1:0", NET_FIRST);
+    before = door.address;
+    end_connect(&client, loop, before.text);
+    run();
+    client.changed = stop_when_connected;
+    while (client.is_connecting)
+        run();
+    end_close(&server); /* first: its end is the one that lingers */
+    end_close(&client);
+    door_close(&door);
+    assert_int_equal(net_listen(loop, before.text, NET_FIRST, &fd, NULL), NEO_OK);
+    net_close(loop, fd);
 }
 
 static bool exists(void)
@@ -98,7 +174,7 @@ TEST(a_path_is_there_while_somebody_listens)
 {
     int fd;
 
-    assert_int_equal(net_listen(loop, address, false, &fd, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, address, NET_ALONE, &fd, NULL), NEO_OK);
     assert_true(exists());
     assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     net_close(loop, fd);
@@ -109,8 +185,8 @@ TEST(a_shared_path_is_there_until_the_last_listener_goes)
 {
     int first, second;
 
-    assert_int_equal(net_listen(loop, address, true, &first, NULL), NEO_OK);
-    assert_int_equal(net_listen(loop, address, true, &second, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, address, NET_FIRST, &first, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, address, NET_JOIN, &second, NULL), NEO_OK);
     assert_int_equal(fcntl(second, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     net_close(loop, first);
     assert_true(exists());
@@ -135,7 +211,7 @@ TEST(a_path_left_behind_is_taken_over)
 
     leave_socket_behind();
     assert_true(exists());
-    assert_int_equal(net_listen(loop, address, false, &fd, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, address, NET_ALONE, &fd, NULL), NEO_OK);
     net_close(loop, fd);
     assert_false(exists());
 }
@@ -146,7 +222,7 @@ TEST(a_file_that_is_no_socket_is_left_alone)
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
 
     (void)close(fd);
-    assert_int_equal(net_listen(loop, address, false, &fd, &err), NEO_ALREADY_EXISTS);
+    assert_int_equal(net_listen(loop, address, NET_ALONE, &fd, &err), NEO_ALREADY_EXISTS);
     assert_non_null(strstr(err.message, address));
     assert_true(exists());
     (void)unlink(path);
@@ -156,7 +232,7 @@ TEST(a_path_that_has_become_another_socket_is_left_alone)
 {
     int ours, theirs;
 
-    assert_int_equal(net_listen(loop, address, false, &ours, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, address, NET_ALONE, &ours, NULL), NEO_OK);
     (void)unlink(path);
     leave_socket_behind();
     theirs = open(folder, O_RDONLY); /* keeps the inode number from being used again */
@@ -171,7 +247,7 @@ TEST(a_folder_that_is_not_there_is_reported)
     struct neo_error err;
     int fd;
 
-    assert_int_equal(net_listen(loop, "unix:/tmp/neo-no-such-folder/x", false, &fd, &err),
+    assert_int_equal(net_listen(loop, "unix:/tmp/neo-no-such-folder/x", NET_ALONE, &fd, &err),
                      NEO_NOT_FOUND);
     assert_non_null(strstr(err.message, "neo-no-such-folder"));
 }
@@ -183,7 +259,7 @@ TEST(a_reserved_port_is_refused_with_advice)
 
     if (geteuid() == 0)
         skip();
-    assert_int_equal(net_listen(loop, "127.0.0.1:1", false, &fd, &err), NEO_PERMISSION_DENIED);
+    assert_int_equal(net_listen(loop, "127.0.0.1:1", NET_ALONE, &fd, &err), NEO_PERMISSION_DENIED);
     assert_non_null(strstr(err.message, "CAP_NET_BIND_SERVICE"));
 }
 
@@ -217,6 +293,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         on_a_loop(every_connection_has_its_options),
         on_a_loop(an_ipv6_listener_leaves_the_ipv4_port_to_others),
+        on_a_loop(of_many_that_want_an_address_at_the_same_time_not_two_get_it),
+        on_a_loop(an_address_with_connections_of_before_is_there_for_the_next),
         on_a_loop(a_path_is_there_while_somebody_listens),
         on_a_loop(a_shared_path_is_there_until_the_last_listener_goes),
         on_a_loop(a_path_left_behind_is_taken_over),

@@ -59,7 +59,7 @@ static void stop_when_entered(struct door *at)
 static void meet(const char *address)
 {
     door.entered = stop_when_entered;
-    door_open(&door, loop, address, false);
+    door_open(&door, loop, address, NET_ALONE);
     end_connect(&client, loop, door.address.text);
     run();
     client.changed = stop_when_connected;
@@ -154,7 +154,7 @@ TEST(a_reader_that_does_not_read_stops_the_writer_and_no_byte_is_lost)
 
 TEST(a_connection_that_nobody_takes_is_refused)
 {
-    door_open(&door, loop, "127.0.0.1:0", false);
+    door_open(&door, loop, "127.0.0.1:0", NET_ALONE);
     door_close(&door);
     client.changed = stop_when_broken;
     end_connect(&client, loop, door.address.text);
@@ -178,8 +178,8 @@ TEST(an_address_that_is_none_is_refused_at_once)
 
     assert_int_equal(net_connect(loop, "localhost:80", &fd, NULL), NEO_INVALID_ARGUMENT);
     assert_int_equal(net_connect(loop, "127.0.0.1:0", &fd, NULL), NEO_INVALID_ARGUMENT);
-    assert_int_equal(net_listen(loop, "here", false, &fd, NULL), NEO_INVALID_ARGUMENT);
-    assert_int_equal(net_listen(loop, "192.0.2.1:0", false, &fd, NULL), NEO_INVALID_ARGUMENT);
+    assert_int_equal(net_listen(loop, "here", NET_ALONE, &fd, NULL), NEO_INVALID_ARGUMENT);
+    assert_int_equal(net_listen(loop, "192.0.2.1:0", NET_ALONE, &fd, NULL), NEO_INVALID_ARGUMENT);
     assert_int_equal(fd, 4711);
 }
 
@@ -383,25 +383,53 @@ TEST(an_address_has_one_listener_unless_all_share_it)
     struct net_address address;
     int first, second;
 
-    assert_int_equal(net_listen(loop, "127.0.0.1:0", false, &first, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, "127.0.0.1:0", NET_ALONE, &first, NULL), NEO_OK);
     assert_int_equal(net_local_address(loop, first, &address, NULL), NEO_OK);
-    assert_int_equal(net_listen(loop, address.text, false, &second, &err), NEO_ALREADY_EXISTS);
+    assert_int_equal(net_listen(loop, address.text, NET_ALONE, &second, &err), NEO_ALREADY_EXISTS);
     assert_non_null(strstr(err.message, address.text));
-    assert_int_equal(net_listen(loop, address.text, true, &second, NULL), NEO_ALREADY_EXISTS);
+    assert_int_equal(net_listen(loop, address.text, NET_JOIN, &second, NULL), NEO_ALREADY_EXISTS);
     net_close(loop, first);
 
-    assert_int_equal(net_listen(loop, unix_address, false, &first, NULL), NEO_OK);
-    assert_int_equal(net_listen(loop, unix_address, false, &second, NULL), NEO_ALREADY_EXISTS);
-    assert_int_equal(net_listen(loop, unix_address, true, &second, NULL), NEO_ALREADY_EXISTS);
+    assert_int_equal(net_listen(loop, unix_address, NET_ALONE, &first, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, unix_address, NET_ALONE, &second, NULL), NEO_ALREADY_EXISTS);
+    assert_int_equal(net_listen(loop, unix_address, NET_JOIN, &second, NULL), NEO_ALREADY_EXISTS);
     net_close(loop, first);
-    assert_int_equal(net_listen(loop, unix_address, false, &first, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, unix_address, NET_ALONE, &first, NULL), NEO_OK);
     net_close(loop, first);
 
-    assert_int_equal(net_listen(loop, abstract_address, false, &first, NULL), NEO_OK);
-    assert_int_equal(net_listen(loop, abstract_address, false, &second, NULL), NEO_ALREADY_EXISTS);
+    assert_int_equal(net_listen(loop, abstract_address, NET_ALONE, &first, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, abstract_address, NET_ALONE, &second, NULL),
+                     NEO_ALREADY_EXISTS);
     net_close(loop, first);
-    assert_int_equal(net_listen(loop, abstract_address, false, &first, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, abstract_address, NET_ALONE, &first, NULL), NEO_OK);
     net_close(loop, first);
+}
+
+/* To the kernel a second process of the same user is like a second listener of this one. */
+TEST(an_address_that_workers_share_is_shared_with_nobody_else)
+{
+    const char *const wanted[] = {"127.0.0.1:0", unix_address};
+
+    for (size_t i = 0; i < NEO_COUNT(wanted); i++) {
+        struct net_address address;
+        int first, worker, other;
+
+        assert_int_equal(net_listen(loop, wanted[i], NET_FIRST, &first, NULL), NEO_OK);
+        assert_int_equal(net_local_address(loop, first, &address, NULL), NEO_OK);
+        assert_int_equal(net_listen(loop, address.text, NET_FIRST, &other, NULL),
+                         NEO_ALREADY_EXISTS);
+        assert_int_equal(net_listen(loop, address.text, NET_JOIN, &worker, NULL), NEO_OK);
+        assert_int_equal(net_listen(loop, address.text, NET_FIRST, &other, NULL),
+                         NEO_ALREADY_EXISTS);
+        assert_int_equal(net_listen(loop, address.text, NET_ALONE, &other, NULL),
+                         NEO_ALREADY_EXISTS);
+        net_close(loop, first);
+        assert_int_equal(net_listen(loop, address.text, NET_FIRST, &other, NULL),
+                         NEO_ALREADY_EXISTS);
+        net_close(loop, worker);
+        assert_int_equal(net_listen(loop, address.text, NET_FIRST, &other, NULL), NEO_OK);
+        net_close(loop, other);
+    }
 }
 
 enum { CLIENTS = 40 };
@@ -422,13 +450,15 @@ TEST(listeners_that_share_an_address_serve_every_connection_between_them)
     for (size_t i = 0; i < NEO_COUNT(shared); i++) {
         struct door a = {.ends = left, .n_ends = CLIENTS, .entered = count_entered};
         struct door b = {.ends = right, .n_ends = CLIENTS, .entered = count_entered};
-        door_open(&a, loop, shared[i], true);
-        door_open(&b, loop, a.address.text, true);
+        door_open(&a, loop, shared[i], NET_FIRST);
+        door_open(&b, loop, a.address.text, NET_JOIN);
         assert_string_equal(a.address.text, b.address.text);
         for (int c = 0; c < CLIENTS; c++)
             end_connect(&clients[c], loop, a.address.text);
         run_for(50 * MSEC);
         assert_int_equal(a.n + b.n, CLIENTS);
+        if (i == 0) /* a path has one queue, and the first to come takes all */
+            assert_true(a.n > 0 && b.n > 0);
         door_close(&a);
         door_close(&b);
         for (int c = 0; c < CLIENTS; c++) {
@@ -442,7 +472,7 @@ TEST(listeners_that_share_an_address_serve_every_connection_between_them)
 
 TEST(running_out_of_descriptors_neither_spins_nor_loses_a_connection)
 {
-    door_open(&door, loop, "127.0.0.1:0", false);
+    door_open(&door, loop, "127.0.0.1:0", NET_ALONE);
     end_connect(&client, loop, door.address.text);
     forbid_descriptors();
     run_for(250 * MSEC);
@@ -462,7 +492,7 @@ TEST(running_out_of_descriptors_neither_spins_nor_loses_a_connection)
 
 TEST(a_paused_listener_may_be_closed)
 {
-    door_open(&door, loop, "127.0.0.1:0", false);
+    door_open(&door, loop, "127.0.0.1:0", NET_ALONE);
     end_connect(&client, loop, door.address.text);
     forbid_descriptors();
     run_for(20 * MSEC);
@@ -478,7 +508,7 @@ TEST(without_descriptors_connecting_and_listening_say_so)
 
     forbid_descriptors();
     assert_int_equal(net_connect(loop, "127.0.0.1:1", &fd, NULL), NEO_RESOURCE_EXHAUSTED);
-    assert_int_equal(net_listen(loop, "127.0.0.1:0", false, &fd, NULL), NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(net_listen(loop, "127.0.0.1:0", NET_ALONE, &fd, NULL), NEO_RESOURCE_EXHAUSTED);
     allow_descriptors();
     assert_int_equal(fd, 4711);
 }
@@ -488,7 +518,7 @@ TEST(a_closed_listener_turns_away_whoever_waits)
     int listener;
     struct net_address address;
 
-    assert_int_equal(net_listen(loop, "127.0.0.1:0", false, &listener, NULL), NEO_OK);
+    assert_int_equal(net_listen(loop, "127.0.0.1:0", NET_ALONE, &listener, NULL), NEO_OK);
     assert_int_equal(net_local_address(loop, listener, &address, NULL), NEO_OK);
     end_connect(&client, loop, address.text);
     run_for(5 * MSEC);
@@ -623,7 +653,7 @@ TEST(running_out_of_memory_is_reported_and_leaves_nothing)
     assert_int_equal(net_resolve(loop, "localhost", 1, on_answer, NULL, &lookup, NULL),
                      NEO_RESOURCE_EXHAUSTED);
 #ifndef NEO_SIM /* the twin's listeners belong to its kernel */
-    assert_int_equal(net_listen(loop, unix_address, false, &fd, NULL), NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(net_listen(loop, unix_address, NET_ALONE, &fd, NULL), NEO_RESOURCE_EXHAUSTED);
 #endif
     enum neo_code code = NEO_OK;
     struct net_watch more[8];
@@ -659,6 +689,7 @@ int main(void)
         test(a_descriptor_used_again_brings_no_news_of_the_old_socket),
         test(both_ends_know_both_addresses),
         test(an_address_has_one_listener_unless_all_share_it),
+        test(an_address_that_workers_share_is_shared_with_nobody_else),
         test(listeners_that_share_an_address_serve_every_connection_between_them),
         test(running_out_of_descriptors_neither_spins_nor_loses_a_connection),
         test(a_paused_listener_may_be_closed),

@@ -157,7 +157,8 @@ static void open_door(void *self)
     struct door *d = self;
     const char *address = d == doors ? "127.0.0.1:0" : doors[0].address.text;
 
-    door_open(d, neo_runtime_loop(runtime, (unsigned)(d - doors)), address, true);
+    door_open(d, neo_runtime_loop(runtime, (unsigned)(d - doors)), address,
+              d == doors ? NET_FIRST : NET_JOIN);
 }
 
 static void close_door(void *self)

@@ -46,7 +46,7 @@ static int end(void **state)
 
 static void meet(void)
 {
-    door_open(&door, far, "10.0.0.2:8441", false);
+    door_open(&door, far, "10.0.0.2:8441", NET_ALONE);
     end_connect(&client, near, "10.0.0.2:8441");
     sim_run_for(100 * MSEC);
     door_close(&door);
@@ -203,7 +203,7 @@ TEST(a_group_may_be_one_port)
     meet();
     sim_partition("service", "near");
     door.n = 0;
-    door_open(&door, far, "10.0.0.2:8442", false);
+    door_open(&door, far, "10.0.0.2:8442", NET_ALONE);
     struct end other = {0};
     struct end *kept = door.ends;
     struct end others_server = {0};
@@ -222,7 +222,7 @@ TEST(a_group_may_be_one_port)
 TEST(a_connect_into_a_partition_is_tried_again)
 {
     sim_partition("near", "far");
-    door_open(&door, far, "10.0.0.2:8441", false);
+    door_open(&door, far, "10.0.0.2:8441", NET_ALONE);
     end_connect(&client, near, "10.0.0.2:8441");
     sim_run_for(10 * SEC);
     assert_true(client.is_connecting);
@@ -256,8 +256,8 @@ TEST(each_machine_has_its_own_loopback)
     struct door theirs = {.ends = &client, .n_ends = 1};
     struct end caller = {0};
 
-    door_open(&ours, near, "127.0.0.1:9901", false);
-    door_open(&theirs, far, "127.0.0.1:9901", false);
+    door_open(&ours, near, "127.0.0.1:9901", NET_ALONE);
+    door_open(&theirs, far, "127.0.0.1:9901", NET_ALONE);
     end_connect(&caller, far, "127.0.0.1:9901");
     sim_run_for(MSEC);
     assert_int_equal(ours.n, 0);
@@ -271,8 +271,8 @@ TEST(a_machine_listens_on_its_own_addresses_only)
 {
     int fd;
 
-    assert_int_equal(net_listen(near, "10.0.0.2:80", false, &fd, NULL), NEO_INVALID_ARGUMENT);
-    assert_int_equal(net_listen(far, "0.0.0.0:80", false, &fd, NULL), NEO_OK);
+    assert_int_equal(net_listen(near, "10.0.0.2:80", NET_ALONE, &fd, NULL), NEO_INVALID_ARGUMENT);
+    assert_int_equal(net_listen(far, "0.0.0.0:80", NET_ALONE, &fd, NULL), NEO_OK);
     end_connect(&client, near, "10.0.0.2:80");
     sim_run_for(10 * MSEC);
     assert_false(client.is_connecting || client.broken);
@@ -308,7 +308,7 @@ TEST(refusals_may_come_by_chance)
 
     network.refusals = 100;
     sim_network(&network);
-    door_open(&door, far, "10.0.0.2:8441", false);
+    door_open(&door, far, "10.0.0.2:8441", NET_ALONE);
     end_connect(&client, near, "10.0.0.2:8441");
     assert_true(sim_wait(is_ended, &client, SEC));
     assert_int_equal(door.n, 0);
@@ -376,7 +376,7 @@ static uint64_t live_through_a_minute(uint64_t seed)
     network = bad_network();
     network.resets = network.refusals = 5;
     sim_network(&network);
-    door_open(&door, far, "10.0.0.2:8441", false);
+    door_open(&door, far, "10.0.0.2:8441", NET_ALONE);
     breaks = 0;
     for (neo_nsec until = neo_mono_nsec() + 60 * SEC; neo_mono_nsec() < until;) {
         door.n = 0;
@@ -525,7 +525,7 @@ static void leave_a_socket_open(void)
 {
     int fd;
 
-    assert_int_equal(net_listen(near, "127.0.0.1:0", false, &fd, NULL), NEO_OK);
+    assert_int_equal(net_listen(near, "127.0.0.1:0", NET_ALONE, &fd, NULL), NEO_OK);
     neo_loop_free(near);
     neo_loop_free(far);
     sim_free();
@@ -536,7 +536,7 @@ static void use_a_closed_socket(void)
     size_t len;
     int fd;
 
-    assert_int_equal(net_listen(near, "127.0.0.1:0", false, &fd, NULL), NEO_OK);
+    assert_int_equal(net_listen(near, "127.0.0.1:0", NET_ALONE, &fd, NULL), NEO_OK);
     net_close(near, fd);
     (void)!net_write(near, fd, NEO_LIT("x"), &len, NULL);
 }
