@@ -114,7 +114,8 @@ static int print_failure(const struct neo_status *s)
                       (unsigned long long)(s->retry_after / NEO_NSEC_PER_MSEC));
     print_detail("decision", s->decision_id);
     if (s->decision_id.len > 0)
-        (void)fprintf(stderr, "  next       neo why %.*s\n", NEO_FMT(s->decision_id));
+        (void)fprintf(stderr, "  next       neo why %.*s --audit DIR (the state folder of %.*s)\n",
+                      NEO_FMT(s->decision_id), NEO_FMT(s->service));
     else if (neo_bytes_is(s->reason, "NO_ENDPOINT"))
         (void)fprintf(stderr, "  next       neo registry list\n");
     return EXIT_GRPC + (int)s->code;

@@ -122,13 +122,20 @@ static void print_policy(const struct record *r)
     (void)printf("\n");
 }
 
+/* The policy has nothing to say of this call. */
+static bool is_default_deny(const struct record *r)
+{
+    return r->rule.len == 0 && neo_bytes_is(r->stage, "authorise") &&
+           (neo_bytes_is(r->reason, "POLICY_DENIED") || neo_bytes_is(r->reason, "POLICY_CHANGED"));
+}
+
 static void print_fix(const struct record *r)
 {
     const uint8_t *slash = r->caller.len == 0 ? NULL : memrchr(r->caller.at, '/', r->caller.len);
     size_t start = slash == NULL ? 0 : (size_t)(slash - r->caller.at) + 1;
 
     /* Policies go by the service's name, the last part of its identity. */
-    if (neo_bytes_is(r->stage, "authorise") && r->rule.len == 0)
+    if (is_default_deny(r))
         (void)printf("\nto allow it, have in the policy:\n  service: \"%.*s\"\n"
                      "  allowed_calls:\n    - target_service: \"%.*s\"\n      operations: "
                      "[\"%.*s\"]\n",
@@ -150,7 +157,7 @@ static void print_record(const char *id, const struct record *r, const char *fil
         (void)printf("  detail   %.*s\n", NEO_FMT(r->detail));
     if (r->rule.len > 0)
         (void)printf("  rule     %.*s\n", NEO_FMT(r->rule));
-    else
+    else if (is_default_deny(r))
         (void)printf("  rule     none allows it (default deny)\n");
     if (r->nearest.len > 0)
         (void)printf("  nearest  %.*s\n", NEO_FMT(r->nearest));
@@ -174,7 +181,8 @@ static int show(const char *id, struct arg_list *audits)
     for (size_t i = 0; line.len == 0 && i < audits->n; i++) {
         line = search_file(audits->at[i], id, &text);
         if (line.len == 0)
-            line = search_folder(audits->at[i], id, &text, 2, found, sizeof(found));
+            line = search_folder(audits->at[i], id, &text, strcmp(audits->at[i], ".") == 0 ? 1 : 2,
+                                 found, sizeof(found));
         else
             (void)snprintf(found, sizeof(found), "%s", audits->at[i]);
     }
@@ -203,7 +211,8 @@ static int run(int argc, char **argv)
 {
     struct arg_list audits = {.n = 0};
     const struct arg args[] = {
-        {"--audit", ARG_LIST, &audits, "PATH", "audit file or state folder [the --dir folder]"},
+        {"--audit", ARG_LIST, &audits, "PATH",
+         "audit file or state folder [the --dir folder, and this one]"},
     };
     const char *rest[1];
     int status;
@@ -213,8 +222,10 @@ static int run(int argc, char **argv)
         return status;
     if (n != 1 || strncmp(rest[0], "d-", 2) != 0)
         return fail_usage("say which decision: neo why d-0123456789abcdef (it is in the error)");
-    if (audits.n == 0)
+    if (audits.n == 0) {
         audits.at[audits.n++] = cli.dir;
+        audits.at[audits.n++] = ".";
+    }
     return show(rest[0], &audits);
 }
 

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { READ_SIZE = 65536, BUDGET = 1 << 30 };
@@ -74,6 +75,8 @@ static enum neo_code generate(const struct plugin_request *request, struct neo_a
 {
     struct model m;
 
+    if (request->file_to_generate.len == 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "the request names no file to generate");
     NEO_TRY(model_build(request, arena, &m, err));
     response->file.at =
         neo_arena_calloc(arena, request->file_to_generate.len * 2, sizeof(*response->file.at));
@@ -92,7 +95,7 @@ static enum neo_code generate(const struct plugin_request *request, struct neo_a
 }
 
 /* What is wrong with the .proto files goes to protoc in the response; what is left is a failure. */
-static enum neo_code run(struct neo_arena *arena, struct neo_error *err)
+static enum neo_code answer(struct neo_arena *arena, struct neo_error *err)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer in = {0};
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
@@ -101,6 +104,9 @@ static enum neo_code run(struct neo_arena *arena, struct neo_error *err)
     struct neo_error wrong;
 
     NEO_TRY(read_all(STDIN_FILENO, &in, err));
+    if (in.len == 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "no request on standard input: protoc writes one; see --help");
     NEO_TRY(neo_proto_decode(&plugin_request_info, neo_buffer_bytes(&in), &request, arena, err));
     enum neo_code code = generate(&request, arena, &response, &wrong);
     if (code != NEO_OK)
@@ -112,16 +118,43 @@ static enum neo_code run(struct neo_arena *arena, struct neo_error *err)
     return write_all(STDOUT_FILENO, neo_buffer_bytes(&out), err);
 }
 
-int main(void)
+static int run(void)
 {
     struct neo_arena arena;
     struct neo_error err;
 
     neo_arena_init(&arena, BUDGET);
-    enum neo_code code = run(&arena, &err);
+    enum neo_code code = answer(&arena, &err);
     neo_arena_fini(&arena);
     if (code == NEO_OK)
         return 0;
     (void)fprintf(stderr, "protoc-gen-neo: %s [%s]\n", err.message, err.where);
     return 1;
+}
+
+static const char usage[] =
+    "usage: protoc --plugin=protoc-gen-neo=PATH --neo_out=DIR [-I DIR]... FILE.proto...\n"
+    "\n"
+    "protoc-gen-neo is a plugin: protoc starts it and writes to its standard input. For each\n"
+    "a/b.proto it makes DIR/a/b.neo.h and DIR/a/b.neo.c; docs/CODEGEN.md has the rules. PATH is\n"
+    "where this program is; without --plugin protoc looks for it in $PATH.\n"
+    "\n"
+    "  --help     this\n"
+    "  --version  its version\n";
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        (void)printf("protoc-gen-neo %s\n", NEO_VERSION);
+        return 0;
+    }
+    if (argc > 1 || isatty(STDIN_FILENO)) { /* a person, not protoc */
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    return run();
 }

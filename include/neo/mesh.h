@@ -9,11 +9,11 @@
  * the state folder: when CA and registry are away, the service goes on with it,
  * restarts included.
  *
- *     static void greet(struct neo_call *call, const struct hello_Request *r, void *self);
+ *     static void greet(struct neo_call *call, const struct hello_GreetRequest *r, void *self);
  *
  *     int main(int argc, char **argv)
  *     {
- *         struct hello_Greeter_handlers handlers = {.greet = greet};
+ *         struct hello_Greeter_handlers handlers = {.Greet = greet};
  *         struct neo_mesh *mesh;
  *         struct neo_error err;
  *

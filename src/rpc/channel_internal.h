@@ -177,8 +177,7 @@ struct channel_core {
     void (*refused)(void *self, const char *why); /* may be NULL */
     void *refused_self;
     struct service_config config; /* of it, balancing and health */
-    bool resolved;                /* the resolver has answered at least once */
-    bool remembered;              /* but with what it knew before: nobody fails of that */
+    bool resolved, remembered;    /* the resolver has answered; with what it knew before */
     char resolve_error[160];
 
     struct list subchannels;

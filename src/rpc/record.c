@@ -131,8 +131,10 @@ static void write_audit(struct neo_call *call, struct neo_audit_record *r)
     r->caller = p->caller_uri.len > 0 ? p->caller_uri : p->caller;
     r->target = call->worker->server->target;
     r->method = neo_bytes_from(call->method != NULL ? call->method->path : call->stream->path, 1);
-    r->rule_file = call->answer.rule.file;
-    r->rule_line = call->answer.rule.line;
+    if (!call->answer.by_default) { /* else it is where the caller's document begins: no rule */
+        r->rule_file = call->answer.rule.file;
+        r->rule_line = call->answer.rule.line;
+    }
     r->nearest_file = call->answer.nearest.file;
     r->nearest_line = call->answer.nearest.line;
     r->trace_id = neo_bytes(trace + TRACE_ID_AT, TRACE_ID_LEN);

@@ -90,6 +90,26 @@ def one_port(server):
     second.stop()
 
 
+def near_miss():
+    """The caller has a document, and a rule whose method is nearly the one it calls."""
+    with open(os.path.join(HOME, "policies", "policy.yaml"), "w") as f:
+        f.write('service: "hello-client"\nallowed_calls:\n'
+                '  - {target_service: "hello-service", operations: ["Greeting"]}\n')
+    until = time.monotonic() + 20
+    refused = None
+    while refused is None or refused.returncode == 0:
+        if time.monotonic() > until:
+            sys.exit("the policy never came into force")
+        refused = program("neo", "call", "--as", "hello-client", "hello-service", "hello.Greeter/Greet", "-d", "{}")
+    hint = re.search(r"next +neo (why (d-\w+) --audit) DIR \(the state folder of hello-service\)", refused.stderr)
+    expect("a refusal says how to ask why", hint, refused.stderr)
+    for words in ([*hint[1].split(), "server"], ["why", hint[2]]): # the second looks around where it is
+        why = program("neo", *words)
+        for part in ("rule     none allows it", "nearest  policies/policy.yaml:3", "to allow it, have in the policy:",
+                     'operations: ["hello.Greeter/Greet"]'):
+            expect("why after a near miss says '%s'" % part, part in why.stdout, why.stdout, why.stderr)
+
+
 def play():
     os.mkdir(os.path.join(HOME, "policies"))
     shutil.copy(os.path.join(ROOT, "examples/hello/policy.yaml"), os.path.join(HOME, "policies"))
@@ -101,6 +121,7 @@ def play():
         expect("the example works", first == "hello, world\n", first)
         one_port(server)
         server = moves(server)
+        near_miss()
     finally:
         if server is not None:
             server.stop()
