@@ -4,7 +4,7 @@
 JOBS ?= $(shell nproc)
 CTEST = ctest --output-on-failure --no-tests=error
 
-.PHONY: all setup test demo h2spec attack bench bench-build bench-peers asan tsan lint fuzz check install clean help
+.PHONY: all setup test demo h2spec attack bench bench-build bench-peers asan tsan lint install clean help
 
 all: setup
 	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }

@@ -90,6 +90,19 @@ static bool is_common(const char *name)
     return strcmp(name, "--dir") == 0 || strcmp(name, "-o") == 0 || strcmp(name, "--output") == 0;
 }
 
+int args_common(int argc, char **argv, int *ret_used)
+{
+    int used = 0;
+
+    for (; used + 1 < argc && is_common(argv[used]); used += 2) {
+        int status = set_common(argv[used], argv[used + 1]);
+        if (status >= 0)
+            return status;
+    }
+    *ret_used = used;
+    return -1;
+}
+
 int args_parse(const struct command *command, int argc, char **argv, const struct arg *args,
                size_t n, const char **rest, size_t max, int *ret_exit)
 {

@@ -130,6 +130,7 @@ static void add_file(struct neo_collateral *set, const char *path, struct tally 
     const char *slash = strrchr(path, '/');
     struct neo_error err;
 
+    t->files++;
     if (neo_file_read(path, NEO_COLLATERAL_FILE_MAX, &text, &err) != NEO_OK ||
         neo_collateral_add(set, neo_buffer_bytes(&text), slash == NULL ? path : slash + 1, &err) !=
             NEO_OK)
@@ -154,9 +155,12 @@ static void add_path(struct neo_collateral *set, const char *path, struct tally 
     for (struct dirent *d; (d = readdir(dir)) != NULL;) {
         int len = snprintf(full, sizeof(full), "%s/%s", path, d->d_name);
         bool is_ours = strcmp(d->d_name, "index.json") == 0 || strcmp(d->d_name, "wanted.txt") == 0;
-        if (len > 0 && len < PATH_LEN && d->d_name[0] != '.' && !is_ours && stat(full, &st) == 0 &&
-            S_ISREG(st.st_mode))
+        if (len <= 0 || len >= PATH_LEN || d->d_name[0] == '.' || is_ours || stat(full, &st) != 0)
+            continue;
+        if (S_ISREG(st.st_mode))
             add_file(set, full, t);
+        else if (S_ISDIR(st.st_mode))
+            tell(t, "skipped", full, NULL, "a folder in a folder; name it itself", false);
     }
     (void)closedir(dir);
 }
@@ -191,8 +195,12 @@ static int import(struct neo_arena *arena, const struct collateral_args *a,
         return fail(&err);
     }
     tally_begin(&t);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        size_t before = t.files;
         add_path(set, paths[i], &t);
+        if (t.files == before)
+            tally_failed(&t, paths[i], "there is no file in it");
+    }
     how.source = n == 1 ? paths[0] : "import";
     how.self = &t;
     enum neo_code code = neo_collateral_store_put(store, set, &how, &err);

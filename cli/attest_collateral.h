@@ -23,6 +23,7 @@ struct tally {
     struct neo_buffer json;
     struct neo_json_writer writer;
     size_t refused;
+    size_t files; /* looked into */
 };
 void tally_begin(struct tally *t);
 void tally_item(void *tally, const struct neo_collateral_item *item,

@@ -3,6 +3,7 @@
 #include "cli/attest.h"
 
 #include <neo/reference.h>
+#include <neo/spiffe.h>
 
 #include <stdio.h>
 
@@ -43,6 +44,8 @@ static int run(int argc, char **argv)
     int n = args_parse(&attest_policy_import, argc, argv, args, NEO_COUNT(args), rest, 1, &status);
     if (n < 0)
         return status;
+    if (!neo_is_service_name(neo_text(service)))
+        return fail_usage("--service '%s' is no service name; use [a-z0-9-]", service);
     if (n != 1 || from == NULL)
         return fail_usage("say from what: neo attest policy import --from FORM <file>");
     enum neo_reference_form form = neo_reference_form_parse(neo_text(from));

@@ -20,7 +20,7 @@ struct attest_machine {
 };
 #define ATTEST_MACHINE_ARGS(m)                                                                     \
     {"--tee", ARG_TEXT, &(m).tee, "TEE",                                                           \
-     "sev-snp, tdx, sgx, nitro, arm-cca, azure-snp, tpm [auto]"},                                  \
+     "sev-snp, tdx, sgx, nitro, arm-cca, azure-snp, azure-tdx, tpm [auto]"},                       \
         {"--vmpl", ARG_U32, &(m).vmpl, "N", "SEV-SNP: whose report [0, or the least allowed]"},    \
         {"--tpm", ARG_TEXT, &(m).tpm, "TPM", "device, or TCTI of tpm2-tss [/dev/tpmrm0]"},         \
         {"--tpm-ak", ARG_TEXT, &(m).tpm_ak, "HANDLE", "key that the TPM keeps [a primary one]"},   \

@@ -116,6 +116,22 @@ static enum neo_code make_plan(struct plan *plan, const struct collateral_args *
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
+/* What is out of date all the same was asked for within a day, or came with an import. */
+static void say_nothing_is_due(const struct neo_collateral_store *store, int64_t now)
+{
+    size_t stale = 0;
+
+    for (size_t i = 0; i < neo_collateral_store_count(store); i++) {
+        const struct neo_collateral_item *item = neo_collateral_store_at(store, i)->item;
+        stale += item->request != NULL && neo_collateral_freshness(item, now) == NEO_STALE;
+    }
+    (void)printf("nothing is due\n");
+    if (stale > 0)
+        (void)printf("%zu out of date, looked for or imported within a day; to ask now: "
+                     "neo attest collateral refresh --all\n",
+                     stale);
+}
+
 static int fetch_all(struct neo_collateral_store *store, const struct plan *plan,
                      const char *const *words)
 {
@@ -136,7 +152,7 @@ static int fetch_all(struct neo_collateral_store *store, const struct plan *plan
     }
     tally_end(&t);
     if (!cli.json && plan->n == 0)
-        (void)printf("nothing is due\n");
+        say_nothing_is_due(store, plan->now);
     return failed > 0 ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -60,6 +60,26 @@ static const char *verdict_of(const struct neo_appraisal *a)
     return a->reason == NEO_ATTEST_COLLATERAL_STALE ? "collateral stale" : "refused";
 }
 
+static void print_verdict(const struct neo_appraisal *a)
+{
+    (void)printf("%s%s%s%s", ink(a->accepted ? INK_GREEN : INK_RED), verdict_of(a), ink(INK_NONE),
+                 a->simulated ? ", SIMULATED" : "");
+    if (!a->accepted)
+        (void)printf(" (%s)", neo_attest_reason_text(a->reason));
+    (void)printf("\n");
+}
+
+/* A refusal comes first: what follows from it, check by check, may be two pages. */
+static void print_text(const struct neo_appraisal *a)
+{
+    if (!a->accepted)
+        print_verdict(a);
+    for (size_t i = 0; i < a->n_checks; i++)
+        print_check(&a->checks[i]);
+    if (a->accepted)
+        print_verdict(a);
+}
+
 static int report(const struct verify_args *args, const struct neo_appraisal *a)
 {
     if (cli.json) {
@@ -67,13 +87,7 @@ static int report(const struct verify_args *args, const struct neo_appraisal *a)
         (void)neo_appraisal_json(a, &out);
         print_json(&out);
     } else {
-        for (size_t i = 0; i < a->n_checks; i++)
-            print_check(&a->checks[i]);
-        (void)printf("%s%s%s%s", ink(a->accepted ? INK_GREEN : INK_RED), verdict_of(a),
-                     ink(INK_NONE), a->simulated ? ", SIMULATED" : "");
-        if (!a->accepted)
-            (void)printf(" (%s)", neo_attest_reason_text(a->reason));
-        (void)printf("\n");
+        print_text(a);
     }
     if (args->own_binder)
         (void)fprintf(stderr, "note: bound to what it says itself: this shows that it is genuine, "
@@ -123,7 +137,9 @@ static int verify(const struct verify_args *a, const char *path)
 
     if (a->from.policies.n == 0 || a->service == NULL)
         return fail_usage("say by which rules: --policy FILE --service NAME");
-    if ((a->binder != NULL) + (a->bound != NULL) + a->own_binder != 1)
+    if ((a->binder != NULL) + (a->bound != NULL) + a->own_binder > 1)
+        return fail_usage("--binder, --bound and --own-binder: only one of them");
+    if (a->binder == NULL && a->bound == NULL && !a->own_binder)
         return fail_usage(
             "say what it must be bound to: --binder HEX, --bound HEX for what another "
             "protocol put there, or --own-binder to look at evidence on its own");

@@ -53,6 +53,10 @@ struct command {
     const char *examples; /* lines */
 };
 
+/* Common options from argv[0] on, in front of the command: how many words. -1, or an exit status.
+ */
+int args_common(int argc, char **argv, int *ret_used);
+
 /*
  * Reads options from argv[1..]; what is left goes to `rest`. Returns the number of the rest, or -1
  * after it printed help (then *ret_exit is 0) or what was wrong (2).

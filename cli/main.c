@@ -77,13 +77,31 @@ static int unknown(const char *name)
     return fail_usage("there is no command '%s'; see: neo --help", name);
 }
 
+/* Known before anything can be wrong, so that what is wrong is said in it, too. */
+static bool wants_json(int argc, char **argv, const char *output)
+{
+    bool json = output != NULL && strcmp(output, "json") == 0;
+
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0)
+            json = strcmp(argv[i + 1], "json") == 0;
+    return json;
+}
+
 int main(int argc, char **argv)
 {
     const char *dir = getenv("NEO_DIR");
     const char *output = getenv("NEO_OUTPUT");
 
     cli.dir = dir == NULL || dir[0] == '\0' ? ".neo" : dir;
-    cli.json = output != NULL && strcmp(output, "json") == 0;
+    cli.json = wants_json(argc, argv, output);
+    if (output != NULL && output[0] != '\0' && !cli.json && strcmp(output, "table") != 0)
+        return fail_usage("NEO_OUTPUT=%s: there are table and json", output);
+    int used = 0, status = args_common(argc - 1, argv + 1, &used);
+    if (status >= 0)
+        return status;
+    argc -= used;
+    argv += used;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
@@ -94,7 +112,7 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
-        (void)printf("neo " NEO_VERSION "\n");
+        (void)printf(cli.json ? "{\"version\": \"%s\"}\n" : "neo %s\n", NEO_VERSION);
         return EXIT_OK;
     }
     const struct command *command = command_find(argv[1]);

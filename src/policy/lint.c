@@ -78,6 +78,9 @@ static void lint_op(const struct block *block, const struct op *op, struct neo_b
 {
     const struct op *wider = find_wider(block, op);
 
+    if (op->rule->when.on_behalf_of.len > 0)
+        warn(out, op->place,
+             "never holds: nothing carries the chains yet that on_behalf_of asks for");
     if (wider != NULL)
         warn(out, op->place, "has no effect: %s:%u already %s it", wider->place.file,
              wider->place.line, wider->denies ? "denies" : "allows");

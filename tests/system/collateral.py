@@ -220,9 +220,9 @@ def in_a_service(url):
 def main():
     without_vectors()
     if not os.path.isdir(VECTORS):
-        print("skipped: no vectors")
+        print("skipped: no vectors\nSKIPPED: system.collateral, but for what needs no recordings")
     elif shutil.which("curl") is None:
-        print("skipped: no curl")
+        print("SKIPPED: system.collateral, but for what needs no curl")
     else:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cache)
         threading.Thread(target=server.serve_forever, daemon=True).start()

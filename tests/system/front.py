@@ -5,6 +5,7 @@ on the same port; asks why a call was refused as the refusal says.
 
 usage: front.py BIN SOURCE
 """
+import json
 import os
 import re
 import shutil
@@ -90,6 +91,65 @@ def one_port(server):
     second.stop()
 
 
+def stock_client(server):
+    """The program of docs/GUIDE.md on another implementation of gRPC."""
+    python = "/usr/bin/python3"
+    if subprocess.run([python, "-c", "import grpc, google.protobuf"], capture_output=True).returncode != 0:
+        print("SKIPPED: system.front, the stock client (no python3-grpcio)")
+        return
+    with open(os.path.join(ROOT, "docs/GUIDE.md"), encoding="utf-8") as f:
+        code = re.search(r"^```python\n(.*?)^```$", f.read(), re.MULTILINE | re.DOTALL)[1]
+    subprocess.run(["protoc", "-I", ROOT + "/examples", "--python_out", HOME, "hello/hello.proto"], check=True)
+    address = re.search(r'"?address"?[:=]"?([\d.]+:\d+)', server.read())[1]
+    done = subprocess.run([python, "-c", code, address], cwd=HOME, text=True, capture_output=True, timeout=60)
+    expect("the stock client of the guide calls", done.stdout == "hello, grpcio\n", done.stdout, done.stderr)
+    wrong = code.replace('"hello-service")', '"guide-service")')
+    done = subprocess.run([python, "-c", wrong, address], cwd=HOME, text=True, capture_output=True, timeout=60)
+    expect("another name than the service's is refused", "UNAVAILABLE" in done.stderr, done.stdout, done.stderr)
+
+
+def words():
+    """Options and answers of `neo` itself."""
+    def check(what, done, code, *parts):
+        said = done.stdout + done.stderr
+        expect(what, done.returncode == code and all(p in said for p in parts), said, done.returncode)
+
+    check("options may come first", program("neo", "-o", "json", "--dir", "dev", "version"), 0, '{"version": "')
+    check("usage errors in JSON", program("neo", "frob", "-o", "json"), 2, '"code": "INVALID_ARGUMENT"')
+    check("an output that is none", subprocess.run([os.path.join(BIN, "neo"), "version"], env=dict(ENV, NEO_OUTPUT="frob"),
+                                                   text=True, capture_output=True), 2, "table and json")
+    check("too many binders", program("neo", "attest", "verify", "x", "--policy", "x", "--service", "a", "--own-binder",
+                                      "--bound", "00"), 2, "only one of them")
+    check("a name that is none", program("neo", "attest", "policy", "import", "--from", "corim", "--service", "Bad Name",
+                                         "x"), 2, "no service name")
+    for command in ("collect", "doctor"):
+        check("every TEE is named", program("neo", "attest", command, "--help"), 0, "azure-tdx")
+    os.makedirs(os.path.join(HOME, "outer", "inner"))
+    check("a folder of folders", program("neo", "attest", "collateral", "import", "outer"), 1, "skipped", "outer/inner",
+          "there is no file in it")
+    with open(os.path.join(HOME, "wide.yaml"), "w") as f:
+        f.write('service: "*"\nallowed_calls:\n  - {target_service: "*", operations: ["*"]}\n')
+    warnings = json.loads(program("neo", "policy", "check", "wide.yaml", "-o", "json").stdout)["warnings"]
+    expect("warnings are a list", isinstance(warnings, list) and len(warnings) >= 2 and
+           all(w.startswith("wide.yaml:") for w in warnings), warnings)
+    verdict = subprocess.run([os.path.join(ROOT, "bench/verdict"), "--help"], text=True, capture_output=True)
+    check("bench/verdict --help", verdict, 0, "bench/verdict build/bench.json")
+
+
+def refused_evidence():
+    """The verdict of evidence that is refused is the first thing to read."""
+    with open(os.path.join(HOME, "rules.yaml"), "w") as f:
+        f.write("attestation_policies:\n  a:\n    require: hardware\n    any_of:\n      - tee: sev-snp\n"
+                "        measurement: ['%s']\n" % ("00" * 48))
+    with open(os.path.join(HOME, "quote"), "wb") as f:
+        f.write(bytes(1184))
+    done = program("neo", "attest", "verify", "quote", "--kind", "snp-report", "--policy", "rules.yaml", "--service", "a",
+                   "--own-binder")
+    lines = done.stdout.splitlines()
+    expect("a refusal begins with the verdict", done.returncode == 1 and len(lines) > 1 and
+           lines[0].startswith("refused ("), done.stdout, done.stderr)
+
+
 def near_miss():
     """The caller has a document, and a rule whose method is nearly the one it calls."""
     with open(os.path.join(HOME, "policies", "policy.yaml"), "w") as f:
@@ -121,7 +181,10 @@ def play():
         expect("the example works", first == "hello, world\n", first)
         one_port(server)
         server = moves(server)
+        stock_client(server)
         near_miss()
+        words()
+        refused_evidence()
     finally:
         if server is not None:
             server.stop()

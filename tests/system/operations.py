@@ -46,7 +46,7 @@ def units():
 def verify(found):
     """systemd's own opinion of them."""
     if shutil.which("systemd-analyze") is None:
-        print("skipped: no systemd-analyze")
+        print("SKIPPED: system.operations, what systemd says of the units (no systemd-analyze)")
         return
     for name, body in found.items():
         path = os.path.join(HOME, name)

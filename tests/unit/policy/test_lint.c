@@ -110,6 +110,20 @@ TEST(lint_has_nothing_to_say_about_rules_that_count)
     neo_policy_unref(policy);
 }
 
+TEST(lint_warns_of_rules_that_wait_for_chains_nobody_makes)
+{
+    struct neo_policy *policy =
+        compile("service: c\nallowed_calls:\n"
+                "  - {target_service: t, operations: [Go], when: {on_behalf_of: [a]}}\n");
+    struct neo_buffer out = {0};
+
+    neo_policy_lint(policy, &out);
+    neo_buffer_append_byte(&out, 0);
+    assert_non_null(strstr((const char *)out.at, "p.yaml:3:38: never holds: "));
+    neo_buffer_fini(&out);
+    neo_policy_unref(policy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +131,7 @@ int main(void)
         cmocka_unit_test(lint_has_nothing_to_say_about_the_seed),
         cmocka_unit_test(lint_looks_at_every_role_prefix_and_order),
         cmocka_unit_test(lint_has_nothing_to_say_about_rules_that_count),
+        cmocka_unit_test(lint_warns_of_rules_that_wait_for_chains_nobody_makes),
     };
     return cmocka_run_group_tests_name("policy/lint", tests, NULL, NULL);
 }
