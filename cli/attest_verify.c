@@ -138,7 +138,7 @@ static int verify(const struct verify_args *a, const char *path)
     if (a->from.policies.n == 0 || a->service == NULL)
         return fail_usage("say by which rules: --policy FILE --service NAME");
     if ((a->binder != NULL) + (a->bound != NULL) + a->own_binder > 1)
-        return fail_usage("--binder, --bound and --own-binder: only one of them");
+        return fail_usage("--binder HEX, --bound HEX, --own-binder: only one of them");
     if (a->binder == NULL && a->bound == NULL && !a->own_binder)
         return fail_usage(
             "say what it must be bound to: --binder HEX, --bound HEX for what another "
