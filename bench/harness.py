@@ -27,6 +27,7 @@ OTHERS = [
     ("tonic", os.path.join(PEERS, "bench_tonic")),
     ("grpc-java", os.path.join(PEERS, "bench_grpc_java")),
     ("grpc-js", os.path.join(PEERS, "bench_grpc_js")),
+    ("grpc-core", os.path.join(PEERS, "bench_grpc_core")),  # built only when it is named
 ]
 PROXIES = [
     ("nginx", os.path.join(PEERS, "bench_nginx")),
