@@ -2,7 +2,7 @@
 """The tables of docs/PERFORMANCE.md, made of what bench/run --json wrote."""
 import re
 
-NAMES = {"grpc-c++": "gRPC C++", "envoy": "Envoy"}
+NAMES = {"grpc-c++": "gRPC C++", "grpc-core": "gRPC core 1.85", "envoy": "Envoy"}
 SIZES = {1024: "1 KiB", 65536: "64 KiB", 1 << 20: "1 MiB"}
 
 
