@@ -85,15 +85,17 @@ class Unit:
             expect("it ends when told to", self.process.wait(20) == 0, self.words)
 
 
+COPY = "(umask 077; tar -C /var/lib/neo -czpf neo-ca.tar.gz ca)"
+
+
 def neo(*args):
     return subprocess.run(["neo", *args], env=ENV, text=True, capture_output=True, timeout=60)
 
 
 def token(service, path):
-    done = neo("token", "create", service)
+    done = neo("token", "create", service, "--out", path)
     expect("the operator makes a token", done.returncode == 0, done.stderr)
-    with open(path, "w") as f:
-        f.write(done.stdout)
+    expect("a token is its owner's alone", os.stat(path).st_mode & 0o77 == 0, oct(os.stat(path).st_mode))
 
 
 def hello():
@@ -116,11 +118,22 @@ def play(found, running):
     # The commands of the page, but that no systemd is here.
     address = re.search(r'127\.0\.0\.1:\d+', ca.read())[0]
     ca.stop()
-    subprocess.run(["tar", "-C", NEO, "-czpf", HOME + "/neo-ca.tar.gz", "ca"], check=True)
-    shutil.rmtree(NEO + "/ca")
-    subprocess.run(["tar", "-C", NEO, "-xzpf", HOME + "/neo-ca.tar.gz"], check=True)
+    subprocess.run(["sh", "-c", COPY.replace("/var/lib/neo", NEO)], cwd=HOME, check=True)
+    mode = os.stat(HOME + "/neo-ca.tar.gz").st_mode
+    expect("the copy, which has the root's key, is its owner's alone", mode & 0o77 == 0, oct(mode))
     ca.words[ca.words.index("127.0.0.1:0")] = address
     ca.start()
+    done = neo("ca", "revoke", "hello-service")
+    expect("a service is revoked after the copy", done.returncode == 0, done.stdout, done.stderr)
+    ca.stop()
+    shutil.copy2(NEO + "/ca/signer/trust.last", HOME + "/trust.last")
+    shutil.rmtree(NEO + "/ca")
+    subprocess.run(["tar", "-C", NEO, "-xzpf", HOME + "/neo-ca.tar.gz"], check=True)
+    shutil.copy2(HOME + "/trust.last", NEO + "/ca/signer/trust.last")
+    ca.start()
+    listed = neo("ca", "list", "hello-service").stdout
+    expect("with the signer's last trust it is revoked after going back, too",
+           "revoked" in listed.lower(), listed)
     token("guide-service", os.path.join(HOME, "again.join"))
 
 
@@ -129,7 +142,7 @@ def main():
     try:
         page, found = units()
         expect("the page has three units", len(found) == 3, list(found))
-        expect("the copy is made as the test makes it", "tar -C /var/lib/neo -czpf neo-ca.tar.gz ca\n" in page)
+        expect("the copy is made as the test makes it", COPY + "\n" in page)
         verify(found)
         play(found, running)
     finally:
