@@ -338,6 +338,8 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
 
     if (mkdir(o->dir, 0700) != 0 && errno != EEXIST)
         return neo_fail_errno(err, "cannot make the CA's folder '%s'", o->dir);
+    (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
+    NEO_TRY(authority_open(&ca->authority, path, err)); /* another CA's signer is left alone */
     (void)snprintf(path, sizeof(path), "%s/signer", o->dir);
     if (o->has_signer)
         NEO_TRY(signer_attach(&ca->signer, o->signer_ask, o->signer_answer, err));
@@ -347,8 +349,7 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
     ca->authority.trust_domain = ca->trust_domain;
     ca->authority.registry_file = ca->registry_file;
     ca->authority.leaf_life = o->leaf_life == 0 ? LEAF_LIFE_DEFAULT : o->leaf_life;
-    (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
-    NEO_TRY(authority_open(&ca->authority, path, err));
+    NEO_TRY(authority_recover(&ca->authority, err));
     ca->record = o->record;
     ca->record_self = o->record_self;
     if (o->record != NULL)
