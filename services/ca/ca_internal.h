@@ -42,7 +42,8 @@ struct ca {
         void *self;
         struct neo_timer timer; /* on worker 0 */
         struct neo_task reading;
-        char said[240]; /* why it failed last */
+        char said[240];                 /* why it failed last */
+        uint8_t sha256[NEO_SHA256_LEN]; /* of the policies that were recorded last */
     } rules;
 };
 
