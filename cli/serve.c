@@ -41,6 +41,7 @@ struct ca_args {
 static enum neo_code run_ca(struct ca_args *a, struct neo_log *log, struct neo_error *err)
 {
     struct first first = {.pairs = &a->first, .log = log};
+    struct ca_reading rules = {.policies = NULL};
     struct neo_runtime *runtime;
     struct ca *ca = NULL;
 
@@ -49,8 +50,9 @@ static enum neo_code run_ca(struct ca_args *a, struct neo_log *log, struct neo_e
     if (a->rules.attestation.n > 0) {
         a->options.read_rules = serve_rules_read;
         a->options.rules_self = &a->rules;
-        NEO_TRY(serve_rules_read(&a->rules, &a->options.attest_policies, &a->options.attest_trust,
-                                 err));
+        NEO_TRY(serve_rules_read(&a->rules, &rules, err));
+        a->options.attest_policies = rules.policies;
+        a->options.attest_trust = rules.trust;
     }
     first_block();
     NEO_TRY(neo_runtime_new(1, &runtime, err));

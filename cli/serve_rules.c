@@ -24,6 +24,7 @@ struct reading {
     size_t n_pieces;
     uint8_t digests[PARTS_MAX + 1][NEO_SHA256_LEN]; /* of each file or folder */
     size_t n_digests;
+    struct neo_error no_collateral; /* why a file of it cannot be read; code OK: all can */
 };
 
 static void free_reading(struct reading **reading)
@@ -53,6 +54,19 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* One that cannot be read must not keep policies from coming into force. */
+static void read_collateral(struct reading *r, const char *path)
+{
+    struct neo_error why;
+
+    if (is_folder(path)) {
+        neo_collateral_fingerprint(path, r->digests[r->n_digests++]);
+    } else if (read_file(r, path, &why) != NEO_OK) {
+        r->no_collateral = why;
+        memset(r->digests[r->n_digests++], 0, sizeof(r->digests[0]));
+    }
+}
+
 /* What decides whether it is read at all: of folders their look, of files what they say. */
 static enum neo_code look(struct reading *r, struct neo_error *err)
 {
@@ -62,12 +76,8 @@ static enum neo_code look(struct reading *r, struct neo_error *err)
         NEO_TRY(read_file(r, from->attestation.at[i], err));
     if (from->simulated_root != NULL)
         NEO_TRY(read_file(r, from->simulated_root, err));
-    for (size_t i = 0; i < from->collateral.n; i++) {
-        if (is_folder(from->collateral.at[i]))
-            neo_collateral_fingerprint(from->collateral.at[i], r->digests[r->n_digests++]);
-        else
-            NEO_TRY(read_file(r, from->collateral.at[i], err));
-    }
+    for (size_t i = 0; i < from->collateral.n; i++)
+        read_collateral(r, from->collateral.at[i]);
     return NEO_OK;
 }
 
@@ -108,6 +118,8 @@ static enum neo_code make_trust(struct reading *r, struct neo_attest_trust **ret
     const struct serve_rules *from = r->from;
     size_t file = from->attestation.n + (from->simulated_root != NULL ? 1 : 0);
 
+    if (r->no_collateral.code != NEO_OK)
+        return neo_fail(err, r->no_collateral.code, "%s", r->no_collateral.message);
     for (size_t i = 0; i < from->collateral.n; i++) {
         if (is_folder(from->collateral.at[i]))
             NEO_TRY(open_store(r, from->collateral.at[i], err));
@@ -133,22 +145,49 @@ static enum neo_code make_policies(const struct reading *r, struct neo_attest_po
                                        err);
 }
 
-static enum neo_code make_both(struct reading *r, struct neo_attest_policies **ret,
-                               struct neo_attest_trust **ret_trust, struct neo_error *err)
+static enum neo_code sum_policies(const struct reading *r, uint8_t ret[static NEO_SHA256_LEN],
+                                  struct neo_error *err)
 {
-    struct neo_attest_policies *policies = NULL;
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer all = {0};
 
-    NEO_TRY(make_policies(r, &policies, err));
-    enum neo_code code = make_trust(r, ret_trust, err);
-    if (code == NEO_OK)
-        *ret = policies;
-    else
-        neo_attest_policies_unref(policies);
-    return code;
+    for (size_t i = 0; i < r->from->attestation.n; i++)
+        if (!neo_buffer_append(&all, neo_buffer_bytes(&r->files[i])))
+            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading the attestation");
+    neo_sha256(neo_buffer_bytes(&all), ret);
+    return NEO_OK;
 }
 
-enum neo_code serve_rules_read(void *rules, struct neo_attest_policies **ret,
-                               struct neo_attest_trust **ret_trust, struct neo_error *err)
+static enum neo_code make_both(struct reading *r, struct ca_reading *ret, struct neo_error *err)
+{
+    struct ca_reading made = {.policies = NULL};
+
+    NEO_TRY(sum_policies(r, made.sha256, err));
+    NEO_TRY(make_policies(r, &made.policies, err));
+    enum neo_code code = make_trust(r, &made.trust, &made.no_trust);
+    if (code != NEO_OK && !r->from->begun) {
+        neo_attest_policies_unref(made.policies);
+        return neo_fail(err, code, "%s", made.no_trust.message);
+    }
+    *ret = made;
+    return NEO_OK;
+}
+
+/* Not what they say: so it is tried again. */
+static bool is_passing(enum neo_code code)
+{
+    return code == NEO_RESOURCE_EXHAUSTED || code == NEO_UNAVAILABLE;
+}
+
+/* Is it other than what was read, and the same as a look ago? */
+static bool is_to_be_read(struct serve_rules *from, const uint8_t all[static NEO_SHA256_LEN])
+{
+    bool settled = !from->begun || memcmp(all, from->seen, NEO_SHA256_LEN) == 0;
+
+    memcpy(from->seen, all, NEO_SHA256_LEN);
+    return settled && memcmp(all, from->read, NEO_SHA256_LEN) != 0;
+}
+
+enum neo_code serve_rules_read(void *rules, struct ca_reading *ret, struct neo_error *err)
 {
     NEO_CLEANUP(free_reading) struct reading *r = neo_alloc(sizeof(*r));
     struct serve_rules *from = rules;
@@ -157,13 +196,19 @@ enum neo_code serve_rules_read(void *rules, struct neo_attest_policies **ret,
     if (r == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading the attestation");
     r->from = from;
-    NEO_TRY(look(r, err));
+    enum neo_code code = look(r, err);
+    if (code != NEO_OK) {
+        memset(from->seen, 0, sizeof(from->seen));
+        return code;
+    }
     neo_sha256(neo_bytes(r->digests, r->n_digests * NEO_SHA256_LEN), all);
-    if (memcmp(all, from->read, sizeof(all)) == 0)
+    if (!is_to_be_read(from, all))
         return NEO_OK;
     memcpy(from->read, all, sizeof(all)); /* tried once, well or not */
-    enum neo_code code = make_both(r, ret, ret_trust, err);
-    if (code == NEO_RESOURCE_EXHAUSTED || code == NEO_UNAVAILABLE) /* not what they say: again */
+    code = make_both(r, ret, err);
+    if (is_passing(code) ||
+        (code == NEO_OK && ret->trust == NULL && is_passing(ret->no_trust.code)))
         memset(from->read, 0, sizeof(from->read));
+    from->begun = from->begun || code == NEO_OK;
     return code;
 }

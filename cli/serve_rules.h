@@ -3,6 +3,7 @@
 #ifndef NEO_CLI_SERVE_RULES_H
 #define NEO_CLI_SERVE_RULES_H
 
+#include "ca/ca.h"
 #include "cli/cli.h"
 
 #include <neo/attest.h>
@@ -13,12 +14,16 @@ struct serve_rules {
     struct arg_list collateral;  /* files, and folders as `neo attest collateral` keeps them */
     const char *simulated_root;  /* a file, or NULL */
     bool development;
-    uint8_t read[NEO_SHA256_LEN]; /* of what all of it said last */
+    bool begun;                   /* it was read once */
+    uint8_t seen[NEO_SHA256_LEN]; /* of what all of it said at the last look */
+    uint8_t read[NEO_SHA256_LEN]; /* of what was read last */
 };
 
-/* A ca_rules_fn; the first time it always gives both. */
-NEO_MUST_CHECK enum neo_code serve_rules_read(void *rules, struct neo_attest_policies **ret,
-                                              struct neo_attest_trust **ret_trust,
+/*
+ * A ca_rules_fn. The first time it gives both, or fails. Later it takes what two looks, one after
+ * the other, found the same: a file that is half written may well say something, and less.
+ */
+NEO_MUST_CHECK enum neo_code serve_rules_read(void *rules, struct ca_reading *ret,
                                               struct neo_error *err);
 
 #endif

@@ -36,6 +36,17 @@ NEO_MUST_CHECK enum neo_code neo_enrol_binder(const struct neo_enrolment *enrolm
 /* Does a certificate for `service` take evidence? */
 bool neo_enrol_is_asked(const struct neo_attest_policies *policies, struct neo_bytes service);
 
+/* `what`: "enrol: attested" or "measurement_rollouts". Borrows both. */
+typedef void neo_enrol_lost_fn(void *self, struct neo_bytes service, const char *what);
+/*
+ * Tells each service of which a certificate took evidence by `before` and takes none by `after`, or
+ * whose measurements were restricted by rollouts and are not any more. Either may be NULL: no
+ * policies.
+ */
+void neo_enrol_compare(const struct neo_attest_policies *before,
+                       const struct neo_attest_policies *after, neo_enrol_lost_fn *tell,
+                       void *self);
+
 #ifdef __cplusplus
 }
 #endif

@@ -54,8 +54,7 @@ enum neo_code authority_open(struct authority *a, const char *path, struct neo_e
                            AUTHORITY_RENEWALS_BURST);
         neo_ratelimit_init(&a->tries[i], AUTHORITY_TRIES_PER_SECOND, AUTHORITY_TRIES_BURST);
     }
-    NEO_TRY(neo_store_open(path, authority_schema, &a->store, err));
-    return authority_recover(a, err);
+    return neo_store_open(path, authority_schema, &a->store, err);
 }
 
 void authority_close(struct authority *a)
@@ -223,16 +222,19 @@ static enum neo_code check_key(struct authority *a, const char *service,
                  : NEO_OK;
 }
 
+/* `before`: the certificate that the same request got, and that is put aside; NULL: none. */
 static enum neo_code record_decision(struct authority *a, const struct authority_request *r,
-                                     const struct decision *d,
+                                     const struct decision *before, const struct decision *d,
                                      const uint8_t spki_hash[static NEO_SHA256_LEN],
                                      struct neo_error *err)
 {
     struct neo_value parent = {.type = NEO_VALUE_NULL}; /* of a first certificate */
 
-    if (r->token.len == 0)
+    if (before != NULL)
+        parent = neo_value_bytes(neo_bytes(before->serial, sizeof(before->serial)));
+    else if (r->token.len == 0)
         parent = neo_value_bytes(r->parent);
-    else
+    if (r->token.len > 0)
         NEO_TRY(tokens_spend(a, r, err));
     return neo_store_run(
         a->store,
@@ -298,7 +300,8 @@ static enum neo_code begin_of_life(struct authority *a, const char *service, int
 
 /*
  * It was decided for longer than is proven now, when there was no such date yet. Whatever was
- * signed then stays in the records, under an id that nobody asks with.
+ * signed then stays in the records, under an id that nobody asks with, and its successor is its
+ * heir: the two have one key.
  */
 static enum neo_code put_aside(struct authority *a, const struct decision *d, struct neo_error *err)
 {
@@ -324,7 +327,7 @@ static enum neo_code decide_new(struct authority *a, const struct authority_requ
     NEO_TRY(neo_store_begin(a->store, err));
     enum neo_code code = was_decided ? put_aside(a, &before, err) : NEO_OK;
     if (code == NEO_OK)
-        code = record_decision(a, r, d, spki_hash, err);
+        code = record_decision(a, r, was_decided ? &before : NULL, d, spki_hash, err);
     if (code == NEO_OK)
         code = neo_store_commit(a->store, err);
     if (code != NEO_OK)

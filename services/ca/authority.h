@@ -61,7 +61,10 @@ struct authority {
     } told; /* under `lock` */
 };
 
-/* `signer` must be there. What it signed last and the file has lost is put back. */
+/*
+ * The file alone, which no other CA may have open: so it comes before the signer is started, and
+ * authority_recover() after that.
+ */
 NEO_MUST_CHECK enum neo_code authority_open(struct authority *a, const char *path,
                                             struct neo_error *err);
 void authority_close(struct authority *a);

@@ -47,7 +47,7 @@ void ca_answer(struct ca *ca, struct neo_call *call, enum neo_code code,
     if (code == NEO_OK)
         neo_call_reply(call, response);
     else
-        ca_fail(ca, call, code, (struct neo_bytes){0}, err->message);
+        (void)ca_fail(ca, call, code, (struct neo_bytes){0}, err->message);
     svc_gate_leave(&ca->gate);
 }
 
@@ -338,6 +338,8 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
 
     if (mkdir(o->dir, 0700) != 0 && errno != EEXIST)
         return neo_fail_errno(err, "cannot make the CA's folder '%s'", o->dir);
+    (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
+    NEO_TRY(authority_open(&ca->authority, path, err)); /* another CA's signer is left alone */
     (void)snprintf(path, sizeof(path), "%s/signer", o->dir);
     if (o->has_signer)
         NEO_TRY(signer_attach(&ca->signer, o->signer_ask, o->signer_answer, err));
@@ -347,8 +349,7 @@ static enum neo_code open_state(struct ca *ca, const struct ca_options *o, struc
     ca->authority.trust_domain = ca->trust_domain;
     ca->authority.registry_file = ca->registry_file;
     ca->authority.leaf_life = o->leaf_life == 0 ? LEAF_LIFE_DEFAULT : o->leaf_life;
-    (void)snprintf(path, sizeof(path), "%s/ca.db", o->dir);
-    NEO_TRY(authority_open(&ca->authority, path, err));
+    NEO_TRY(authority_recover(&ca->authority, err));
     ca->record = o->record;
     ca->record_self = o->record_self;
     if (o->record != NULL)
@@ -367,7 +368,7 @@ static enum neo_code make_server(struct ca *ca, const struct ca_options *o, stru
     struct neo_server_options options = {
         .name = CA_SERVICE,
         .runtime = ca->runtime,
-        .audit = ca->audit == NULL ? NULL : neo_audit_file_sink(ca->audit),
+        .audit = ca->audit == NULL ? NULL : &ca->sink,
         .metrics = ca->metrics,
         .log = ca->log,
         .allow_anonymous =
@@ -432,6 +433,7 @@ enum neo_code ca_start(const struct ca_options *options, struct neo_runtime *run
     ca->rules.self = options->rules_self;
     ca->signer.ask = ca->signer.answer = ca->signer.pid = -1;
     told_init(&ca->told);
+    ca_record_begin(ca);
     (void)pthread_mutex_init(&ca->telling, NULL);
     svc_gate_init(&ca->gate);
     enum neo_code code = fill(ca, options, err);
@@ -466,6 +468,7 @@ void ca_stop(struct ca *ca)
         authority_close(&ca->authority);
     if (ca->signer.ask >= 0)
         signer_stop(&ca->signer);
+    ca_record_end(ca);
     if (ca->audit != NULL)
         neo_audit_file_close(ca->audit);
     neo_metrics_free(ca->metrics);

@@ -8,6 +8,7 @@
 #include <neo/attest.h>
 #include <neo/audit.h>
 #include <neo/buffer.h>
+#include <neo/digest.h>
 #include <neo/log.h>
 #include <neo/runtime.h>
 
@@ -15,13 +16,19 @@
 typedef enum neo_code ca_record_fn(void *self, const struct neo_audit_record *record,
                                    struct neo_error *err);
 
+/* The attestation policies, and what evidence is judged with. */
+struct ca_reading {
+    struct neo_attest_policies *policies; /* NULL: all is as it was */
+    struct neo_attest_trust *trust;       /* NULL: that of before stays, `no_trust` says why */
+    struct neo_error no_trust;
+    uint8_t sha256[NEO_SHA256_LEN]; /* of the policies' files, one after the other */
+};
+
 /*
- * The attestation policies and what they are judged with, when any of it is other than last time:
- * both stay NULL when it is not. Gives both. On the pool. When it fails, what was given before
- * stays in force.
+ * Reads them when any of it is other than last time. `*ret` is {0}; gives what is in it. On the
+ * pool. When it fails, what was given before stays in force.
  */
-typedef enum neo_code ca_rules_fn(void *self, struct neo_attest_policies **ret,
-                                  struct neo_attest_trust **ret_trust, struct neo_error *err);
+typedef enum neo_code ca_rules_fn(void *self, struct ca_reading *ret, struct neo_error *err);
 
 struct ca_options {
     const char *program;       /* path of `neo`, to start the signer with */

@@ -13,9 +13,23 @@
 #include "common/gate.h"
 
 #include <neo/audit_file.h>
+#include <neo/ratelimit.h>
 #include <neo/server.h>
 
+#include <stdatomic.h>
+
 #define CA_SERVICE "neo-ca"
+
+/*
+ * Anybody can knock at the CA without a certificate, and each record takes of the disk that it
+ * gives certificates with: so of their refusals a few are on record, and the others are counted
+ * there.
+ */
+enum { REFUSALS_PER_SECOND = 2, REFUSALS_BURST = 200 };
+struct refusals {
+    struct neo_ratelimit bucket;
+    _Atomic uint64_t unrecorded;
+};
 
 struct ca {
     struct signer signer;
@@ -28,6 +42,8 @@ struct ca {
     struct neo_runtime *runtime;
     struct neo_metrics *metrics;
     struct neo_audit_file *audit;
+    struct neo_audit_sink sink; /* of the server: what its policy refused */
+    struct refusals refusals;
     ca_record_fn *record;
     void *record_self;
     const struct neo_log *log;
@@ -42,7 +58,8 @@ struct ca {
         void *self;
         struct neo_timer timer; /* on worker 0 */
         struct neo_task reading;
-        char said[240]; /* why it failed last */
+        char said[240];                 /* why it failed last */
+        uint8_t sha256[NEO_SHA256_LEN]; /* of the policies that were recorded last */
     } rules;
 };
 
@@ -59,9 +76,23 @@ NEO_MUST_CHECK enum neo_code ca_record(struct ca *ca, const struct neo_call *cal
 NEO_MUST_CHECK enum neo_code ca_record_own(struct ca *ca, const char *detail,
                                            struct neo_error *err);
 ca_record_fn ca_record_in_file;
-/* Ends a call; a refusal is on record, with the id that the caller gets. `service`: for whom. */
-void ca_fail(struct ca *ca, struct neo_call *call, enum neo_code code, struct neo_bytes service,
+/*
+ * Ends a call; a refusal is on record, with the id that the caller gets. `service`: for whom.
+ * False: it is only counted there.
+ */
+bool ca_fail(struct ca *ca, struct neo_call *call, enum neo_code code, struct neo_bytes service,
              const char *why);
+
+void refusals_init(struct refusals *r);
+/*
+ * Does a refusal of `caller` go on record? Of callers with a certificate each does. `*ret_n`: how
+ * many did not since it was asked last, to be told before this one; 0: none.
+ */
+NEO_MUST_CHECK bool refusals_take(struct refusals *r, struct neo_bytes caller, neo_nsec now,
+                                  uint64_t *ret_n);
+/* Puts `sink` and `refusals` to use; at the end, what was not told yet. */
+void ca_record_begin(struct ca *ca);
+void ca_record_end(struct ca *ca);
 
 /* rules.c, both on worker 0. */
 void rules_begin(struct ca *ca);

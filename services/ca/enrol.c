@@ -60,11 +60,23 @@ void enrol_update(struct enrol *e, struct neo_attest_policies *policies,
 {
     neo_attest_policies_observe(policies);
     (void)pthread_mutex_lock(&e->lock);
-    struct rules before = {e->policies, e->trust};
+    struct rules before = {e->policies, NULL};
     e->policies = neo_attest_policies_ref(policies);
-    e->trust = neo_attest_trust_ref(trust);
+    if (trust != NULL) {
+        before.trust = e->trust;
+        e->trust = neo_attest_trust_ref(trust);
+    }
     (void)pthread_mutex_unlock(&e->lock);
     leave(&before);
+}
+
+void enrol_compare(struct enrol *e, const struct neo_attest_policies *with, neo_enrol_lost_fn *tell,
+                   void *self)
+{
+    struct rules now = rules_of(e);
+
+    neo_enrol_compare(now.policies, with, tell, self);
+    leave(&now);
 }
 
 void enrol_fini(struct enrol *e)

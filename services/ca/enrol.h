@@ -30,9 +30,16 @@ struct enrol {
 void enrol_init(struct enrol *e, struct neo_attest_policies *policies,
                 struct neo_attest_trust *trust, const char *trust_domain);
 void enrol_fini(struct enrol *e);
-/* Others from now on; references both. What is being judged is judged by those before. */
+/*
+ * Others from now on; references both. `trust` NULL: that of before. What is being judged is judged
+ * by those before.
+ */
 void enrol_update(struct enrol *e, struct neo_attest_policies *policies,
                   struct neo_attest_trust *trust);
+
+/* What neo_enrol_compare() tells of those in force and `with`. */
+void enrol_compare(struct enrol *e, const struct neo_attest_policies *with, neo_enrol_lost_fn *tell,
+                   void *self);
 
 void enrol_challenge(const struct enrol *e, struct neo_bytes service, int64_t now,
                      uint8_t ret[static NEO_ENROL_NONCE_LEN]);

@@ -54,20 +54,25 @@ static void issue_free(struct issue *i)
     neo_free(i);
 }
 
+static void note(const struct issue *i, enum neo_code code)
+{
+    neo_log_info(i->ca->log, i->request.token.len > 0 ? "ca.sign" : "ca.renew",
+                 NEO_BYTES("service", code == NEO_OK ? i->response.service : i->request.service),
+                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", i->err.message));
+}
+
 /* The call has its answer; the gate is left last, by who frees `i`. */
 static void conclude(struct issue *i, enum neo_code code)
 {
-    struct ca *ca = i->ca;
+    struct neo_bytes service =
+        i->is.service[0] != '\0' ? neo_text(i->is.service) : i->request.service;
 
-    neo_log_info(ca->log, i->request.token.len > 0 ? "ca.sign" : "ca.renew",
-                 NEO_BYTES("service", code == NEO_OK ? i->response.service : i->request.service),
-                 NEO_STR("code", neo_code_name(code)), NEO_STR("why", i->err.message));
-    if (code == NEO_OK)
+    if (code == NEO_OK) {
+        note(i, code);
         neo_call_reply(i->call, &i->response);
-    else
-        ca_fail(ca, i->call, code,
-                i->is.service[0] != '\0' ? neo_text(i->is.service) : i->request.service,
-                i->err.message);
+    } else if (ca_fail(i->ca, i->call, code, service, i->err.message)) {
+        note(i, code); /* the log's disk is no larger than the trail's */
+    }
 }
 
 static void leave(struct issue *i)
@@ -174,8 +179,8 @@ void issue_sign(struct neo_call *call, const struct neo_ca_v1_SignRequest *reque
                                   .service = request->service};
 
     if (request->token.len == 0)
-        ca_fail(self, call, NEO_UNAUTHENTICATED, request->service,
-                "a first certificate needs a join token");
+        (void)ca_fail(self, call, NEO_UNAUTHENTICATED, request->service,
+                      "a first certificate needs a join token");
     else
         issue_for(self, call, &r, request->evidence);
 }

@@ -5,8 +5,11 @@
 #include <neo/store.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { BACKDATE = 60, SIGNATURES_PER_SECOND = 50, SIGNATURES_BURST = 200 };
 
@@ -159,6 +162,7 @@ static bool is_time_tried(struct keeper *k, int64_t now, neo_nsec mono)
     if (k->pruning.wall == 0 || apart > CLOCKS_APART_MAX || apart < -CLOCKS_APART_MAX) {
         k->pruning.wall = now;
         k->pruning.mono = mono;
+        k->pruning.n_ended = 0; /* counted by that clock */
         return false;
     }
     return gone >= KEEPER_CLOCK_TRIED;
@@ -227,15 +231,35 @@ enum neo_code keeper_answer(struct keeper *k, const struct signer_request *r, st
     }
 }
 
+/* What a signer that works writes looks to another like the end that a crash cut. */
+static enum neo_code lock_folder(struct keeper *k, struct neo_error *err)
+{
+    char path[1024];
+
+    keeper_path(k, "lock", path);
+    k->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (k->lock < 0)
+        return neo_fail_errno(err, "cannot open '%s'", path);
+    if (flock(k->lock, LOCK_EX | LOCK_NB) == 0)
+        return NEO_OK;
+    return errno == EWOULDBLOCK
+               ? neo_fail(err, NEO_UNAVAILABLE, "another signer works in '%s'", k->dir)
+               : neo_fail_errno(err, "cannot lock '%s'", path);
+}
+
 enum neo_code keeper_open(struct keeper *k, const char *dir, const char *trust_domain,
                           bool development, int64_t now, struct neo_error *err)
 {
     char path[1024];
 
-    *k = (struct keeper){
-        .dir = dir, .trust_domain = trust_domain, .development = development, .journal.fd = -1};
+    *k = (struct keeper){.dir = dir,
+                         .trust_domain = trust_domain,
+                         .development = development,
+                         .lock = -1,
+                         .journal.fd = -1};
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return neo_fail_errno(err, "cannot make the signer's folder '%s'", dir);
+    NEO_TRY(lock_folder(k, err));
     neo_ratelimit_init(&k->limit, SIGNATURES_PER_SECOND, SIGNATURES_BURST);
     NEO_TRY(issuers_open(k, now, err));
     NEO_TRY(keeper_trust_open(k, err));
@@ -254,4 +278,6 @@ void keeper_close(struct keeper *k)
     neo_cert_unref(k->root);
     neo_buffer_fini(&k->last_wire);
     neo_arena_fini(&k->last_memory);
+    if (k->lock >= 0)
+        (void)close(k->lock);
 }

@@ -11,6 +11,7 @@
  *                              a key is deleted when no leaf it signed can live any more
  *   journal                    every leaf (ca/journal.h), until 7 days after its end
  *   trust.last                 the trust it signed last
+ *   lock                       held by the one signer that may touch any of it
  *
  * A leaf lives at most 48 h, for a name of the service grammar; names that begin with
  * "neo-" are the control plane's own three. A renewal names the certificate it renews,
@@ -57,6 +58,7 @@ struct keeper {
     struct neo_cert *root;
     struct issuer issuers[KEEPER_ISSUERS_MAX]; /* the last one signs */
     size_t n_issuers;
+    int lock; /* of the folder, as long as this one is open; -1: not held */
     struct journal journal;
     struct neo_ratelimit limit;
     struct neo_arena last_memory; /* of `last` */
@@ -72,6 +74,10 @@ struct keeper {
     } pruning;
 };
 
+/*
+ * UNAVAILABLE: another signer has the folder, and nothing in it was touched. keeper_close() also
+ * when it fails.
+ */
 NEO_MUST_CHECK enum neo_code keeper_open(struct keeper *k, const char *dir,
                                          const char *trust_domain, bool development, int64_t now,
                                          struct neo_error *err);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 static void harden(void)
@@ -118,13 +119,30 @@ static void serve(struct keeper *k, int in, int out)
     }
 }
 
+enum { LOCK_TRIES = 50, LOCK_WAIT = 100 * 1000 * 1000 };
+
+/* A CA that was killed leaves its signer a moment behind: it ends when it reads its pipe's end. */
+static enum neo_code open_folder(struct keeper *k, const char *dir, const char *trust_domain,
+                                 bool development, struct neo_error *err)
+{
+    const struct timespec wait = {.tv_nsec = LOCK_WAIT};
+
+    for (unsigned i = 1;; i++) {
+        int64_t now = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+        enum neo_code code = keeper_open(k, dir, trust_domain, development, now, err);
+        if (code != NEO_UNAVAILABLE || i == LOCK_TRIES)
+            return code;
+        keeper_close(k);
+        (void)nanosleep(&wait, NULL);
+    }
+}
+
 int signer_serve(int in, int out, const char *dir, const char *trust_domain, bool development)
 {
     struct keeper *k = &(struct keeper){.dir = dir};
     struct neo_error err = {.code = NEO_OK};
-    int64_t now = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
 
-    enum neo_code code = keeper_open(k, dir, trust_domain, development, now, &err);
+    enum neo_code code = open_folder(k, dir, trust_domain, development, &err);
     if (code == NEO_OK)
         serve(k, in, out);
     else

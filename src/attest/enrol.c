@@ -43,3 +43,28 @@ bool neo_enrol_is_asked(const struct neo_attest_policies *policies, struct neo_b
 
     return policy != NULL && policy->enrol_attested;
 }
+
+/* Of a service with several measurements, the first. */
+static bool is_first(const struct attest_rollouts *rollouts, size_t i)
+{
+    for (size_t before = 0; before < i; before++)
+        if (strcmp(rollouts->at[before].service, rollouts->at[i].service) == 0)
+            return false;
+    return true;
+}
+
+void neo_enrol_compare(const struct neo_attest_policies *before,
+                       const struct neo_attest_policies *after, neo_enrol_lost_fn *tell, void *self)
+{
+    for (size_t i = 0; before != NULL && i < before->n; i++) {
+        const struct attest_policy *p = &before->at[i];
+        if (p->enrol_attested && !neo_enrol_is_asked(after, p->service))
+            tell(self, p->service, "enrol: attested");
+    }
+    for (size_t i = 0; before != NULL && i < before->rollouts.n; i++) {
+        struct neo_bytes service = neo_text(before->rollouts.at[i].service);
+        if ((after == NULL || !attest_policies_rolls_out(after, service)) &&
+            is_first(&before->rollouts, i))
+            tell(self, service, "measurement_rollouts");
+    }
+}

@@ -271,19 +271,24 @@ TEST(a_candidate_gets_a_certificate_to_start_with)
 
 static struct {
     struct neo_attest_policies *next; /* given at the next reading; NULL: none */
-    bool broken;
+    bool broken, no_trust;
+    uint8_t given;
     unsigned readings;
 } keeper;
 
-static enum neo_code read_rules(void *self, struct neo_attest_policies **ret,
-                                struct neo_attest_trust **ret_trust, struct neo_error *err)
+static enum neo_code read_rules(void *self, struct ca_reading *ret, struct neo_error *err)
 {
     (void)self;
     keeper.readings++;
     if (keeper.broken)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "attest.yaml:3: no such key");
-    *ret = keeper.next;
-    *ret_trust = keeper.next == NULL ? NULL : neo_attest_trust_ref(trust);
+    ret->policies = keeper.next;
+    if (keeper.next != NULL && keeper.no_trust)
+        (void)neo_fail(&ret->no_trust, NEO_NOT_FOUND, "collateral.crl is not there");
+    else if (keeper.next != NULL)
+        ret->trust = neo_attest_trust_ref(trust);
+    ret->sha256[0] = 0xab;
+    ret->sha256[1] = ++keeper.given;
     keeper.next = NULL;
     return NEO_OK;
 }
@@ -315,6 +320,58 @@ TEST(a_date_that_is_set_while_the_ca_runs_counts_from_the_next_certificate_on)
     next = plane.records;
     sim_run_for(1200 * SEC);
     assert_int_equal(plane.records, next); /* and none after the date */
+    neo_mesh_free(mesh);
+}
+
+TEST(what_the_ca_asks_no_more_is_on_record_with_the_digest_that_says_so)
+{
+    static const char without[] = "attestation_policies:\n"
+                                  "  other-service:\n"
+                                  "    require: simulator\n"
+                                  "    any_of:\n"
+                                  "      - tee: sev-snp\n"
+                                  "        measurement: [" GOOD "]\n";
+    const struct neo_document document = {NEO_LIT("attest.yaml"), neo_text(without)};
+    struct neo_error err;
+
+    plane_stop_ca(&plane);
+    plane.read_rules = read_rules;
+    plane_start_ca(&plane);
+    unsigned before = plane.records;
+    keeper.next = with(rollouts); /* nothing is lost */
+    sim_run_for(5 * SEC);
+    assert_int_equal(plane.records, before + 1);
+    assert_non_null(strstr(plane.last_record, "attestation of sha256 ab"));
+    assert_int_equal(neo_attest_policies_compile(&document, 1, true, &keeper.next, &err), NEO_OK);
+    sim_run_for(5 * SEC);
+    assert_int_equal(plane.records, before + 4);
+    assert_non_null(
+        strstr(plane.last_record, "key-service has no 'measurement_rollouts' any more"));
+    assert_non_null(strstr(plane.last_record, "sha256 ab"));
+}
+
+/* The root that the evidence is judged with is that of before. */
+TEST(policies_that_ask_for_more_need_no_collateral_to_come_into_force)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = {0};
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    plane_stop_ca(&plane);
+    plane.read_rules = read_rules;
+    plane.attest_policies = NULL; /* it asks nobody for anything */
+    plane_start_ca(&plane);
+    plane.attest_policies = policies;
+    token = token_for("key-service");
+    keeper.next = neo_attest_policies_ref(policies);
+    keeper.no_trust = true;
+    sim_run_for(5 * SEC);
+    keeper.no_trust = false;
+    assert_null(keeper.next);
+    assert_int_not_equal(join("key-service", NULL, (const char *)token.at, &mesh, &err), NEO_OK);
+    assert_int_not_equal(join("key-service", OTHER, (const char *)token.at, &mesh, &err), NEO_OK);
+    if (join("key-service", GOOD, (const char *)token.at, &mesh, &err) != NEO_OK)
+        fail_msg("%s", err.message);
     neo_mesh_free(mesh);
 }
 
@@ -395,6 +452,8 @@ int main(void)
         PROMISE(a_certificate_ends_with_the_measurement_that_was_proven_for_it_and_so_do_renewals),
         PROMISE(a_candidate_gets_a_certificate_to_start_with),
         PROMISE(a_date_that_is_set_while_the_ca_runs_counts_from_the_next_certificate_on),
+        PROMISE(what_the_ca_asks_no_more_is_on_record_with_the_digest_that_says_so),
+        PROMISE(policies_that_ask_for_more_need_no_collateral_to_come_into_force),
         cmocka_unit_test(evidence_is_for_one_key_one_name_one_challenge_and_a_minute),
     };
 

@@ -48,7 +48,8 @@ static void start(void)
                                    .leaf_life = 3600,
                                    .registry_file = "/nonexistent",
                                    .address = "127.0.0.1:1"};
-    if (authority_open(&authority, database, &err) != NEO_OK)
+    if (authority_open(&authority, database, &err) != NEO_OK ||
+        authority_recover(&authority, &err) != NEO_OK)
         fail_msg("%s", err.message);
 }
 
@@ -362,6 +363,33 @@ TEST(a_request_that_was_decided_before_there_was_a_date_is_decided_anew)
         fail_msg("%s", err.message);
     assert_int_equal(count("SELECT not_after FROM certificates WHERE request_id = 'one'"), until);
     assert_int_equal(count("SELECT count(*) FROM certificates WHERE der IS NOT NULL"), 2);
+}
+
+/* Both have its key, so whoever revokes the first means the second. */
+TEST(what_was_decided_anew_is_revoked_with_what_it_replaces)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer hex = {0};
+    struct held first = join("a-service");
+    static struct neo_ca_v1_SignResponse responses[2];
+    struct neo_cert *before;
+    struct pending p;
+
+    consider(&p, (struct neo_bytes){0}, first.serial, "one");
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(authority_sign(&authority, &p.request, &p.is, &arena, &responses[i], &err),
+                         NEO_OK);
+        p.is.until = now_seconds() + 1800;
+    }
+    authority_case_fini(&p.is);
+    neo_buffer_fini(&p.csr);
+    assert_int_equal(neo_cert_from_der(responses[0].chain.at[0], "before", &before, NULL), NEO_OK);
+    assert_true(neo_hex_encode(&hex, neo_cert_facts(before)->serial));
+    neo_cert_unref(before);
+    assert_true(neo_buffer_append_byte(&hex, '\0'));
+    assert_int_equal(do_revoke((const char *)hex.at), 2);
+    assert_int_equal(count("SELECT count(*) FROM certificates WHERE revoked = 0"), 1);
+    assert_int_equal(renew("a-service", &first).code, NEO_OK); /* whose heirs they were */
+    assert_int_equal(do_revoke(first.hex), 2);
 }
 
 /* Of short lives, too: they are counted by when they were given. */
@@ -872,6 +900,7 @@ int main(void)
         PROMISE(a_certificate_for_what_ends_by_its_rollout_ends_with_it_and_so_does_its_renewal),
         PROMISE(what_ends_before_a_useful_life_gets_none_and_keeps_its_token),
         PROMISE(a_request_that_was_decided_before_there_was_a_date_is_decided_anew),
+        PROMISE(what_was_decided_anew_is_revoked_with_what_it_replaces),
         PROMISE(renewals_that_end_early_are_counted_in_the_pace),
         PROMISE(tokens_that_were_not_used_are_void_when_their_service_is_revoked),
         PROMISE(a_revocation_that_cannot_be_told_voids_no_token),

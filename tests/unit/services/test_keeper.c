@@ -6,6 +6,7 @@
 
 #include <neo/memory.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #define NOW INT64_C(1800000000)
@@ -489,7 +490,7 @@ TEST(a_successor_that_cannot_be_made_holds_nothing_up)
 /* --- promises: what the journal need not keep ----------------------------------------------------
  */
 
-enum { OLD = 300, NEW = 5 };
+enum { OLD = 300, NEW = 5, FEW = 200 };
 
 static neo_nsec ticks = 5 * (neo_nsec)365 * DAY * NEO_NSEC_PER_SEC;
 
@@ -597,6 +598,24 @@ TEST(a_clock_that_was_set_or_has_only_begun_drops_nothing)
     assert_int_equal(keeper.journal.n, 1);
 }
 
+TEST(what_a_wrong_clock_counted_as_ended_is_counted_anew_by_the_right_one)
+{
+    const struct signer_request like = leaf_request("a-service", 1);
+
+    sign_many(0, FEW, &like); /* too few to be dropped at once */
+    now += 30 * DAY;
+    look();
+    pass(KEEPER_CLOCK_TRIED);
+    look();
+    assert_int_equal(keeper.pruning.n_ended, FEW - 1);
+    now -= 30 * DAY;
+    look();
+    assert_int_equal(keeper.pruning.n_ended, 0);
+    pass(2 * HOUR);
+    look();
+    assert_int_equal(keeper.pruning.n_ended, 0); /* they are alive */
+}
+
 TEST(a_journal_that_cannot_be_pruned_is_kept_and_holds_nothing_up)
 {
     const struct signer_request like = leaf_request("a-service", 1);
@@ -612,6 +631,30 @@ TEST(a_journal_that_cannot_be_pruned_is_kept_and_holds_nothing_up)
     look();
     assert_int_equal(keeper.pruning.trouble.code, NEO_OK);
     assert_int_equal(keeper.journal.n_dropped, OLD);
+}
+
+/* --- promises: one signer -----------------------------------------------------------------------
+ */
+
+TEST(a_second_signer_is_refused_and_touches_nothing)
+{
+    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = sign_leaf("a-service", 1);
+    const char *journal = scratch("signer/journal");
+    struct keeper second;
+    struct stat before, after;
+    int fd = open(journal, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+    assert_int_equal(write(fd, "half", 4), 4); /* of a record, as the first is writing it */
+    assert_int_equal(fstat(fd, &before), 0);
+    assert_int_equal(keeper_open(&second, folder, "neo.test", false, now, &err), NEO_UNAVAILABLE);
+    assert_non_null(strstr(err.message, "another signer"));
+    keeper_close(&second);
+    assert_int_equal(stat(journal, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    assert_int_equal(close(fd), 0);
+    restart(); /* the lock ends with who held it; now it was a crash */
+    assert_int_equal(stat(journal, &after), 0);
+    assert_int_equal(after.st_size, before.st_size - 4);
 }
 
 /* --- promises: CRLs --------------------------------------------------------------------------- */
@@ -659,7 +702,9 @@ int main(void)
         PROMISE(a_successor_that_cannot_be_made_holds_nothing_up),
         PROMISE(what_ended_long_ago_leaves_the_journal_and_what_is_alive_does_not),
         PROMISE(a_clock_that_was_set_or_has_only_begun_drops_nothing),
+        PROMISE(what_a_wrong_clock_counted_as_ended_is_counted_anew_by_the_right_one),
         PROMISE(a_journal_that_cannot_be_pruned_is_kept_and_holds_nothing_up),
+        PROMISE(a_second_signer_is_refused_and_touches_nothing),
         PROMISE(crls_hold_what_is_revoked_by_serial_and_by_service),
     };
     return cmocka_run_group_tests_name("services/keeper", tests, NULL, NULL);
