@@ -340,7 +340,18 @@ static void stop_all(void)
     stop_one("ca");
 }
 
-/* An identity knows its CA by address, and may live for a day yet. */
+/* An identity knows its CA by address, and may live for a day yet: the registry's as the
+ * operator's. */
+static void forget_moved_ca(const struct plane *plane, const struct up *before)
+{
+    char path[PATH_LEN];
+
+    if (before->ca_listen == NULL || strcmp(plane->ca, before->ca_listen) == 0)
+        return;
+    dir_path(path, "registry/identity.pem");
+    (void)unlink(path);
+}
+
 static void forget_moved(const struct plane *plane, const struct up *before)
 {
     char path[PATH_LEN];
@@ -378,8 +389,10 @@ static enum neo_code start_missing(const struct up *up, const struct up *before,
         (void)unlink(development);
     if (!plane->ca_lived)
         NEO_TRY(start_ca(up, plane, err));
-    if (!plane->registry_lived)
+    if (!plane->registry_lived) {
+        forget_moved_ca(plane, before);
         NEO_TRY(start_registry(up, plane, err));
+    }
     forget_moved(plane, before);
     NEO_TRY(client_join(OPERATOR, &mesh, err)); /* proves that both work; makes the operator */
     neo_mesh_free(mesh);

@@ -136,6 +136,15 @@ def development_is_said_each_time():
     holds("and is forgotten", "insecure" not in options())
 
 
+def a_ca_that_moved_is_found():
+    expect("down", neo("down"), 0)
+    expect("up elsewhere", neo("up", "--detach", "--ca", "127.0.0.1:0"), 0, "is up")
+    expect("the operator finds it", neo("check"), 0, "all is well")
+    with open(path("log", "registry.log")) as f:
+        log = f.read()
+    holds("so does the registry: " + log[-600:], "cannot connect" not in log)
+
+
 def a_pid_means_this_folder():
     """Two planes: the pid file of one has the pid of the other's CA, as when a pid is used again."""
     other = os.path.join(HOME, "other")
@@ -196,6 +205,7 @@ try:
     only_ours_is_taken()
     options_that_are_none()
     development_is_said_each_time()
+    a_ca_that_moved_is_found()
     a_pid_means_this_folder()
     a_ca_of_a_unit()
 finally:
