@@ -13,6 +13,8 @@
 #include <neo/json.h>
 #include <neo/mesh.h>
 
+#include <sys/stat.h>
+
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GRPC = 64 };
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -108,7 +110,15 @@ static inline bool is_leaf_life(uint32_t seconds)
 enum { PATH_LEN = 1024 };
 /* <dir>/<name>, into a caller's array. */
 NEO_PRINTF(2, 3) void dir_path(char path[static PATH_LEN], const char *format, ...);
-/* May we work in it? NOT_FOUND: there is none; PERMISSION_DENIED: it is another user's. */
+/* Its subfolders, all of `neo up`. */
+#define DIR_FOLDERS "ca", "registry", "join", "run", "log", "simulator"
+/*
+ * Is `path`, of `kind` (S_IFDIR, S_IFREG), ours, and none that others may write to? Whoever can
+ * write there says which policy is in force. NOT_FOUND: there is none; PERMISSION_DENIED: it is
+ * not.
+ */
+NEO_MUST_CHECK enum neo_code dir_check(const char *path, mode_t kind, struct neo_error *err);
+/* May we work in it? As dir_check() of it and of its subfolders. */
 NEO_MUST_CHECK enum neo_code dir_enter(struct neo_error *err);
 /* One line of a small file, without its newline. */
 NEO_MUST_CHECK enum neo_code dir_line(const char *path, char *line, size_t len,
@@ -142,10 +152,11 @@ NEO_MUST_CHECK enum neo_code client_instances(struct neo_arena *arena,
 
 /* Starts `neo` (this program) with `argv` behind the name; output to `log`. The pid, or -1. */
 int process_start(const char *const *argv, const char *log, struct neo_error *err);
-/* True while the process of `<dir>/run/<name>.pid` lives and is a `neo serve <name>`. */
+/* True while the process of `<dir>/run/<name>.pid` lives and is a `neo serve <name>` of
+ * `<dir>/<name>`. */
 bool process_alive(const char *name, int *ret_pid);
-/* SIGTERM, then after `seconds` SIGKILL. */
-void process_stop(int pid, unsigned seconds);
+/* Where process_alive(): SIGTERM, then after `seconds` SIGKILL. */
+void process_stop(const char *name, unsigned seconds);
 /* Resident memory in KiB; 0 when unknown. */
 long process_memory(int pid);
 

@@ -94,7 +94,10 @@ enum neo_code client_wish(const char *service, struct neo_error *err)
     dir_path(wanted, "join/%s.wanted", service);
     if (!process_alive("ca", &pid))
         return neo_fail(err, NEO_FAILED_PRECONDITION,
-                        "the CA of '%s' does not run; start it with: neo up --detach", cli.dir);
+                        "no CA of '%s' runs that run/ca.pid there names. Where `neo up` started "
+                        "it: neo up --detach. Where a unit does: start that, with --pid-file "
+                        "%s/run/ca.pid",
+                        cli.dir, cli.dir);
     (void)unlink(path); /* an old one is no good */
     for (unsigned waited = 0; waited < WISH_MS; waited += WISH_TICK_MS) {
         if (file_is_there(path))

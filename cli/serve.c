@@ -27,11 +27,23 @@ static enum neo_code announce(const char *path, const char *address, struct neo_
     return neo_file_replace(path, neo_text(line), 0644, err);
 }
 
+/* For who asks with a signal (cli/first.h). It stays: whoever reads it looks what the pid is. */
+static enum neo_code write_pid(const char *path, struct neo_error *err)
+{
+    char line[32];
+
+    if (path == NULL)
+        return NEO_OK;
+    (void)snprintf(line, sizeof(line), "%d\n", (int)getpid());
+    return neo_file_replace(path, neo_text(line), 0644, err);
+}
+
 /* --- ca --------------------------------------------------------------------------------------- */
 
 struct ca_args {
     struct ca_options options;
     const char *address_file;
+    const char *pid_file;
     const char *log_level;
     struct arg_list first;
     struct serve_rules rules; /* which certificates take evidence, and whose roots count for it */
@@ -58,6 +70,8 @@ static enum neo_code run_ca(struct ca_args *a, struct neo_log *log, struct neo_e
     NEO_TRY(neo_runtime_new(1, &runtime, err));
     enum neo_code code = ca_start(&a->options, runtime, &ca, err);
     first.ca = ca;
+    if (code == NEO_OK)
+        code = write_pid(a->pid_file, err);
     if (code == NEO_OK)
         code = first_begin(&first, err);
     if (code == NEO_OK)
@@ -89,6 +103,8 @@ static int serve_ca(int argc, char **argv)
         {"--advertise", ARG_TEXT, &a.options.advertise, "ADDR", "what join strings name"},
         {"--registry-file", ARG_TEXT, &a.options.registry_file, "FILE", "the registry's address"},
         {"--address-file", ARG_TEXT, &a.address_file, "FILE", "written when ready"},
+        {"--pid-file", ARG_TEXT, &a.pid_file, "FILE",
+         "its pid: run/ca.pid of the operator's folder"},
         {"--first", ARG_LIST, &a.first, "NAME=FILE",
          "join string for NAME to FILE, now and when asked"},
         {"--attestation", ARG_LIST, &a.rules.attestation, "FILE",

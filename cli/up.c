@@ -32,11 +32,15 @@ struct plane {
     char ca[128], registry[128];
 };
 
+/* What lies there already must be ours before anything in it is believed. */
 static enum neo_code make_folders(struct neo_error *err)
 {
-    static const char *const names[] = {"", "ca", "registry", "join", "run", "log", "simulator"};
+    static const char *const names[] = {DIR_FOLDERS};
     char path[PATH_LEN];
 
+    if (mkdir(cli.dir, 0700) != 0 && errno != EEXIST)
+        return neo_fail_errno(err, "cannot make '%s'", cli.dir);
+    NEO_TRY(dir_enter(err));
     for (size_t i = 0; i < NEO_COUNT(names); i++) {
         dir_path(path, "%s", names[i]);
         if (mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -87,7 +91,7 @@ static enum neo_code await(const char *name, int pid, char *address, size_t len,
     }
     last_words(log, why, sizeof(why));
     if (!ended)
-        process_stop(pid, 1);
+        process_stop(name, 1);
     return neo_fail(err, NEO_UNAVAILABLE, "%s did not start: %s", name, why);
 }
 
@@ -322,10 +326,8 @@ static void print_up(const struct up *up, const struct plane *plane, neo_nsec to
 static void stop_one(const char *name)
 {
     char path[PATH_LEN];
-    int pid;
 
-    if (process_alive(name, &pid))
-        process_stop(pid, STOP_SECONDS);
+    process_stop(name, STOP_SECONDS);
     dir_path(path, "run/%s.pid", name);
     (void)unlink(path);
     dir_path(path, "run/%s.address", name);
@@ -338,7 +340,18 @@ static void stop_all(void)
     stop_one("ca");
 }
 
-/* An identity knows its CA by address, and may live for a day yet. */
+/* An identity knows its CA by address, and may live for a day yet: the registry's as the
+ * operator's. */
+static void forget_moved_ca(const struct plane *plane, const struct up *before)
+{
+    char path[PATH_LEN];
+
+    if (before->ca_listen == NULL || strcmp(plane->ca, before->ca_listen) == 0)
+        return;
+    dir_path(path, "registry/identity.pem");
+    (void)unlink(path);
+}
+
 static void forget_moved(const struct plane *plane, const struct up *before)
 {
     char path[PATH_LEN];
@@ -367,12 +380,19 @@ static enum neo_code start_missing(const struct up *up, const struct up *before,
 {
     struct neo_mesh *mesh;
 
+    char development[PATH_LEN];
+
+    dir_path(development, "run/development");
     if (up->development)
         NEO_TRY(make_simulator(err));
+    else
+        (void)unlink(development);
     if (!plane->ca_lived)
         NEO_TRY(start_ca(up, plane, err));
-    if (!plane->registry_lived)
+    if (!plane->registry_lived) {
+        forget_moved_ca(plane, before);
         NEO_TRY(start_registry(up, plane, err));
+    }
     forget_moved(plane, before);
     NEO_TRY(client_join(OPERATOR, &mesh, err)); /* proves that both work; makes the operator */
     neo_mesh_free(mesh);
@@ -388,7 +408,6 @@ static enum neo_code bring_up(struct up *up, struct neo_error *err)
     struct up before;
 
     NEO_TRY(make_folders(err));
-    NEO_TRY(dir_enter(err));
     NEO_TRY(up_recall(up, &before, &text, err));
     NEO_TRY(look_around(&given, &before, &plane, err));
     keep_addresses(&plane, &before, up);
@@ -433,6 +452,8 @@ static int run_up(int argc, char **argv)
         {"--collateral", ARG_LIST, &up.collateral, "PATH", "for the CA, to judge it with"},
         {"--detach", ARG_FLAG, &up.detach, NULL, "return when it is up"},
         {"--insecure-dev", ARG_FLAG, &up.development, NULL, "accept simulated evidence"},
+        {"--no-insecure-dev", ARG_FLAG, &up.no_development, NULL,
+         "where it was so before: no more"},
         {"--trust-domain", ARG_TEXT, &up.trust_domain, "NAME", "[neo.local]"},
         {"--ca", ARG_TEXT, &up.ca_listen, "ADDR", "[127.0.0.1:8441]"},
         {"--registry", ARG_TEXT, &up.registry_listen, "ADDR", "[127.0.0.1:8442]"},
@@ -447,6 +468,8 @@ static int run_up(int argc, char **argv)
         return status;
     if (up.leaf_life != 0 && !is_leaf_life(up.leaf_life))
         return fail_usage("--leaf-life %u: " LEAF_LIFE_RANGE, up.leaf_life);
+    if (up.development && up.no_development)
+        return fail_usage("--insecure-dev or --no-insecure-dev: one of them");
     if (bring_up(&up, &err) != NEO_OK)
         return fail(&err);
     (void)fflush(stdout);

@@ -19,7 +19,8 @@ struct up {
     struct arg_list attestation; /* of the CA, and what it judges with */
     struct arg_list collateral;
     uint32_t leaf_life;
-    bool development;
+    bool development;    /* never from before */
+    bool no_development; /* said so */
     bool detach;
     bool forget;   /* all but trust domain and addresses */
     bool recalled; /* some of it is from before */
@@ -28,7 +29,8 @@ struct up {
 /*
  * Completes what was given with what the folder remembers (`*before`), then with what is usual.
  * `text` holds what was remembered and must live as long. FAILED_PRECONDITION: there is a plane's
- * state and no memory of its options, and no policy was given.
+ * state and no memory of its options, and no policy was given; or it was one of development, and
+ * nobody says whether it still is. INVALID_ARGUMENT: what could not be remembered.
  */
 NEO_MUST_CHECK enum neo_code up_recall(struct up *up, struct up *before, struct neo_buffer *text,
                                        struct neo_error *err);

@@ -8,19 +8,23 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 64 << 10 };
+/* Values are shorter than PATH_MAX: all that up_recall() lets through, and a bound for the file. */
+enum { VALUES_MAX = 3 * ARG_LIST_MAX, OPTIONS_MAX = (VALUES_MAX + 8) * (PATH_MAX + 32) };
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static void take_path(struct arg_list *list, const char *value)
+static bool take_path(struct arg_list *list, const char *value)
 {
-    if (list->n < ARG_LIST_MAX)
-        list->at[list->n++] = value;
+    if (list->n == ARG_LIST_MAX)
+        return false;
+    list->at[list->n++] = value;
+    return true;
 }
 
-static void take(struct up *up, const char *name, const char *value)
+static bool take(struct up *up, const char *name, const char *value)
 {
     if (strcmp(name, "trust-domain") == 0)
         up->trust_domain = value;
@@ -31,18 +35,21 @@ static void take(struct up *up, const char *name, const char *value)
     else if (strcmp(name, "leaf-life") == 0)
         up->leaf_life = (uint32_t)strtoul(value, NULL, 10);
     else if (strcmp(name, "insecure-dev") == 0)
-        up->development = true;
+        up->development = strcmp(value, "no") != 0;
     else if (strcmp(name, "policy") == 0)
-        take_path(&up->policies, value);
+        return take_path(&up->policies, value);
     else if (strcmp(name, "attestation") == 0)
-        take_path(&up->attestation, value);
+        return take_path(&up->attestation, value);
     else if (strcmp(name, "collateral") == 0)
-        take_path(&up->collateral, value);
+        return take_path(&up->collateral, value);
+    return true;
 }
 
-/* Cuts the text into lines and words, in place. */
-static void read_lines(char *at, struct up *ret, const char **ret_cwd)
+/* Cuts the text into lines and words, in place. False: a value is too long, or one too many. */
+static bool read_lines(char *at, struct up *ret, const char **ret_cwd)
 {
+    bool good = true;
+
     *ret_cwd = "";
     while (*at != '\0') {
         char *end = at + strcspn(at, "\n");
@@ -51,13 +58,15 @@ static void read_lines(char *at, struct up *ret, const char **ret_cwd)
         *end = '\0';
         if (space != NULL) {
             *space = '\0';
+            good = good && end - (space + 1) < PATH_MAX;
             if (strcmp(at, "cwd") == 0)
                 *ret_cwd = space + 1;
             else
-                take(ret, at, space + 1);
+                good = good && take(ret, at, space + 1);
         }
         at = more ? end + 1 : end;
     }
+    return good;
 }
 
 /* Relative to where it was given: as it was, or absolute when this is another folder. */
@@ -93,13 +102,23 @@ static void complete(struct up *up, const struct up *before)
     up->attestation = given.attestation.n > 0 ? given.attestation : before->attestation;
     up->collateral = given.collateral.n > 0 ? given.collateral : before->collateral;
     up->leaf_life = given.leaf_life != 0 ? given.leaf_life : before->leaf_life;
-    up->development = given.development || before->development;
     up->recalled = (given.policies.n == 0 && before->policies.n > 0) ||
                    (given.attestation.n == 0 && before->attestation.n > 0) ||
                    (given.collateral.n == 0 && before->collateral.n > 0) ||
                    (given.leaf_life == 0 && before->leaf_life != 0) ||
-                   (given.trust_domain == NULL && before->trust_domain != NULL) ||
-                   (!given.development && before->development);
+                   (given.trust_domain == NULL && before->trust_domain != NULL);
+}
+
+/* What proves nothing is never taken for granted: who starts it says so each time. */
+static enum neo_code without_saying(const struct up *up, const struct up *before,
+                                    struct neo_error *err)
+{
+    if (!before->development || up->development || up->no_development || up->forget)
+        return NEO_OK;
+    return neo_fail(err, NEO_FAILED_PRECONDITION,
+                    "'%s' accepted simulated evidence the last time: say --insecure-dev again, or "
+                    "--no-insecure-dev",
+                    cli.dir);
 }
 
 static void complete_usual(struct up *up)
@@ -131,15 +150,52 @@ static enum neo_code recall(struct up *before, struct neo_buffer *text, struct n
     const char *cwd;
 
     dir_path(path, "up.options");
+    NEO_TRY(dir_check(path, S_IFREG, err));
     NEO_TRY(neo_file_read(path, OPTIONS_MAX, text, err));
-    /* The paths that are made absolute go behind the text; it must not move then. */
+    /* Paths that are made absolute (folder, slash, path, end) go behind the text: it may not move.
+     */
     if (!neo_buffer_append_byte(text, '\0') ||
-        neo_buffer_reserve(text, 3 * ARG_LIST_MAX * (size_t)(PATH_MAX + PATH_LEN)) == NULL)
+        neo_buffer_reserve(text, VALUES_MAX * (size_t)(2 * PATH_MAX + 2)) == NULL)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory reading '%s'", path);
-    read_lines((char *)text->at, before, &cwd);
+    if (!read_lines((char *)text->at, before, &cwd))
+        return neo_fail(err, NEO_DATA_LOSS,
+                        "'%s' is none of ours: a value is longer than a path can be, or there are "
+                        "more than %d of an option; give the options anew, without that file",
+                        path, ARG_LIST_MAX);
     NEO_TRY(settle_paths(&before->policies, cwd, text, err));
     NEO_TRY(settle_paths(&before->attestation, cwd, text, err));
     return settle_paths(&before->collateral, cwd, text, err);
+}
+
+static bool is_line(const char *text)
+{
+    return strlen(text) < PATH_MAX && strchr(text, '\n') == NULL;
+}
+
+static bool are_lines(const struct arg_list *list)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < list->n; i++)
+        good = good && is_line(list->at[i]);
+    return good;
+}
+
+/* Before anything starts: will the next one read what this one writes? */
+static enum neo_code is_memorable(const struct up *up, struct neo_error *err)
+{
+    char cwd[PATH_MAX];
+
+    if (getcwd(cwd, sizeof(cwd)) == NULL)
+        return neo_fail_errno(err, "cannot tell which folder this is");
+    if (!is_line(cwd) || !is_line(up->trust_domain) || !is_line(up->ca_listen) ||
+        !is_line(up->registry_listen) || !are_lines(&up->policies) ||
+        !are_lines(&up->attestation) || !are_lines(&up->collateral))
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "an option or this folder's name has a newline or %d bytes: that cannot "
+                        "be remembered",
+                        PATH_MAX);
+    return NEO_OK;
 }
 
 enum neo_code up_recall(struct up *up, struct up *before, struct neo_buffer *text,
@@ -150,6 +206,7 @@ enum neo_code up_recall(struct up *up, struct up *before, struct neo_buffer *tex
     if (code == NEO_NOT_FOUND)
         code = without_memory(up, err);
     NEO_TRY(code);
+    NEO_TRY(without_saying(up, before, err));
     if (up->forget) { /* but not who it is, and where: others know it by that */
         const struct up place = {.trust_domain = before->trust_domain,
                                  .ca_listen = before->ca_listen,
@@ -160,7 +217,7 @@ enum neo_code up_recall(struct up *up, struct up *before, struct neo_buffer *tex
         complete(up, before);
     }
     complete_usual(up);
-    return NEO_OK;
+    return is_memorable(up, err);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -174,14 +231,6 @@ static bool put_list(struct neo_buffer *out, const char *name, const struct arg_
     return put;
 }
 
-static bool has_newline(const struct arg_list *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (strchr(list->at[i], '\n') != NULL)
-            return true;
-    return false;
-}
-
 enum neo_code up_remember(const struct up *up, const char *ca, const char *registry,
                           struct neo_error *err)
 {
@@ -190,8 +239,6 @@ enum neo_code up_remember(const struct up *up, const char *ca, const char *regis
 
     if (getcwd(cwd, sizeof(cwd)) == NULL)
         return neo_fail_errno(err, "cannot tell which folder this is");
-    if (has_newline(&up->policies) || has_newline(&up->attestation) || has_newline(&up->collateral))
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "a path with a newline cannot be remembered");
     dir_path(path, "up.options");
     bool put = neo_buffer_printf(&out, "cwd %s\ntrust-domain %s\nca %s\nregistry %s\n", cwd,
                                  up->trust_domain, ca, registry) &&
@@ -260,6 +307,8 @@ const char *up_differs(const struct up *given, const struct up *before, const ch
 {
     if (given->development && !before->development)
         return "--insecure-dev";
+    if (given->no_development && before->development)
+        return "--no-insecure-dev";
     if (strcmp(name, "registry") == 0) {
         if (lists_differ(&given->policies, &before->policies))
             return "--policy";

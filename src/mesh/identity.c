@@ -265,6 +265,10 @@ static void join_failed(struct neo_mesh *mesh, const struct neo_status *status)
                      neo_loop_now(mesh->loop) + 300 * NEO_NSEC_PER_MSEC);
         return;
     }
+    if (may_pass && mesh->rejoin.under_way) {
+        rejoin_wait(mesh, status);
+        return;
+    }
     (void)neo_fail(&err, status->code, "joining through the CA at %s: %.*s", mesh->join.address,
                    NEO_FMT(status->message));
     join_ends(mesh, &err);

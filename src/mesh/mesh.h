@@ -133,6 +133,7 @@ struct neo_mesh {
         struct neo_join spare; /* the join string of this start, not needed yet */
         bool has_spare;
         bool under_way; /* `join` is it, and a certificate is asked for with it */
+        unsigned waits; /* since nobody answered */
         struct neo_timer timer;
         atomic_bool refused; /* any thread: the CA does not take our certificate */
     } rejoin;
@@ -219,6 +220,8 @@ void rejoin_refused(void *self, const char *why);
 /* What was begun then has ended. */
 void rejoin_done(struct neo_mesh *mesh);
 void rejoin_failed(struct neo_mesh *mesh, const struct neo_error *err);
+/* Nobody answers: the same request once more, later. It may have been answered, and unheard. */
+void rejoin_wait(struct neo_mesh *mesh, const struct neo_status *status);
 void rejoin_stop(struct neo_mesh *mesh);
 
 /* --- enrol.c ---------------------------------------------------------------------------------- */

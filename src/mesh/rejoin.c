@@ -5,7 +5,8 @@
  * It counts only when the CA had proven itself first (tls_is_refused()), so nobody on the way can
  * make a service throw its identity away. Then whoever runs the service is told what to do; and a
  * join string that it was started with, and has not needed, is used, as at a first start: over
- * the CA with the root that the string names, and none else. Without one nothing is tried.
+ * the CA with the root that the string names, and none else. Without one nothing is tried. It is
+ * given up only when the CA has said no: a network that is away costs nobody a token.
  */
 #include "mesh/mesh.h"
 
@@ -16,6 +17,8 @@
 #include <stdio.h>
 
 #define REJOIN_PATIENCE (10 * NEO_NSEC_PER_SEC)
+#define WAIT_BASE       NEO_NSEC_PER_SEC
+#define WAIT_MAX        (60 * NEO_NSEC_PER_SEC)
 
 static void forget_spare(struct neo_mesh *mesh)
 {
@@ -55,12 +58,22 @@ void rejoin_failed(struct neo_mesh *mesh, const struct neo_error *err)
     identity_retry(mesh);
 }
 
+void rejoin_wait(struct neo_mesh *mesh, const struct neo_status *status)
+{
+    if (mesh->rejoin.waits == 0)
+        neo_log_warn(&mesh->log, "mesh.not_joined_again", NEO_BYTES("why", status->message),
+                     NEO_STR("next", "asking on, with the same join string"));
+    neo_nsec wait = WAIT_BASE + mesh_backoff(mesh->rejoin.waits++, WAIT_BASE, WAIT_MAX);
+    neo_loop_arm(mesh->loop, &mesh->identity.timer, neo_loop_now(mesh->loop) + wait);
+}
+
 static void begin(struct neo_mesh *mesh)
 {
     struct neo_error err;
 
     mesh->join = mesh->rejoin.spare;
     mesh->has_join = mesh->rejoin.under_way = true;
+    mesh->rejoin.waits = 0;
     forget_spare(mesh);
     neo_loop_disarm(mesh->loop, &mesh->identity.timer);
     mesh->identity.give_up = neo_loop_now(mesh->loop) + REJOIN_PATIENCE;

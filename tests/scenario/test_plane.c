@@ -427,6 +427,31 @@ TEST(who_was_revoked_joins_again_with_a_new_join_string_alone)
     neo_mesh_free(operator);
 }
 
+TEST(who_was_revoked_joins_again_when_the_network_is_back)
+{
+    struct neo_mesh *operator= plane_service(&plane, "10.0.0.8", "neo-operator");
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer first = token_for("neo-registry");
+    NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer next = {0};
+    struct neo_mesh *mesh = come_back_with((const char *)first.at);
+    struct renewal r = {0};
+
+    serial_of(mesh, r.before);
+    neo_mesh_free(mesh);
+    assert_int_equal(do_revoke(operator, NULL, "neo-registry").code, NEO_OK);
+    next = token_for("neo-registry");
+    mesh = r.mesh = come_back_with((const char *)next.at);
+    assert_true(sim_wait(is_refused, mesh, MIN));
+    sim_partition("service", "ca");
+    assert_false(sim_wait(has_renewed, &r, 5 * MIN)); /* patience, and timeouts, several times */
+    assert_int_equal(plane.denials, 0);
+    sim_heal(NULL, NULL);
+    assert_true(sim_wait(has_renewed, &r, 3 * MIN));
+    assert_true(is_trusted_by(operator, mesh));
+    assert_false(neo_mesh_is_refused(mesh));
+    neo_mesh_free(mesh);
+    neo_mesh_free(operator);
+}
+
 TEST(a_join_string_is_not_spent_by_who_is_not_refused)
 {
     NEO_CLEANUP(neo_buffer_fini_secret) struct neo_buffer first = token_for("neo-registry");
@@ -784,6 +809,7 @@ int main(void)
         PROMISE(a_revocation_that_nobody_could_be_told_is_no_success),
         PROMISE(revoking_a_serial_reaches_what_a_thief_renewed_to),
         PROMISE(who_was_revoked_joins_again_with_a_new_join_string_alone),
+        PROMISE(who_was_revoked_joins_again_when_the_network_is_back),
         PROMISE(a_join_string_is_not_spent_by_who_is_not_refused),
         PROMISE(a_token_shown_by_another_service_than_its_own_stays_good),
         PROMISE(a_certificate_that_cannot_be_recorded_is_not_given_and_its_token_not_lost),

@@ -56,6 +56,15 @@ TEST(a_pretended_machine_needs_the_development_flag_and_no_other_beside_it)
     expect_refusal(&o, NEO_NOT_FOUND, "sim.pem");
 }
 
+TEST(a_measurement_is_said_by_pretended_machines_alone)
+{
+    struct neo_mesh_options o = {.measurement = "aa", .development = true};
+
+    expect_refusal(&o, NEO_INVALID_ARGUMENT, "give --simulated-tee FILE");
+    o.tee = "none";
+    expect_refusal(&o, NEO_INVALID_ARGUMENT, "give --simulated-tee FILE");
+}
+
 TEST(nothing_is_taken_where_none_is_asked_for)
 {
     const struct neo_mesh_options o = {.tee = "none"};
@@ -84,6 +93,7 @@ int main(void)
         test(a_named_tee_that_is_not_there_is_a_failure_with_the_next_step),
         test(handles_that_are_no_numbers_are_refused),
         test(a_pretended_machine_needs_the_development_flag_and_no_other_beside_it),
+        test(a_measurement_is_said_by_pretended_machines_alone),
         test(nothing_is_taken_where_none_is_asked_for),
         test(a_machine_without_a_tee_is_no_failure_unless_one_was_named),
     };
