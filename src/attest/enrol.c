@@ -47,8 +47,10 @@ bool neo_enrol_is_asked(const struct neo_attest_policies *policies, struct neo_b
 /* Of a service with several measurements, the first. */
 static bool is_first(const struct attest_rollouts *rollouts, size_t i)
 {
+    struct neo_bytes service = neo_text(rollouts->at[i].service);
+
     for (size_t before = 0; before < i; before++)
-        if (strcmp(rollouts->at[before].service, rollouts->at[i].service) == 0)
+        if (neo_bytes_equal(neo_text(rollouts->at[before].service), service))
             return false;
     return true;
 }

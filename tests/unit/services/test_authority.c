@@ -625,6 +625,7 @@ TEST(a_revocation_that_cannot_be_told_voids_no_token)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer token = token_for("a-service");
 
+    assert_true(token.len > 0);
     (void)join("a-service");
     run("INSERT INTO revocations (service, issued_before, at, reason) WITH RECURSIVE n(i) AS "
         "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 15000) SELECT 'filler', i, unixepoch(), "
@@ -700,6 +701,7 @@ TEST(a_file_with_more_than_can_be_told_names_what_to_revoke_and_is_mended_by_it)
 
     /* Nothing of it is alive: a token is something to revoke. */
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer spare = token_for("a-service");
+    assert_true(spare.len > 0);
     assert_int_equal(revoke_service("a-service", ""), NEO_OK);
     (void)told_now(&body);
     assert_int_equal(authority_can_tell(&authority, &err), NEO_OK);
