@@ -644,6 +644,7 @@ TEST(a_second_signer_is_refused_and_touches_nothing)
     struct stat before, after;
     int fd = open(journal, O_WRONLY | O_APPEND | O_CLOEXEC);
 
+    assert_non_null(leaf);
     assert_int_equal(write(fd, "half", 4), 4); /* of a record, as the first is writing it */
     assert_int_equal(fstat(fd, &before), 0);
     assert_int_equal(keeper_open(&second, folder, "neo.test", false, now, &err), NEO_UNAVAILABLE);
