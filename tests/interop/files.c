@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 1 << 20, ROOTS_MAX = 8 };
+enum { FILE_MAX = 1 << 20, ROOTS_MAX = 8, FILES_MAX = 8 };
 
 static _Noreturn void give_up(const char *path, const char *why)
 {
@@ -60,13 +60,16 @@ static void keys_folder(char *ret, size_t len)
 
 const char *file_or_default(const char *path, const char *flag, const char *name)
 {
+    static char kept[FILES_MAX][4096]; /* what is returned lives as long as the program */
+    static size_t n_kept;
     char folder[3072];
-    char *found;
 
     if (path != NULL)
         return path;
     keys_folder(folder, sizeof(folder));
-    if (asprintf(&found, "%s/%s", folder, name) < 0 || access(found, R_OK) != 0) {
+    char *found = kept[n_kept++ % FILES_MAX];
+    (void)snprintf(found, sizeof(kept[0]), "%s/%s", folder, name);
+    if (access(found, R_OK) != 0) {
         (void)fprintf(
             stderr,
             "%s: name a file; without it, %s is looked for in %s (NEO_INTEROP_KEYS), which "
