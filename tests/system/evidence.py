@@ -437,7 +437,7 @@ def negatives(listed):
 def main():
     if not os.path.exists(vector("EXPECTED.json")):
         print("skipped: no vectors\nSKIPPED: system.evidence, all of it")
-        return 0
+        return 77
     with open(vector("EXPECTED.json")) as f:
         listed = json.load(f)
     for family, judge in (("snp", snp), ("intel", intel), ("nitro", nitro), ("tpm", tpm), ("azure_vtpm", azure), ("cca", cca)):
