@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The signer process: reads a request, has the keeper answer, writes. Nothing else. */
 #include "ca/keeper.h"
+#include "ca/pipe.h"
 
 #include <neo/encoding.h>
 #include <neo/loop.h>
@@ -23,32 +24,6 @@ static void harden(void)
     (void)prctl(PR_SET_NAME, "neo-ca-signer");
 }
 
-static bool read_whole(int fd, void *at, size_t len)
-{
-    for (size_t got = 0; got < len;) {
-        ssize_t n = read(fd, (uint8_t *)at + got, len - got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        got += (size_t)n;
-    }
-    return true;
-}
-
-static bool write_whole(int fd, const void *at, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = write(fd, (const uint8_t *)at + done, len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
-}
-
 /* False when the pipe is at its end, or what comes from it is no request. */
 static bool read_body(int fd, uint64_t len, struct neo_buffer *body)
 {
@@ -59,7 +34,7 @@ static bool read_body(int fd, uint64_t len, struct neo_buffer *body)
     while (body->len < len) {
         size_t left = (size_t)len - body->len;
         size_t n = left < sizeof(piece) ? left : sizeof(piece);
-        if (!read_whole(fd, piece, n) || !neo_buffer_append(body, neo_bytes(piece, n)))
+        if (!pipe_read(fd, piece, n) || !neo_buffer_append(body, neo_bytes(piece, n)))
             return false;
     }
     return true;
@@ -98,8 +73,8 @@ static bool answer(struct keeper *k, int out, const struct signer_request *r, st
     enum neo_code code = keeper_answer(k, r, body, now, neo_mono_nsec(), &parts, &err);
     struct neo_bytes bytes = code == NEO_OK ? neo_buffer_bytes(&parts) : neo_text(err.message);
     const struct signer_answer a = {.code = code, .len = (uint32_t)bytes.len};
-    return write_whole(out, &a, sizeof(a)) &&
-           (bytes.len == 0 || write_whole(out, bytes.at, bytes.len));
+    return pipe_write(out, &a, sizeof(a)) &&
+           (bytes.len == 0 || pipe_write(out, bytes.at, bytes.len));
 }
 
 static void serve(struct keeper *k, int in, int out)
@@ -109,7 +84,7 @@ static void serve(struct keeper *k, int in, int out)
     struct signer_request request;
     bool going = true;
 
-    while (going && read_whole(in, &request, sizeof(request))) {
+    while (going && pipe_read(in, &request, sizeof(request))) {
         NEO_CLEANUP(neo_buffer_fini) struct neo_buffer body = {.limit = SIGNER_BODY_MAX};
         going = read_body(in, request.body_len, &body) &&
                 answer(k, out, &request, neo_buffer_bytes(&body));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The front's end of the pipes: one request at a time, under a lock. */
+#include "ca/pipe.h"
 #include "ca/signer.h"
 
 #include <errno.h>
@@ -9,49 +10,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool read_whole(int fd, void *at, size_t len)
-{
-    for (size_t got = 0; got < len;) {
-        ssize_t n = read(fd, (uint8_t *)at + got, len - got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        got += (size_t)n;
-    }
-    return true;
-}
-
-static bool write_whole(int fd, const void *at, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = write(fd, (const uint8_t *)at + done, len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
-}
-
 /* The CA's runtime ignores SIGPIPE: a signer that died is an error here. */
 static bool ask(struct signer *s, const struct signer_request *request, struct neo_bytes body)
 {
-    return write_whole(s->ask, request, sizeof(*request)) &&
-           (body.len == 0 || write_whole(s->ask, body.at, body.len));
+    return pipe_write(s->ask, request, sizeof(*request)) &&
+           (body.len == 0 || pipe_write(s->ask, body.at, body.len));
 }
 
 static bool hear(struct signer *s, struct signer_answer *a, struct neo_buffer *bytes)
 {
     uint8_t piece[4096];
 
-    if (!read_whole(s->answer, a, sizeof(*a)) || a->len > SIGNER_ANSWER_MAX)
+    if (!pipe_read(s->answer, a, sizeof(*a)) || a->len > SIGNER_ANSWER_MAX)
         return false;
     while (bytes->len < a->len) {
         size_t left = a->len - bytes->len;
         size_t n = left < sizeof(piece) ? left : sizeof(piece);
-        if (!read_whole(s->answer, piece, n) || !neo_buffer_append(bytes, neo_bytes(piece, n)))
+        if (!pipe_read(s->answer, piece, n) || !neo_buffer_append(bytes, neo_bytes(piece, n)))
             return false;
     }
     return true;

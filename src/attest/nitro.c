@@ -212,22 +212,6 @@ static bool judge(const struct attest_question *q, const struct attest_policy *p
     return attest_judge_rules(policy, &attest_nitro, judge_rule, &c.document, ledger) != NULL;
 }
 
-/* "0" to "31", as a person writes it. */
-static bool read_index(struct neo_bytes key, unsigned *ret)
-{
-    unsigned value = 0;
-
-    if (key.len == 0 || key.len > 2 || (key.len == 2 && key.at[0] == '0'))
-        return false;
-    for (size_t i = 0; i < key.len; i++) {
-        if (key.at[i] < '0' || key.at[i] > '9')
-            return false;
-        value = value * 10 + (unsigned)(key.at[i] - '0');
-    }
-    *ret = value;
-    return value < NITRO_PCRS;
-}
-
 static enum neo_code compile(const struct attest_row *row, struct neo_arena *arena,
                              const void **ret, struct neo_error *err)
 {
@@ -238,7 +222,7 @@ static enum neo_code compile(const struct attest_row *row, struct neo_arena *are
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for a rule");
     for (size_t i = 0; i < row->nitro.pcr.items.len; i++) {
         unsigned index;
-        if (!read_index(entries[i].key, &index))
+        if (!row_index(entries[i].key, NITRO_PCRS, &index))
             return row_refuse(entries[i].place, "\"%.*s\" is no PCR: 0 to 31",
                               NEO_FMT(entries[i].key));
         const struct row_text value = {entries[i].value, entries[i].place};

@@ -322,3 +322,20 @@ enum neo_code row_read_bit(const struct row_text *word, uint64_t bit, uint64_t *
                           NEO_FMT(word->text));
     return NEO_OK;
 }
+
+bool row_index(struct neo_bytes key, unsigned end, unsigned *ret)
+{
+    unsigned value = 0;
+
+    if (key.len == 0 || key.len > 2 || (key.len == 2 && key.at[0] == '0'))
+        return false;
+    for (size_t i = 0; i < key.len; i++) {
+        if (key.at[i] < '0' || key.at[i] > '9')
+            return false;
+        value = value * 10 + (unsigned)(key.at[i] - '0');
+    }
+    if (value >= end)
+        return false;
+    *ret = value;
+    return true;
+}

@@ -51,6 +51,9 @@ struct row_lists {
     struct neo_place place;
 };
 
+/* The number of a register as a person writes it: "0" up to, without, `end`; at most two digits. */
+bool row_index(struct neo_bytes key, unsigned end, unsigned *ret);
+
 static inline bool row_gives(struct neo_place place)
 {
     return place.file != NULL;

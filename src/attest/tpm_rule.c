@@ -106,22 +106,6 @@ void tpm_pcr_rule_judge(const struct tpm_pcr_rule *rule, const struct tpm_quote 
 
 /* --- from the file ---------------------------------------------------------------------------- */
 
-/* "0" to "23" */
-static bool read_index(struct neo_bytes key, unsigned *ret)
-{
-    unsigned value = 0;
-
-    if (key.len == 0 || key.len > 2 || (key.len == 2 && key.at[0] == '0'))
-        return false;
-    for (size_t i = 0; i < key.len; i++) {
-        if (key.at[i] < '0' || key.at[i] > '9')
-            return false;
-        value = value * 10 + (unsigned)(key.at[i] - '0');
-    }
-    *ret = value;
-    return value < TPM_PCRS;
-}
-
 struct bank_key {
     const char *key;
     uint16_t hash;
@@ -136,7 +120,7 @@ static enum neo_code compile_bank(const struct bank_key *bank, struct neo_arena 
     for (size_t i = 0; i < bank->lists->items.len; i++) {
         const struct row_list list = {entries[i].items, entries[i].place};
         unsigned index;
-        if (!read_index(entries[i].key, &index))
+        if (!row_index(entries[i].key, TPM_PCRS, &index))
             return row_refuse(entries[i].place, "\"%.*s\" is no PCR: 0 to 23",
                               NEO_FMT(entries[i].key));
         NEO_TRY(row_read_values(&list, bank->key, tpm_hash_len(bank->hash), 0, arena,

@@ -60,6 +60,21 @@ void openssl_x509_freep(X509 **x509)
     X509_free(*x509);
 }
 
+void openssl_store_freep(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+void openssl_store_ctx_freep(X509_STORE_CTX **ctx)
+{
+    X509_STORE_CTX_free(*ctx);
+}
+
+void openssl_certs_freep(STACK_OF(X509) * *certs)
+{
+    sk_X509_free(*certs);
+}
+
 void openssl_freep(void *pointer_to_pointer)
 {
     void *memory;

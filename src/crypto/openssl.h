@@ -43,6 +43,9 @@ void openssl_pkey_freep(EVP_PKEY **pkey);
 void openssl_pkey_ctx_freep(EVP_PKEY_CTX **ctx);
 void openssl_md_ctx_freep(EVP_MD_CTX **ctx);
 void openssl_x509_freep(X509 **x509);
-void openssl_freep(void *pointer_to_pointer); /* memory that OpenSSL allocated */
+void openssl_store_freep(X509_STORE **store);
+void openssl_store_ctx_freep(X509_STORE_CTX **ctx);
+void openssl_certs_freep(STACK_OF(X509) * *certs); /* the stack alone, not what is in it */
+void openssl_freep(void *pointer_to_pointer);      /* memory that OpenSSL allocated */
 
 #endif

@@ -361,22 +361,7 @@ void vendor_bundle_fini(struct vendor_bundle *bundle)
 
 /* --- the path --------------------------------------------------------------------------------- */
 
-static void store_freep(X509_STORE **store)
-{
-    X509_STORE_free(*store);
-}
-
-static void store_ctx_freep(X509_STORE_CTX **ctx)
-{
-    X509_STORE_CTX_free(*ctx);
-}
-
-static void stack_freep(STACK_OF(X509) * *stack)
-{
-    sk_X509_free(*stack);
-}
-
-static enum vendor_verdict fault(enum vendor_verdict verdict, struct neo_error *why,
+enum vendor_verdict vendor_fault(enum vendor_verdict verdict, struct neo_error *why,
                                  const char *text)
 {
     (void)openssl_fail(why, NEO_UNAUTHENTICATED, "%s", text);
@@ -413,9 +398,10 @@ static enum vendor_verdict accept_path(const struct vendor_chain *chain,
     STACK_OF(X509) *found = X509_STORE_CTX_get0_chain(ctx);
 
     if (sk_X509_num(found) != 3 || sk_X509_value(found, 1) != issuer->x509)
-        return fault(VENDOR_UNTRUSTED, why, "the path is not leaf, intermediate, root");
+        return vendor_fault(VENDOR_UNTRUSTED, why, "the path is not leaf, intermediate, root");
     if (!chain->leaf->facts.is_pss_sha384 || !issuer->facts.is_pss_sha384)
-        return fault(VENDOR_UNTRUSTED, why, "a signature that is not RSASSA-PSS with SHA-384");
+        return vendor_fault(VENDOR_UNTRUSTED, why,
+                            "a signature that is not RSASSA-PSS with SHA-384");
 
     *ret = (struct vendor_path){.issuer = issuer, .not_after = earliest_end(chain, issuer)};
     return VENDOR_GOOD;
@@ -435,22 +421,22 @@ static enum vendor_verdict search(const struct vendor_chain *chain,
                                   const struct vendor_cert *issuer, struct vendor_path *ret,
                                   struct neo_error *why)
 {
-    NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
-    NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
-    NEO_CLEANUP(store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    NEO_CLEANUP(openssl_store_freep) X509_STORE *store = X509_STORE_new();
+    NEO_CLEANUP(openssl_certs_freep) STACK_OF(X509) *hints = sk_X509_new_null();
+    NEO_CLEANUP(openssl_store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 
     if (store == NULL || hints == NULL || ctx == NULL ||
         X509_STORE_add_cert(store, chain->root->x509) != 1 ||
         sk_X509_push(hints, issuer->x509) == 0 ||
         X509_STORE_CTX_init(ctx, store, chain->leaf->x509, hints) != 1)
-        return fault(VENDOR_NO_MEMORY, why, "out of memory");
+        return vendor_fault(VENDOR_NO_MEMORY, why, "out of memory");
 
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_time(param, (time_t)chain->now);
     X509_VERIFY_PARAM_set_depth(param, 1);
     if (X509_verify_cert(ctx) != 1) {
         int error = X509_STORE_CTX_get_error(ctx);
-        return fault(verdict_of(error), why, X509_verify_cert_error_string(error));
+        return vendor_fault(verdict_of(error), why, X509_verify_cert_error_string(error));
     }
     return accept_path(chain, issuer, ctx, ret, why);
 }
@@ -489,7 +475,8 @@ static enum vendor_verdict try_issuer(const struct vendor_chain *chain, struct v
 static enum vendor_verdict find_path(const struct vendor_chain *chain, struct vendor_path *ret,
                                      struct neo_error *why)
 {
-    enum vendor_verdict verdict = fault(VENDOR_UNTRUSTED, why, "the intermediate is not known");
+    enum vendor_verdict verdict =
+        vendor_fault(VENDOR_UNTRUSTED, why, "the intermediate is not known");
 
     for (size_t i = 0; i < chain->n_issuers && verdict != VENDOR_GOOD; i++) {
         struct neo_error reason;

@@ -58,6 +58,10 @@ enum vendor_verdict vendor_lists_ask(const struct vendor_lists *lists,
  */
 int vendor_ecdsa_der(BIGNUM *r, BIGNUM *s, uint8_t **ret);
 
+/* `verdict`, for what OpenSSL could not do: its reason goes into `why`. */
+enum vendor_verdict vendor_fault(enum vendor_verdict verdict, struct neo_error *why,
+                                 const char *text);
+
 /* Empty unless there is exactly one. */
 struct neo_bytes vendor_only_common_name(const X509_NAME *name);
 

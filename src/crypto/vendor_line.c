@@ -12,28 +12,6 @@ bool vendor_cert_issued(const struct vendor_cert *issuer, const struct vendor_ce
     return X509_check_issued(issuer->x509, cert->x509) == X509_V_OK;
 }
 
-static void store_freep(X509_STORE **store)
-{
-    X509_STORE_free(*store);
-}
-
-static void store_ctx_freep(X509_STORE_CTX **ctx)
-{
-    X509_STORE_CTX_free(*ctx);
-}
-
-static void stack_freep(STACK_OF(X509) * *stack)
-{
-    sk_X509_free(*stack);
-}
-
-static enum vendor_verdict fault(enum vendor_verdict verdict, struct neo_error *why,
-                                 const char *text)
-{
-    (void)openssl_fail(why, NEO_UNAUTHENTICATED, "%s", text);
-    return verdict;
-}
-
 static bool is_time(int error)
 {
     return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
@@ -100,7 +78,7 @@ enum vendor_verdict vendor_lists_ask(const struct vendor_lists *lists,
             continue;
         }
         if (X509_CRL_get0_by_cert(crl->crl, &entry, cert->x509) != 0)
-            return fault(VENDOR_REVOKED, why, "a certificate is revoked");
+            return vendor_fault(VENDOR_REVOKED, why, "a certificate is revoked");
         if (lists->by_grace != NULL && lists->now >= crl->next_update)
             *lists->by_grace = true;
         if (vendor_crl_end(crl, lists->grace) < *not_after)
@@ -109,10 +87,10 @@ enum vendor_verdict vendor_lists_ask(const struct vendor_lists *lists,
     }
     if (verdict == VENDOR_GOOD)
         return verdict;
-    return fault(verdict, why,
-                 verdict == VENDOR_STALE_CRL
-                     ? "a revocation list is out of date"
-                     : "a revocation list is missing, or its issuer did not sign it");
+    return vendor_fault(verdict, why,
+                        verdict == VENDOR_STALE_CRL
+                            ? "a revocation list is out of date"
+                            : "a revocation list is missing, or its issuer did not sign it");
 }
 
 static enum vendor_verdict consult_all(const struct vendor_line *line, int64_t *not_after,
@@ -135,25 +113,25 @@ static enum vendor_verdict consult_all(const struct vendor_line *line, int64_t *
 
 static enum vendor_verdict search(const struct vendor_line *line, struct neo_error *why)
 {
-    NEO_CLEANUP(store_freep) X509_STORE *store = X509_STORE_new();
-    NEO_CLEANUP(stack_freep) STACK_OF(X509) *hints = sk_X509_new_null();
-    NEO_CLEANUP(store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    NEO_CLEANUP(openssl_store_freep) X509_STORE *store = X509_STORE_new();
+    NEO_CLEANUP(openssl_certs_freep) STACK_OF(X509) *hints = sk_X509_new_null();
+    NEO_CLEANUP(openssl_store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 
     if (store == NULL || hints == NULL || ctx == NULL ||
         X509_STORE_add_cert(store, line->root->x509) != 1 || !push_all(hints, line) ||
         X509_STORE_CTX_init(ctx, store, line->leaf->x509, hints) != 1)
-        return fault(VENDOR_NO_MEMORY, why, "out of memory");
+        return vendor_fault(VENDOR_NO_MEMORY, why, "out of memory");
 
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_time(param, (time_t)line->now);
     X509_VERIFY_PARAM_set_depth(param, (int)line->n_issuers);
     if (X509_verify_cert(ctx) != 1) {
         int error = X509_STORE_CTX_get_error(ctx);
-        return fault(is_time(error) ? VENDOR_EXPIRED : VENDOR_UNTRUSTED, why,
-                     X509_verify_cert_error_string(error));
+        return vendor_fault(is_time(error) ? VENDOR_EXPIRED : VENDOR_UNTRUSTED, why,
+                            X509_verify_cert_error_string(error));
     }
     if (!is_the_line(line, X509_STORE_CTX_get0_chain(ctx)))
-        return fault(VENDOR_UNTRUSTED, why, "the path is not the one that was named");
+        return vendor_fault(VENDOR_UNTRUSTED, why, "the path is not the one that was named");
     return VENDOR_GOOD;
 }
 
@@ -178,7 +156,7 @@ static enum vendor_verdict find_path(const struct vendor_line *line, struct neo_
     size_t n = 0;
 
     if (line->n_issuers > PATH_CERTS_MAX - 2)
-        return fault(VENDOR_UNTRUSTED, why, "the path is too long");
+        return vendor_fault(VENDOR_UNTRUSTED, why, "the path is too long");
     parts[n++] = neo_bytes(line->leaf->facts.sha256, NEO_SHA256_LEN);
     for (size_t i = 0; i < line->n_issuers; i++)
         parts[n++] = neo_bytes(line->issuers[i]->facts.sha256, NEO_SHA256_LEN);
