@@ -7,6 +7,28 @@
 
 #include <stdio.h>
 
+/* A policy is a file of YAML, also where a machine asks: then it is one text of the value. */
+static void print(enum neo_reference_form form, const char *path, struct neo_bytes policy)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer out = {0};
+    struct neo_json_writer w = {.out = &out, .pretty = true};
+
+    if (!cli.json) {
+        (void)printf("# from %s (%s)\n", path, neo_reference_form_text(form));
+        (void)fwrite(policy.at, 1, policy.len, stdout);
+        return;
+    }
+    neo_json_open_object(&w);
+    neo_json_put_key(&w, "file");
+    neo_json_put_text(&w, path);
+    neo_json_put_key(&w, "from");
+    neo_json_put_text(&w, neo_reference_form_text(form));
+    neo_json_put_key(&w, "policy_yaml");
+    neo_json_put_string(&w, policy);
+    neo_json_close_object(&w);
+    print_json(&out);
+}
+
 static int import(enum neo_reference_form form, const char *path, const char *service)
 {
     NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
@@ -25,8 +47,7 @@ static int import(enum neo_reference_form form, const char *path, const char *se
         (void)fail(&err);
         return EXIT_FAILED;
     }
-    (void)printf("# from %s (%s)\n", path, neo_reference_form_text(form));
-    (void)fwrite(out.at, 1, out.len, stdout);
+    print(form, path, neo_buffer_bytes(&out));
     return EXIT_OK;
 }
 

@@ -75,6 +75,10 @@ static enum neo_code retire(const struct neo_rollout_seen *seen, int64_t at, str
                         "%llu live connections rest on it; end the instances of %s that run it, "
                         "then retire",
                         (unsigned long long)seen->channels, r->service);
+    if (at != 0 && at <= r->not_before)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "it would end before it begins: it is accepted only from a later date on; "
+                        "give a date behind that, or revoke it");
     r->state = NEO_ROLLOUT_RETIRING;
     r->not_after = at;
     return NEO_OK;

@@ -101,6 +101,10 @@ def evidence_policies():
     measured = write("eif.json", json.dumps({"Measurements": {"PCR0": "a0" * 48, "PCR1": "a1" * 48}}))
     made = neo("attest", "policy", "import", "--from", "nitro-cli", measured, "--service", "signer")
     expect("an import", made, 0, "tee: nitro", "a1" * 48)
+    said = neo("attest", "policy", "import", "--from", "nitro-cli", measured, "--service", "signer", "-o", "json")
+    expect("the same for a machine", said, 0)
+    if json.loads(said.stdout)["policy_yaml"] != made.stdout.partition("\n")[2]:
+        failures.append("attest policy import -o json: %r" % said.stdout)
     expect("what was imported loads", neo("attest", "policy", "check", write("made.yaml", made.stdout)), 0, "signer", "pcr.1")
     expect("of another shape", neo("attest", "policy", "import", "--from", "td-shim", measured), 1, "rtmr0 to rtmr3")
     expect("from nowhere", neo("attest", "policy", "import", "--from", "x", measured), 2, "sev-snp-measure")

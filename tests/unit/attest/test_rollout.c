@@ -120,6 +120,20 @@ TEST(dates_lie_ahead_and_a_revocation_has_none)
     assert_non_null(neo_rollout_refusal(&to, true, NOW));
 }
 
+TEST(nothing_is_retired_before_it_begins)
+{
+    struct neo_rollout from = in_state(NEO_ROLLOUT_ACTIVE), to;
+    const struct neo_rollout_seen seen = {0};
+    struct neo_error err;
+
+    from.not_before = NOW + 60;
+    assert_int_equal(neo_rollout_step(&from, NEO_ROLLOUT_RETIRE, &seen, NOW, NOW + 60, &to, &err),
+                     NEO_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "end before it begins"));
+    assert_int_equal(neo_rollout_step(&from, NEO_ROLLOUT_RETIRE, &seen, NOW, NOW + 61, &to, &err),
+                     NEO_OK);
+}
+
 TEST(a_candidate_counts_for_who_observes_only)
 {
     struct neo_rollout r = candidate();
@@ -314,6 +328,7 @@ int main(void)
         cmocka_unit_test(nothing_is_activated_before_it_was_seen_to_start),
         cmocka_unit_test(nothing_is_retired_while_live_connections_rest_on_it),
         cmocka_unit_test(dates_lie_ahead_and_a_revocation_has_none),
+        cmocka_unit_test(nothing_is_retired_before_it_begins),
         cmocka_unit_test(a_candidate_counts_for_who_observes_only),
         cmocka_unit_test(a_document_that_is_not_whole_is_refused),
         cmocka_unit_test(what_is_written_is_read_again),
