@@ -169,6 +169,14 @@ static void open_mutual(struct neo_channel_options *o)
     o->trust_domain = domain;
 }
 
+/* As OpenSSL's own programs find them. */
+static const char *system_roots(void)
+{
+    const char *named = getenv("SSL_CERT_FILE");
+
+    return named != NULL && named[0] != '\0' ? named : SYSTEM_ROOTS;
+}
+
 static struct neo_channel *open_channel(struct client *c, const char *service_config)
 {
     struct neo_insecure_channel insecure = {
@@ -191,7 +199,7 @@ static struct neo_channel *open_channel(struct client *c, const char *service_co
     if (flag.use_tls) {
         roots = file_read(flag.use_test_ca ? file_or_default(flag.ca_file, "--ca_file", "ca.pem")
                           : flag.ca_file != NULL ? flag.ca_file
-                                                 : SYSTEM_ROOTS);
+                                                 : system_roots());
         insecure.mode = NEO_INSECURE_ANONYMOUS_CALLERS;
         insecure.root_pem = neo_buffer_bytes(&roots);
     }
