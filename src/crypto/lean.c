@@ -2,6 +2,7 @@
 #include "crypto/lean.h"
 
 #include "crypto/lean_ec.h"
+#include "crypto/lean_kdf.h"
 
 #include <neo/bytes.h>
 
@@ -129,6 +130,17 @@ static void use_our_keys(const OSSL_DISPATCH *core, void *context)
     decoder->implementation = lean_ec_decoder();
 }
 
+/* Secrets that are derived without detours, in place of the default provider's. */
+static void use_our_derivation(void *context)
+{
+    OSSL_ALGORITHM *kdf = find(OSSL_OP_KDF, "TLS13-KDF");
+
+    if (kdf == NULL || !lean_kdf_begin(kdf->implementation, context))
+        return;
+    kdf->implementation = lean_kdf();
+    kdf->algorithm_description = "Neo";
+}
+
 static int provider_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
                          const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
                          void **provider_context)
@@ -142,6 +154,7 @@ static int provider_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
     *out = functions;
     *provider_context = OSSL_PROVIDER_get0_provider_ctx(lib.from); /* its code, its context */
     use_our_keys(in, *provider_context);
+    use_our_derivation(*provider_context);
     return 1;
 }
 

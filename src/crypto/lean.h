@@ -9,8 +9,9 @@
  * parser of RSA, DSA or DH keys, no old digests but SHA-1, by which OpenSSL tells certificates
  * apart.
  *
- * The implementations are OpenSSL's own; nothing of cryptography is written here. Only the reading
- * of ECDSA's public keys is ours (lean_ec.h).
+ * The implementations are OpenSSL's own, but for two that it makes dear by detours: the reading of
+ * ECDSA's public keys (lean_ec.h), and the derivation of secrets from the two hashes of TLS 1.3
+ * (lean_kdf.h), whose compressions are OpenSSL's again.
  *
  * Threads   Any. It lives until OpenSSL's own end, at the exit of the process.
  */
