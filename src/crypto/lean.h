@@ -19,8 +19,20 @@
 #define NEO_CRYPTO_LEAN_H
 
 #include <openssl/types.h>
+#include <stdbool.h>
 
-/* NULL, which is OpenSSL's default context, when it cannot be made: slower, and no less strict. */
+/*
+ * For connections, and for certificates. NULL, which is OpenSSL's default context, when it cannot
+ * be made: slower, and no less strict.
+ */
 OSSL_LIB_CTX *lean_library(void);
+OSSL_LIB_CTX *lean_reader(void);
+
+/*
+ * False: certificates that TLS reads by lean_library() have no keys, because finding out who could
+ * read them is half of reading a certificate. Whoever judges them reads them by lean_reader() and
+ * gives TLS what he has read.
+ */
+bool lean_reads_keys(void);
 
 #endif
