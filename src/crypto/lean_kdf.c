@@ -18,8 +18,6 @@ static struct {
     OSSL_FUNC_kdf_derive_fn *derive;
     OSSL_FUNC_kdf_set_ctx_params_fn *set;
     OSSL_FUNC_kdf_get_ctx_params_fn *get;
-    OSSL_FUNC_kdf_settable_ctx_params_fn *settable;
-    OSSL_FUNC_kdf_gettable_ctx_params_fn *gettable;
 } theirs;
 
 struct kdf {
@@ -201,18 +199,6 @@ static int derive(void *own, unsigned char *ret, size_t len, const OSSL_PARAM pa
     return context == NULL ? 0 : theirs.derive(context, ret, len, params);
 }
 
-static const OSSL_PARAM *settable(void *own __attribute__((unused)),
-                                  void *context __attribute__((unused)))
-{
-    return theirs.settable(NULL, theirs.context);
-}
-
-static const OSSL_PARAM *gettable(void *own __attribute__((unused)),
-                                  void *context __attribute__((unused)))
-{
-    return theirs.gettable(NULL, theirs.context);
-}
-
 const OSSL_DISPATCH *lean_kdf(void)
 {
     static const OSSL_DISPATCH functions[] = {
@@ -222,8 +208,6 @@ const OSSL_DISPATCH *lean_kdf(void)
         {OSSL_FUNC_KDF_DERIVE, (void (*)(void))derive},
         {OSSL_FUNC_KDF_SET_CTX_PARAMS, (void (*)(void))set},
         {OSSL_FUNC_KDF_GET_CTX_PARAMS, (void (*)(void))get},
-        {OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, (void (*)(void))settable},
-        {OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, (void (*)(void))gettable},
         {0, NULL},
     };
 
@@ -250,12 +234,6 @@ static void note(const OSSL_DISPATCH *f)
     case OSSL_FUNC_KDF_GET_CTX_PARAMS:
         theirs.get = OSSL_FUNC_kdf_get_ctx_params(f);
         break;
-    case OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS:
-        theirs.settable = OSSL_FUNC_kdf_settable_ctx_params(f);
-        break;
-    case OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS:
-        theirs.gettable = OSSL_FUNC_kdf_gettable_ctx_params(f);
-        break;
     default:
         break;
     }
@@ -267,5 +245,5 @@ bool lean_kdf_begin(const OSSL_DISPATCH *from, void *context)
         note(from);
     theirs.context = context;
     return theirs.new != NULL &&theirs.free != NULL &&theirs.derive != NULL &&theirs.set !=
-           NULL &&theirs.get != NULL &&theirs.settable != NULL &&theirs.gettable != NULL;
+           NULL &&theirs.get != NULL;
 }

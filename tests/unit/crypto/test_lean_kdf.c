@@ -255,7 +255,7 @@ TEST(agrees_with_openssl_on_every_length)
             struct ask expand = {.mode = EXPAND,
                                  .digest = digests[d],
                                  .prefix = "tls13 ",
-                                 .label = "EXPORTER-Channel-Binding" + len % 24,
+                                 .label = &"EXPORTER-Channel-Binding"[len % 24],
                                  .key = key,
                                  .key_len = len,
                                  .data = data,
