@@ -4,7 +4,7 @@
  * to a list of their size; larger ones (nghttp2 has a handful for each session) go
  * straight back. The largest is room for the largest frame, of which most connections touch
  * little: it is of pages of its own. A few of those wait in the pool, where connections come and
- * go: asking the system for one, its first page and giving it back are 3 % of a full handshake. A
+ * go: asking the system for one, its first page and giving it back are 5 % of a full handshake. A
  * header in front of each block remembers its size, because nghttp2_mem's `free` is not told.
  */
 #include "h2/heap.h"
