@@ -4,7 +4,7 @@
  * to the same with plain OpenSSL over its own memory BIOs. Processor time of this
  * one thread doing the work of both ends.
  *
- *     build/release/bin/bench_tls
+ *     build/release/bin/bench_tls [HANDSHAKES]     with a number: so many handshakes, and no more
  */
 #include "support/cost.h"
 #include "support/pki.h"
@@ -62,18 +62,22 @@ static void send(struct tls_end *from, struct tls_end *to, size_t len)
     neo_buffer_clear(&to->plain);
 }
 
-static void bench_engine(const struct contexts *c)
+static void bench_handshakes(const struct contexts *c, int n)
 {
     double start = cost_now();
 
-    for (int i = 0; i < HANDSHAKES; i++) {
+    for (int i = 0; i < n; i++) {
         struct tls_link link = open_link(c);
         tls_link_fini(&link);
     }
-    report("engine: handshake, both ends", (cost_now() - start) * 1e3, HANDSHAKES, "us");
+    report("engine: handshake, both ends", (cost_now() - start) * 1e3, n, "us");
+}
 
+static void bench_engine(const struct contexts *c)
+{
     struct tls_link link = open_link(c);
-    start = cost_now();
+    double start = cost_now();
+
     for (int i = 0; i < STREAM_MB * (int)((1 << 20) / STREAM_CHUNK); i++)
         send(&link.client, &link.server, STREAM_CHUNK);
     printf("%-34s %9.0f MB/s\n", "engine: stream, both ends",
@@ -164,16 +168,20 @@ static void bench_plain(struct neo_identity *identity)
     SSL_free(client);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    int only = argc > 1 ? atoi(argv[1]) : 0;
     struct pki *pki = pki_new("neo.test");
     struct neo_identity *identity = pki_identity(pki, "function-service", NULL);
     struct contexts contexts = {.client = tls_link_context(TLS_CLIENT, pki, "automation-service"),
                                 .server = tls_link_context(TLS_SERVER, pki, "function-service")};
 
     memset(chunk, 'x', sizeof(chunk));
-    bench_engine(&contexts);
-    bench_plain(identity);
+    bench_handshakes(&contexts, only > 0 ? only : HANDSHAKES);
+    if (only == 0) {
+        bench_engine(&contexts);
+        bench_plain(identity);
+    }
     tls_context_unref(contexts.client);
     tls_context_unref(contexts.server);
     neo_identity_unref(identity);

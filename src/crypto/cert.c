@@ -11,6 +11,7 @@
 #include "crypto/cert.h"
 
 #include "crypto/der.h"
+#include "crypto/lean.h"
 #include "crypto/pem.h"
 #include "crypto/spki.h"
 
@@ -277,8 +278,8 @@ static enum neo_code check_form(struct neo_bytes der, const char *what, struct n
     return NEO_OK;
 }
 
-enum neo_code neo_cert_from_der(struct neo_bytes der, const char *what, struct neo_cert **ret,
-                                struct neo_error *err)
+static enum neo_code read_by(OSSL_LIB_CTX *library, struct neo_bytes der, const char *what,
+                             struct neo_cert **ret, struct neo_error *err)
 {
     NEO_TRY(check_form(der, what, err));
 
@@ -286,11 +287,11 @@ enum neo_code neo_cert_from_der(struct neo_bytes der, const char *what, struct n
     if (cert == NULL)
         return out_of_memory(what, err);
     cert->facts.der = neo_arena_copy(&cert->arena, der);
-    if (neo_arena_failed(&cert->arena))
+    cert->x509 = X509_new_ex(library, NULL);
+    if (neo_arena_failed(&cert->arena) || cert->x509 == NULL)
         return out_of_memory(what, err);
     const uint8_t *at = der.at;
-    cert->x509 = d2i_X509(NULL, &at, (long)der.len);
-    if (cert->x509 == NULL)
+    if (d2i_X509(&cert->x509, &at, (long)der.len) == NULL)
         return malformed(what, "form", err);
     NEO_TRY(read_all(cert, what, err));
     *ret = cert;
@@ -298,25 +299,15 @@ enum neo_code neo_cert_from_der(struct neo_bytes der, const char *what, struct n
     return NEO_OK;
 }
 
-enum neo_code cert_from_x509(X509 *x509, const char *what, struct neo_cert **ret,
-                             struct neo_error *err)
+enum neo_code neo_cert_from_der(struct neo_bytes der, const char *what, struct neo_cert **ret,
+                                struct neo_error *err)
 {
-    NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *cert = new_cert();
-    if (cert == NULL || X509_up_ref(x509) != 1)
-        return out_of_memory(what, err);
-    cert->x509 = x509;
+    return read_by(NULL, der, what, ret, err);
+}
 
-    int len = i2d_X509(x509, NULL);
-    uint8_t *at = len <= 0 ? NULL : neo_arena_alloc(&cert->arena, (size_t)len);
-    if (at == NULL)
-        return out_of_memory(what, err);
-    cert->facts.der = neo_bytes(at, (size_t)len);
-    (void)i2d_X509(x509, &at);
-    NEO_TRY(check_form(cert->facts.der, what, err));
-    NEO_TRY(read_all(cert, what, err));
-    *ret = cert;
-    cert = NULL;
-    return NEO_OK;
+enum neo_code cert_from_peer(struct neo_bytes der, struct neo_cert **ret, struct neo_error *err)
+{
+    return read_by(lean_reader(), der, "peer", ret, err);
 }
 
 enum neo_code neo_cert_from_pem(struct neo_bytes text, const char *what, struct neo_cert **ret,

@@ -32,8 +32,8 @@ struct neo_cert {
     struct neo_cert *issued_by;
 };
 
-/* Wraps a certificate OpenSSL has parsed, which must not be changed any more. Takes a reference. */
-NEO_MUST_CHECK enum neo_code cert_from_x509(X509 *x509, const char *what, struct neo_cert **ret,
+/* As neo_cert_from_der(), for what a peer shows: read with crypto/lean.h. */
+NEO_MUST_CHECK enum neo_code cert_from_peer(struct neo_bytes der, struct neo_cert **ret,
                                             struct neo_error *err);
 
 /* An issuer's profile; `trust_domain` is the one that the leaf names. */

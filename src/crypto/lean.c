@@ -2,6 +2,7 @@
 #include "crypto/lean.h"
 
 #include "crypto/lean_ec.h"
+#include "crypto/lean_kdf.h"
 
 #include <neo/bytes.h>
 
@@ -45,12 +46,18 @@ static const struct wanted wanted[] = {
     {OSSL_OP_RAND, NULL},
 };
 
+struct place {
+    OSSL_LIB_CTX *library;
+    OSSL_PROVIDER *provider;
+};
+
 static struct {
     pthread_once_t once;
     OSSL_LIB_CTX *all; /* where the default provider is */
     OSSL_PROVIDER *from;
-    OSSL_LIB_CTX *lean;
-    OSSL_PROVIDER *ours;
+    bool is_ready; /* `algorithms`, with ours among them */
+    struct place reader;
+    struct place tls;                                       /* empty: the reader serves */
     OSSL_ALGORITHM algorithms[NEO_COUNT(wanted)][MOST + 1]; /* ended by one without a name */
 } lib = {.once = PTHREAD_ONCE_INIT};
 
@@ -101,6 +108,11 @@ static const OSSL_ALGORITHM *query(void *unused __attribute__((unused)), int ope
     return NULL;
 }
 
+static const OSSL_ALGORITHM *query_but_decoders(void *unused, int operation, int *ret_no_cache)
+{
+    return operation == OSSL_OP_DECODER ? NULL : query(unused, operation, ret_no_cache);
+}
+
 /* The groups of TLS. */
 static int get_capabilities(void *unused __attribute__((unused)), const char *capability,
                             OSSL_CALLBACK *callback, void *own)
@@ -129,9 +141,31 @@ static void use_our_keys(const OSSL_DISPATCH *core, void *context)
     decoder->implementation = lean_ec_decoder();
 }
 
-static int provider_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
-                         const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
-                         void **provider_context)
+/* Secrets that are derived without detours, in place of the default provider's. */
+static void use_our_derivation(void *context)
+{
+    OSSL_ALGORITHM *kdf = find(OSSL_OP_KDF, "TLS13-KDF");
+
+    if (kdf == NULL || !lean_kdf_begin(kdf->implementation, context))
+        return;
+    kdf->implementation = lean_kdf();
+    kdf->algorithm_description = "Neo";
+}
+
+/* With its code, its context. */
+static void make_ready(const OSSL_DISPATCH *core)
+{
+    void *context = OSSL_PROVIDER_get0_provider_ctx(lib.from);
+
+    if (lib.is_ready)
+        return;
+    use_our_keys(core, context);
+    use_our_derivation(context);
+    lib.is_ready = true;
+}
+
+static int reader_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
+                       const OSSL_DISPATCH *in, const OSSL_DISPATCH **out, void **provider_context)
 {
     static const OSSL_DISPATCH functions[] = {
         {OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query},
@@ -139,23 +173,44 @@ static int provider_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
         {0, NULL},
     };
 
+    make_ready(in);
     *out = functions;
-    *provider_context = OSSL_PROVIDER_get0_provider_ctx(lib.from); /* its code, its context */
-    use_our_keys(in, *provider_context);
+    *provider_context = OSSL_PROVIDER_get0_provider_ctx(lib.from);
+    return 1;
+}
+
+static int tls_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)), const OSSL_DISPATCH *in,
+                    const OSSL_DISPATCH **out, void **provider_context)
+{
+    static const OSSL_DISPATCH functions[] = {
+        {OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query_but_decoders},
+        {OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))get_capabilities},
+        {0, NULL},
+    };
+
+    make_ready(in);
+    *out = functions;
+    *provider_context = OSSL_PROVIDER_get0_provider_ctx(lib.from);
     return 1;
 }
 
 /* --- making -------------------------------------------------------------------------------- */
 
+static void leave(struct place *place)
+{
+    if (place->provider != NULL)
+        (void)OSSL_PROVIDER_unload(place->provider);
+    place->provider = NULL;
+    OSSL_LIB_CTX_free(place->library);
+    place->library = NULL;
+}
+
 /* Of what was made, the last first. With OpenSSL's own end, before it forgets its locks. */
 static void forget(void)
 {
     lean_ec_end();
-    if (lib.ours != NULL)
-        (void)OSSL_PROVIDER_unload(lib.ours);
-    lib.ours = NULL;
-    OSSL_LIB_CTX_free(lib.lean);
-    lib.lean = NULL;
+    leave(&lib.tls);
+    leave(&lib.reader);
     if (lib.from != NULL)
         (void)OSSL_PROVIDER_unload(lib.from);
     lib.from = NULL;
@@ -163,18 +218,32 @@ static void forget(void)
     lib.all = NULL;
 }
 
+static bool settle(struct place *place, OSSL_provider_init_fn *init)
+{
+    place->library = OSSL_LIB_CTX_new();
+    if (place->library != NULL && OSSL_PROVIDER_add_builtin(place->library, "neo", init) == 1)
+        place->provider = OSSL_PROVIDER_load(place->library, "neo");
+    return place->provider != NULL;
+}
+
+/* From 3.2 on OpenSSL remembers how it reads a key, and its TLS is another. */
+static bool is_slow_to_read(void)
+{
+    enum { MINOR = 20, V3_0 = 0x300 };
+
+    return OpenSSL_version_num() >> MINOR == V3_0;
+}
+
 static bool make(void)
 {
     lib.all = OSSL_LIB_CTX_new();
     lib.from = lib.all == NULL ? NULL : OSSL_PROVIDER_load(lib.all, "default");
-    lib.lean = lib.from == NULL ? NULL : OSSL_LIB_CTX_new();
-    if (lib.lean == NULL)
+    if (lib.from == NULL)
         return false;
     for (size_t i = 0; i < NEO_COUNT(wanted); i++)
         choose(&wanted[i], lib.algorithms[i]);
-    if (OSSL_PROVIDER_add_builtin(lib.lean, "neo", provider_init) == 1)
-        lib.ours = OSSL_PROVIDER_load(lib.lean, "neo");
-    return lib.ours != NULL && OPENSSL_atexit(forget) == 1;
+    return settle(&lib.reader, reader_init) && (!is_slow_to_read() || settle(&lib.tls, tls_init)) &&
+           OPENSSL_atexit(forget) == 1;
 }
 
 static void make_once(void)
@@ -185,8 +254,19 @@ static void make_once(void)
     forget();
 }
 
-OSSL_LIB_CTX *lean_library(void)
+OSSL_LIB_CTX *lean_reader(void)
 {
     (void)pthread_once(&lib.once, make_once);
-    return lib.lean;
+    return lib.reader.library;
+}
+
+bool lean_reads_keys(void)
+{
+    (void)pthread_once(&lib.once, make_once);
+    return lib.tls.library == NULL;
+}
+
+OSSL_LIB_CTX *lean_library(void)
+{
+    return lean_reads_keys() ? lib.reader.library : lib.tls.library;
 }

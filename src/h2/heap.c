@@ -3,14 +3,15 @@
  * Blocks up to 512 bytes are rounded up to a multiple of 32 and return to the pool,
  * to a list of their size; larger ones (nghttp2 has a handful for each session) go
  * straight back. The largest is room for the largest frame, of which most connections touch
- * little: it is of pages of its own. A header in front of each block remembers its size, because
- * nghttp2_mem's `free` is not told.
+ * little: it is of pages of its own. A few of those wait in the pool, where connections come and
+ * go: asking the system for one, its first page and giving it back are 5 % of a full handshake. A
+ * header in front of each block remembers its size, because nghttp2_mem's `free` is not told.
  */
 #include "h2/heap.h"
 
 #include "base/pages.h"
 
-enum { GRAIN = 32, PAGES_LEAST = 8192 };
+enum { GRAIN = 32, PAGES_LEAST = 8192, PAGES_KEPT = 8 };
 
 struct h2_block {
     struct h2_block *next;
@@ -34,12 +35,36 @@ static size_t list_of(const struct h2_block *b)
     return list_for(b->whole - sizeof(*b));
 }
 
+static struct h2_block *take_pages(struct h2_pool *pool, size_t whole)
+{
+    struct h2_block *b = pool->pages;
+
+    if (b == NULL || b->whole != whole)
+        return pages_alloc(whole);
+    pool->pages = b->next;
+    pool->n_pages--;
+    pool->block_bytes -= whole;
+    return b;
+}
+
+static bool keep_pages(struct h2_pool *pool, struct h2_block *b)
+{
+    if (pool->n_pages == PAGES_KEPT || pool->block_bytes + b->whole > pool->most_block_bytes ||
+        (pool->pages != NULL && pool->pages->whole != b->whole))
+        return false;
+    b->next = pool->pages;
+    pool->pages = b;
+    pool->n_pages++;
+    pool->block_bytes += b->whole;
+    return true;
+}
+
 __attribute__((noinline)) static void *take_new(struct h2_heap *heap, size_t size)
 {
     struct h2_block *b = NULL;
 
     if (size >= PAGES_LEAST && size <= SIZE_MAX / 2)
-        b = pages_alloc(sizeof(*b) + size);
+        b = take_pages(heap->pool, sizeof(*b) + size);
     else if (size < PAGES_LEAST)
         b = neo_realloc(NULL, sizeof(*b) + size);
     if (b == NULL)
@@ -49,12 +74,12 @@ __attribute__((noinline)) static void *take_new(struct h2_heap *heap, size_t siz
     return b->data;
 }
 
-__attribute__((noinline)) static void give_back(struct h2_block *b)
+__attribute__((noinline)) static void give_back(struct h2_pool *pool, struct h2_block *b)
 {
-    if (b->whole - sizeof(*b) >= PAGES_LEAST)
-        pages_free(b, b->whole);
-    else
+    if (b->whole - sizeof(*b) < PAGES_LEAST)
         neo_free(b);
+    else if (!keep_pages(pool, b))
+        pages_free(b, b->whole);
 }
 
 static void *take(struct h2_heap *heap, size_t wanted)
@@ -83,7 +108,7 @@ static void put(struct h2_heap *heap, void *memory)
     size_t list = list_of(b);
     heap->held -= b->whole;
     if (list >= H2_POOL_SIZES || pool->block_bytes + b->whole > pool->most_block_bytes) {
-        give_back(b);
+        give_back(pool, b);
         return;
     }
     b->next = pool->blocks[list];
@@ -141,5 +166,11 @@ void h2_pool_free_blocks(struct h2_pool *pool)
             neo_free(b);
         }
     }
+    while (pool->pages != NULL) {
+        struct h2_block *b = pool->pages;
+        pool->pages = b->next;
+        pages_free(b, b->whole);
+    }
+    pool->n_pages = 0;
     pool->block_bytes = 0;
 }

@@ -18,7 +18,9 @@ struct h2_pool {
     size_t n_streams;
     size_t most_streams;
     struct h2_block *blocks[H2_POOL_SIZES]; /* see heap.c; by size */
-    size_t block_bytes;
+    struct h2_block *pages;                 /* of one size */
+    size_t n_pages;
+    size_t block_bytes; /* of both */
     size_t most_block_bytes;
 };
 

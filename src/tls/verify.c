@@ -7,6 +7,7 @@
 #include "tls/engine.h"
 
 #include <crypto/cert.h>
+#include <crypto/lean.h>
 #include <crypto/trust.h>
 
 struct chain {
@@ -20,6 +21,23 @@ static void free_chain(struct chain *chain)
         neo_cert_unref(chain->at[i]);
 }
 
+static void free_der(uint8_t **der)
+{
+    OPENSSL_free(*der);
+}
+
+/* Read again, from its bytes: TLS has read it without its key (crypto/lean.h). */
+static enum neo_code take_cert(X509 *sent, struct neo_cert **ret, struct neo_error *err)
+{
+    NEO_CLEANUP(free_der) uint8_t *der = NULL;
+    int len = i2d_X509(sent, &der);
+
+    if (len <= 0)
+        return openssl_fail(err, NEO_RESOURCE_EXHAUSTED,
+                            "peer: a certificate cannot be written out");
+    return cert_from_peer(neo_bytes(der, (size_t)len), ret, err);
+}
+
 static enum neo_code take_chain(STACK_OF(X509) * sent, struct chain *ret, struct neo_error *err)
 {
     int n = sk_X509_num(sent);
@@ -28,7 +46,7 @@ static enum neo_code take_chain(STACK_OF(X509) * sent, struct chain *ret, struct
         return neo_fail(err, NEO_UNAUTHENTICATED, "peer: a chain of %d certificates, not 1 to %d",
                         n, CERT_CHAIN_MAX);
     for (int i = 0; i < n; i++) {
-        NEO_TRY(cert_from_x509(sk_X509_value(sent, i), "peer", &ret->at[i], err));
+        NEO_TRY(take_cert(sk_X509_value(sent, i), &ret->at[i], err));
         ret->n++;
     }
     return NEO_OK;
@@ -83,9 +101,29 @@ static struct neo_cert *recognise(struct tls *tls, const uint8_t key[static NEO_
     return NULL; /* the whole judgement will say why */
 }
 
-static enum neo_code judge(struct tls *tls, STACK_OF(X509) * sent, struct neo_error *err)
+/*
+ * TLS goes on with the leaf that was judged, in place of its own reading of the same bytes, which
+ * has no key. It looks at no other certificate of the chain any more.
+ */
+static enum neo_code hand_over(X509_STORE_CTX *store, const struct neo_cert *leaf,
+                               struct neo_error *err)
+{
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
+
+    if (X509_up_ref(leaf->x509) != 1)
+        return openssl_fail(err, NEO_RESOURCE_EXHAUSTED, "peer: no reference to its certificate");
+    X509_STORE_CTX_set_cert(store, leaf->x509);
+    while (sk_X509_num(sent) > 1)
+        X509_free(sk_X509_pop(sent));
+    X509_free(sk_X509_value(sent, 0));
+    (void)sk_X509_set(sent, 0, leaf->x509);
+    return NEO_OK;
+}
+
+static enum neo_code judge(struct tls *tls, X509_STORE_CTX *store, struct neo_error *err)
 {
     NEO_CLEANUP(neo_cert_unrefp) struct neo_cert *leaf = NULL;
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
     uint8_t key[NEO_SHA256_LEN];
     bool has_key = known_key(sent, key);
 
@@ -99,6 +137,8 @@ static enum neo_code judge(struct tls *tls, STACK_OF(X509) * sent, struct neo_er
             known_put(&tls->context->known, key, leaf);
     }
     NEO_TRY(check_identity(tls, leaf, err));
+    if (!lean_reads_keys())
+        NEO_TRY(hand_over(store, leaf, err));
     tls->leaf = leaf;
     leaf = NULL;
     return NEO_OK;
@@ -108,7 +148,7 @@ int verify_peer(X509_STORE_CTX *store, void *unused __attribute__((unused)))
 {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls *tls = tls_of_ssl(ssl);
-    enum neo_code code = judge(tls, X509_STORE_CTX_get0_untrusted(store), &tls->verdict);
+    enum neo_code code = judge(tls, store, &tls->verdict);
 
     if (code == NEO_OK) {
         X509_STORE_CTX_set_error(store, X509_V_OK);

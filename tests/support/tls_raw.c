@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/kdf.h>
+#include <openssl/param_build.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,15 +79,51 @@ static X509 *x509_of(struct neo_bytes der)
     return d2i_X509(NULL, &at, (long)der.len);
 }
 
-static void use_cert(SSL_CTX *ctx, const struct pki_cert *cert, size_t copies)
+static EVP_PKEY *key_of(const struct pki_cert *cert)
 {
-    struct neo_bytes chain[8];
     struct neo_bytes key = pki_key(cert);
-    size_t n = pki_chain(cert, false, chain);
     const uint8_t *at = key.at;
     EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &at, (long)key.len);
 
     must(pkey != NULL);
+    return pkey;
+}
+
+/* Says that it is the key of `cert`, and signs with the thief's: OpenSSL compares no more. */
+static EVP_PKEY *false_key(const struct pki_cert *cert, const struct pki_cert *thief)
+{
+    EVP_PKEY *owner = key_of(cert), *own = key_of(thief), *ret = NULL;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    BIGNUM *secret = NULL;
+    uint8_t point[256];
+    size_t len = 0;
+
+    must(EVP_PKEY_get_octet_string_param(owner, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
+                                         &len) == 1);
+    must(EVP_PKEY_get_bn_param(own, OSSL_PKEY_PARAM_PRIV_KEY, &secret) == 1);
+    must(OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) == 1 &&
+         OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, len) == 1 &&
+         OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, secret) == 1);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    must(EVP_PKEY_fromdata_init(ctx) == 1 &&
+         EVP_PKEY_fromdata(ctx, &ret, EVP_PKEY_KEYPAIR, params) == 1);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    BN_free(secret);
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(own);
+    EVP_PKEY_free(owner);
+    return ret;
+}
+
+static void use_cert(SSL_CTX *ctx, const struct pki_cert *cert, const struct pki_cert *thief,
+                     size_t copies)
+{
+    struct neo_bytes chain[8];
+    size_t n = pki_chain(cert, false, chain);
+    EVP_PKEY *pkey = thief == NULL ? key_of(cert) : false_key(cert, thief);
+
     for (size_t i = 0; i < n + copies; i++) {
         X509 *x509 = x509_of(chain[i < n ? i : n - 1]);
         must(i == 0 ? SSL_CTX_use_certificate(ctx, x509) == 1
@@ -148,7 +185,7 @@ struct raw *raw_new(const struct raw_options *o)
     set_protocols(raw->ctx, o);
     set_sessions(raw->ctx, o);
     if (o->cert != NULL)
-        use_cert(raw->ctx, o->cert, o->copies);
+        use_cert(raw->ctx, o->cert, o->thief, o->copies);
     raw->is_server = o->is_server;
     raw_renew(raw, o->resume);
     must(o->server_name == NULL ||

@@ -12,11 +12,12 @@
 
 struct raw_options {
     bool is_server;
-    const struct pki_cert *cert; /* NULL: none */
-    size_t copies;               /* of the issuer, sent after the chain */
-    int min_version;             /* 0: TLS 1.3 */
-    int max_version;             /* 0: TLS 1.3 */
-    const char *alpn;            /* as on the wire; NULL: "\2h2"; "": none */
+    const struct pki_cert *cert;  /* NULL: none */
+    const struct pki_cert *thief; /* whose private key signs in its place; both are P-256 */
+    size_t copies;                /* of the issuer, sent after the chain */
+    int min_version;              /* 0: TLS 1.3 */
+    int max_version;              /* 0: TLS 1.3 */
+    const char *alpn;             /* as on the wire; NULL: "\2h2"; "": none */
     const char *groups;
     const char *signatures;
     const char *ciphers; /* NULL: TLS_AES_128_GCM_SHA256, which raw_forge() needs */

@@ -30,10 +30,10 @@ static int tear_down(void **state __attribute__((unused)))
     return 0;
 }
 
-/* The certificate as TLS reads it. */
+/* The certificate as it is read to be judged. */
 static X509 *read_lean(struct neo_bytes der)
 {
-    X509 *x509 = X509_new_ex(lean_library(), NULL);
+    X509 *x509 = X509_new_ex(lean_reader(), NULL);
     const uint8_t *at = der.at;
 
     assert_non_null(x509);
@@ -105,14 +105,33 @@ TEST(refuses_a_point_that_is_not_on_its_curve)
 
 TEST(has_no_algorithm_that_tls_1_3_could_not_use)
 {
-    OSSL_LIB_CTX *lean = lean_library();
+    OSSL_LIB_CTX *both[] = {lean_library(), lean_reader()};
 
-    assert_null(EVP_KEYMGMT_fetch(lean, "RSA", NULL));
-    assert_null(EVP_KEYMGMT_fetch(lean, "DSA", NULL));
-    assert_null(EVP_KEYMGMT_fetch(lean, "DH", NULL));
-    assert_null(EVP_SIGNATURE_fetch(lean, "RSA", NULL));
-    assert_null(EVP_MD_fetch(lean, "MD5", NULL));
-    assert_null(EVP_CIPHER_fetch(lean, "AES-128-CBC", NULL));
+    for (size_t i = 0; i < NEO_COUNT(both); i++) {
+        assert_non_null(both[i]);
+        assert_null(EVP_KEYMGMT_fetch(both[i], "RSA", NULL));
+        assert_null(EVP_KEYMGMT_fetch(both[i], "DSA", NULL));
+        assert_null(EVP_KEYMGMT_fetch(both[i], "DH", NULL));
+        assert_null(EVP_SIGNATURE_fetch(both[i], "RSA", NULL));
+        assert_null(EVP_MD_fetch(both[i], "MD5", NULL));
+        assert_null(EVP_CIPHER_fetch(both[i], "AES-128-CBC", NULL));
+    }
+    ERR_clear_error();
+}
+
+/* So nothing can go on with a certificate that nobody judged. */
+TEST(tls_reads_certificates_without_their_keys)
+{
+    static const char *const kinds[] = {"P-256", "ED25519", "RSA-2048"};
+
+    for (size_t i = 0; i < NEO_COUNT(kinds) && !lean_reads_keys(); i++) {
+        const struct pki_options options = {.key = kinds[i]};
+        struct neo_bytes der = pki_der(pki_make(pki, pki_issuer(pki), "a-service", &options));
+        X509 *x509 = X509_new_ex(lean_library(), NULL);
+        assert_non_null(d2i_X509(&x509, &der.at, (long)der.len));
+        assert_null(X509_get0_pubkey(x509));
+        X509_free(x509);
+    }
     ERR_clear_error();
 }
 
@@ -196,7 +215,7 @@ static void *read_often(void *own)
 
     for (size_t i = 0; i < 300; i++) {
         struct neo_bytes der = pki_der(certs[i % 4]);
-        X509 *x509 = X509_new_ex(lean_library(), NULL);
+        X509 *x509 = X509_new_ex(lean_reader(), NULL);
         const uint8_t *at = der.at;
         if (d2i_X509(&x509, &at, (long)der.len) == NULL || X509_get0_pubkey(x509) == NULL)
             return own;
@@ -228,6 +247,7 @@ int main(void)
         cmocka_unit_test(refuses_keys_outside_the_profile_before_a_parser_sees_them),
         cmocka_unit_test(refuses_a_point_that_is_not_on_its_curve),
         cmocka_unit_test(has_no_algorithm_that_tls_1_3_could_not_use),
+        cmocka_unit_test(tls_reads_certificates_without_their_keys),
         cmocka_unit_test(a_key_that_is_remembered_is_never_taken_for_another),
         cmocka_unit_test(a_key_outlives_its_place),
         cmocka_unit_test(many_threads_read_keys_at_once),

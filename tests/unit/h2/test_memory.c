@@ -77,6 +77,45 @@ TEST(a_pool_keeps_a_bounded_reserve)
     h2_pool_trim(&pool);
 }
 
+TEST(pages_of_an_ended_session_serve_the_next_and_are_bounded)
+{
+    struct h2_heap heap;
+    struct h2_pool pool;
+    void *all[20];
+
+    h2_pool_init(&pool, 0, 512 * 1024);
+    h2_heap_init(&heap, &pool);
+    void *first = take(&heap, 16 << 10);
+    put(&heap, first);
+    assert_in_range(h2_pool_memory(&pool), 16 << 10, 17 << 10);
+    assert_ptr_equal(take(&heap, 16 << 10), first);
+    assert_int_equal(h2_pool_memory(&pool), 0);
+    put(&heap, first);
+    void *larger = take(&heap, 32 << 10); /* not that one */
+    assert_ptr_not_equal(larger, first);
+    memset(larger, 1, 32 << 10);
+    put(&heap, larger);
+    for (size_t i = 0; i < NEO_COUNT(all); i++)
+        all[i] = take(&heap, 16 << 10);
+    for (size_t i = 0; i < NEO_COUNT(all); i++)
+        put(&heap, all[i]);
+    assert_in_range(h2_pool_memory(&pool), 8 * (16 << 10), 8 * (17 << 10));
+    assert_int_equal(heap.held, 0);
+    h2_pool_trim(&pool);
+    assert_int_equal(h2_pool_memory(&pool), 0);
+}
+
+TEST(a_small_pool_keeps_no_pages)
+{
+    struct h2_heap heap;
+    struct h2_pool pool;
+
+    h2_pool_init(&pool, 0, 8 * 1024);
+    h2_heap_init(&heap, &pool);
+    put(&heap, take(&heap, 16 << 10));
+    assert_int_equal(h2_pool_memory(&pool), 0);
+}
+
 TEST(resized_memory_keeps_its_contents)
 {
     struct h2_heap heap;
@@ -233,6 +272,8 @@ int main(void)
         cmocka_unit_test(the_heap_gives_memory_that_does_not_overlap),
         cmocka_unit_test(the_heap_counts_what_is_in_use_and_the_pool_what_waits),
         cmocka_unit_test(a_pool_keeps_a_bounded_reserve),
+        cmocka_unit_test(pages_of_an_ended_session_serve_the_next_and_are_bounded),
+        cmocka_unit_test(a_small_pool_keeps_no_pages),
         cmocka_unit_test(resized_memory_keeps_its_contents),
         cmocka_unit_test(engines_may_share_a_pool),
         cmocka_unit_test(each_allocation_may_fail),

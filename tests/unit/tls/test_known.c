@@ -6,8 +6,10 @@
 
 #include "support/pki.h"
 #include "support/tls_link.h"
+#include "support/tls_raw.h"
 
 #include <crypto/cert.h>
+#include <crypto/lean.h>
 #include <string.h>
 #include <tls/engine.h>
 
@@ -145,6 +147,59 @@ static void a_known_server_must_be_the_expected_one(void **state __attribute__((
     tls_context_unref(client);
 }
 
+static enum neo_code verdict_of_raw(struct raw_options options)
+{
+    struct raw *raw = raw_new(&options);
+    struct tls_end end = {0};
+
+    assert_int_equal(tls_new(server, (struct neo_bytes){0}, NULL, &end.tls, NULL), NEO_OK);
+    raw_link(raw, &end);
+    enum neo_code code = end.err.code;
+    assert_int_equal(tls_state(end.tls), code == NEO_OK ? TLS_OPEN : TLS_HANDSHAKE);
+    tls_free(end.tls);
+    neo_buffer_fini(&end.plain);
+    neo_buffer_fini(&end.out);
+    raw_free(raw);
+    return code;
+}
+
+/* To be known is no proof: whoever shows that chain must have its key, each time. */
+static void refuses_a_thief_of_a_known_chain(void **state __attribute__((unused)))
+{
+    const struct pki_cert *good = pki_make(pki, pki_issuer(pki), CLIENT, NULL);
+    const struct pki_cert *other = pki_make(pki, pki_issuer(pki), CLIENT, NULL);
+    const struct raw_options owner = {.cert = good}, thief = {.cert = good, .thief = other};
+
+    assert_int_equal(verdict_of_raw(thief), NEO_UNAVAILABLE);
+    assert_int_equal(verdict_of_raw(owner), NEO_OK);
+    assert_int_equal(verdict_of_raw(owner), NEO_OK);
+    assert_int_equal(hits(server), 2);
+    assert_int_equal(verdict_of_raw(thief), NEO_UNAVAILABLE);
+    assert_int_equal(hits(server), 3);
+    assert_int_equal(verdict_of_raw(owner), NEO_OK);
+}
+
+/* What TLS checks the proof of possession with is the very certificate that was judged. */
+static void tls_goes_on_with_the_certificate_that_was_judged(void **state __attribute__((unused)))
+{
+    struct tls_context *client = client_of(NULL);
+    struct tls_link link;
+
+    for (int i = 0; i < 2; i++) {
+        tls_link_init(&link, client, server, EXPECT);
+        tls_link_run(&link);
+        const struct tls *ends[] = {link.client.tls, link.server.tls};
+        for (size_t e = 0; e < NEO_COUNT(ends); e++) {
+            assert_int_equal(tls_state(ends[e]), TLS_OPEN);
+            if (!lean_reads_keys())
+                assert_ptr_equal(SSL_get0_peer_certificate(ends[e]->ssl), ends[e]->leaf->x509);
+        }
+        tls_link_fini(&link);
+    }
+    assert_int_equal(hits(server), 1);
+    tls_context_unref(client);
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 static STACK_OF(X509) * chain_of(const struct neo_identity *identity, size_t n)
@@ -207,6 +262,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_new_trust_knows_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(does_not_take_one_client_for_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(remembers_no_chain_that_was_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_a_thief_of_a_known_chain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tls_goes_on_with_the_certificate_that_was_judged, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_known_server_must_be_the_expected_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_key_is_of_the_whole_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(holds_one_chain_in_a_place, set_up, tear_down),
