@@ -252,7 +252,7 @@ static void flood(const struct row *row, struct report *r)
     struct link l;
     uint32_t i = 0;
 
-    most = most != 0 ? most : r->control ? 20000 : 100000;
+    most = most != 0 ? most : r->control ? 20000 : 1000000;
     if (row->client)
         attack_serve(&l);
     else
@@ -802,11 +802,8 @@ static size_t choose(const struct row **ret, size_t most, int n, char **words)
     const struct {
         const struct row *at;
         size_t n;
-    } tables[] = {{rows_h2, n_rows_h2},
-                  {rows_grpc, n_rows_grpc},
-                  {rows_tls, n_rows_tls},
-                  {rows_client, n_rows_client},
-                  {rows_slow, n_rows_slow}};
+    } tables[] = {{rows_h2, n_rows_h2},     {rows_grpc, n_rows_grpc},     {rows_tls, n_rows_tls},
+                  {rows_load, n_rows_load}, {rows_client, n_rows_client}, {rows_slow, n_rows_slow}};
     size_t chosen = 0;
 
     bool fast = n > 0 && strcmp(words[0], "--fast") == 0;

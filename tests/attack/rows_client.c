@@ -176,7 +176,7 @@ static void endless(struct report *r)
 {
     static const uint8_t text[16374];
     struct neo_buffer out = {0}, message = {0};
-    unsigned most = r->control ? 3 : 6400, n = 0; /* 100 MB */
+    unsigned most = r->control ? 3 : 6400000, n = 0; /* 100 GB */
     struct link l;
 
     neo_buffer_append(&message, NEO_LIT("\x0a\xf6\x7f"));
@@ -264,7 +264,7 @@ static void send_data(struct link *l, struct neo_buffer *out, struct neo_bytes b
     }
 }
 
-/* 1.95 MB that stand for 310. */
+/* 4.16 MB that stand for 4 GiB. */
 static void gzip_bomb(struct report *r)
 {
     struct neo_buffer bomb = {0}, out = {0};
@@ -282,7 +282,7 @@ static void gzip_bomb(struct report *r)
 /* What an answer takes that is large and no more. */
 static void large_answer(struct report *r)
 {
-    enum { LEN = 1950000 };
+    enum { LEN = 4160000 };
     struct neo_buffer body = {0}, out = {0};
     struct link l;
 
@@ -453,7 +453,7 @@ const struct row rows_client[] = {
     {"H19", "client: reset instead of a status", ANSWER(no_status)},
     {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 5, .waits = true},
     {"H19", "client: gzip that is none", ANSWER(gzip_garbage)},
-    {"H19", "client: gzip bomb, 310 MB in 1.9", ANSWER(gzip_bomb), .honest = large_answer},
+    {"H19", "client: gzip bomb, 4 GiB in 4 MiB", ANSWER(gzip_bomb), .honest = large_answer},
     {"G07", "grpc-message of 1 MiB", .run = huge_text, .control = short_text, .client = true,
      .same_server = true},
     {"G07", "grpc-message of 15 KB", .run = long_text, .control = short_text, .client = true,
