@@ -186,7 +186,7 @@ bool attack_send(struct link *l, struct neo_buffer *out)
     return sent;
 }
 
-void attack_serve(struct link *l)
+static void serve_client(struct link *l, bool acknowledge)
 {
     const struct pki_cert *cert = pki_make(world.pki, pki_issuer(world.pki), "echo-service", NULL);
     const struct raw_options tls = {.is_server = true, .cert = cert};
@@ -197,10 +197,21 @@ void attack_serve(struct link *l)
         _exit(2);
     }
     frames_put(&out, FRAME_SETTINGS, 0, 0, NEO_LIT(""));
-    frames_settings_ack(&out);
+    if (acknowledge)
+        frames_settings_ack(&out);
     (void)attack_send(l, &out);
     (void)link_wait(l, FRAME_HEADERS, 1, 5000);
     neo_buffer_fini(&out);
+}
+
+void attack_serve(struct link *l)
+{
+    serve_client(l, true);
+}
+
+void attack_serve_early(struct link *l)
+{
+    serve_client(l, false);
 }
 
 void put_head(struct neo_buffer *out, uint32_t stream, const char *path, uint8_t flags)

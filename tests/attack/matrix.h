@@ -116,6 +116,8 @@ _Noreturn void victim_run(const struct victim *v);
 void attack_open(struct link *l);
 /* The other side: the next connection of the client, which has made its first call on it. */
 void attack_serve(struct link *l);
+/* The same, and the client's SETTINGS are not acknowledged. */
+void attack_serve_early(struct link *l);
 void attack_say(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Sends what is in `out` and empties it. */
 bool attack_send(struct link *l, struct neo_buffer *out);

@@ -72,6 +72,22 @@ static void empty_data(struct neo_buffer *out, uint32_t i)
     frames_data(out, 1, 0, 0);
 }
 
+/* Before it has acknowledged the client's SETTINGS, which say that there is to be none. */
+static void push_promise(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_serve_early(&l);
+    frames_put(&out, FRAME_PUSH_PROMISE, FLAG_END_HEADERS, 1,
+               NEO_LIT("\0\0\0\2\x82\x87\x84\x41\1\x61"));
+    (void)attack_send(&l, &out);
+    r->through = link_is_alive(&l);
+    attack_say_end(r, &l, 1);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
 static void window_update(struct neo_buffer *out, uint32_t i)
 {
     (void)i;
@@ -443,6 +459,7 @@ const struct row rows_client[] = {
     {"H19", "client: unknown frames", FLOOD(unknown)},
     {"H19", "client: empty DATA", FLOOD(empty_data)},
     {"H19", "client: WINDOW_UPDATE of 1", FLOOD(window_update)},
+    {"H19", "client: PUSH_PROMISE before the ACK", .run = push_promise, .client = true},
     {"H19", "client: header bomb", .run = header_bomb, .client = true, .explodes = 10 * MIB},
     {"H19", "client: 4 GiB announced", ANSWER(announced)},
     {"H19", "client: a stream without end", .run = endless, .client = true, .victim_streams = true,
