@@ -5,6 +5,7 @@
 #include "rpc/frame.h"
 
 #include <stdlib.h>
+#include <zlib.h>
 
 void put_prefix(struct neo_buffer *body, bool compressed, size_t len)
 {
@@ -80,6 +81,32 @@ void put_gzip_bomb(struct neo_buffer *body, uint32_t told)
     put_prefix(body, true, bomb.len);
     neo_buffer_append(body, neo_buffer_bytes(&bomb));
     neo_buffer_fini(&bomb);
+}
+
+/* zlib alone takes all of it; a part is enough to see that it is what it says. */
+void unpack_gzip_bomb(struct report *r)
+{
+    static uint8_t plain[65536];
+    const size_t enough = 1024 * MIB;
+    struct neo_buffer body = {0};
+    size_t unpacked = 0;
+    z_stream z = {0};
+
+    put_gzip_bomb(&body, GZIP_BOMB_LEN);
+    if (inflateInit2(&z, 15 + 16) != Z_OK)
+        abort();
+    z.next_in = body.at + 5;
+    z.avail_in = (uInt)(body.len - 5);
+    for (int code = Z_OK; code == Z_OK && unpacked < enough;
+         unpacked += sizeof(plain) - z.avail_out) {
+        z.next_out = plain;
+        z.avail_out = sizeof(plain);
+        code = inflate(&z, Z_NO_FLUSH);
+    }
+    r->through = unpacked >= enough;
+    attack_say(r, "plain zlib: %zu MiB of %lu KiB, and more", unpacked / MIB, z.total_in / KIB);
+    (void)inflateEnd(&z);
+    neo_buffer_fini(&body);
 }
 
 void put_large_message(struct neo_buffer *body, size_t len)

@@ -132,6 +132,8 @@ void put_prefix(struct neo_buffer *body, bool compressed, size_t len);
 enum { GZIP_BOMB_UNITS = 16640000 };
 #define GZIP_BOMB_LEN ((uint32_t)(GZIP_BOMB_UNITS * UINT64_C(258) + 1))
 void put_gzip_bomb(struct neo_buffer *body, uint32_t told);
+/* The control: who takes it, and for how much. */
+void unpack_gzip_bomb(struct report *r);
 /* An Echo of `len` bytes, and one of which gzip leaves a thousandth. `body` is empty. */
 void put_large_message(struct neo_buffer *body, size_t len);
 void put_gzip_message(struct neo_buffer *body, size_t len);
