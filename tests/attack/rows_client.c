@@ -268,6 +268,34 @@ static void no_answer(struct report *r)
     answer_with(r, &l, &out);
 }
 
+/* The first call is answered, and the next has no stream. The control lets it have one. */
+static void no_streams(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l, other;
+    unsigned more = 0;
+
+    attack_serve(&l);
+    frames_setting(&out, SETTING_MAX_CONCURRENT_STREAMS, r->control ? 100 : 0);
+    put_head_of_answer(&out, 1, NULL);
+    put_message(&out, 1, NEO_LIT("\x12\x02ok"), 0);
+    put_status(&out, 1, false, "0", NULL, NULL);
+    (void)attack_send(&l, &out);
+    for (int i = 0; i < 500 && stage_calls() < 2 && l.frames[FRAME_HEADERS] < 2; i++) {
+        link_read(&l, 10);
+        while (link_accept(&other, stage_listener(), 0)) {
+            link_close(&other);
+            more++;
+        }
+    }
+    r->through = r->control ? l.frames[FRAME_HEADERS] > 1
+                            : l.frames[FRAME_HEADERS] > 1 || stage_calls() < 2 || more > 10;
+    attack_say(r, "%zu requests; the second ends with %d after %u ms, %u connections more",
+               l.frames[FRAME_HEADERS], stage_code(), stage_longest(), more);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
 /* As slowly as the client's windows let it in. */
 static void send_data(struct link *l, struct neo_buffer *out, struct neo_bytes body)
 {
@@ -469,6 +497,8 @@ const struct row rows_client[] = {
     {"H19", "client: a second message", ANSWER(second_message)},
     {"H19", "client: reset instead of a status", ANSWER(no_status)},
     {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 5, .waits = true},
+    {"H19", "client: no stream after the first", .run = no_streams, .client = true,
+     .same_server = true, .share = 5, .waits = true},
     {"H19", "client: gzip that is none", ANSWER(gzip_garbage)},
     {"H19", "client: gzip bomb, 4 GiB in 4 MiB", .run = gzip_bomb, .control = unpack_gzip_bomb,
      .client = true, .same_server = true, .honest = large_answer},
