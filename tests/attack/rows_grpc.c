@@ -570,6 +570,59 @@ static void bad_binary(struct report *r)
     link_close(&l);
 }
 
+/* --- G11: what the server has of itself ----------------------------------------------------------
+ */
+
+/*
+ * Questions to the reflection service on one stream, as many as there is credit for: each is
+ * answered with the descriptors of a file and all that it imports. The control reads the answers of
+ * a few.
+ */
+static void reflect(struct report *r, const char *symbol, unsigned most)
+{
+    static const char path[] = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    struct neo_buffer out = {0}, question = {0}, body = {0};
+    unsigned sent = 0;
+    struct link l;
+
+    neo_buffer_append_byte(&question, 0x22); /* file_containing_symbol */
+    neo_buffer_append_byte(&question, (uint8_t)strlen(symbol));
+    neo_buffer_append(&question, neo_text(symbol));
+    attack_open(&l);
+    frames_setting(&out, SETTING_INITIAL_WINDOW_SIZE, r->control ? 0x7fffffff : 0);
+    if (r->control)
+        frames_window_update(&out, 0, 0x7fff0000 - 65535);
+    put_head(&out, 1, path, 0);
+    while (sent < most && !l.closed && l.reset < 0) {
+        neo_buffer_clear(&body);
+        for (; sent < most && body.len + question.len + 5 < 16384; sent++) {
+            put_prefix(&body, false, question.len);
+            neo_buffer_append(&body, neo_buffer_bytes(&question));
+        }
+        frames_put(&out, FRAME_DATA, 0, 1, neo_buffer_bytes(&body));
+        (void)attack_send(&l, &out);
+        size_t heard = l.frames[FRAME_WINDOW_UPDATE];
+        for (int i = 0; i < 100 && l.frames[FRAME_WINDOW_UPDATE] == heard && !l.closed; i++)
+            link_read(&l, 1);
+    }
+    for (int i = 0; i < 100 && r->control && l.data < most * 100; i++)
+        link_read(&l, 10);
+    r->through = r->control ? l.data > most * 100 : false;
+    attack_say(r, "%u asked, %zu KiB of DATA, %s", sent, l.data / KIB,
+               l.closed       ? "closed"
+               : l.reset >= 0 ? "reset"
+                              : "for what they cost");
+    neo_buffer_fini(&out);
+    neo_buffer_fini(&question);
+    neo_buffer_fini(&body);
+    link_close(&l);
+}
+
+static void ask_reflection(struct report *r)
+{
+    reflect(r, "neo.test.v1.Echoes", r->control ? 10 : 20000);
+}
+
 /* --- G08, G09 ------------------------------------------------------------------------------------
  */
 
@@ -652,6 +705,7 @@ const struct row rows_grpc[] = {
      .same_server = true},
     {"G07", "-bin metadata that is no base64", .run = bad_binary, .control = good_call,
      .same_server = true, .handlers = 4},
+    {"G11", "20,000 questions to reflection", .run = ask_reflection, .same_server = true},
     {"G08", "PING every 10 ms", .run = keepalive},
     {"G09", "1,000 connections, 256 descriptors", .run = descriptors, .files = 256, .share = 5},
 };

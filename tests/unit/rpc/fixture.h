@@ -293,7 +293,8 @@ static inline void sum(struct neo_call *call, const struct neo_test_v1_Echo *req
 static inline void chat_back(struct neo_call *call, const void *request, void *state)
 {
     (void)state;
-    (void)neo_call_send(call, request);
+    atomic_fetch_add(&counted, 1);
+    (void)neo_call_send(call, request); /* whether it is full or not */
 }
 
 static inline void chat_end(struct neo_call *call, void *state)
