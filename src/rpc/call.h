@@ -52,7 +52,7 @@ struct neo_call {
     bool headers_sent;
     bool has_request;
     bool half_closed;
-    bool is_full; /* what it sent last has not left yet, and there is much of it */
+    bool is_full;     /* what it sent last has not left yet, and there is much of it */
     bool compressing; /* the next message; the headers have said, or will say, that this may be */
     bool may_compress;
     uint8_t gate;           /* enum gate_state */
