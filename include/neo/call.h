@@ -67,7 +67,7 @@ void neo_call_finish(struct neo_call *call, const struct neo_status *status);
 
 enum neo_flow {
     NEO_FLOW_MORE, /* go on */
-    NEO_FLOW_FULL, /* taken, but wait for `writable` */
+    NEO_FLOW_FULL, /* taken, but wait for `writable`; until then no `message` comes */
     NEO_FLOW_GONE, /* the call has ended: stop */
 };
 /* One message of a stream. */

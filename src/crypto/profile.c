@@ -32,6 +32,14 @@ static bool has_both_extended_usages(const struct neo_cert *cert)
            has_bits(X509_get_extended_key_usage(cert->x509), XKU_SSL_SERVER | XKU_SSL_CLIENT);
 }
 
+/* Nobody here judges policies, so who asks for that (RFC 5280, 4.2.1.5, 11 and 14) is refused. */
+static bool asks_for_no_policies(const struct neo_cert *cert)
+{
+    return find_extension(cert, NID_policy_mappings) == NULL &&
+           find_extension(cert, NID_policy_constraints) == NULL &&
+           find_extension(cert, NID_inhibit_any_policy) == NULL;
+}
+
 static bool is_version_3(const struct neo_cert *cert)
 {
     return X509_get_version(cert->x509) == X509_VERSION_3;
@@ -147,6 +155,7 @@ enum neo_code neo_cert_check_leaf(const struct neo_cert *cert, struct neo_error 
         {has_both_extended_usages, "extendedKeyUsage must have serverAuth and clientAuth"},
         {has_no_wildcard_usage, "extendedKeyUsage must not be any"},
         {names_its_issuer, "must have an authority key identifier"},
+        {asks_for_no_policies, "must neither map nor constrain policies: they are not judged here"},
     };
 
     return check_rules(rules, NEO_COUNT(rules), "leaf", cert, err);
@@ -192,6 +201,7 @@ enum neo_code cert_check_issuer(const struct neo_cert *ca, struct neo_bytes trus
          "extendedKeyUsage must have serverAuth and clientAuth, or be absent"},
         {has_subject_key_id, "must have a subject key identifier"},
         {is_no_leaf, "URI name must be the trust domain's own"},
+        {asks_for_no_policies, "must neither map nor constrain policies: they are not judged here"},
     };
 
     NEO_TRY(check_rules(rules, NEO_COUNT(rules), "issuer", ca, err));

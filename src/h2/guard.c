@@ -223,7 +223,8 @@ static bool count_frame(struct h2_guard *g, uint8_t type, uint8_t flags, uint32_
     case NGHTTP2_RST_STREAM:
         note_end(g, g->scan.stream);
         return true;
-    case NGHTTP2_PUSH_PROMISE:
+    case NGHTTP2_PUSH_PROMISE: /* nghttp2 would keep one until our SETTINGS are acknowledged */
+        return break_off(g, H2_PROTOCOL_ERROR, "promised a push");
     case NGHTTP2_PING:
         return true;
     case NGHTTP2_PRIORITY:

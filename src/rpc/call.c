@@ -481,8 +481,8 @@ void neo_call_reply(struct neo_call *call, const void *response)
 static enum neo_flow flow_of(struct neo_call *call)
 {
     conn_kick(call->peer->conn);
-    return h2_send(conn_h2(call->peer->conn), call->stream, (struct neo_bytes){0}) ? NEO_FLOW_MORE
-                                                                                   : NEO_FLOW_FULL;
+    call->is_full = !h2_send(conn_h2(call->peer->conn), call->stream, (struct neo_bytes){0});
+    return call->is_full ? NEO_FLOW_FULL : NEO_FLOW_MORE;
 }
 
 enum neo_flow neo_call_send(struct neo_call *call, const void *response)

@@ -52,6 +52,7 @@ struct neo_call {
     bool headers_sent;
     bool has_request;
     bool half_closed;
+    bool is_full;     /* what it sent last has not left yet, and there is much of it */
     bool compressing; /* the next message; the headers have said, or will say, that this may be */
     bool may_compress;
     uint8_t gate;           /* enum gate_state */
@@ -127,6 +128,8 @@ static inline bool call_is_streaming_in(const struct neo_call *call)
 /* Pieces of the request body, and its end. */
 void call_take(struct neo_call *call, struct neo_bytes bytes);
 void call_take_end(struct neo_call *call);
+/* There is room for what it sends: what was held for that reason goes on. */
+void call_take_held(struct neo_call *call);
 /* The connection takes answers again: goes on with a call that was held. */
 void call_resume(struct neo_call *call);
 /* Decodes and calls the handler: the pipeline's last step before the end. */

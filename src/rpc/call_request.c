@@ -106,30 +106,66 @@ static enum neo_reason reason_of_frame(enum neo_code code)
     }
 }
 
-static void read_messages(struct neo_call *call, struct neo_bytes bytes)
+/*
+ * Who answers each message on the loop need not count what the peer has not taken: while the stream
+ * is full no message more is handed out. The next may be gathered meanwhile, all but its end.
+ */
+static bool must_hold(const struct neo_call *call)
 {
-    struct neo_bytes message;
+    return call->is_full && call->state == CALL_RUNNING && call->blocking == NULL &&
+           call->method->raw == NULL && call_is_streaming_in(call);
+}
+
+static bool holds(const struct neo_call *call)
+{
+    return call->state == CALL_RUNNING && call->body.len > 0 && call_is_streaming_in(call);
+}
+
+static void hold(struct neo_call *call, struct neo_bytes bytes)
+{
+    if (!neo_buffer_append(&call->body, bytes))
+        call_end(call, NEO_REASON_OUT_OF_MEMORY);
+    else if (call->state == CALL_RUNNING && !holding_note(call))
+        call_end(call, NEO_REASON_OVERLOADED);
+}
+
+static void hand_over(struct neo_call *call, struct neo_bytes message)
+{
+    call->peer->counts.received++;
+    call->peer->counts.last_received = call->heard_at;
+    if (call_is_streaming_in(call))
+        deliver(call, message);
+    else
+        keep_request(call, message);
+}
+
+/* Returns how many of the last bytes are held now. */
+static size_t read_messages(struct neo_call *call, struct neo_bytes bytes)
+{
+    struct neo_bytes message, later = {0};
     struct neo_error err;
 
     while (call->state != CALL_ENDED) {
+        if (later.at == NULL && must_hold(call)) {
+            later = neo_bytes_from(bytes, frame_before_whole(&call->reader, bytes));
+            bytes.len -= later.len;
+        }
         switch (frame_read(&call->reader, &bytes, &message, &err)) {
         case FRAME_MESSAGE:
-            call->peer->counts.received++;
-            call->peer->counts.last_received = call->heard_at;
-            if (call_is_streaming_in(call))
-                deliver(call, message);
-            else
-                keep_request(call, message);
+            hand_over(call, message);
             break;
         case FRAME_MORE:
             if (!holding_note(call))
                 call_end(call, NEO_REASON_OVERLOADED);
-            return;
+            else if (later.len > 0)
+                hold(call, later);
+            return later.len;
         case FRAME_BAD:
             call_end(call, reason_of_frame(err.code));
-            return;
+            return 0;
         }
     }
+    return 0;
 }
 
 static void credit(struct neo_call *call, size_t n)
@@ -163,13 +199,14 @@ static void note_heard(struct neo_call *call, size_t n)
  * more. */
 void call_take(struct neo_call *call, struct neo_bytes bytes)
 {
-    if (call->state == CALL_WAITING) {
-        if (!neo_buffer_append(&call->body, bytes))
-            call_end(call, NEO_REASON_OUT_OF_MEMORY);
+    if (call->state == CALL_WAITING || holds(call)) {
+        hold(call, bytes);
+        if (call->state == CALL_RUNNING)
+            note_heard(call, bytes.len);
         return;
     }
-    read_messages(call, bytes);
-    credit(call, bytes.len);
+    size_t held = read_messages(call, bytes);
+    credit(call, bytes.len - held);
     note_heard(call, bytes.len);
 }
 
@@ -182,18 +219,24 @@ static void tell_half_closed(struct neo_call *call)
         call->events->half_closed(call, call->events_state);
 }
 
-/* What came while the call waited. */
+/* What came while the call waited, or was full. */
 static void take_held(struct neo_call *call)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer held = call->body;
 
     call->body = (struct neo_buffer){0};
     if (held.len > 0) {
-        read_messages(call, neo_buffer_bytes(&held));
-        credit(call, held.len);
+        size_t again = read_messages(call, neo_buffer_bytes(&held));
+        credit(call, held.len - again);
     }
-    if (call->half_closed)
+    if (call->half_closed && call->state != CALL_ENDED && !holds(call))
         tell_half_closed(call);
+}
+
+void call_take_held(struct neo_call *call)
+{
+    if (holds(call) && !call->is_full)
+        take_held(call);
 }
 
 /* More answers than the connection takes are not begun: they would only lie in its queue. */
@@ -220,6 +263,8 @@ void call_take_end(struct neo_call *call)
         return;
     call->half_closed = true;
     if (call->state == CALL_WAITING)
+        return;
+    if (holds(call))
         return;
     if (call_is_streaming_in(call))
         tell_half_closed(call);

@@ -142,6 +142,19 @@ bool frame_is_partial(const struct frame_reader *r)
     return r->partial.len > 0 && missing(r) > 0;
 }
 
+size_t frame_before_whole(const struct frame_reader *r, struct neo_bytes chunk)
+{
+    size_t have = frame_is_partial(r) ? r->partial.len : 0;
+    uint8_t prefix[FRAME_PREFIX_LEN];
+
+    if (have + chunk.len < FRAME_PREFIX_LEN)
+        return chunk.len;
+    for (size_t i = 0; i < FRAME_PREFIX_LEN; i++)
+        prefix[i] = i < have ? r->partial.at[i] : chunk.at[i - have];
+    size_t lacks = FRAME_PREFIX_LEN + message_len(prefix) - have;
+    return chunk.len < lacks ? chunk.len : lacks - 1;
+}
+
 void frame_reader_fini(struct frame_reader *r)
 {
     neo_buffer_fini(&r->partial);

@@ -44,6 +44,8 @@ enum frame_result frame_read(struct frame_reader *r, struct neo_bytes *chunk,
                              struct neo_bytes *ret_message, struct neo_error *err);
 /* True in the middle of a message: an END_STREAM now is an error. */
 bool frame_is_partial(const struct frame_reader *r);
+/* How many of the next bytes can be read without a message becoming whole by it. */
+size_t frame_before_whole(const struct frame_reader *r, struct neo_bytes chunk);
 void frame_reader_fini(struct frame_reader *r);
 
 /* What a compressed message of at most `max` bytes stands for, appended to `out`; as FRAME_BAD. */

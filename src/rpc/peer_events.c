@@ -52,10 +52,12 @@ static void on_writable(struct h2 *h2, struct h2_stream *s)
     (void)h2;
     if (call == NULL || call->state != CALL_RUNNING)
         return;
+    call->is_full = false;
     if (call->blocking != NULL)
         call_blocking_wake(call);
     else if (call->events != NULL && call->events->writable != NULL)
         call->events->writable(call, call->events_state);
+    call_take_held(call);
 }
 
 static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)

@@ -104,8 +104,11 @@ static inline void on_end(struct neo_call *call, const struct neo_status *status
 /* Who calls is said by its certificate, also where a handler asks the metadata. */
 static inline void look_for_forgeries(struct neo_call *call)
 {
-    static const char *const names[] = {"x-attestation-nonce", "grpc-status",
-                                        "x-forwarded-client-cert", "x-data-bin"};
+    static const char *const names[] = {
+        "x-attestation-nonce", "x-attestation-status", "x-attestation-evidence",
+        "grpc-status",         "grpc-message",         "x-forwarded-client-cert",
+        "x-priority",          "x-neo-admission",      "x-neo-caller-chain-bin",
+        "x-data-bin"};
     struct neo_bytes told = neo_call_metadata(call, "x-caller-id");
     bool forged = !neo_bytes_is(neo_call_context(call)->caller, "attacker-service") ||
                   !neo_bytes_is(told, "attacker-service");

@@ -31,6 +31,8 @@ static void read_block(struct link *l, struct neo_bytes block)
 {
     int flags = 0;
 
+    if (l->inflater == NULL && nghttp2_hd_inflate_new(&l->inflater) != 0)
+        abort();
     l->http = -1;
     while ((flags & NGHTTP2_HD_INFLATE_FINAL) == 0) {
         nghttp2_nv nv;
@@ -158,19 +160,28 @@ static bool move(struct link *l, int msec)
 static void begin(struct link *l, int fd)
 {
     *l = (struct link){.fd = fd, .goaway = -1, .reset = -1, .http = -1, .grpc = -1};
-    if (nghttp2_hd_inflate_new(&l->inflater) != 0)
-        abort();
+}
+
+bool link_connect_from(struct link *l, const char *address, unsigned n)
+{
+    const char *colon = strrchr(address, ':');
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)atoi(colon + 1)),
+                                   .sin_addr = {htonl(INADDR_LOOPBACK)}},
+                             from = {.sin_family = AF_INET,
+                                     .sin_addr = {htonl(INADDR_LOOPBACK + n % 100)}};
+    const int late = 1; /* the port is picked by connect(), which knows the whole tuple */
+
+    begin(l, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return l->fd >= 0 &&
+           setsockopt(l->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof(late)) == 0 &&
+           bind(l->fd, (const struct sockaddr *)&from, sizeof(from)) == 0 &&
+           connect(l->fd, (const struct sockaddr *)&to, sizeof(to)) == 0;
 }
 
 bool link_connect(struct link *l, const char *address)
 {
-    const char *colon = strrchr(address, ':');
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)atoi(colon + 1)),
-                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-
-    begin(l, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    return l->fd >= 0 && connect(l->fd, (const struct sockaddr *)&to, sizeof(to)) == 0;
+    return link_connect_from(l, address, 0);
 }
 
 bool link_accept(struct link *l, int listener, int msec)
@@ -183,17 +194,27 @@ bool link_accept(struct link *l, int listener, int msec)
     return l->fd >= 0;
 }
 
+void link_begin_secure(struct link *l, struct raw *raw)
+{
+    l->raw = raw;
+    take(l, (struct neo_bytes){0});
+}
+
+bool link_is_secure(const struct link *l)
+{
+    return l->raw != NULL && SSL_is_init_finished(l->raw->ssl) == 1;
+}
+
 bool link_secure(struct link *l, const struct raw_options *options, int msec)
 {
     int64_t until = now_msec() + msec;
 
-    l->raw = raw_new(options);
-    take(l, (struct neo_bytes){0});
+    link_begin_secure(l, raw_new(options));
     while (!l->closed && SSL_is_init_finished(l->raw->ssl) == 0 && now_msec() < until)
         (void)move(l, (int)(until - now_msec()));
     while (!l->closed && l->cipher.len > 0 && now_msec() < until)
         (void)move(l, (int)(until - now_msec()));
-    return !l->closed && SSL_is_init_finished(l->raw->ssl) == 1;
+    return !l->closed && link_is_secure(l);
 }
 
 bool link_open(struct link *l, const char *address, const struct raw_options *options)
@@ -289,7 +310,8 @@ void link_close(struct link *l)
         (void)close(l->fd);
     if (l->raw != NULL)
         raw_free(l->raw);
-    nghttp2_hd_inflate_del(l->inflater);
+    if (l->inflater != NULL)
+        nghttp2_hd_inflate_del(l->inflater);
     neo_buffer_fini(&l->cipher);
     neo_buffer_fini(&l->in);
     *l = (struct link){.fd = -1, .closed = true};

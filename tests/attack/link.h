@@ -38,11 +38,16 @@ struct link {
 
 /* TCP alone. False when it is refused. */
 bool link_connect(struct link *l, const char *address);
+/* The same from the `n`th of a hundred addresses of our own, each of which has all ports. */
+bool link_connect_from(struct link *l, const char *address, unsigned n);
 /* The other side of it: takes one connection off `listener`; false after `msec` without one. */
 bool link_accept(struct link *l, int listener, int msec);
 /* TLS on it, at most `msec`; false when it came to nothing. A client believes in it before its
  * certificate was looked at: link_read() tells. */
 bool link_secure(struct link *l, const struct raw_options *options, int msec);
+/* The first bytes of it, with a `raw` of one's own, which is taken. */
+void link_begin_secure(struct link *l, struct raw *raw);
+bool link_is_secure(const struct link *l);
 /* Both, as a client. */
 bool link_open(struct link *l, const char *address, const struct raw_options *options);
 

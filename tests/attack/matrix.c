@@ -186,7 +186,7 @@ bool attack_send(struct link *l, struct neo_buffer *out)
     return sent;
 }
 
-void attack_serve(struct link *l)
+static void serve_client(struct link *l, bool acknowledge)
 {
     const struct pki_cert *cert = pki_make(world.pki, pki_issuer(world.pki), "echo-service", NULL);
     const struct raw_options tls = {.is_server = true, .cert = cert};
@@ -197,10 +197,21 @@ void attack_serve(struct link *l)
         _exit(2);
     }
     frames_put(&out, FRAME_SETTINGS, 0, 0, NEO_LIT(""));
-    frames_settings_ack(&out);
+    if (acknowledge)
+        frames_settings_ack(&out);
     (void)attack_send(l, &out);
     (void)link_wait(l, FRAME_HEADERS, 1, 5000);
     neo_buffer_fini(&out);
+}
+
+void attack_serve(struct link *l)
+{
+    serve_client(l, true);
+}
+
+void attack_serve_early(struct link *l)
+{
+    serve_client(l, false);
 }
 
 void put_head(struct neo_buffer *out, uint32_t stream, const char *path, uint8_t flags)
@@ -252,7 +263,7 @@ static void flood(const struct row *row, struct report *r)
     struct link l;
     uint32_t i = 0;
 
-    most = most != 0 ? most : r->control ? 20000 : 100000;
+    most = most != 0 ? most : r->control ? 20000 : 1000000;
     if (row->client)
         attack_serve(&l);
     else
@@ -802,11 +813,8 @@ static size_t choose(const struct row **ret, size_t most, int n, char **words)
     const struct {
         const struct row *at;
         size_t n;
-    } tables[] = {{rows_h2, n_rows_h2},
-                  {rows_grpc, n_rows_grpc},
-                  {rows_tls, n_rows_tls},
-                  {rows_client, n_rows_client},
-                  {rows_slow, n_rows_slow}};
+    } tables[] = {{rows_h2, n_rows_h2},     {rows_grpc, n_rows_grpc},     {rows_tls, n_rows_tls},
+                  {rows_load, n_rows_load}, {rows_client, n_rows_client}, {rows_slow, n_rows_slow}};
     size_t chosen = 0;
 
     bool fast = n > 0 && strcmp(words[0], "--fast") == 0;

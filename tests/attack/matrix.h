@@ -36,7 +36,7 @@ struct row {
     void (*run)(struct report *r);
     /* ... a flood: unit after unit on one connection, until it ends or `units` are sent. */
     void (*unit)(struct neo_buffer *out, uint32_t i);
-    uint32_t units;         /* 0: 100,000 */
+    uint32_t units;         /* 0: 1,000,000 */
     uint32_t control_units; /* 0: 20,000 */
     bool deaf;              /* the flood reads nothing */
     size_t write;           /* bytes of it in one write; 0: 8 KiB */
@@ -62,8 +62,8 @@ struct row {
     const char *not_applicable;
 };
 
-extern const struct row rows_h2[], rows_grpc[], rows_tls[], rows_slow[], rows_client[];
-extern const size_t n_rows_h2, n_rows_grpc, n_rows_tls, n_rows_slow, n_rows_client;
+extern const struct row rows_h2[], rows_grpc[], rows_tls[], rows_load[], rows_slow[], rows_client[];
+extern const size_t n_rows_h2, n_rows_grpc, n_rows_tls, n_rows_load, n_rows_slow, n_rows_client;
 
 /* --- for the attacker's process ----------------------------------------------------------------
  */
@@ -116,6 +116,8 @@ _Noreturn void victim_run(const struct victim *v);
 void attack_open(struct link *l);
 /* The other side: the next connection of the client, which has made its first call on it. */
 void attack_serve(struct link *l);
+/* The same, and the client's SETTINGS are not acknowledged. */
+void attack_serve_early(struct link *l);
 void attack_say(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Sends what is in `out` and empties it. */
 bool attack_send(struct link *l, struct neo_buffer *out);
@@ -125,12 +127,24 @@ void put_head(struct neo_buffer *out, uint32_t stream, const char *path, uint8_t
 void put_message(struct neo_buffer *out, uint32_t stream, struct neo_bytes message, uint8_t flags);
 /* --- bodies.c: a prefix, and messages with theirs */
 void put_prefix(struct neo_buffer *body, bool compressed, size_t len);
-enum { GZIP_BOMB_LEN = 1200000 * 258 + 1 };
-/* 1.95 MB that stand for so many zeros, and end with the length that they are `told` to have. */
+/* 4.16 MB that stand for nearly 4 GiB of zeros, and end with the length that they are `told` to
+ * have, which is GZIP_BOMB_LEN for the truth: as much as can be told. */
+enum { GZIP_BOMB_UNITS = 16640000 };
+#define GZIP_BOMB_LEN ((uint32_t)(GZIP_BOMB_UNITS * UINT64_C(258) + 1))
 void put_gzip_bomb(struct neo_buffer *body, uint32_t told);
+/* The control: who takes it, and for how much. */
+void unpack_gzip_bomb(struct report *r);
 /* An Echo of `len` bytes, and one of which gzip leaves a thousandth. `body` is empty. */
 void put_large_message(struct neo_buffer *body, size_t len);
 void put_gzip_message(struct neo_buffer *body, size_t len);
+/* --- rows_tls.c: connects so, makes a good call, and appends the alert that came to `said` */
+void attack_call_as(const struct raw_options *tls, char *said, size_t room);
+/* --- rows_load.c: room for so many files, as far as the machine lets us; how many there are */
+unsigned attack_want_files(unsigned n);
+/* How long a new handshake takes, us: the median and the slowest of some. False: one failed. */
+bool attack_time_handshakes(int *ret_median, int *ret_slowest);
+/* --- policies.c */
+void policy_trees(struct report *r);
 /* --- versions.c */
 void repaired_libraries(struct report *r);
 /* How a link ended, in words. */

@@ -72,6 +72,22 @@ static void empty_data(struct neo_buffer *out, uint32_t i)
     frames_data(out, 1, 0, 0);
 }
 
+/* Before it has acknowledged the client's SETTINGS, which say that there is to be none. */
+static void push_promise(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l;
+
+    attack_serve_early(&l);
+    frames_put(&out, FRAME_PUSH_PROMISE, FLAG_END_HEADERS, 1,
+               NEO_LIT("\0\0\0\2\x82\x87\x84\x41\1\x61"));
+    (void)attack_send(&l, &out);
+    r->through = link_is_alive(&l);
+    attack_say_end(r, &l, 1);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
 static void window_update(struct neo_buffer *out, uint32_t i)
 {
     (void)i;
@@ -176,7 +192,7 @@ static void endless(struct report *r)
 {
     static const uint8_t text[16374];
     struct neo_buffer out = {0}, message = {0};
-    unsigned most = r->control ? 3 : 6400, n = 0; /* 100 MB */
+    unsigned most = r->control ? 3 : 6400000, n = 0; /* 100 GB */
     struct link l;
 
     neo_buffer_append(&message, NEO_LIT("\x0a\xf6\x7f"));
@@ -252,6 +268,34 @@ static void no_answer(struct report *r)
     answer_with(r, &l, &out);
 }
 
+/* The first call is answered, and the next has no stream. The control lets it have one. */
+static void no_streams(struct report *r)
+{
+    struct neo_buffer out = {0};
+    struct link l, other;
+    unsigned more = 0;
+
+    attack_serve(&l);
+    frames_setting(&out, SETTING_MAX_CONCURRENT_STREAMS, r->control ? 100 : 0);
+    put_head_of_answer(&out, 1, NULL);
+    put_message(&out, 1, NEO_LIT("\x12\x02ok"), 0);
+    put_status(&out, 1, false, "0", NULL, NULL);
+    (void)attack_send(&l, &out);
+    for (int i = 0; i < 500 && stage_calls() < 2 && l.frames[FRAME_HEADERS] < 2; i++) {
+        link_read(&l, 10);
+        while (link_accept(&other, stage_listener(), 0)) {
+            link_close(&other);
+            more++;
+        }
+    }
+    r->through = r->control ? l.frames[FRAME_HEADERS] > 1
+                            : l.frames[FRAME_HEADERS] > 1 || stage_calls() < 2 || more > 10;
+    attack_say(r, "%zu requests; the second ends with %d after %u ms, %u connections more",
+               l.frames[FRAME_HEADERS], stage_code(), stage_longest(), more);
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
 /* As slowly as the client's windows let it in. */
 static void send_data(struct link *l, struct neo_buffer *out, struct neo_bytes body)
 {
@@ -264,7 +308,7 @@ static void send_data(struct link *l, struct neo_buffer *out, struct neo_bytes b
     }
 }
 
-/* 1.95 MB that stand for 310. */
+/* 4.16 MB that stand for 4 GiB. */
 static void gzip_bomb(struct report *r)
 {
     struct neo_buffer bomb = {0}, out = {0};
@@ -282,7 +326,7 @@ static void gzip_bomb(struct report *r)
 /* What an answer takes that is large and no more. */
 static void large_answer(struct report *r)
 {
-    enum { LEN = 1950000 };
+    enum { LEN = 4160000 };
     struct neo_buffer body = {0}, out = {0};
     struct link l;
 
@@ -443,6 +487,7 @@ const struct row rows_client[] = {
     {"H19", "client: unknown frames", FLOOD(unknown)},
     {"H19", "client: empty DATA", FLOOD(empty_data)},
     {"H19", "client: WINDOW_UPDATE of 1", FLOOD(window_update)},
+    {"H19", "client: PUSH_PROMISE before the ACK", .run = push_promise, .client = true},
     {"H19", "client: header bomb", .run = header_bomb, .client = true, .explodes = 10 * MIB},
     {"H19", "client: 4 GiB announced", ANSWER(announced)},
     {"H19", "client: a stream without end", .run = endless, .client = true, .victim_streams = true,
@@ -452,8 +497,11 @@ const struct row rows_client[] = {
     {"H19", "client: a second message", ANSWER(second_message)},
     {"H19", "client: reset instead of a status", ANSWER(no_status)},
     {"H19", "client: window 0 and silence", ANSWER(no_answer), .share = 5, .waits = true},
+    {"H19", "client: no stream after the first", .run = no_streams, .client = true,
+     .same_server = true, .share = 5, .waits = true},
     {"H19", "client: gzip that is none", ANSWER(gzip_garbage)},
-    {"H19", "client: gzip bomb, 310 MB in 1.9", ANSWER(gzip_bomb), .honest = large_answer},
+    {"H19", "client: gzip bomb, 4 GiB in 4 MiB", .run = gzip_bomb, .control = unpack_gzip_bomb,
+     .client = true, .same_server = true, .honest = large_answer},
     {"G07", "grpc-message of 1 MiB", .run = huge_text, .control = short_text, .client = true,
      .same_server = true},
     {"G07", "grpc-message of 15 KB", .run = long_text, .control = short_text, .client = true,

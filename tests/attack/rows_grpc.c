@@ -225,14 +225,9 @@ static void honest_message(struct report *r, size_t len)
     link_close(&l);
 }
 
-static void honest_2_mb(struct report *r)
-{
-    honest_message(r, 1950000);
-}
-
 static void honest_4_mb(struct report *r)
 {
-    honest_message(r, 4000000);
+    honest_message(r, 4190000);
 }
 
 static void malformed(struct report *r)
@@ -290,10 +285,10 @@ static void nested_groups(struct report *r)
     send_units(r, NEVER, NEO_LIT("\x2b"), r->control ? 0 : 4000000);
 }
 
-/* As deep as lengths of three bytes allow, and the control no deeper than is allowed. */
+/* As deep as a message of 4 MiB has room for, and the control no deeper than is allowed. */
 static void nested_messages(struct report *r)
 {
-    enum { MOST = 100000 };
+    enum { MOST = 940000 };
     unsigned depth = r->control ? 90 : MOST;
     struct neo_buffer heads = {0}, body = {0};
     size_t inner = 0;
@@ -482,32 +477,52 @@ static void long_timeouts(struct report *r)
     link_close(&l);
 }
 
-/* The call is handled; nobody believes what it says of itself. The control: other metadata is. */
+/* The calls are handled; nobody believes what they say of themselves. The control: other metadata
+ * is believed. */
 static void spoof(struct report *r)
 {
-    static const char *const forged[] = {"x-caller-id",
-                                         "caller-service",
-                                         "x-attestation-nonce",
-                                         "AAAA",
-                                         "grpc-status",
-                                         "0",
-                                         "x-caller-id",
-                                         "caller-service",
-                                         "x-forwarded-client-cert",
-                                         "By=spiffe://neo.test/caller-service",
-                                         "x-priority",
-                                         "critical",
-                                         NULL};
+    static const char *const forged[][17] = {
+        {"x-caller-id", "caller-service", "x-attestation-status", "verified", "grpc-status", "0",
+         "x-caller-id", "caller-service, attacker-service", "x-forwarded-client-cert",
+         "By=spiffe://neo.test/caller-service", "x-priority", "critical", NULL},
+        {"x-attestation-evidence", "AAAA", "x-neo-caller-chain-bin", "AAAA", "x-neo-admission", "1",
+         "grpc-message", "x", "x-priority", "critical,sheddable", NULL},
+    };
     static const char *const honest[] = {"x-late", "yes", NULL};
     struct neo_buffer out = {0};
     struct link l;
 
     attack_open(&l);
-    put_with(&out, 1, r->control ? honest : forged);
+    for (uint32_t i = 0; i < (r->control ? 1 : NEO_COUNT(forged)); i++)
+        put_with(&out, id_of(i), r->control ? honest : forged[i]);
     (void)attack_send(&l, &out);
-    (void)stage_wait_handlers(1);
-    r->through = r->control ? stage_late() == 1 : stage_spoofed() > 0;
+    bool all = stage_wait_handlers(r->control ? 1 : NEO_COUNT(forged));
+    r->through = r->control ? stage_late() == 1 : stage_spoofed() > 0 || !all;
     attack_say(r, "%u handlers, %u saw a forged name", stage_handlers(), stage_spoofed());
+    neo_buffer_fini(&out);
+    link_close(&l);
+}
+
+/* A nonce asks for a proof: this server has none to give, and a nonce of three bytes is none. */
+static void nonces(struct report *r)
+{
+    static const char *const values[][3] = {
+        {"x-attestation-nonce", "AAAA"},
+        {"x-attestation-nonce", "%%%"},
+        {"x-attestation-nonce-bin", "AAAA"},
+        {"x-attestation-nonce", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="},
+    };
+    struct neo_buffer out = {0};
+    char said[128] = "";
+    struct link l;
+
+    attack_open(&l);
+    for (uint32_t i = 0; i < NEO_COUNT(values); i++) {
+        put_with(&out, id_of(i), values[i]);
+        ask(&l, &out, said, sizeof(said));
+    }
+    r->through = stage_handlers() > 0;
+    attack_say(r, "%u handlers; grpc-status %s", stage_handlers(), said);
     neo_buffer_fini(&out);
     link_close(&l);
 }
@@ -555,6 +570,59 @@ static void bad_binary(struct report *r)
     link_close(&l);
 }
 
+/* --- G11: what the server has of itself ----------------------------------------------------------
+ */
+
+/*
+ * Questions to the reflection service on one stream, as many as there is credit for: each is
+ * answered with the descriptors of a file and all that it imports. The control reads the answers of
+ * a few.
+ */
+static void reflect(struct report *r, const char *symbol, unsigned most)
+{
+    static const char path[] = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    struct neo_buffer out = {0}, question = {0}, body = {0};
+    unsigned sent = 0;
+    struct link l;
+
+    neo_buffer_append_byte(&question, 0x22); /* file_containing_symbol */
+    neo_buffer_append_byte(&question, (uint8_t)strlen(symbol));
+    neo_buffer_append(&question, neo_text(symbol));
+    attack_open(&l);
+    frames_setting(&out, SETTING_INITIAL_WINDOW_SIZE, r->control ? 0x7fffffff : 0);
+    if (r->control)
+        frames_window_update(&out, 0, 0x7fff0000 - 65535);
+    put_head(&out, 1, path, 0);
+    while (sent < most && !l.closed && l.reset < 0) {
+        neo_buffer_clear(&body);
+        for (; sent < most && body.len + question.len + 5 < 16384; sent++) {
+            put_prefix(&body, false, question.len);
+            neo_buffer_append(&body, neo_buffer_bytes(&question));
+        }
+        frames_put(&out, FRAME_DATA, 0, 1, neo_buffer_bytes(&body));
+        (void)attack_send(&l, &out);
+        size_t heard = l.frames[FRAME_WINDOW_UPDATE];
+        for (int i = 0; i < 100 && l.frames[FRAME_WINDOW_UPDATE] == heard && !l.closed; i++)
+            link_read(&l, 1);
+    }
+    for (int i = 0; i < 100 && r->control && l.data < most * 100; i++)
+        link_read(&l, 10);
+    r->through = r->control ? l.data > most * 100 : false;
+    attack_say(r, "%u asked, %zu KiB of DATA, %s", sent, l.data / KIB,
+               l.closed       ? "closed"
+               : l.reset >= 0 ? "reset"
+                              : "for what they cost");
+    neo_buffer_fini(&out);
+    neo_buffer_fini(&question);
+    neo_buffer_fini(&body);
+    link_close(&l);
+}
+
+static void ask_reflection(struct report *r)
+{
+    reflect(r, "neo.test.v1.Echoes", r->control ? 10 : 20000);
+}
+
 /* --- G08, G09 ------------------------------------------------------------------------------------
  */
 
@@ -579,12 +647,12 @@ static void keepalive(struct report *r)
 /* More connections than the server has descriptors; gone a second later, and all is well again. */
 static void descriptors(struct report *r)
 {
-    enum { LINKS = 600 };
+    enum { LINKS = 1000 };
     static struct link links[LINKS], late;
     const struct raw_options tls = stage_tls();
-    unsigned n = 0;
+    unsigned most = attack_want_files(LINKS), n = 0;
 
-    while (n < LINKS && link_connect(&links[n], stage_address()))
+    while (n < most && link_connect_from(&links[n], stage_address(), n))
         n++;
     stage_sleep(1000);
     unsigned taken = stage_connections();
@@ -593,8 +661,9 @@ static void descriptors(struct report *r)
     stage_sleep(500);
     bool again = link_open(&late, stage_address(), &tls);
     r->connections = n;
-    r->through = r->control ? taken > 100 : !again || taken > 100;
-    attack_say(r, "%u of %u taken, %s afterwards", taken, n, again ? "served" : "not served");
+    r->through = r->control ? taken > 256 : !again || taken > 256;
+    attack_say(r, "%u of %u taken, %s afterwards%s", taken, n, again ? "served" : "not served",
+               n < LINKS ? "; no more files here" : "");
     link_close(&late);
 }
 
@@ -605,14 +674,15 @@ const struct row rows_grpc[] = {
     {"G02", "4 MiB announced on 100 streams", .run = claims, .control = good_call,
      .same_server = true},
     {"G02", "1,000,000 empty messages", .run = empty_messages, .same_server = true},
-    {"G03", "gzip bomb, 310 MB in 1.9", .run = gzip_bomb, .control = good_call, .same_server = true,
-     .honest = honest_2_mb},
+    {"G03", "gzip bomb, 4 GiB in 4 MiB", .run = gzip_bomb, .control = unpack_gzip_bomb,
+     .same_server = true, .honest = honest_4_mb},
     {"G03", "the same, which says it is 1,000 bytes", .run = lying_gzip_bomb, .control = good_call,
-     .same_server = true, .honest = honest_2_mb},
+     .same_server = true, .honest = honest_4_mb},
     {"G04", "malformed protobuf", .run = malformed, .control = good_call, .same_server = true},
     {"G04", "4,000,000 nested groups", .run = nested_groups, .same_server = true,
      .honest = honest_4_mb},
-    {"G04", "100,000 nested messages", .run = nested_messages, .same_server = true},
+    {"G04", "940,000 nested messages", .run = nested_messages, .same_server = true,
+     .honest = honest_4_mb},
     {"G04", "2,000,000 unknown fields", .run = unknown_messages, .same_server = true,
      .honest = honest_4_mb, .handlers = 1},
     {"G04", "2,000,000 empty submessages", .run = submessages, .same_server = true,
@@ -628,12 +698,15 @@ const struct row rows_grpc[] = {
     {"G05", "grpc-timeout", .run = timeouts, .control = good_call, .same_server = true},
     {"G05", "grpc-timeout 99999999H, and none", .run = long_timeouts, .same_server = true,
      .handlers = 2},
-    {"G06", "metadata that forges a caller", .run = spoof, .same_server = true, .handlers = 1},
+    {"G06", "metadata that forges a caller", .run = spoof, .same_server = true, .handlers = 2},
+    {"G06", "nonces for a proof that is not", .run = nonces, .control = good_call,
+     .same_server = true},
     {"G06", "underscores and capitals", .run = underscores, .control = good_call,
      .same_server = true},
     {"G07", "-bin metadata that is no base64", .run = bad_binary, .control = good_call,
      .same_server = true, .handlers = 4},
+    {"G11", "20,000 questions to reflection", .run = ask_reflection, .same_server = true},
     {"G08", "PING every 10 ms", .run = keepalive},
-    {"G09", "600 connections, 100 descriptors", .run = descriptors, .files = 100, .share = 5},
+    {"G09", "1,000 connections, 256 descriptors", .run = descriptors, .files = 256, .share = 5},
 };
 const size_t n_rows_grpc = NEO_COUNT(rows_grpc);

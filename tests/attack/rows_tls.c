@@ -5,8 +5,6 @@
  */
 #include "matrix.h"
 
-#include "support/cost.h"
-
 #include <neo/loop.h>
 
 #include <stdio.h>
@@ -15,7 +13,7 @@
 enum { ALERT_RECORD = 21, DATA_RECORD = 23 };
 
 /* Connects so, and makes a good call. Appends the alert that came to `said`. */
-static void call_as(const struct raw_options *tls, char *said, size_t room)
+void attack_call_as(const struct raw_options *tls, char *said, size_t room)
 {
     struct neo_buffer out = {0};
     struct link l;
@@ -42,6 +40,21 @@ static void judge_calls(struct report *r, const char *said)
     attack_say(r, "%u handlers; alerts %s", stage_handlers(), said);
 }
 
+/* Carries bytes between two of plain OpenSSL until all that a handshake has is said. */
+static void join(struct raw *client, struct raw *server)
+{
+    struct neo_buffer there = {0}, back = {0};
+
+    for (int i = 0; i < 4; i++) {
+        neo_buffer_clear(&there);
+        raw_run(client, neo_buffer_bytes(&back), &there);
+        neo_buffer_clear(&back);
+        raw_run(server, neo_buffer_bytes(&there), &back);
+    }
+    neo_buffer_fini(&there);
+    neo_buffer_fini(&back);
+}
+
 /* A server of plain OpenSSL that checks nothing opens a connection with such a client. */
 static bool is_taken_by_openssl(const struct raw_options *tls)
 {
@@ -51,17 +64,9 @@ static bool is_taken_by_openssl(const struct raw_options *tls)
                                     .min_version = TLS1_VERSION,
                                     .certs_most = 1 << 24};
     struct raw *server = raw_new(&lax), *client = raw_new(tls);
-    struct neo_buffer there = {0}, back = {0};
 
-    for (int i = 0; i < 4; i++) {
-        neo_buffer_clear(&there);
-        raw_run(client, neo_buffer_bytes(&back), &there);
-        neo_buffer_clear(&back);
-        raw_run(server, neo_buffer_bytes(&there), &back);
-    }
+    join(client, server);
     bool taken = !server->failed && SSL_is_init_finished(server->ssl) == 1;
-    neo_buffer_fini(&there);
-    neo_buffer_fini(&back);
     raw_free(server);
     raw_free(client);
     return taken;
@@ -78,12 +83,12 @@ static void call_as_each(struct report *r, const struct raw_options *tls, size_t
         if (r->control)
             taken += is_taken_by_openssl(&tls[i]);
         else
-            call_as(&tls[i], said, sizeof(said));
+            attack_call_as(&tls[i], said, sizeof(said));
     if (!r->control) {
         judge_calls(r, said);
         return;
     }
-    call_as(&good, said, sizeof(said));
+    attack_call_as(&good, said, sizeof(said));
     r->through = taken == n && stage_handlers() == 1;
     attack_say(r, "plain OpenSSL: %zu of %zu", taken, n);
 }
@@ -111,7 +116,7 @@ static void good_call(struct report *r)
     const struct raw_options tls = stage_tls();
     char said[64] = "";
 
-    call_as(&tls, said, sizeof(said));
+    attack_call_as(&tls, said, sizeof(said));
     r->through = stage_handlers() == 1;
     attack_say(r, "a good one is handled");
 }
@@ -173,6 +178,37 @@ static void downgrade(struct report *r)
 /* --- T02, T03: resumption and early data ---------------------------------------------------------
  */
 
+/* A session with early data, from a server that gives them. */
+static SSL_SESSION *session_of(struct raw *server, struct raw *client)
+{
+    join(client, server);
+    SSL_SESSION *session = client->session;
+    if (session == NULL)
+        exit(2);
+    client->session = NULL;
+    return session;
+}
+
+/* Plain OpenSSL asks about a certificate once, and after that takes the ticket for it. */
+static void resume_with_openssl(struct report *r)
+{
+    const struct raw_options giving = {.is_server = true, .cert = stage_cert(), .tickets = true};
+    const struct raw_options taking = stage_tls();
+    struct raw *server = raw_new(&giving), *client = raw_new(&taking);
+    SSL_SESSION *session = session_of(server, client);
+    unsigned judged = server->judged;
+
+    raw_renew(server, NULL);
+    raw_renew(client, session);
+    join(client, server);
+    bool again = !server->failed && SSL_session_reused(server->ssl) == 1;
+    r->through = again && judged == 1 && server->judged == judged;
+    attack_say(r, "plain OpenSSL: resumed, asked %u time", server->judged);
+    SSL_SESSION_free(session);
+    raw_free(server);
+    raw_free(client);
+}
+
 /* After the revocation nothing of the first connection may be of use. */
 static void resume(struct report *r)
 {
@@ -181,6 +217,10 @@ static void resume(struct report *r)
     char said[128] = "";
     struct link l;
 
+    if (r->control) {
+        resume_with_openssl(r);
+        return;
+    }
     attack_open(&l);
     put_call(&out, 1, "Never");
     (void)attack_send(&l, &out);
@@ -189,56 +229,79 @@ static void resume(struct report *r)
     bool ticket = l.raw->session != NULL;
     tls.resume = l.raw->session;
     l.raw->session = NULL;
-    if (!r->control) {
-        stage_revoke();
-        (void)link_wait_closed(&l, 2000);
-    }
-    call_as(&tls, said, sizeof(said));
-    r->through = stage_handlers() != 1;
+    stage_revoke();
+    (void)link_wait_closed(&l, 2000);
+    attack_call_as(&tls, said, sizeof(said));
+    r->through = ticket || stage_handlers() != 1;
     attack_say(r, "%s; again: alert %s", ticket ? "a ticket" : "no ticket", said);
     SSL_SESSION_free(tls.resume);
     neo_buffer_fini(&out);
     link_close(&l);
 }
 
-/* A session with early data, from a server that gives them. */
-static SSL_SESSION *generous_session(void)
-{
-    const struct raw_options giving = {.is_server = true, .cert = stage_cert(), .tickets = true};
-    const struct raw_options taking = stage_tls();
-    struct raw *from = raw_new(&giving), *to = raw_new(&taking);
-    struct neo_buffer there = {0}, back = {0};
+enum { REPLAYS = 100 };
 
-    for (int i = 0; i < 4; i++) {
-        neo_buffer_clear(&there);
-        raw_run(to, neo_buffer_bytes(&back), &there);
-        neo_buffer_clear(&back);
-        raw_run(from, neo_buffer_bytes(&there), &back);
+/* What a client with this session sends before it has heard anything: a call. */
+static void capture(struct raw *client, struct neo_buffer *ret)
+{
+    struct neo_buffer call = {0};
+    size_t n = 0;
+
+    frames_preface(&call);
+    put_call(&call, 1, "Never");
+    if (SSL_write_early_data(client->ssl, call.at, call.len, &n) != 1)
+        exit(2);
+    raw_run(client, (struct neo_bytes){0}, ret);
+    neo_buffer_fini(&call);
+}
+
+/* As a server without a memory of what it has had, or one of several that share their keys. */
+static void replay_to_openssl(struct report *r)
+{
+    const struct raw_options giving = {
+        .is_server = true, .cert = stage_cert(), .tickets = true, .replays = true};
+    const struct raw_options taking = stage_tls();
+    struct raw *server = raw_new(&giving), *client = raw_new(&taking);
+    SSL_SESSION *session = session_of(server, client);
+    struct neo_buffer captured = {0};
+    unsigned taken = 0;
+
+    raw_renew(client, session);
+    capture(client, &captured);
+    for (int i = 0; i < REPLAYS; i++) {
+        uint8_t heard[1024];
+        size_t n = 0;
+        raw_renew(server, NULL);
+        (void)BIO_write(SSL_get_rbio(server->ssl), captured.at, (int)captured.len);
+        taken += SSL_read_early_data(server->ssl, heard, sizeof(heard), &n) ==
+                     SSL_READ_EARLY_DATA_SUCCESS &&
+                 n > 0;
     }
-    SSL_SESSION *session = to->session;
-    to->session = NULL;
-    neo_buffer_fini(&there);
-    neo_buffer_fini(&back);
-    raw_free(from);
-    raw_free(to);
-    return session;
+    r->through = taken == REPLAYS;
+    attack_say(r, "plain OpenSSL: %u of %d read", taken, REPLAYS);
+    neo_buffer_fini(&captured);
+    SSL_SESSION_free(session);
+    raw_free(server);
+    raw_free(client);
 }
 
 /* The same early data a hundred times. */
 static void early_data(struct report *r)
 {
-    struct raw_options tls = stage_tls();
-    struct neo_buffer call = {0}, captured = {0};
-    size_t n = 0, refused = 0;
+    const struct raw_options giving = {.is_server = true, .cert = stage_cert(), .tickets = true};
+    const struct raw_options taking = stage_tls();
+    struct neo_buffer captured = {0};
+    size_t refused = 0;
 
-    tls.resume = generous_session();
-    struct raw *raw = raw_new(&tls);
-    frames_preface(&call);
-    put_call(&call, 1, "Never");
-    if (SSL_write_early_data(raw->ssl, call.at, call.len, &n) != 1)
-        exit(2);
-    raw_run(raw, (struct neo_bytes){0}, &captured);
-    for (int i = 0; i < 100; i++) {
+    if (r->control) {
+        replay_to_openssl(r);
+        return;
+    }
+    struct raw *server = raw_new(&giving), *client = raw_new(&taking);
+    SSL_SESSION *session = session_of(server, client);
+    raw_renew(client, session);
+    capture(client, &captured);
+    for (int i = 0; i < REPLAYS; i++) {
         struct link l;
         (void)link_connect(&l, stage_address());
         (void)link_send_raw(&l, neo_buffer_bytes(&captured));
@@ -246,100 +309,11 @@ static void early_data(struct report *r)
         link_close(&l);
     }
     r->through = stage_handlers() > 0;
-    attack_say(r, "%zu of 100 refused, %u handlers", refused, stage_handlers());
-    raw_free(raw);
-    SSL_SESSION_free(tls.resume);
-    neo_buffer_fini(&call);
+    attack_say(r, "%zu of %d refused, %u handlers", refused, REPLAYS, stage_handlers());
     neo_buffer_fini(&captured);
-}
-
-/* --- T04: floods of handshakes -------------------------------------------------------------------
- */
-
-/* The first flight of a client, over and over, without listening to the answer. */
-static void hellos(struct report *r)
-{
-    const struct raw_options tls = stage_tls();
-    struct raw *raw = raw_new(&tls);
-    struct neo_buffer hello = {0};
-    unsigned n = 0;
-
-    raw_run(raw, (struct neo_bytes){0}, &hello);
-    for (neo_nsec until = neo_mono_nsec() + NEO_NSEC_PER_SEC; neo_mono_nsec() < until; n++) {
-        struct link l;
-        if (link_connect(&l, stage_address()))
-            (void)link_send_raw(&l, neo_buffer_bytes(&hello));
-        link_close(&l);
-        stage_sleep(0);
-    }
-    r->connections = 256; /* of them the server keeps at once */
-    attack_say(r, "%u ClientHellos in a second", n);
-    neo_buffer_fini(&hello);
-    raw_free(raw);
-}
-
-static void handshakes(struct report *r)
-{
-    struct raw_options tls = stage_tls();
-    unsigned n = 0, refused = 0;
-
-    for (neo_nsec until = neo_mono_nsec() + NEO_NSEC_PER_SEC; neo_mono_nsec() < until; n++) {
-        struct link l;
-        refused += !link_open(&l, stage_address(), &tls);
-        link_close(&l);
-    }
-    attack_say(r, "%u handshakes in a second, %u refused", n, refused);
-}
-
-enum { LATE = 20 };
-
-static int compare(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* How long a new handshake takes, us: the median and the slowest of some. False: one failed. */
-static bool time_handshakes(int *ret_median, int *ret_slowest)
-{
-    const struct raw_options tls = stage_tls();
-    int took[LATE];
-
-    for (int i = 0; i < LATE; i++) {
-        struct link late;
-        neo_nsec begun = neo_mono_nsec();
-        bool served = link_open(&late, stage_address(), &tls);
-        link_read(&late, 1); /* the server's SETTINGS: it has accepted us */
-        for (int n = 0; served && late.frames[FRAME_SETTINGS] == 0 && n < 2000; n++)
-            link_read(&late, 1);
-        served = served && late.frames[FRAME_SETTINGS] > 0;
-        took[i] = (int)((neo_mono_nsec() - begun) / 1000);
-        link_close(&late);
-        if (!served)
-            return false;
-    }
-    qsort(took, LATE, sizeof(took[0]), compare);
-    *ret_median = took[LATE / 2];
-    *ret_slowest = took[LATE - 1];
-    return true;
-}
-
-static void half_open(struct report *r)
-{
-    enum { LINKS = 2000, MEDIAN_MOST = 100000 };
-    static struct link links[LINKS];
-    int before = 0, median = 0, slowest = 0;
-    unsigned n = 0;
-
-    r->through = !time_handshakes(&before, &slowest);
-    while (n < LINKS && link_connect(&links[n], stage_address()))
-        n++;
-    r->through = !time_handshakes(&median, &slowest) ||
-                 median > MEDIAN_MOST * COST_SLACK + before || r->through;
-    r->connections = n;
-    attack_say(r, "%u open; a new one: %d ms (%d before), slowest %d", n, median / 1000,
-               before / 1000, slowest / 1000);
-    for (unsigned i = 0; i < n; i++)
-        link_close(&links[i]);
+    SSL_SESSION_free(session);
+    raw_free(server);
+    raw_free(client);
 }
 
 /* --- T05: bombs ----------------------------------------------------------------------------------
@@ -531,17 +505,14 @@ static void certificates(struct report *r)
 }
 
 #define TWIN .same_server = true
-#define CALL .same_server = true, .control = good_call
 
 const struct row rows_tls[] = {
     {"T01", "TLS 1.2, 1.1, 1.0, P-521, SHA-1 cert", .run = downgrade, TWIN},
     {"T01", "SSLv3, no signatures but SHA-1", .run = forged_downgrade, TWIN},
     {"T02", "a ticket after the revocation", .run = resume, TWIN, .handlers = 1},
-    {"T03", "early data, 100 times", .run = early_data, CALL},
-    {"T04", "ClientHellos for a second", .run = hellos, CALL, .share = 50},
-    {"T04", "handshakes for a second", .run = handshakes, CALL, .share = 50},
-    {"T04", "2,000 half-open", .run = half_open, CALL},
+    {"T03", "early data, 100 times", .run = early_data, TWIN},
     {"T05", "chains, 10,000 names, RSA-16384, curve", .run = bombs, TWIN},
+    {"T05", "policy trees", .run = policy_trees, TWIN},
     {"T06", "KeyUpdate", .run = key_updates, TWIN},
     {"T06", "empty records", .run = empty_records, TWIN},
     {"T06", "warning alerts", .run = alerts, TWIN},

@@ -152,10 +152,13 @@ static void add_extension(X509 *x509, X509 *issuer, int nid, const char *value)
 
     if (value[0] == '\0')
         return;
+    CONF *none = NCONF_new(NULL); /* policies are not read without one */
     X509V3_set_ctx(&ctx, issuer, x509, NULL, NULL, 0);
+    X509V3_set_nconf(&ctx, none);
     X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, &ctx, nid, value);
     must(extension != NULL && X509_add_ext(x509, extension, -1) == 1);
     X509_EXTENSION_free(extension);
+    NCONF_free(none);
 }
 
 static const char *or_default(const char *asked, const char *usual)
@@ -183,6 +186,10 @@ static void add_extensions(const struct pki *pki, X509 *x509, X509 *issuer, cons
                   or_default(o->authority_key_id, issuer == x509 ? "" : "keyid"));
     add_extension(x509, issuer, NID_subject_alt_name, or_default(o->san, san));
     add_extension(x509, issuer, NID_name_constraints, or_default(o->name_constraints, ""));
+    add_extension(x509, issuer, NID_certificate_policies, or_default(o->policies, ""));
+    add_extension(x509, issuer, NID_policy_mappings, or_default(o->policy_mappings, ""));
+    add_extension(x509, issuer, NID_policy_constraints, or_default(o->policy_constraints, ""));
+    add_extension(x509, issuer, NID_inhibit_any_policy, or_default(o->inhibit_any_policy, ""));
 }
 
 static void add_common_name(X509_NAME *subject, const char *text)

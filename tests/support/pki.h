@@ -39,8 +39,12 @@ struct pki_options {
     const char *subject_key_id;
     const char *authority_key_id;
     const char *name_constraints; /* none by default */
-    const char *digest;           /* "SHA256" */
-    const uint8_t *spki;          /* this public key instead of a new one; DER, `spki_len` */
+    const char *policies;         /* none, "1.2.3,1.2.4" */
+    const char *policy_mappings;  /* none, "1.2.3:1.2.4" */
+    const char *policy_constraints;
+    const char *inhibit_any_policy;
+    const char *digest;  /* "SHA256" */
+    const uint8_t *spki; /* this public key instead of a new one; DER, `spki_len` */
     size_t spki_len;
     int64_t not_before;
     int64_t not_after;

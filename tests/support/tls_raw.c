@@ -25,9 +25,12 @@ static void die(const char *what)
 
 /* --- setting up ---------------------------------------------------------------------------- */
 
-static int accept_any(X509_STORE_CTX *store __attribute__((unused)),
-                      void *unused __attribute__((unused)))
+static int accept_any(X509_STORE_CTX *store, void *unused __attribute__((unused)))
 {
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct raw *raw = SSL_get_app_data(ssl);
+
+    raw->judged++;
     return 1;
 }
 
@@ -162,6 +165,8 @@ static void set_sessions(SSL_CTX *ctx, const struct raw_options *o)
         must(SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"raw", 3) == 1);
         must(SSL_CTX_set_num_tickets(ctx, o->tickets ? 2 : 0) == 1);
         must(SSL_CTX_set_max_early_data(ctx, o->tickets ? 16384 : 0) == 1);
+        if (o->replays)
+            SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY);
         return;
     }
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -191,6 +196,17 @@ struct raw *raw_new(const struct raw_options *o)
     must(o->server_name == NULL ||
          SSL_set_tlsext_host_name(raw->ssl, (uintptr_t)o->server_name) == 1);
     return raw;
+}
+
+struct raw *raw_another(const struct raw *raw)
+{
+    struct raw *another = neo_alloc(sizeof(*another));
+
+    must(another != NULL && SSL_CTX_up_ref(raw->ctx) == 1);
+    another->ctx = raw->ctx;
+    another->is_server = raw->is_server;
+    raw_renew(another, NULL);
+    return another;
 }
 
 static void free_ssl(SSL *ssl)

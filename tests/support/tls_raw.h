@@ -23,6 +23,7 @@ struct raw_options {
     const char *ciphers; /* NULL: TLS_AES_128_GCM_SHA256, which raw_forge() needs */
     const char *server_name;
     bool tickets;        /* a server gives them, with early data */
+    bool replays;        /* and takes the same early data again */
     SSL_SESSION *resume; /* a client tries to */
     long certs_most;     /* bytes of the other's certificates; 0: OpenSSL's 100 KiB */
 };
@@ -33,14 +34,17 @@ struct raw {
     bool is_server;
     SSL_SESSION *session; /* the last one that could be resumed */
     struct neo_buffer plain;
-    int alert;   /* the last one received; -1: none */
-    bool failed; /* the handshake or a read went wrong */
+    int alert;       /* the last one received; -1: none */
+    bool failed;     /* the handshake or a read went wrong */
+    unsigned judged; /* times that it was asked about the other's certificate */
     uint8_t secret[32];
     uint64_t forged;
 };
 
 struct raw *raw_new(const struct raw_options *options);
 void raw_free(struct raw *raw);
+/* Another one with the same settings, which are not made again. */
+struct raw *raw_another(const struct raw *raw);
 /* Another connection of the same kind, with the same ticket keys; `resume` may be NULL. */
 void raw_renew(struct raw *raw, SSL_SESSION *resume);
 

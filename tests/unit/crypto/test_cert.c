@@ -303,6 +303,14 @@ TEST(a_leaf_must_say_who_issued_it)
     assert_no_leaf(&(struct pki_options){.authority_key_id = ""}, "authority key identifier");
 }
 
+TEST(a_leaf_asks_nobody_to_judge_policies)
+{
+    assert_no_leaf(&(struct pki_options){.policy_constraints = "requireExplicitPolicy:0"},
+                   "must neither map nor constrain policies");
+    assert_no_leaf(&(struct pki_options){.policy_mappings = "1.3.1:1.3.2"},
+                   "must neither map nor constrain policies");
+}
+
 TEST(an_old_certificate_version_is_refused)
 {
     assert_no_leaf(&(struct pki_options){.version_1 = true}, "version 3");
@@ -538,6 +546,7 @@ int main(void)
         cmocka_unit_test(keys_of_other_kinds_are_refused),
         cmocka_unit_test(explicit_curve_parameters_are_refused),
         cmocka_unit_test(a_leaf_must_say_who_issued_it),
+        cmocka_unit_test(a_leaf_asks_nobody_to_judge_policies),
         cmocka_unit_test(an_old_certificate_version_is_refused),
         cmocka_unit_test(times_are_exact_over_all_of_their_range),
         cmocka_unit_test(times_in_any_other_form_are_refused),

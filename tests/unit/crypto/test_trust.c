@@ -237,6 +237,25 @@ TEST(name_constraints_of_foreign_issuers_are_honoured)
         "permitted subtree violation");
 }
 
+/* T05, CVE-2023-0464: nothing grows where nobody looks at policies, and who needs them looked at
+ * is told so. A list of policies alone asks for nothing. */
+TEST(issuers_that_map_or_constrain_policies_are_refused)
+{
+    const struct pki_cert *root = pki_root(pki);
+    const struct pki_options asking[] = {
+        {.policies = "1.3.1", .policy_mappings = "1.3.1:1.3.2"},
+        {.policies = "1.3.1", .policy_mappings = "critical,1.3.1:1.3.2"},
+        {.policy_constraints = "critical,requireExplicitPolicy:0"},
+        {.inhibit_any_policy = "critical,0"},
+    };
+
+    assert_accepted_by(trust,
+                       leaf_under(ca_with(root, (struct pki_options){.policies = "1.3.1,1.3.2"})));
+    for (size_t i = 0; i < NEO_COUNT(asking); i++)
+        assert_refused_by(trust, leaf_under(ca_with(root, asking[i])),
+                          "must neither map nor constrain policies");
+}
+
 TEST(weak_signatures_are_refused)
 {
     assert_refused_by(trust, leaf_with(&(struct pki_options){.digest = "SHA1"}),
@@ -708,6 +727,7 @@ int main(void)
         cmocka_unit_test(an_issuer_without_a_uri_speaks_for_its_roots_domain),
         cmocka_unit_test(an_issuer_that_names_another_domain_is_refused),
         cmocka_unit_test(name_constraints_of_foreign_issuers_are_honoured),
+        cmocka_unit_test(issuers_that_map_or_constrain_policies_are_refused),
         cmocka_unit_test(weak_signatures_are_refused),
         cmocka_unit_test(a_forged_signature_is_refused),
         cmocka_unit_test(a_chain_without_its_issuer_is_refused),

@@ -235,6 +235,78 @@ TEST(without_the_guard_the_server_has_its_way)
     }
 }
 
+/* What a server promises, on which stream, and under which new one. */
+struct promise {
+    const char *name;
+    uint32_t stream; /* 1 is the client's call */
+    bool answered;   /* after the headers of its answer */
+    uint8_t payload[10];
+};
+
+static const struct promise promises[] = {
+    {"on an open call", 1, false, {0, 0, 0, 2, 0x82, 0x87, 0x84, 0x41, 1, 0x61}},
+    {"in an answer", 1, true, {0, 0, 0, 2, 0x82, 0x87, 0x84, 0x41, 1, 0x61}},
+    {"under an id of ours", 1, false, {0, 0, 0, 3, 0x82, 0x87, 0x84, 0x41, 1, 0x61}},
+    {"under the call itself", 1, false, {0, 0, 0, 1, 0x82, 0x87, 0x84, 0x41, 1, 0x61}},
+    {"on stream 0", 0, false, {0, 0, 0, 2, 0x82, 0x87, 0x84, 0x41, 1, 0x61}},
+    {"on an idle stream", 7, false, {0, 0, 0, 2, 0x82, 0x87, 0x84, 0x41, 1, 0x61}},
+};
+
+/* Makes a call and hears of the promise. */
+static enum neo_code promise_to(struct session *s, const struct promise *promise, bool acked,
+                                bool unguarded)
+{
+    s->client.quiet = true;
+    peer_start(&s->client, false, &(struct h2_limits){.unguarded = unguarded});
+    frames_put(&s->in, FRAME_SETTINGS, 0, 0, NEO_LIT(""));
+    if (acked) /* of SETTINGS_ENABLE_PUSH = 0, which has been said in any case */
+        frames_settings_ack(&s->in);
+    (void)call(s);
+    if (promise->answered)
+        frames_headers(&s->in, 1, 0, NEO_LIT("\x88"));
+    frames_put(&s->in, FRAME_PUSH_PROMISE, FLAG_END_HEADERS, promise->stream,
+               neo_bytes(promise->payload, sizeof(promise->payload)));
+    enum neo_code code = peer_feed(&s->client, neo_buffer_bytes(&s->in), NULL);
+    return code == NEO_OK ? peer_pull(&s->client, NULL) : code;
+}
+
+static void expect_no_promise(const struct promise *promise, bool acked)
+{
+    struct session s = {0};
+
+    enum neo_code code = promise_to(&s, promise, acked, false);
+    (void)peer_pull(&s.client, NULL);
+    int64_t error = frames_goaway_error(neo_buffer_bytes(&s.client.out), NULL);
+    if (code == NEO_OK || error != H2_PROTOCOL_ERROR || !h2_is_finished(s.client.h2))
+        fail_msg("a promise %s, %s the ACK: code %d, GOAWAY %d", promise->name,
+                 acked ? "after" : "before", code, (int)error);
+    h2_free(s.client.h2);
+    s.client.h2 = NULL;
+    assert_int_equal(s.client.closed, 1); /* the caller was told */
+    end(&s);
+}
+
+/*
+ * RFC 9113, 6.5.2 and 6.6. A server that promises anything has read a request, and so the SETTINGS
+ * before it, whether or not it has acknowledged them. nghttp2 alone waits for that.
+ */
+TEST(a_promise_ends_the_connection_before_and_after_the_settings_are_acknowledged)
+{
+    for (size_t i = 0; i < NEO_COUNT(promises); i++) {
+        expect_no_promise(&promises[i], false);
+        expect_no_promise(&promises[i], true);
+    }
+}
+
+TEST(without_the_guard_a_promise_is_kept_until_the_settings_are_acknowledged)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct session s = {0};
+        assert_int_equal(promise_to(&s, &promises[i], false, true), NEO_OK);
+        end(&s);
+    }
+}
+
 TEST(refusing_every_call_is_a_servers_right)
 {
     struct session s = {0};
@@ -369,6 +441,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_malicious_server_is_left_within_the_same_bounds),
         cmocka_unit_test(without_the_guard_the_server_has_its_way),
+        cmocka_unit_test(
+            a_promise_ends_the_connection_before_and_after_the_settings_are_acknowledged),
+        cmocka_unit_test(without_the_guard_a_promise_is_kept_until_the_settings_are_acknowledged),
         cmocka_unit_test(refusing_every_call_is_a_servers_right),
         cmocka_unit_test(answers_to_cancelled_calls_may_come_late),
         cmocka_unit_test(informational_responses_are_skipped),

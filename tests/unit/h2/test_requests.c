@@ -234,6 +234,17 @@ static const struct {
     ROW(RESET, .more = {"connection", "x"}),
     ROW(RESET, .more = {"transfer-encoding", "chunked"}),
     ROW(RESET, .more = {"upgrade", "h2c"}),
+    ROW(RESET, .more = {"keep-alive", "1"}),
+    ROW(RESET, .more = {"proxy-connection", "close"}),
+    ROW(HANDLED, .more = {"http2-settings", "AAAA"}),
+    ROW(METHOD, .method = "CONNECT", .scheme = NULL, .path = NULL),
+    ROW(METHOD, .method = "CONNECT", .scheme = NULL, .path = NULL, .content_type = NULL),
+    ROW(RESET, .method = "CONNECT", .scheme = NULL, .path = NULL, .authority = NULL),
+    ROW(RESET, .method = "CONNECT", .scheme = NULL),
+    ROW(METHOD, .method = "CONNECT", .scheme = NULL, .path = NULL, .more = {"host", "other"}),
+    ROW(METHOD, .method = "TRACE", .path = "/../S/M"),
+    ROW(METHOD, .method = "OPTIONS", .path = "*"),
+    ROW(RESET, .path = "*"),
     ROW(RESET, .more = {":path", "/T/N"}),
     ROW(RESET, .more = {":method", "POST"}),
     ROW(RESET, .more = {":authority", "other"}),
@@ -254,6 +265,87 @@ TEST(each_part_of_a_request_must_be_right)
 {
     for (size_t i = 0; i < NEO_COUNT(parts); i++)
         expect(&parts[i].request, parts[i].want, parts[i].what);
+}
+
+/* Each pseudo-header twice, one behind the other, before all else: alike and not. */
+TEST(a_pseudo_header_comes_once)
+{
+    static const char *const fields[][2] = {{":method", "POST"},
+                                            {":scheme", "https"},
+                                            {":path", "/test.Service/Method"},
+                                            {":authority", "test-service:8443"}};
+    static const char *const others[] = {"GET", "http", "/test.Service/Other", "other-service"};
+
+    for (size_t twice = 0; twice <= NEO_COUNT(fields); twice++)
+        for (int unlike = 0; unlike < 2; unlike++) {
+            struct peer server = {.quiet = true};
+            struct neo_buffer in = {0}, block = {0};
+            peer_start(&server, true, NULL);
+            frames_preface(&in);
+            for (size_t i = 0; i < NEO_COUNT(fields); i++) {
+                frames_field(&block, neo_text(fields[i][0]), neo_text(fields[i][1]));
+                if (i == twice)
+                    frames_field(&block, neo_text(fields[i][0]),
+                                 neo_text(unlike ? others[i] : fields[i][1]));
+            }
+            frames_field(&block, NEO_LIT("content-type"), NEO_LIT("application/grpc"));
+            frames_field(&block, NEO_LIT("te"), NEO_LIT("trailers"));
+            frames_headers(&in, 1, FLAG_END_STREAM, neo_buffer_bytes(&block));
+            enum neo_code code = peer_feed(&server, neo_buffer_bytes(&in), NULL);
+            code = code == NEO_OK ? peer_pull(&server, NULL) : code;
+            enum outcome got = outcome_of(&server, code);
+            if (got != (twice < NEO_COUNT(fields) ? RESET : HANDLED)) /* the last doubles none */
+                fail_msg("%zu twice: %s", twice, names[got]);
+            neo_buffer_fini(&in);
+            neo_buffer_fini(&block);
+            peer_stop(&server);
+        }
+}
+
+enum ending { BY_DATA, BY_EMPTY_DATA, BY_TRAILERS };
+
+/* A request that announces five bytes, brings so many, and ends. */
+static enum outcome announce_five(size_t len, enum ending ending, struct neo_buffer *log)
+{
+    static const char body[16] = "";
+    struct frames_request r = frames_good_request;
+    struct neo_buffer in = {0};
+    struct peer server = {0};
+
+    r.more[0] = "content-length";
+    r.more[1] = "5";
+    peer_start(&server, true, NULL);
+    frames_preface(&in);
+    frames_request(&in, 1, 0, &r);
+    frames_put(&in, FRAME_DATA, ending == BY_DATA ? FLAG_END_STREAM : 0, 1, neo_bytes(body, len));
+    if (ending == BY_EMPTY_DATA)
+        frames_data(&in, 1, FLAG_END_STREAM, 0);
+    if (ending == BY_TRAILERS)
+        frames_headers(&in, 1, FLAG_END_STREAM, NEO_LIT("\x00\x01x\x01y"));
+    enum neo_code code = peer_feed(&server, neo_buffer_bytes(&in), NULL);
+    code = code == NEO_OK ? peer_pull(&server, NULL) : code;
+    neo_buffer_append(log, neo_buffer_bytes(&server.log));
+    neo_buffer_append_byte(log, '\0');
+    server.handlers = 0; /* it was told of the headers in any case */
+    enum outcome outcome = outcome_of(&server, code);
+    peer_stop(&server);
+    neo_buffer_fini(&in);
+    return outcome;
+}
+
+/* Neither shorter nor longer, whatever ends it: the owner never hears of an end. */
+TEST(a_body_is_as_long_as_announced)
+{
+    for (size_t len = 0; len <= 10; len++)
+        for (int ending = BY_DATA; ending <= BY_TRAILERS; ending++) {
+            struct neo_buffer log = {0};
+            enum outcome got = announce_five(len, (enum ending)ending, &log);
+            const char *text = (const char *)log.at;
+            bool ended = strstr(text, "ended 1;") != NULL || strstr(text, "trailers 1") != NULL;
+            if (got != (len == 5 ? NOTHING : RESET) || ended != (len == 5))
+                fail_msg("%zu bytes, ended by %d: %s, %s", len, ending, names[got], text);
+            neo_buffer_fini(&log);
+        }
 }
 
 /* Names are looked at eight bytes at a time; no place in them may be left out. */
@@ -471,6 +563,8 @@ int main(void)
         cmocka_unit_test(names_of_four_kilobytes_are_no_method),
         cmocka_unit_test(names_of_methods_differ_by_case),
         cmocka_unit_test(each_part_of_a_request_must_be_right),
+        cmocka_unit_test(a_pseudo_header_comes_once),
+        cmocka_unit_test(a_body_is_as_long_as_announced),
         cmocka_unit_test(an_underscore_is_found_wherever_it_is_in_a_name),
         cmocka_unit_test(two_authorities_on_one_connection_are_both_told_as_they_are),
         cmocka_unit_test(a_path_once_found_valid_excuses_no_other),

@@ -113,11 +113,19 @@ struct late {
     const struct neo_test_v1_Echo *request;
 };
 
+/* A `count` for which it is answered when the test says so. */
+#define UNTIL_LET_GO UINT32_MAX
+static atomic_bool let_go;
+
 static inline void answer_late(struct neo_timer *timer)
 {
     struct late *late = neo_owner(timer, struct late, timer);
     struct neo_call *call = late->call;
 
+    if (late->request->count == UNTIL_LET_GO && !atomic_load(&let_go)) {
+        neo_loop_arm(neo_call_loop(call), timer, neo_loop_now(neo_call_loop(call)) + 5 * MSEC);
+        return;
+    }
     atomic_fetch_add(&was_cancelled, neo_call_is_cancelled(call));
     neo_call_reply(call, late->request);
     atomic_fetch_add(&heard_done, 1);
@@ -132,7 +140,8 @@ static inline void later(struct neo_call *call, const struct neo_test_v1_Echo *r
     (void)self;
     *late = (struct late){{.expired = answer_late}, neo_call_ref(call), request};
     atomic_fetch_add(&said, 1);
-    neo_loop_arm(loop, &late->timer, neo_loop_now(loop) + request->count * MSEC);
+    neo_loop_arm(loop, &late->timer,
+                 neo_loop_now(loop) + (request->count == UNTIL_LET_GO ? 5 : request->count) * MSEC);
 }
 
 #ifndef NEO_SIM
@@ -284,7 +293,8 @@ static inline void sum(struct neo_call *call, const struct neo_test_v1_Echo *req
 static inline void chat_back(struct neo_call *call, const void *request, void *state)
 {
     (void)state;
-    (void)neo_call_send(call, request);
+    atomic_fetch_add(&counted, 1);
+    (void)neo_call_send(call, request); /* whether it is full or not */
 }
 
 static inline void chat_end(struct neo_call *call, void *state)
@@ -402,6 +412,7 @@ static inline int begin(void **state)
     (void)state;
     begin_world();
     memset(&world, 0, sizeof(world));
+    let_go = false;
     said = heard_done = was_cancelled = in_block = counted = overwritten = 0;
     done_code = -1;
     done_reason[0] = seen_caller[0] = '\0';

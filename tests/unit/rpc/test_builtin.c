@@ -95,6 +95,54 @@ TEST(a_rule_may_deny_health)
     neo_policy_unref(policy);
 }
 
+TEST(health_and_reflection_are_open_beside_a_rule_for_a_service_until_one_denies_them)
+{
+    static const char *const denials[] = {
+        "", "denied_calls:\n"
+            "  - target_service: \"echo-service\"\n"
+            "    operations: [\"grpc.health.v1.Health/*\",\n"
+            "      \"grpc.reflection.v1.ServerReflection/*\",\n"
+            "      \"grpc.reflection.v1alpha.ServerReflection/*\"]\n"};
+    static const char *const paths[] = {
+        "/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
+    struct neo_policy *policies[NEO_COUNT(denials)];
+    char rules[512];
+
+    for (size_t i = 0; i < NEO_COUNT(denials); i++) {
+        (void)snprintf(rules, sizeof(rules),
+                       "service: \"caller-service\"\n"
+                       "allowed_calls:\n"
+                       "  - target_service: \"echo-service\"\n"
+                       "    operations: [\"neo.test.v1.Echoes/*\"]\n%s",
+                       denials[i]);
+        policies[i] = compile_policy(rules);
+    }
+    world.options.epoch.policy = policies[0];
+    serve();
+    for (size_t i = 0; i < NEO_COUNT(denials); i++) {
+        if (i > 0)
+            neo_server_update(world.server, &(struct neo_epoch){.policy = policies[i]});
+        connect_ready(&client, world.caller);
+        assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+        for (size_t p = 0; p < NEO_COUNT(paths); p++) {
+            struct rpc_call call;
+            start_path(&call, &client, paths[p]);
+            if (p == 0)
+                rpc_call_send(&call, (struct neo_bytes){0});
+            rpc_call_end(&call);
+            wait_for(call.closed);
+            if (i == 0)
+                assert_int_equal(call.status.code, NEO_OK);
+            else
+                assert_reason(&call, NEO_PERMISSION_DENIED, "POLICY_DENIED");
+            rpc_call_fini(&call);
+        }
+        rpc_client_close(&client);
+        neo_policy_unref(policies[i]);
+    }
+}
+
 TEST(health_is_closed_to_the_anonymous)
 {
     struct rpc_call call;
@@ -310,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BUILTIN(health_is_open_to_every_proven_caller),
         BUILTIN(a_rule_may_deny_health),
+        BUILTIN(health_and_reflection_are_open_beside_a_rule_for_a_service_until_one_denies_them),
         BUILTIN(health_is_closed_to_the_anonymous),
         BUILTIN(a_new_policy_that_says_nothing_of_health_leaves_watchers_alone),
         BUILTIN(health_knows_the_server_and_each_service),

@@ -121,6 +121,49 @@ TEST(a_proven_caller_whom_no_rule_names_sees_nothing)
     tear_down(NULL);
 }
 
+#define EVERYTHING                                                                                 \
+    "service: \"caller-service\"\n"                                                                \
+    "allowed_calls:\n"                                                                             \
+    "  - target_service: \"echo-service\"\n"                                                       \
+    "    operations: [\"*\"]\n"
+
+TEST(a_rule_for_every_operation_opens_it_and_a_denial_shuts_it_again)
+{
+    const struct grpc_channelz_v1_GetServersRequest request = {0};
+    struct grpc_channelz_v1_GetServersResponse response;
+
+    set_up_with(EVERYTHING, true);
+    assert_int_equal(ASK(GetServers, &request, &response), NEO_OK);
+    tear_down(NULL);
+    set_up_with(EVERYTHING "denied_calls:\n"
+                           "  - target_service: \"echo-service\"\n"
+                           "    operations: [\"grpc.channelz.v1.Channelz/*\"]\n",
+                true);
+    assert_int_equal(ASK(GetServers, &request, &response), NEO_PERMISSION_DENIED);
+    assert_int_equal(say(0), NEO_OK);
+    tear_down(NULL);
+}
+
+/* Of two servers in a process, each with a policy of its own. */
+TEST(a_server_shows_no_other_one_of_the_process)
+{
+    const struct grpc_channelz_v1_GetServersRequest request = {0};
+    struct grpc_channelz_v1_GetServersResponse response;
+    struct neo_server_options options = {.channelz = true};
+
+    set_up_with(NULL, true);
+    struct neo_server *beside = echo_server(&world, &options);
+    assert_int_equal(ASK(GetServers, &request, &response), NEO_OK);
+    assert_int_equal(response.server.len, 1);
+    assert_true(response.end);
+    const struct grpc_channelz_v1_GetServersRequest behind = {
+        .start_server_id = response.server.at[0]->ref->server_id + 1};
+    assert_int_equal(ASK(GetServers, &behind, &response), NEO_OK);
+    assert_int_equal(response.server.len, 0);
+    neo_server_free(beside);
+    tear_down(NULL);
+}
+
 TEST(what_does_not_exist_is_not_found)
 {
     const struct grpc_channelz_v1_GetServerRequest no_server = {.server_id = 1 << 30};
@@ -597,6 +640,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_not_there_unless_it_was_asked_for),
         cmocka_unit_test(a_proven_caller_whom_no_rule_names_sees_nothing),
+        cmocka_unit_test(a_rule_for_every_operation_opens_it_and_a_denial_shuts_it_again),
+        cmocka_unit_test(a_server_shows_no_other_one_of_the_process),
         SHOWN(what_does_not_exist_is_not_found),
         SHOWN(a_server_counts_its_calls),
         SHOWN(a_connection_is_shown_with_its_caller_and_its_counters),

@@ -60,6 +60,45 @@ TEST(the_third_ping_that_comes_too_soon_ends_it)
     wait_for(client.gone);
 }
 
+/* All that was written to `fd`. */
+static void read_log(int fd, char *ret, size_t room)
+{
+    ssize_t n = pread(fd, ret, room - 1, 0);
+
+    assert_true(n >= 0);
+    ret[n] = '\0';
+}
+
+/* Of an attack that the guard has stopped there is a line and a number, and a name. */
+TEST(who_is_sent_away_by_the_guard_is_on_record_with_the_attack_and_its_name)
+{
+    struct neo_buffer text = {0};
+    char path[] = "/tmp/neo-log-XXXXXX", log[16384];
+
+    world.log.fd = mkstemp(path);
+    assert_true(world.log.fd >= 0 && unlink(path) == 0);
+    world.log.level = NEO_LOG_WARN;
+    world.options.min_ping_interval = MINUTE;
+    serve();
+    connect_ready(&client, world.caller);
+    assert_int_equal(ping_every(&client, 20 * SEC, 100), 4);
+    wait_for(client.gone && connections() == 0);
+    read_log(world.log.fd, log, sizeof(log));
+    const char *line = strstr(log, "connection.ended");
+    if (line == NULL || strstr(line, "it sent too many PING frames") == NULL ||
+        strstr(line, "guard") == NULL || strstr(line, "spiffe://neo.test/caller-service") == NULL)
+        fail_msg("%s", log);
+    assert_true(neo_metrics_print(world.metrics, &text) && neo_buffer_append_byte(&text, '\0'));
+    line = strstr((const char *)text.at, "\"guard\"");
+    if (line == NULL)
+        fail_msg("%s", (const char *)text.at);
+    neo_buffer_fini(&text);
+    disconnect(&client);
+    (void)close(world.log.fd);
+    world.log.fd = STDERR_FILENO;
+    world.log.level = NEO_LOG_OFF;
+}
+
 TEST(idle_callers_may_not_ping_where_that_is_refused)
 {
     world.options.refuse_idle_pings = true;
@@ -306,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PROMISE(the_third_ping_that_comes_too_soon_ends_it),
+        PROMISE(who_is_sent_away_by_the_guard_is_on_record_with_the_attack_and_its_name),
         PROMISE(idle_callers_may_not_ping_where_that_is_refused),
         PROMISE(a_call_permits_pings_where_idle_ones_are_refused),
         PROMISE(patient_pings_are_answered_for_hours),

@@ -241,6 +241,56 @@ TEST(streams_what_the_peer_takes_and_waits_for_the_rest)
     disconnect(&client);
 }
 
+/* Its handler answers each message and asks nobody whether there is room. */
+static void chat_with_the_deaf(uint32_t size, unsigned most, unsigned at_once)
+{
+    enum { MESSAGES = 60 };
+    uint8_t *body = neo_alloc(size);
+    struct neo_test_v1_Echo echo = {.body = {body, size}}, back;
+    static struct rpc_client client;
+    struct neo_buffer out = {0};
+    struct neo_arena arena;
+    struct rpc_call call;
+
+    neo_arena_init(&arena, 1 << 20);
+    connect_ready(&client, world.caller);
+    counted = 0;
+    start_with(&call, &client, "Chat", NULL, false, NULL, 0);
+    call.deaf = true;
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        echo.count = i;
+        rpc_call_send(&call, encode_echo(&echo, &out));
+    }
+    rpc_call_end(&call);
+    wait_for(call.bytes >= 65535);
+    run_for(50 * MSEC);
+    assert_in_range(counted, at_once, most);
+    rpc_call_hear(&call);
+    wait_for(call.closed);
+    assert_int_equal(call.status.code, NEO_OK);
+    assert_int_equal(call.n_messages, MESSAGES);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        assert_int_equal(neo_test_v1_Echo_decode(call.messages[i], &back, &arena, NULL), NEO_OK);
+        assert_int_equal(back.count, i);
+        assert_int_equal(back.body.len, size);
+        neo_arena_reset(&arena);
+    }
+    rpc_call_fini(&call);
+    rpc_client_close(&client);
+    neo_buffer_fini(&out);
+    neo_arena_fini(&arena);
+    neo_free(body);
+}
+
+/* Each larger than a window, and of those that fit into one a few and some more. */
+TEST(a_stream_hears_no_more_than_its_peer_takes_answers)
+{
+    serve();
+    chat_with_the_deaf(10000, 20, 7);
+    chat_with_the_deaf(2500, 58, 26);
+    chat_with_the_deaf(100000, 3, 1);
+}
+
 #ifndef NEO_SIM /* a thread waits there for the loop, which the twin cannot have */
 TEST(a_blocking_stream_waits_for_its_peer)
 {
@@ -634,7 +684,8 @@ TEST(a_deadline_ends_the_call_and_the_handler_hears_of_it)
 }
 
 #ifndef NEO_SIM
-/* The worker writes the status while the handler, on the pool, still works with the call's memory. */
+/* The worker writes the status while the handler, on the pool, still works with the call's memory.
+ */
 TEST(a_deadline_leaves_the_memory_of_a_blocking_handler_alone)
 {
     static const char *const timeouts[] = {"2m", "3m", "4m", "5m"};
@@ -859,6 +910,7 @@ int main(void)
         PROMISE(a_handler_that_answers_after_the_peer_left_keeps_its_call),
         PROMISE(a_blocking_handler_runs_off_the_loop),
         PROMISE(streams_what_the_peer_takes_and_waits_for_the_rest),
+        PROMISE(a_stream_hears_no_more_than_its_peer_takes_answers),
 #ifndef NEO_SIM
         PROMISE(a_server_may_end_while_peers_wait_for_their_handshake),
         PROMISE(several_workers_share_one_port),
