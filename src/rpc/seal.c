@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/seal.h"
 
-/* Three times what is framed by copying: fewer system calls, and it still fits into the buffer. */
-enum { MOST = 192 * 1024 };
+/* Twice what is framed by copying: fewer system calls. What a socket does not take of it, waits. */
+enum { MOST = 128 * 1024 };
 
 static bool take(struct h2_sink *sink, struct neo_buffer *out, struct neo_bytes frame)
 {
