@@ -78,6 +78,11 @@ bench-core:
 	@echo "a current gRPC core: most of an hour of processor time, once; 'make bench-peers' has it beside the others then"
 	@bench/peers/build grpc-core
 
+.PHONY: bench-codec
+bench-codec: all
+	@tools/setup bench
+	@bench/codec
+
 .PHONY: bench-verifiers
 bench-verifiers: all
 	@ninja -C build/release -j $(JOBS) bench_verify
@@ -119,6 +124,7 @@ help:
 	@echo "make bench    CPU, latency, streams, handshakes, connections against the floor and gRPC C++"
 	@echo "make bench-peers  the same against grpc-go, tonic, grpc-java, grpc-js, where they can be built; nginx, Envoy"
 	@echo "make bench-core  builds a current gRPC core for bench-peers: most of an hour of processor time"
+	@echo "make bench-codec  encoding and decoding beside protobuf for C++ with arenas"
 	@echo "make bench-verifiers  evidence: verdicts and CPU beside dcap-qvl, go-sev-guest, go-tdx-guest, nitro_attest, ccatoken"
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"

@@ -16,11 +16,15 @@
 enum {
     FIRST_ROOM = 128,
     SPARE = 128,
-    SCALAR_MAX = WIRE_TAG_MAX + WIRE_VARINT_MAX,
+    SCALAR_MAX = WIRE_TAG_MAX + PUT_VARINT_ROOM,
+    SHORT_RUN = 128, /* its length is one byte */
     LONG_RUN = 256,
+    VARINTS_AT_ONCE = 8,
+    MOST_AT_ONCE = VARINTS_AT_ONCE * PUT_VARINT_ROOM, /* beyond what is known to be needed */
 };
 
-#define NOT_ASCII UINT64_C(0x8080808080808080)
+#define unlikely(condition) __builtin_expect((condition) != 0, 0)
+#define NOT_ASCII           UINT64_C(0x8080808080808080)
 
 struct frame {
     const struct neo_message_info *info;
@@ -36,7 +40,7 @@ struct encoder {
     struct neo_buffer *out;
     struct neo_error *err;
     enum neo_code code; /* of the failure */
-    unsigned depth;
+    struct frame *top;  /* the message being written */
     struct frame frames[NEO_PROTO_DEPTH_MAX + 1];
 };
 
@@ -48,7 +52,7 @@ struct encoder {
 __attribute__((cold)) static uint8_t *refuse(struct encoder *e, const struct neo_field_info *field,
                                              enum neo_code code, const char *why)
 {
-    e->code = neo_fail(e->err, code, "cannot encode %s.%s: %s", e->frames[e->depth].info->full_name,
+    e->code = neo_fail(e->err, code, "cannot encode %s.%s: %s", e->top->info->full_name,
                        field->name, why);
     return NULL;
 }
@@ -101,14 +105,15 @@ __attribute__((noinline)) static uint8_t *grow(struct encoder *e, uint8_t *at, s
 static inline uint8_t *make_room(struct encoder *e, const struct neo_field_info *field, uint8_t *at,
                                  size_t n)
 {
-    if ((size_t)(at - e->begin) >= n)
+    if (__builtin_expect((size_t)(at - e->begin) >= n, 1))
         return at;
     at = grow(e, at, n);
     return at != NULL ? at : full(e, field);
 }
 
-static inline uint8_t *put_run(struct encoder *e, const struct neo_field_info *field,
-                               struct neo_bytes run, uint8_t *at)
+__attribute__((noinline)) static uint8_t *put_long_run(struct encoder *e,
+                                                       const struct neo_field_info *field,
+                                                       struct neo_bytes run, uint8_t *at)
 {
     uint64_t bits;
 
@@ -126,6 +131,21 @@ static inline uint8_t *put_run(struct encoder *e, const struct neo_field_info *f
     if (field->kind == NEO_KIND_STRING && (bits & NOT_ASCII) && !neo_is_utf8(run))
         return refuse(e, field, NEO_INVALID_ARGUMENT, "the string is not UTF-8");
     return put_varint(at, run.len);
+}
+
+PUT_INLINE uint8_t *put_run(struct encoder *e, const struct neo_field_info *field,
+                            struct neo_bytes run, uint8_t *at)
+{
+    uint64_t bits;
+
+    if (run.len >= SHORT_RUN || (size_t)(at - e->begin) < SHORT_RUN + SCALAR_MAX)
+        return put_long_run(e, field, run, at);
+    at = put_copy(at, run, &bits);
+    if (unlikely(bits & NOT_ASCII) && field->kind == NEO_KIND_STRING && !neo_is_utf8(run))
+        return refuse(e, field, NEO_INVALID_ARGUMENT, "the string is not UTF-8");
+    at -= 1;
+    at[0] = (uint8_t)run.len;
+    return at;
 }
 
 /* A number as it goes on the wire: with `ret_fixed` bytes, or as a varint when that is 0. */
@@ -235,60 +255,23 @@ static uint8_t *put_other(struct encoder *e, const struct neo_field_info *field,
     return load_number(field->kind, slot, &fixed) == 0 ? at : put_any_number(e, field, slot, at);
 }
 
-/* The commonest: singular, without presence. As put_singular(), with each kind's own few steps. */
-static inline uint8_t *put_plain(struct encoder *e, const struct neo_field_info *field,
-                                 const uint8_t *slot, uint8_t *at)
-{
-    uint64_t value;
-    int32_t narrow;
-
-    switch (field->kind) {
-    case NEO_KIND_STRING:
-    case NEO_KIND_BYTES:
-        return put_singular_run(e, field, slot, false, at);
-    case NEO_KIND_BOOL:
-        value = *slot;
-        break;
-    case NEO_KIND_INT32:
-    case NEO_KIND_ENUM:
-        memcpy(&narrow, slot, 4);
-        value = (uint64_t)(int64_t)narrow;
-        break;
-    case NEO_KIND_INT64:
-    case NEO_KIND_UINT64:
-        memcpy(&value, slot, 8);
-        break;
-    case NEO_KIND_DOUBLE:
-    case NEO_KIND_FIXED64:
-    case NEO_KIND_SFIXED64:
-        memcpy(&value, slot, 8);
-        if (value == 0)
-            return at;
-        at = make_room(e, field, at, SCALAR_MAX);
-        if (at == NULL)
-            return NULL;
-        memcpy(at - 8, &value, 8);
-        return put_tag(at - 8, field, WIRE_64);
-    default:
-        return put_other(e, field, slot, at);
-    }
-    if (value == 0)
-        return at;
-    at = make_room(e, field, at, SCALAR_MAX);
-    return at == NULL ? NULL : put_tag(put_varint(at, value), field, WIRE_VARINT);
-}
-
 /* `kind` is the field's, told apart so that the compiler makes a loop of its own for a constant. */
 static inline uint8_t *put_varints(struct encoder *e, const struct neo_field_info *field,
                                    uint8_t kind, struct wire_array array, uint8_t *at)
 {
+    size_t left = array.len;
     size_t fixed;
 
-    for (size_t i = array.len; i-- > 0;) {
-        at = make_room(e, field, at, SCALAR_MAX);
+    while (left > 0) {
+        size_t part = left < VARINTS_AT_ONCE ? left : VARINTS_AT_ONCE;
+
+        at = make_room(e, field, at, part * PUT_VARINT_ROOM);
         if (at == NULL)
             return NULL;
-        at = put_varint(at, load_number(kind, array.at + i * wire_kinds[kind].size, &fixed));
+        for (; part > 0; part--) {
+            left--;
+            at = put_varint(at, load_number(kind, array.at + left * wire_kinds[kind].size, &fixed));
+        }
     }
     return at;
 }
@@ -403,41 +386,44 @@ static inline uint8_t *begin_message(struct encoder *e, const struct neo_message
     return len == 0 ? at : put_unknown(e, info, message, at);
 }
 
-static uint8_t *open_message(struct encoder *e, const struct neo_field_info *field,
-                             const void *message, uint8_t *at)
+PUT_INLINE uint8_t *open_message(struct encoder *e, const struct neo_field_info *field,
+                                 const void *message, uint8_t *at)
 {
-    if (e->depth == NEO_PROTO_DEPTH_MAX)
+    const struct neo_message_info *info = field->message;
+    struct frame *f = e->top;
+
+    if (unlikely(f == &e->frames[NEO_PROTO_DEPTH_MAX]))
         return refuse(e, field, NEO_INVALID_ARGUMENT, "nested deeper than 100 messages");
-    if (field->flags & NEO_FIELD_GROUP) {
+    if (unlikely(field->flags & NEO_FIELD_GROUP)) {
         at = make_room(e, field, at, SCALAR_MAX);
         if (at == NULL)
             return NULL;
         at = put_tag(at, field, WIRE_END_GROUP);
     }
-    struct frame *f = &e->frames[++e->depth];
-    f->info = field->message;
+    e->top = ++f;
+    f->info = info;
     f->message = message;
-    f->field = message != NULL ? end_of_fields(field->message) : field->message->fields;
+    f->field = message != NULL ? end_of_fields(info) : info->fields;
     f->elements_left = 0;
     f->written_before = (size_t)(e->end - at);
     if (message != NULL)
-        return begin_message(e, field->message, message, at);
-    if (field->message->traits & NEO_MESSAGE_REQUIRED)
+        return begin_message(e, info, message, at);
+    if (info->traits & NEO_MESSAGE_REQUIRED)
         return refuse(e, field, NEO_INVALID_ARGUMENT, "its message lacks required fields");
     return at;
 }
 
 static inline uint8_t *close_message(struct encoder *e, uint8_t *at)
 {
-    size_t len = (size_t)(e->end - at) - e->frames[e->depth].written_before;
-    const struct frame *parent = &e->frames[--e->depth];
-    const struct neo_field_info *field = parent->field;
+    size_t len = (size_t)(e->end - at) - e->top->written_before;
+    const struct neo_field_info *field = (--e->top)->field;
 
     at = make_room(e, field, at, SCALAR_MAX);
     if (at == NULL)
         return NULL;
-    return field->flags & NEO_FIELD_GROUP ? put_tag(at, field, WIRE_GROUP)
-                                          : put_tag(put_varint(at, len), field, WIRE_LEN);
+    if (unlikely(field->flags & NEO_FIELD_GROUP))
+        return put_tag(at, field, WIRE_GROUP);
+    return put_tag(put_varint(at, len), field, WIRE_LEN);
 }
 
 static inline uint8_t *put_message_field(struct encoder *e, struct frame *f,
@@ -453,24 +439,81 @@ static inline uint8_t *put_message_field(struct encoder *e, struct frame *f,
     return has ? open_message(e, field, message, at) : at;
 }
 
+/* What is repeated, has presence, or is rarer than put_fields() has it; not a message. */
+__attribute__((noinline)) static uint8_t *put_flagged(struct encoder *e,
+                                                      const struct neo_field_info *field,
+                                                      const uint8_t *message, uint8_t *at)
+{
+    if (field->flags & NEO_FIELD_REPEATED)
+        return put_repeated(e, field, proto_array(field, message), at);
+    if (field->flags != 0)
+        return put_present(e, field, message, at);
+    return put_other(e, field, message + field->offset, at);
+}
+
+/* The commonest: singular, without presence, left out when it is zero. Room is there. */
+static inline uint8_t *put_plain(struct encoder *e, const struct neo_field_info *field,
+                                 const uint8_t *message, uint8_t *at)
+{
+    const uint8_t *slot = message + field->offset;
+    struct neo_bytes run;
+    uint64_t value;
+    int32_t narrow;
+
+    switch (field->kind) {
+    case NEO_KIND_STRING:
+    case NEO_KIND_BYTES:
+        memcpy(&run, slot, sizeof(run));
+        if (run.len == 0)
+            return at;
+        at = put_run(e, field, run, at);
+        return unlikely(at == NULL) ? NULL : put_tag(at, field, WIRE_LEN);
+    case NEO_KIND_BOOL:
+        value = *slot;
+        break;
+    case NEO_KIND_INT32:
+    case NEO_KIND_ENUM:
+        memcpy(&narrow, slot, 4);
+        value = (uint64_t)(int64_t)narrow;
+        break;
+    case NEO_KIND_INT64:
+    case NEO_KIND_UINT64:
+        memcpy(&value, slot, 8);
+        break;
+    case NEO_KIND_DOUBLE:
+    case NEO_KIND_FIXED64:
+    case NEO_KIND_SFIXED64:
+        memcpy(&value, slot, 8);
+        if (value == 0)
+            return at;
+        memcpy(at - 8, &value, 8);
+        return put_tag(at - 8, field, WIRE_64);
+    default:
+        return put_flagged(e, field, message, at);
+    }
+    return value == 0 ? at : put_tag(put_varint(at, value), field, WIRE_VARINT);
+}
+
 /* The fields of the topmost message, from the last, down to one that is a message. */
 static inline uint8_t *put_fields(struct encoder *e, struct frame *f, uint8_t *at)
 {
     const struct neo_field_info *first = f->info->fields;
     const struct neo_field_info *field = f->field;
+    const uint8_t *message = f->message;
 
-    while (field > first && at != NULL) {
+    for (; field > first;) {
         field--;
+        at = make_room(e, field, at, SCALAR_MAX);
+        if (unlikely(at == NULL))
+            return NULL;
         if (field->kind == NEO_KIND_MESSAGE) {
             f->field = field;
             return put_message_field(e, f, field, at);
         }
-        if (field->flags == 0)
-            at = put_plain(e, field, f->message + field->offset, at);
-        else if (field->flags & NEO_FIELD_REPEATED)
-            at = put_repeated(e, field, proto_array(field, f->message), at);
-        else
-            at = put_present(e, field, f->message, at);
+        at = field->flags == 0 ? put_plain(e, field, message, at)
+                               : put_flagged(e, field, message, at);
+        if (unlikely(at == NULL))
+            return NULL;
     }
     f->field = first;
     return at;
@@ -482,17 +525,17 @@ static inline uint8_t *put_fields(struct encoder *e, struct frame *f, uint8_t *a
  */
 __attribute__((noinline)) static uint8_t *run(struct encoder *e, uint8_t *at)
 {
-    while (at != NULL) {
-        struct frame *f = &e->frames[e->depth];
+    while (!unlikely(at == NULL)) {
+        struct frame *f = e->top;
 
-        if (f->elements_left > 0) {
+        if (f->field > f->info->fields && f->elements_left == 0) {
+            at = put_fields(e, f, at);
+        } else if (f->elements_left > 0) {
             f->elements_left--;
             at = open_message(
                 e, f->field,
                 proto_element(f->field, proto_array(f->field, f->message), f->elements_left), at);
-        } else if (f->field > f->info->fields) {
-            at = put_fields(e, f, at);
-        } else if (e->depth > 0) {
+        } else if (f != e->frames) {
             at = close_message(e, at);
         } else {
             return at;
@@ -516,7 +559,7 @@ enum neo_code proto_encode_at_end(const struct neo_message_info *info, const voi
     e.out = out;
     e.err = err;
     e.code = NEO_INTERNAL; /* until a failure says which */
-    e.depth = 0;
+    e.top = e.frames;
     e.frames[0] = (struct frame){
         .info = info,
         .message = message,
@@ -524,7 +567,7 @@ enum neo_code proto_encode_at_end(const struct neo_message_info *info, const voi
     };
     /* make_room() asks for the most a value could take; the limit is for what it takes. */
     if (limit != 0)
-        out->limit = limit + SCALAR_MAX;
+        out->limit = limit + MOST_AT_ONCE;
     uint8_t *at = begin_message(&e, info, message, use_spare(&e, 0, 0));
     if (at != NULL)
         at = run(&e, at);

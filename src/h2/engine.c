@@ -308,7 +308,7 @@ static void append(struct h2 *h2, struct neo_bytes bytes)
 /* Until nghttp2 has no more to send, or `out` is as full as it should be. */
 static void drain(struct h2 *h2)
 {
-    while (h2->error.code == NEO_OK && h2->out->len < h2->out_most) {
+    while (h2->error.code == NEO_OK && h2_has_room(h2)) {
         const uint8_t *at;
         h2->paused = false;
         shim_ssize n = shim_mem_send(h2->session, &at);
@@ -324,16 +324,24 @@ static void drain(struct h2 *h2)
 enum neo_code h2_pull(struct h2 *h2, size_t max, neo_nsec now, struct neo_buffer *out,
                       struct neo_error *err)
 {
+    return h2_pull_through(h2, max, now, out, NULL, err);
+}
+
+enum neo_code h2_pull_through(struct h2 *h2, size_t max, neo_nsec now, struct neo_buffer *out,
+                              struct h2_sink *sink, struct neo_error *err)
+{
     assert(!h2->inside);
     h2->inside = true;
     h2->now = now;
     h2->out = out;
+    h2->sink = sink;
+    h2->passed = 0;
     h2->out_most = max < SIZE_MAX - out->len ? out->len + max : SIZE_MAX;
     if (h2->error.code == NEO_OK)
         h2_flush_credit(h2);
     do {
         drain(h2);
-    } while (h2->error.code == NEO_OK && h2_next_turn(h2) && out->len < h2->out_most);
+    } while (h2->error.code == NEO_OK && h2_next_turn(h2) && h2_has_room(h2));
     if (h2->farewell_len > 0) {
         append(h2, neo_bytes(h2->farewell, h2->farewell_len));
         h2->farewell_len = 0;

@@ -180,6 +180,20 @@ NEO_MUST_CHECK enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nse
 /* Appends what is ready to be sent, at most about `max` bytes. */
 NEO_MUST_CHECK enum neo_code h2_pull(struct h2 *h2, size_t max, neo_nsec now,
                                      struct neo_buffer *out, struct neo_error *err);
+
+/*
+ * Takes frames of large bodies from where they wait, without a copy: first what `out` holds, which
+ * it empties, and behind it `frame`, which is its to read until it returns. False: it cannot; then
+ * the pull fails.
+ */
+struct h2_sink {
+    bool (*take)(struct h2_sink *self, struct neo_buffer *out, struct neo_bytes frame);
+    size_t most; /* bytes of one pull, about: of what it takes and what is in `out` together */
+};
+/* As h2_pull(), with a sink; what is in `out` afterwards is the rest. */
+NEO_MUST_CHECK enum neo_code h2_pull_through(struct h2 *h2, size_t max, neo_nsec now,
+                                             struct neo_buffer *out, struct h2_sink *sink,
+                                             struct neo_error *err);
 /* It will be fed in a moment: fetches into the cache what that needs. */
 void h2_warm(const struct h2 *h2);
 bool h2_wants_write(const struct h2 *h2);

@@ -19,7 +19,9 @@
 
 enum {
     FRAME_HEAD = 9,
-    DRIBBLE = 1024, /* bytes that are no progress by themselves */
+    FRAME_MOST = 16 * 1024 - FRAME_HEAD, /* of a body: with its head it fills a TLS record */
+    LARGE_BODY = 64 * 1024,              /* its frames go to the sink */
+    DRIBBLE = 1024,                      /* bytes that are no progress by themselves */
     TURN = 32 * 1024,
     EXCHANGED_LEAST = 4096, /* bytes that are cheaper handed over than copied */
     SHARE_WHEN_FULL = 512,  /* what a stream may queue while all together queue too much */
@@ -161,7 +163,8 @@ static shim_ssize on_read(nghttp2_session *session, int32_t id, uint8_t *at, siz
 {
     struct h2 *h2 = user;
     struct stream *s = source->ptr;
-    size_t n = waiting(s) < room ? waiting(s) : room;
+    size_t most = room < FRAME_MOST ? room : (size_t)FRAME_MOST;
+    size_t n = waiting(s) < most ? waiting(s) : most;
 
     (void)session;
     (void)id;
@@ -199,25 +202,52 @@ static void pop(struct h2 *h2, struct stream *s, size_t n)
     }
 }
 
+/*
+ * Of a large body a frame that fills a record is not copied: its head is written in front of it,
+ * where what was sent before lay.
+ */
+static bool goes_through(const struct h2 *h2, const struct stream *s, size_t len)
+{
+    return h2->sink != NULL && len == FRAME_MOST && s->sent >= FRAME_HEAD &&
+           s->queue.len >= LARGE_BODY;
+}
+
+static bool pass_on(struct h2 *h2, const struct stream *s, const uint8_t *head, size_t len)
+{
+    uint8_t *at = s->queue.at + s->sent - FRAME_HEAD;
+
+    memcpy(at, head, FRAME_HEAD);
+    h2->passed += h2->out->len + FRAME_HEAD + len;
+    return h2->sink->take(h2->sink, h2->out, neo_bytes(at, FRAME_HEAD + len));
+}
+
+static bool copy_out(struct h2 *h2, const struct stream *s, const uint8_t *head, size_t len)
+{
+    uint8_t *at = buffer_take(h2->out, FRAME_HEAD + len);
+
+    if (at == NULL)
+        return false;
+    memcpy(at, head, FRAME_HEAD);
+    memcpy(at + FRAME_HEAD, s->queue.at + s->sent, len);
+    h2->out->len += FRAME_HEAD + len;
+    return true;
+}
+
 static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
                         size_t len, nghttp2_data_source *source, void *user)
 {
     struct h2 *h2 = user;
     struct stream *s = source->ptr;
-    uint8_t *at = buffer_take(h2->out, FRAME_HEAD + len);
 
     (void)session;
     (void)frame;
-    if (at == NULL) {
+    if (!(goes_through(h2, s, len) ? pass_on(h2, s, head, len) : copy_out(h2, s, head, len))) {
         h2_fail(h2, NEO_RESOURCE_EXHAUSTED, H2_INTERNAL_ERROR, NULL,
                 "no room to send: the output buffer is full or out of memory");
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    memcpy(at, head, FRAME_HEAD);
-    memcpy(at + FRAME_HEAD, s->queue.at + s->sent, len);
-    h2->out->len += FRAME_HEAD + len;
     pop(h2, s, len);
-    h2->paused = h2->out->len >= h2->out_most;
+    h2->paused = !h2_has_room(h2);
     return h2->paused ? NGHTTP2_ERR_PAUSE : 0;
 }
 

@@ -121,7 +121,9 @@ struct h2 {
     size_t credit;        /* consumed for the connection and not yet told to nghttp2 */
     uint32_t window;      /* of the connection */
     struct neo_buffer *out;
-    size_t out_most; /* `out` should not grow much beyond */
+    size_t out_most;      /* `out` should not grow much beyond */
+    struct h2_sink *sink; /* NULL: all goes into `out` */
+    size_t passed;        /* bytes that the sink has taken in this pull */
     bool paused;
     uint32_t forgiven;     /* resets of ours that are not charged, not yet sent */
     uint32_t early_ends;   /* responses that end before their request did */
@@ -168,6 +170,13 @@ static inline int h2_verdict(struct h2 *h2, bool welcome)
 }
 /* Kills the engine when nghttp2 reports one of its fatal errors. */
 void h2_check(struct h2 *h2, int result);
+
+/* Whether this pull may give more. */
+static inline bool h2_has_room(const struct h2 *h2)
+{
+    return h2->out->len < h2->out_most &&
+           (h2->sink == NULL || h2->passed + h2->out->len < h2->sink->most);
+}
 
 /* --- stream.c --------------------------------------------------------------------------------- */
 

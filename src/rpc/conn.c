@@ -18,6 +18,7 @@
 #include "rpc/conn_internal.h"
 
 #include "rpc/scratch.h"
+#include "rpc/seal.h"
 
 #include <neo/memory.h>
 
@@ -33,6 +34,7 @@
 enum {
     PULL_SIZE = 64 * 1024,
     PULLS_PER_TURN = 8,
+    TURN_MOST = PULLS_PER_TURN * PULL_SIZE,
     BACKLOG_MAX = 256 * 1024, /* beyond it nothing is read */
 };
 
@@ -129,24 +131,26 @@ __attribute__((cold)) static void part(struct conn *c, enum neo_code code, const
     hang_up(c, code, message);
 }
 
-/* One round of frames, encrypted and written. False when there was nothing to send. */
-static bool send_frames(struct conn *c)
+/* One round of frames, encrypted and written. Returns its bytes; 0 when there were none. */
+static size_t send_frames(struct conn *c)
 {
     struct neo_buffer *framed = scratch_framed();
     struct neo_buffer *cipher = scratch_use(&scratch->cipher);
+    struct seal seal = seal_of(c->tls, cipher);
     struct neo_error err = {0};
     size_t most = framed->len < PULL_SIZE ? PULL_SIZE - framed->len : 0;
-    enum neo_code code = h2_pull(c->h2, most, neo_loop_now(c->loop), framed, &err);
-    bool any = framed->len > 0;
+    enum neo_code code =
+        h2_pull_through(c->h2, most, neo_loop_now(c->loop), framed, &seal.sink, &err);
 
-    if (any && tls_write(c->tls, neo_buffer_bytes(framed), cipher, &err) != NEO_OK) {
+    if (framed->len > 0 && tls_write(c->tls, neo_buffer_bytes(framed), cipher, &err) != NEO_OK) {
         give_up(c, err.code, err.message);
-        return false;
+        return 0;
     }
+    size_t len = cipher->len;
     send_cipher(c, neo_buffer_bytes(cipher)); /* of a pull that failed, too: it may be a GOAWAY */
     if (code != NEO_OK)
         part(c, err.code, err.message);
-    return any && code == NEO_OK;
+    return code == NEO_OK ? len : 0;
 }
 
 static bool has_frames(const struct conn *c)
@@ -157,12 +161,13 @@ static bool has_frames(const struct conn *c)
 
 static void send_queued(struct conn *c)
 {
-    for (int i = 0; has_frames(c); i++) {
-        if (i == PULLS_PER_TURN) { /* the others' turn first */
+    for (size_t i = 0, sent = 0, len = 0; has_frames(c); i++, sent += len) {
+        if (i == PULLS_PER_TURN || sent >= TURN_MOST) { /* the others' turn first */
             neo_loop_arm(c->loop, &c->flush, neo_loop_now(c->loop));
             return;
         }
-        if (!send_frames(c))
+        len = send_frames(c);
+        if (len == 0)
             return;
     }
 }

@@ -12,7 +12,7 @@
 
 #include <neo/buffer.h>
 
-enum { SCRATCH_READ_SIZE = 64 * 1024 };
+enum { SCRATCH_READ_SIZE = 128 * 1024 };
 
 struct scratch {
     size_t users;

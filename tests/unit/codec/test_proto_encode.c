@@ -362,6 +362,88 @@ static void put_random_fields(uint64_t *seed, const struct neo_message_info *inf
         put_random_value(seed, &info->fields[unit_random(seed, info->n_fields)], depth, wire);
 }
 
+/* Powers of two and their neighbours, which is where a varint gets longer; and negative numbers. */
+TEST(a_varint_of_every_length_is_what_the_plain_loop_writes)
+{
+    for (unsigned n = 0; n < 64 * 3; n++) {
+        uint64_t value = (UINT64_C(1) << n / 3) + n % 3 - 1;
+        uint64_t twice[] = {value, value};
+        struct neo_test_v1_Scalars one = {.f_uint64 = value};
+        struct neo_test_v1_Lists two = {.f_uint64 = {twice, 2}};
+        struct neo_buffer plain = {0};
+
+        if (value != 0)
+            put_varint(&plain, 4 << 3);
+        if (value != 0)
+            put_varint(&plain, value);
+        assert_wire(&neo_test_v1_Scalars_info, &one, neo_buffer_bytes(&plain));
+        neo_buffer_clear(&plain);
+        put_varint(&plain, value);
+        put_varint(&plain, value);
+        size_t len = plain.len;
+        neo_buffer_clear(&plain);
+        put_varint(&plain, 4 << 3 | 2);
+        put_varint(&plain, len);
+        put_varint(&plain, value);
+        put_varint(&plain, value);
+        assert_wire(&neo_test_v1_Lists_info, &two, neo_buffer_bytes(&plain));
+        neo_buffer_fini(&plain);
+    }
+}
+
+/* Several are written where the room is looked at once, for the most that they could take. */
+TEST(packed_numbers_of_any_width_fit_a_limit_that_is_enough)
+{
+    uint64_t seed = 7;
+    uint64_t numbers[40];
+
+    for (size_t round = 0; round < 400; round++) {
+        struct neo_test_v1_Lists m = {.f_uint64 = {numbers, round % NEO_COUNT(numbers)}};
+        size_t size;
+
+        for (size_t i = 0; i < NEO_COUNT(numbers); i++)
+            numbers[i] = random_number(&seed) >> (round % 2 == 0 ? 57 : 0);
+        assert_int_equal(neo_proto_size(&neo_test_v1_Lists_info, &m, &size, &err), NEO_OK);
+        struct neo_buffer exact = {.limit = size};
+        if (size > 0)
+            assert_int_equal(neo_test_v1_Lists_encode(&m, &exact, &err), NEO_OK);
+        assert_int_equal(exact.len, size);
+        struct neo_buffer tight = {.limit = size - 1};
+        if (size > 1)
+            assert_int_equal(neo_test_v1_Lists_encode(&m, &tight, &err), NEO_RESOURCE_EXHAUSTED);
+        neo_buffer_fini(&exact);
+        neo_buffer_fini(&tight);
+    }
+}
+
+/* Short strings have a way of their own: each length up to beyond it, and a bad byte in each place.
+ */
+TEST(a_string_of_any_length_is_copied_and_checked_in_every_place)
+{
+    uint8_t text[160];
+
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (uint8_t)('!' + i % 90);
+    for (size_t len = 1; len < sizeof(text); len++) {
+        struct neo_test_v1_Scalars m = {.f_string = {text, len}};
+        struct neo_test_v1_Scalars bytes = {.f_bytes = {text, len}};
+        struct neo_buffer plain = {0};
+
+        put_varint(&plain, 9 << 3 | 2);
+        put_run(&plain, m.f_string);
+        assert_wire(&neo_test_v1_Scalars_info, &m, neo_buffer_bytes(&plain));
+        for (size_t i = 0; i < len; i++) {
+            uint8_t before = text[i];
+
+            text[i] = 0xff;
+            assert_int_equal(neo_test_v1_Scalars_encode(&m, &out, &err), NEO_INVALID_ARGUMENT);
+            assert_int_equal(neo_test_v1_Scalars_encode(&bytes, &out, &err), NEO_OK);
+            text[i] = before;
+        }
+        neo_buffer_fini(&plain);
+    }
+}
+
 TEST(decoding_and_encoding_settles_after_one_round)
 {
     static const struct neo_message_info *const infos[] = {
@@ -435,6 +517,9 @@ int main(void)
         T(proto2_writes_what_is_set),
         T(appends_behind_what_is_there),
         T(output_of_any_size_fits_a_limit_that_is_enough),
+        T(a_varint_of_every_length_is_what_the_plain_loop_writes),
+        T(packed_numbers_of_any_width_fit_a_limit_that_is_enough),
+        T(a_string_of_any_length_is_copied_and_checked_in_every_place),
         T(decoding_and_encoding_settles_after_one_round),
         T(failing_allocations_are_survived),
     };

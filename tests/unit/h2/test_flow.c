@@ -91,6 +91,82 @@ TEST(a_long_upload_moves_in_bounded_memory)
     peers_stop(&client, &server);
 }
 
+struct collector {
+    struct h2_sink sink;
+    struct neo_buffer all;
+    size_t frames;
+    bool refuses;
+};
+
+static bool collect(struct h2_sink *sink, struct neo_buffer *out, struct neo_bytes frame)
+{
+    struct collector *c = neo_owner(sink, struct collector, sink);
+
+    assert_true(neo_buffer_append(&c->all, neo_buffer_bytes(out)));
+    assert_true(neo_buffer_append(&c->all, frame));
+    neo_buffer_clear(out);
+    c->frames++;
+    return !c->refuses;
+}
+
+/* A client that has sent `bytes`, and how its pulls go; the server only gives it windows. */
+static void start_upload(struct peer *client, struct peer *server, struct neo_bytes bytes)
+{
+    peers_start(client, server);
+    struct h2_stream *s = peer_call(client, "/a.B/Upload");
+    (void)h2_send(client->h2, s, bytes);
+    (void)h2_send(client->h2, s, NEO_LIT("and a word more"));
+}
+
+TEST(a_sink_that_cannot_take_a_frame_ends_the_engine)
+{
+    static uint8_t body[100 * KIB];
+    struct peer client = {.quiet = true}, server = {.quiet = true};
+    struct collector c = {.sink = {.take = collect, .most = SIZE_MAX}, .refuses = true};
+
+    start_upload(&client, &server, neo_bytes(body, sizeof(body)));
+    assert_int_equal(h2_pull_through(client.h2, SIZE_MAX, 0, &client.out, &c.sink, NULL),
+                     NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(c.frames, 1);
+    neo_buffer_fini(&c.all);
+    peers_stop(&client, &server);
+}
+
+/* In one window: what a sink takes and what is left are together what a pull alone would give. */
+TEST(frames_that_go_through_a_sink_are_the_frames_of_a_pull)
+{
+    static uint8_t body[100 * KIB];
+    uint64_t seed = 5;
+
+    for (size_t i = 0; i < sizeof(body); i++)
+        body[i] = (uint8_t)unit_random(&seed, 256);
+    for (size_t len = 40 * KIB; len <= sizeof(body); len += 5 * KIB + 1) {
+        struct peer copies[2] = {{.quiet = true}, {.quiet = true}},
+                    servers[2] = {{.quiet = true}, {.quiet = true}};
+        struct collector c = {.sink = {.take = collect, .most = 20 * KIB}};
+        size_t pulls = 0;
+
+        for (int i = 0; i < 2; i++)
+            start_upload(&copies[i], &servers[i], neo_bytes(body, len));
+        assert_int_equal(peer_pull(&copies[0], NULL), NEO_OK);
+        for (size_t before = SIZE_MAX; before != c.all.len; pulls++) {
+            before = c.all.len;
+            assert_int_equal(
+                h2_pull_through(copies[1].h2, SIZE_MAX, 0, &copies[1].out, &c.sink, NULL), NEO_OK);
+            assert_true(neo_buffer_append(&c.all, neo_buffer_bytes(&copies[1].out)));
+            neo_buffer_clear(&copies[1].out);
+            assert_true(c.all.len - before < 20 * KIB + 2 * 16 * KIB);
+        }
+        assert_int_equal(c.all.len, copies[0].out.len);
+        assert_memory_equal(c.all.at, copies[0].out.at, c.all.len);
+        assert_true(len < 64 * KIB ? c.frames == 0 : c.frames >= 2);
+        assert_true(pulls > 2);
+        neo_buffer_fini(&c.all);
+        for (int i = 0; i < 2; i++)
+            peers_stop(&copies[i], &servers[i]);
+    }
+}
+
 TEST(credit_follows_what_was_consumed_even_on_closed_streams)
 {
     struct peer client = {.quiet = true}, server = {.quiet = true, .keep_credit = true};
@@ -340,7 +416,8 @@ static void let_out(struct peer *client, uint32_t bytes)
     neo_buffer_fini(&in);
 }
 
-/* Windows of a few bytes: only a whole KiB of them is progress. */
+/* Windows of a few bytes: only a whole KiB of them is progress. The first window's last frame
+ * has 35. */
 TEST(a_stream_whose_peer_lets_out_drops_is_found)
 {
     struct peer client = {.quiet = true}, server = {.quiet = true, .keep_credit = true};
@@ -352,13 +429,13 @@ TEST(a_stream_whose_peer_lets_out_drops_is_found)
     send_until_full(&client, s);
     peers_talk(&client, &server);
     size_t waits = h2_queued(client.h2, s);
-    for (int i = 1; i <= 6; i++) { /* 170 bytes each: the sixth makes 1,020 */
+    for (int i = 1; i <= 6; i++) { /* 164 bytes each: the sixth makes 1,019 */
         client.now += 10 * NEO_NSEC_PER_SEC;
-        let_out(&client, 170);
+        let_out(&client, 164);
         assert_ptr_equal(h2_stalled(client.h2, 101 * NEO_NSEC_PER_SEC), s);
     }
-    let_out(&client, 4);
-    assert_int_equal(waits - h2_queued(client.h2, s), 1024);
+    let_out(&client, 5);
+    assert_int_equal(waits - h2_queued(client.h2, s), 1024 - 35);
     assert_null(h2_stalled(client.h2, 160 * NEO_NSEC_PER_SEC));
     assert_ptr_equal(h2_stalled(client.h2, 161 * NEO_NSEC_PER_SEC), s);
     peers_stop(&client, &server);
@@ -389,6 +466,8 @@ int main(void)
         cmocka_unit_test(a_fast_sender_is_held_back_by_a_slow_reader),
         cmocka_unit_test(writable_comes_once_for_each_time_it_was_owed),
         cmocka_unit_test(a_long_upload_moves_in_bounded_memory),
+        cmocka_unit_test(a_sink_that_cannot_take_a_frame_ends_the_engine),
+        cmocka_unit_test(frames_that_go_through_a_sink_are_the_frames_of_a_pull),
         cmocka_unit_test(credit_follows_what_was_consumed_even_on_closed_streams),
         cmocka_unit_test(the_connections_window_bounds_all_streams_together),
         cmocka_unit_test(all_streams_together_queue_no_more_than_the_connection_may),
