@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/lean.h"
 
+#include "crypto/lean_cipher.h"
 #include "crypto/lean_ec.h"
 
 #include <neo/bytes.h>
@@ -129,6 +130,16 @@ static void use_our_keys(const OSSL_DISPATCH *core, void *context)
     decoder->implementation = lean_ec_decoder();
 }
 
+/* The default provider's ciphers, which note where they keep their keys. */
+static void use_noted_ciphers(void)
+{
+    for (size_t i = 0; ciphers[i] != NULL; i++) {
+        OSSL_ALGORITHM *cipher = find(OSSL_OP_CIPHER, ciphers[i]);
+        if (cipher != NULL)
+            cipher->implementation = lean_cipher_noting(cipher->implementation);
+    }
+}
+
 static int provider_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
                          const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
                          void **provider_context)
@@ -142,6 +153,7 @@ static int provider_init(const OSSL_CORE_HANDLE *handle __attribute__((unused)),
     *out = functions;
     *provider_context = OSSL_PROVIDER_get0_provider_ctx(lib.from); /* its code, its context */
     use_our_keys(in, *provider_context);
+    use_noted_ciphers();
     return 1;
 }
 

@@ -180,8 +180,8 @@ NEO_MUST_CHECK enum neo_code h2_feed(struct h2 *h2, struct neo_bytes in, neo_nse
 /* Appends what is ready to be sent, at most about `max` bytes. */
 NEO_MUST_CHECK enum neo_code h2_pull(struct h2 *h2, size_t max, neo_nsec now,
                                      struct neo_buffer *out, struct neo_error *err);
-/* It will be fed in a moment: fetches into the cache what that needs. */
-void h2_warm(const struct h2 *h2);
+/* It will be fed in a moment: fetches into the cache what that needs, in steps from 0 on. */
+void h2_warm(const struct h2 *h2, unsigned step);
 bool h2_wants_write(const struct h2 *h2);
 /* Both sides are done: close the connection. */
 bool h2_is_finished(const struct h2 *h2);

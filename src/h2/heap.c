@@ -46,6 +46,7 @@ __attribute__((noinline)) static void *take_new(struct h2_heap *heap, size_t siz
         return NULL;
     b->whole = sizeof(*b) + size;
     heap->held += b->whole;
+    *(size >= PAGES_LEAST ? &heap->frames : &heap->last) = b->data;
     return b->data;
 }
 
@@ -70,6 +71,7 @@ static void *take(struct h2_heap *heap, size_t wanted)
     pool->blocks[list] = b->next;
     pool->block_bytes -= b->whole;
     heap->held += b->whole;
+    heap->last = b->data;
     return b->data;
 }
 

@@ -19,6 +19,9 @@
 struct h2_heap {
     struct h2_pool *pool;
     size_t held; /* bytes in use, headers of blocks included */
+    /* To be warmed, not followed: they may be free by now. */
+    const void *frames; /* the largest block: where frames are put together */
+    const void *last;   /* the latest of the small ones */
     nghttp2_mem mem;
 };
 

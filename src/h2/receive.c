@@ -28,6 +28,7 @@ static void begin_block(struct h2 *h2, struct stream *s, bool trailers)
         .into = trailers ? &s->pub.trailers : &s->pub.headers,
         .bytes_left = h2->limits.unguarded ? SIZE_MAX : h2->limits.header_bytes,
         .fields_left = h2->limits.unguarded ? SIZE_MAX : h2->limits.header_count,
+        .noted = h2->heap.last,
         .trailers = trailers,
     };
 }
@@ -211,11 +212,27 @@ static int pseudo_field(struct h2 *h2, struct stream *s, enum message_name what,
     return request_pseudo(h2, s, what, value) ? 0 : refuse_memory(h2, s);
 }
 
+/*
+ * One that is new in nghttp2's table of fields has just been given its place there; one that was
+ * there already took no memory, and is where it was noted.
+ */
+static void note_field(struct h2 *h2, const uint8_t *value)
+{
+    size_t i = h2->block.fields_left % FIELDS_KNOWN;
+
+    if (h2->heap.last == h2->block.noted)
+        return;
+    h2->block.noted = h2->heap.last;
+    h2->fields[i].value = value;
+    h2->fields[i].entry = h2->heap.last;
+}
+
 static int request_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
                          struct neo_bytes value)
 {
     enum message_name what = message_name(name);
 
+    note_field(h2, value.at);
     if (message_is_pseudo(what))
         return pseudo_field(h2, s, what, value);
     if (judges(h2) && !message_request_field(&s->message, what, value, false))

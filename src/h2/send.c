@@ -301,6 +301,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
     case NGHTTP2_HEADERS:
         h2_guard_sent_headers(&h2->guard);
+        if (h2->n_sent < FIELDS_SENT)
+            h2->sent[h2->n_sent++] = h2->heap.last;
         h2->begun_upto = frame->hd.stream_id; /* requests leave in their order */
         if (h2->early_ends > 0)
             end_early(h2, frame);

@@ -30,6 +30,8 @@ enum {
     LARGEST_HEADERS = 60 * 1024, /* to send: nghttp2 drops what is over 64 KiB without a word */
     LARGEST_PATH = 1 + 128 + 1 + 64,
     LARGEST_AUTHORITY = 255,
+    FIELDS_KNOWN = 8,
+    FIELDS_SENT = 2,
     AT_HAND = 32, /* streams that are found without asking nghttp2 */
 };
 
@@ -79,6 +81,7 @@ struct block {
     size_t cap;
     size_t bytes_left; /* as RFC 9113 counts */
     size_t fields_left;
+    const void *noted; /* the latest block of nghttp2's that was looked at */
     bool trailers;
     bool informational;
 
@@ -114,6 +117,13 @@ struct h2 {
     struct stream *at_hand[AT_HAND]; /* by their ids; see h2_stream_find() */
     struct block block;
     size_t header_memory; /* of all streams */
+    /* What the fields of a request and of an answer touch in nghttp2's tables: to be warmed. */
+    struct {
+        const void *value;
+        const void *entry;
+    } fields[FIELDS_KNOWN];
+    const void *sent[FIELDS_SENT]; /* of the first answer: those of all others are the same */
+    size_t n_sent;
 
     struct list writable; /* streams to be told that there is room again */
     struct list yielded;  /* streams that gave way to others */

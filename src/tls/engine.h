@@ -8,6 +8,7 @@
 #include "tls/known.h"
 #include "tls/tls.h"
 
+#include <crypto/lean_cipher.h>
 #include <crypto/openssl.h>
 
 #include <openssl/ssl.h>
@@ -51,6 +52,11 @@ struct tls {
     size_t handshake_bytes;
     uint64_t plain_bytes;
     uint64_t post_handshake;
+
+    /* For tls_warm(): what a record needs. Addresses only, never followed. */
+    const void *keys[2];
+    const void *contexts[2];
+    struct lean_ciphers ciphers; /* made in the handshake */
 
     struct neo_cert *leaf; /* judged; NULL: anonymous or not yet */
     bool judged_by_name; /* TLS_SERVER_PROVEN: the server has that name; the caller, a root of ours

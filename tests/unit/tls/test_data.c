@@ -4,6 +4,8 @@
 #include "support/pki.h"
 #include "support/tls_link.h"
 
+#include <tls/engine.h>
+
 #include <neo/memory.h>
 
 #include <string.h>
@@ -53,6 +55,61 @@ static struct neo_buffer noise(uint64_t *seed, size_t len)
 static void write_all(struct tls_end *end, struct neo_bytes bytes)
 {
     assert_int_equal(tls_write(end->tls, bytes, &end->out, NULL), NEO_OK);
+}
+
+static void warm_all(const struct tls *tls)
+{
+    for (unsigned step = 0; step < 8; step++)
+        tls_warm(tls, step);
+}
+
+TEST(asking_for_its_memory_is_right_at_any_time_of_a_connection)
+{
+    struct tls_link link;
+
+    tls_link_init(&link, client, server, EXPECT);
+    warm_all(link.client.tls);
+    warm_all(link.server.tls);
+    tls_link_run(&link);
+    warm_all(link.server.tls);
+    tls_close(link.client.tls, &link.client.out);
+    tls_link_run(&link);
+    assert_int_equal(tls_state(link.server.tls), TLS_CLOSED);
+    warm_all(link.client.tls);
+    warm_all(link.server.tls);
+    tls_link_fini(&link);
+}
+
+/* What OpenSSL 3.0's EVP_CIPHER_CTX has of its provider. */
+static const void *keys_of(const void *context)
+{
+    const void *keys;
+
+    memcpy(&keys, (const char *)context + 0xa8, sizeof(keys));
+    return keys;
+}
+
+static void check_hints(const struct tls *tls)
+{
+    assert_non_null(tls->keys[0]);
+    assert_non_null(tls->keys[1]);
+    if (OPENSSL_version_major() != 3 || OPENSSL_version_minor() != 0) {
+        assert_null(tls->contexts[0]);
+        return;
+    }
+    const void *read = keys_of(tls->contexts[0]), *write = keys_of(tls->contexts[1]);
+    bool read_was_last = read == tls->keys[0];
+    assert_ptr_equal(read, tls->keys[read_was_last ? 0 : 1]);
+    assert_ptr_equal(write, tls->keys[read_was_last ? 1 : 0]);
+}
+
+TEST(where_the_keys_of_records_lie_is_known_after_the_handshake)
+{
+    struct tls_link link = open_link();
+
+    check_hints(link.client.tls);
+    check_hints(link.server.tls);
+    tls_link_fini(&link);
 }
 
 TEST(what_is_written_arrives_in_order_however_it_is_cut)
@@ -321,6 +378,8 @@ int main(void)
         cmocka_unit_test(a_closed_end_still_says_goodbye_back),
         cmocka_unit_test(any_changed_bit_ends_the_connection_without_plaintext),
         cmocka_unit_test(a_repeated_record_ends_the_connection),
+        cmocka_unit_test(asking_for_its_memory_is_right_at_any_time_of_a_connection),
+        cmocka_unit_test(where_the_keys_of_records_lie_is_known_after_the_handshake),
         cmocka_unit_test(after_a_failure_nothing_works_any_more),
         cmocka_unit_test(a_full_buffer_ends_the_connection_and_loses_nothing_silently),
     };
