@@ -5,7 +5,8 @@
  * One thread, epoll, full TLS 1.3 handshakes, no resumption. First all connections are
  * opened, a few at a time; then it prints "ready" and waits for a line on its standard
  * input; then it makes the calls, prints what it saw as one line of JSON, and keeps the
- * connections until its input ends. Whoever runs it reads the server's clocks meanwhile.
+ * connections until its input ends. Each further line has it make as many calls again.
+ * Whoever runs it reads the server's clocks meanwhile.
  *
  *     bench_load --port N --cert FILE --key FILE [--connections 1] [--in-flight 1]
  *                [--calls 1000] [--size 16] [--messages 1] [--handshakes N]
@@ -223,14 +224,11 @@ static void turn(void)
 
 /* --- what is done ----------------------------------------------------------------------------- */
 
-static void wait_for_line(void)
+static bool has_line(void)
 {
     char line[16];
 
-    puts("ready");
-    (void)fflush(stdout);
-    if (fgets(line, sizeof(line), stdin) == NULL)
-        exit(0);
+    return fgets(line, sizeof(line), stdin) != NULL;
 }
 
 static void open_all(void)
@@ -254,6 +252,7 @@ static void make_handshakes(void)
 
 static void make_calls(void)
 {
+    load.started = load.done = load.failed = load.messages_back = 0;
     load.to_start = load.in_flight;
     while (load.done < load.calls) {
         for (; load.to_start > 0; load.to_start--)
@@ -360,15 +359,17 @@ int main(int argc, char **argv)
     message_make(&load);
     if (load.handshakes == 0)
         open_all();
-    wait_for_line();
-    uint64_t began = now_ns();
-    double cpu = cpu_us();
-    if (load.handshakes > 0)
-        make_handshakes();
-    else
-        make_calls();
-    report(began, cpu);
-    while (getchar() != EOF)
-        ;
-    return load.failed == 0 ? 0 : 1;
+    puts("ready");
+    (void)fflush(stdout);
+    for (bool good = true;; good = good && load.failed == 0) {
+        if (!has_line())
+            return good ? 0 : 1;
+        uint64_t began = now_ns();
+        double cpu = cpu_us();
+        if (load.handshakes > 0)
+            make_handshakes();
+        else
+            make_calls();
+        report(began, cpu);
+    }
 }

@@ -7,6 +7,7 @@
  * goes to nghttp2 any more; the next pull gives the GOAWAY, and that was all.
  */
 #include "base/buffer_take.h"
+#include "base/warm.h"
 #include "h2/session.h"
 
 #include <neo/memory.h>
@@ -421,13 +422,27 @@ const struct h2_counters *h2_counters(const struct h2 *h2)
     return &h2->guard.counters;
 }
 
-void h2_warm(const struct h2 *h2)
+void h2_warm(const struct h2 *h2, unsigned step)
 {
-    enum { LINE = 64, SESSION_HOT = 2560 };
+    enum { SESSION_HOT = 2944, FRAMES_HOT = 128 };
 
-    __builtin_prefetch((const char *)h2 + LINE);
-    for (size_t at = offsetof(struct h2, now); at < offsetof(struct h2, error); at += LINE)
-        __builtin_prefetch((const char *)h2 + at);
-    for (size_t at = 0; at < SESSION_HOT; at += LINE)
-        __builtin_prefetch((const char *)h2->session + at);
+    switch (step) {
+    case 0:
+        warm(h2, offsetof(struct h2, guard.recent));
+        warm(&h2->guard.highest, offsetof(struct h2, error) - offsetof(struct h2, guard.highest));
+        break;
+    case 1:
+        warm(h2->session, SESSION_HOT / 2);
+        warm(h2_guard_next(&h2->guard), 1);
+        warm(h2->known_path, 1);
+        warm(h2->known_authority, 1);
+        warm(&h2->known_authority_len, sizeof(size_t) + sizeof(h2->heap) + sizeof(h2->pool));
+        break;
+    case 2:
+        warm((const char *)h2->session + SESSION_HOT / 2, SESSION_HOT / 2);
+        warm(h2->heap.frames, FRAMES_HOT);
+        break;
+    default:
+        break;
+    }
 }

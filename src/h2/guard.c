@@ -269,6 +269,11 @@ static const uint8_t *next_head(struct h2_guard *g, struct neo_bytes *in)
     return g->scan.head;
 }
 
+const struct h2_recent *h2_guard_next(const struct h2_guard *g)
+{
+    return &g->recent[((g->highest + 2) >> 1) % H2_RECENT_STREAMS];
+}
+
 neo_nsec h2_guard_block_since(const struct h2_guard *g)
 {
     bool is_block = g->scan.type == NGHTTP2_HEADERS || g->scan.type == NGHTTP2_CONTINUATION;

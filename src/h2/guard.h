@@ -125,6 +125,9 @@ void h2_guard_init(struct h2_guard *g, bool server, const struct h2_limits *limi
 bool h2_guard_scan(struct h2_guard *g, struct neo_bytes in, neo_nsec now);
 bool h2_guard_settle(struct h2_guard *g, neo_nsec now);
 
+/* Where the next stream that the peer opens will be noted. */
+const struct h2_recent *h2_guard_next(const struct h2_guard *g);
+
 /* When the header block began that is not complete; 0: there is none. */
 neo_nsec h2_guard_block_since(const struct h2_guard *g);
 

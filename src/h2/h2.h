@@ -194,8 +194,8 @@ struct h2_sink {
 NEO_MUST_CHECK enum neo_code h2_pull_through(struct h2 *h2, size_t max, neo_nsec now,
                                              struct neo_buffer *out, struct h2_sink *sink,
                                              struct neo_error *err);
-/* It will be fed in a moment: fetches into the cache what that needs. */
-void h2_warm(const struct h2 *h2);
+/* It will be fed in a moment: fetches into the cache what that needs, in steps from 0 on. */
+void h2_warm(const struct h2 *h2, unsigned step);
 bool h2_wants_write(const struct h2 *h2);
 /* Both sides are done: close the connection. */
 bool h2_is_finished(const struct h2 *h2);

@@ -71,6 +71,8 @@ __attribute__((noinline)) static void *take_new(struct h2_heap *heap, size_t siz
         return NULL;
     b->whole = sizeof(*b) + size;
     heap->held += b->whole;
+    if (size >= PAGES_LEAST)
+        heap->frames = b->data;
     return b->data;
 }
 

@@ -18,7 +18,8 @@
 
 struct h2_heap {
     struct h2_pool *pool;
-    size_t held; /* bytes in use, headers of blocks included */
+    size_t held;        /* bytes in use, headers of blocks included */
+    const void *frames; /* the largest block, where frames are put together: to be warmed only */
     nghttp2_mem mem;
 };
 

@@ -85,6 +85,7 @@ static void after_wait(uv_check_t *check)
     struct neo_loop *loop = neo_owner(check, struct neo_loop, after_wait);
 
     loop_begin_turn(loop);
+    watch_call_all(loop);
     run_jobs(loop);
     timers_expire(&loop->timers, loop->now);
     if (atomic_load(&loop->stopping))

@@ -16,6 +16,14 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+enum {
+    /* Each is called behind so many others, in whose turns it has two steps each; one is to begin.
+     */
+    WATCH_AHEAD = (NET_WARM_STEPS + 1) / 2,
+    /* From so many sockets on: fewer are in the caches, as they are. */
+    WATCH_MANY = 128,
+};
+
 struct neo_loop {
     uv_loop_t uv;
     uv_prepare_t before_wait;
@@ -33,9 +41,12 @@ struct neo_loop {
     struct list signals;
     struct {
         struct list used; /* struct net_slot */
+        size_t n_used;
         struct list idle;
         struct neo_timer resume; /* of paused listeners */
         uint64_t pauses;
+        struct net_slot *ahead[WATCH_AHEAD]; /* ready; their memory is on its way */
+        size_t n_ahead;
     } watch;
 
     struct { /* any thread, under `lock` */
@@ -65,6 +76,10 @@ static inline void loop_begin_turn(struct neo_loop *loop)
 void watch_init(struct neo_loop *loop);
 /* Nothing is watched any more and libuv has closed every handle. */
 void watch_fini(struct neo_loop *loop);
+/* Calls those that are ready and still wait for their memory. */
+void watch_call_all(struct neo_loop *loop);
+/* The next step for each of these. To be called just before the kernel is busy for a while. */
+void watch_warm(struct neo_loop *loop);
 /* Stops reporting the listener `fd` for a while. */
 void watch_pause(struct neo_loop *loop, int fd);
 

@@ -264,7 +264,7 @@ enum net_result net_read(struct neo_loop *loop, int fd, void *at, size_t len, si
 {
     ssize_t n;
 
-    (void)loop;
+    watch_warm(loop);
     assert(len > 0 && "an empty read looks like the end");
     do
         n = recv(fd, at, len, 0);
@@ -282,7 +282,7 @@ enum net_result net_write(struct neo_loop *loop, int fd, struct neo_bytes bytes,
 {
     ssize_t n;
 
-    (void)loop;
+    watch_warm(loop);
     do
         n = send(fd, bytes.at, bytes.len, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);

@@ -22,9 +22,20 @@ enum { NET_READ = 1, NET_WRITE = 2 };
 struct net_watch;
 typedef void net_watch_fn(struct net_watch *watch, unsigned events);
 
+/*
+ * Asks the caches for what `ready` is going to touch, and does nothing else. Of the sockets that
+ * are ready in one turn a few are looked at ahead of time; what a step has asked for has come when
+ * the next one is due, so that each may follow the pointers that the ones before it have fetched.
+ * Where there are few sockets nobody is asked; else all steps are made before `ready` is called, in
+ * order, at the latest just before.
+ */
+typedef void net_warm_fn(struct net_watch *watch, unsigned step);
+enum { NET_WARM_STEPS = 5 };
+
 /* Storage is the owner's. Errors arrive at `ready` as NET_READ | NET_WRITE. */
 struct net_watch {
     net_watch_fn *ready;
+    net_warm_fn *warm; /* NULL: nothing to fetch */
     int fd;
     /* private */
     unsigned want;

@@ -8,6 +8,10 @@
  *
  * Telling libuv what to watch for costs two system calls, so it is told only what
  * is new: a connection that only reads is never touched again.
+ *
+ * With very many connections each one that is ready is in no cache. So then one is not called as
+ * libuv finds it, but a few places later: meanwhile its memory is fetched, step by step, while
+ * others before it are at work. The order stays, and all are called before the turn goes on.
  */
 #include "io/loop.h"
 
@@ -22,6 +26,8 @@ struct net_slot {
     uv_poll_t poll;
     struct net_watch *watch; /* NULL: given up */
     unsigned armed;          /* what libuv watches for at present */
+    unsigned came;           /* events that it is not called for yet */
+    unsigned warmed;         /* steps made */
     bool paused;
 };
 
@@ -43,19 +49,78 @@ static void adjust(struct net_slot *slot)
     (void)result;
 }
 
+static void warm_more(struct net_slot *slot)
+{
+    if (slot->warmed < NET_WARM_STEPS)
+        slot->watch->warm(slot->watch, slot->warmed++);
+}
+
+static void call(struct net_slot *slot, unsigned events)
+{
+    struct net_watch *watch = slot->watch;
+
+    watch->ready(watch, events);
+    if (slot->watch != NULL) /* ready() did not end the watch */
+        adjust(slot);
+}
+
+/* Whoever was called meanwhile may have ended this watch, or changed what it is for. */
+static void call_first(struct neo_loop *loop)
+{
+    struct net_slot *slot = loop->watch.ahead[0];
+
+    loop->watch.n_ahead--;
+    for (size_t i = 0; i < loop->watch.n_ahead; i++)
+        loop->watch.ahead[i] = loop->watch.ahead[i + 1];
+    unsigned came = slot->came;
+    slot->came = 0;
+    if (slot->watch == NULL)
+        return;
+    while (slot->warmed < NET_WARM_STEPS)
+        warm_more(slot);
+    if (slot->armed != 0)
+        came &= slot->watch->want;
+    if (came != 0)
+        call(slot, came);
+}
+
+void watch_warm(struct neo_loop *loop)
+{
+    for (size_t i = 0; i < loop->watch.n_ahead; i++)
+        if (loop->watch.ahead[i]->watch != NULL)
+            warm_more(loop->watch.ahead[i]);
+}
+
+void watch_call_all(struct neo_loop *loop)
+{
+    while (loop->watch.n_ahead > 0)
+        call_first(loop);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct net_slot *slot = neo_owner(poll, struct net_slot, poll);
+    struct neo_loop *loop = neo_owner(poll->loop, struct neo_loop, uv);
 
-    loop_begin_turn(neo_owner(poll->loop, struct neo_loop, uv));
+    loop_begin_turn(loop);
     if (status < 0) {
         slot->armed = 0; /* libuv has stopped it */
         events = NET_READ | NET_WRITE;
     }
-    struct net_watch *watch = slot->watch;
-    watch->ready(watch, (unsigned)events);
-    if (slot->watch != NULL) /* ready() did not end the watch */
-        adjust(slot);
+    bool waits = slot->came != 0; /* libuv may ask the kernel more than once in a turn */
+    if (!waits && (slot->watch->warm == NULL || loop->watch.n_used < WATCH_MANY)) {
+        call(slot, (unsigned)events);
+        return;
+    }
+    slot->came |= (unsigned)events;
+    if (waits)
+        return;
+    slot->warmed = 0;
+    if (loop->watch.n_ahead == NEO_COUNT(loop->watch.ahead))
+        call_first(loop);
+    loop->watch.ahead[loop->watch.n_ahead++] = slot;
+    if (slot->watch != NULL) /* the one just called may have ended it */
+        warm_more(slot);
 }
 
 static struct net_slot *take_slot(struct neo_loop *loop)
@@ -81,10 +146,11 @@ static enum neo_code open_slot(struct neo_loop *loop, struct net_watch *watch,
         return loop_fail_uv(err, result, "cannot watch socket %d", watch->fd);
     }
     slot->watch = watch;
-    slot->armed = 0;
+    slot->armed = slot->came = 0;
     slot->paused = false;
     watch->slot = slot;
     list_push_back(&loop->watch.used, &slot->node);
+    loop->watch.n_used++;
     return NEO_OK;
 }
 
@@ -118,13 +184,13 @@ void net_unwatch(struct neo_loop *loop, struct net_watch *watch)
     struct net_slot *slot = watch->slot;
 
     assert(neo_loop_is_current(loop));
-    (void)loop;
     if (slot == NULL)
         return;
     watch->slot = NULL;
     watch->want = 0;
     slot->watch = NULL;
     list_remove(&slot->node);
+    loop->watch.n_used--;
     uv_close((uv_handle_t *)&slot->poll, on_slot_closed);
 }
 

@@ -280,7 +280,6 @@ static void read_socket(struct conn *c)
     c->impatient = c->state == CONN_GREETING && has_greeted(c);
     if (c->impatient)
         return; /* what is there stays there until conn_secure() */
-    conn_warm(c);
     switch (net_read(c->loop, c->watch.fd, scratch->read, SCRATCH_READ_SIZE, &len, &err)) {
     case NET_AGAIN:
         return;
@@ -490,7 +489,7 @@ static void init(struct conn *c, const struct conn_options *o)
                                   : CONN_HANDSHAKE,
         .server = o->server,
         .loop = o->loop,
-        .watch = {.ready = on_ready, .fd = o->fd},
+        .watch = {.ready = on_ready, .warm = conn_warm, .fd = o->fd},
         .tls = o->tls,
         .hooks = o->hooks,
         .owner = o->owner,

@@ -30,6 +30,8 @@ struct conn_hooks {
     enum neo_code (*proven)(struct conn *c, struct neo_error *err);
     /* May be NULL. A turn's work is done; what it queued leaves next. */
     void (*worked)(struct conn *c);
+    /* May be NULL. As net_watch.warm, of what the owner has beside a connection; from step 1 on. */
+    void (*warm)(const struct conn *c, unsigned step);
     /* The end, exactly once, after every stream's `closed`; never from inside a conn_ function.
        The owner frees `c` here or later with conn_free(). `err` says why; code OK: both sides were
        done. */

@@ -47,7 +47,7 @@ struct conn {
     struct net_address peer;
 };
 
-/* Asks the caches for what a readiness will need. */
-void conn_warm(const struct conn *c);
+/* Asks the caches for what a readiness will need: net_watch.warm. */
+void conn_warm(struct net_watch *watch, unsigned step);
 
 #endif

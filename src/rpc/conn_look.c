@@ -2,7 +2,7 @@
 /* What others may ask a connection; conn.c is what moves it. */
 #include "rpc/conn_internal.h"
 
-enum { OWNER_HOT = 576 /* bytes of what a server has beside a connection; see struct peer */ };
+#include "base/warm.h"
 
 void *conn_owner(const struct conn *c)
 {
@@ -51,22 +51,19 @@ neo_nsec conn_last_read(const struct conn *c)
     return c->last_read;
 }
 
-/*
- * With very many connections each readiness finds its own in no cache. Asked for before the read,
- * what will be needed comes while the kernel is busy.
- */
-void conn_warm(const struct conn *c)
+void conn_warm(struct net_watch *watch, unsigned step)
 {
-    enum { LINE = 64 };
+    const struct conn *c = neo_owner(watch, struct conn, watch);
 
-    for (size_t at = LINE; at < offsetof(struct conn, backlog); at += LINE)
-        __builtin_prefetch((const char *)c + at);
-    __builtin_prefetch(&c->events);
-    __builtin_prefetch((const char *)&c->events + LINE);
+    if (step == 0) {
+        warm(c, offsetof(struct conn, greeting));
+        warm(&c->events, sizeof(c->events));
+        return;
+    }
+    if (c->hooks->warm != NULL)
+        c->hooks->warm(c, step);
     if (c->tls != NULL)
-        tls_warm(c->tls);
+        tls_warm(c->tls, step - 1);
     if (c->h2 != NULL)
-        h2_warm(c->h2);
-    for (size_t at = 0; at < OWNER_HOT; at += LINE)
-        __builtin_prefetch((const char *)c->owner + at);
+        h2_warm(c->h2, step - 1);
 }

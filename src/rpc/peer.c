@@ -519,6 +519,7 @@ static void on_worked(struct conn *c)
 }
 
 static const struct conn_hooks hooks = {
+    .warm = peer_warm,
     .greeted = on_greeted,
     .proven = on_proven,
     .worked = on_worked,

@@ -134,5 +134,7 @@ bool peer_output_is_full(const struct peer *p);
 struct peer_method *peer_method(struct peer *p, const struct method *m);
 
 extern const struct h2_events peer_events;
+/* Of its connection's hooks: asks the caches for what a call touches of the peer. */
+void peer_warm(const struct conn *c, unsigned step);
 
 #endif

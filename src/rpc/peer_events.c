@@ -4,6 +4,8 @@
  */
 #include "rpc/call.h"
 
+#include "base/warm.h"
+
 static struct peer *peer_of(const struct h2 *h2)
 {
     return conn_owner(h2_owner(h2));
@@ -106,3 +108,16 @@ const struct h2_events peer_events = {
     .unfinished = on_unfinished,
     .pong = on_pong,
 };
+
+void peer_warm(const struct conn *c, unsigned step)
+{
+    const struct peer *p = conn_owner(c);
+
+    if (step == 1)
+        warm(p, offsetof(struct peer, evidence));
+    if (step != 3)
+        return;
+    warm(p->authority.at, p->authority.len);
+    if (p->last_method != NULL && p->methods != NULL)
+        warm(&p->methods[p->last_method->index], sizeof(*p->methods));
+}

@@ -94,9 +94,9 @@ static int on_server_name(SSL *ssl, int *alert, void *unused __attribute__((unus
 
 static void on_message(int is_sent, int version __attribute__((unused)), int type,
                        const void *at __attribute__((unused)), size_t len __attribute__((unused)),
-                       SSL *ssl, void *unused __attribute__((unused)))
+                       SSL *ssl __attribute__((unused)), void *self)
 {
-    struct tls *tls = tls_of_ssl(ssl);
+    struct tls *tls = self;
 
     if (is_sent == 0 && type == SSL3_RT_HANDSHAKE && tls->state == TLS_OPEN)
         tls->post_handshake++;

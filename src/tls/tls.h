@@ -96,8 +96,8 @@ NEO_MUST_CHECK enum neo_code tls_write(struct tls *tls, struct neo_bytes plain,
 /* Appends close_notify. */
 void tls_close(struct tls *tls, struct neo_buffer *out);
 
-/* It will be fed in a moment: fetches into the cache what that needs. */
-void tls_warm(const struct tls *tls);
+/* It will be fed in a moment: fetches into the cache what that needs, in steps from 0 on. */
+void tls_warm(const struct tls *tls, unsigned step);
 
 enum tls_state tls_state(const struct tls *tls);
 enum tls_mode tls_mode(const struct tls *tls);

@@ -70,6 +70,8 @@ void socket_report_ready(struct neo_loop *loop)
             world_die("socket %d is ready for %u and its owner does nothing: loop %u would spin",
                       socket->fd, events, loop->id);
         list_push_back(&loop->ready, &socket->ready_node);
+        for (unsigned step = 0; socket->watch->warm != NULL && step < NET_WARM_STEPS; step++)
+            socket->watch->warm(socket->watch, step);
         socket->watch->ready(socket->watch, events);
     }
 }

@@ -55,6 +55,29 @@ static void write_all(struct tls_end *end, struct neo_bytes bytes)
     assert_int_equal(tls_write(end->tls, bytes, &end->out, NULL), NEO_OK);
 }
 
+static void warm_all(const struct tls *tls)
+{
+    for (unsigned step = 0; step < 8; step++)
+        tls_warm(tls, step);
+}
+
+TEST(asking_for_its_memory_is_right_at_any_time_of_a_connection)
+{
+    struct tls_link link;
+
+    tls_link_init(&link, client, server, EXPECT);
+    warm_all(link.client.tls);
+    warm_all(link.server.tls);
+    tls_link_run(&link);
+    warm_all(link.server.tls);
+    tls_close(link.client.tls, &link.client.out);
+    tls_link_run(&link);
+    assert_int_equal(tls_state(link.server.tls), TLS_CLOSED);
+    warm_all(link.client.tls);
+    warm_all(link.server.tls);
+    tls_link_fini(&link);
+}
+
 TEST(what_is_written_arrives_in_order_however_it_is_cut)
 {
     static const size_t steps[] = {0, 1, 2, 5, 6, 21, 22, 23, 1000, 16384, 16406, 40000};
@@ -321,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_closed_end_still_says_goodbye_back),
         cmocka_unit_test(any_changed_bit_ends_the_connection_without_plaintext),
         cmocka_unit_test(a_repeated_record_ends_the_connection),
+        cmocka_unit_test(asking_for_its_memory_is_right_at_any_time_of_a_connection),
         cmocka_unit_test(after_a_failure_nothing_works_any_more),
         cmocka_unit_test(a_full_buffer_ends_the_connection_and_loses_nothing_silently),
     };
