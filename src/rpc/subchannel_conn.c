@@ -151,9 +151,26 @@ static void give_up(struct sub_conn *sc, const char *why)
     channel_changed(core);
 }
 
-static void ask_expired(struct neo_timer *timer)
+static void send_ping(struct sub_conn *sc)
 {
     static const uint8_t opaque[8] = "neo ping";
+
+    h2_ping(conn_h2(sc->conn), opaque);
+    sc->counts.pings++;
+    conn_kick(sc->conn);
+}
+
+void sub_conn_ping(struct sub_conn *sc)
+{
+    if (sc->sub->core->keepalive.off || conn_h2(sc->conn) == NULL)
+        return;
+    sc->keepalive.pinged_at = neo_loop_now(sc->sub->core->loop);
+    sc->keepalive.pings++;
+    send_ping(sc);
+}
+
+static void ask_expired(struct neo_timer *timer)
+{
     struct sub_conn *sc = neo_owner(timer, struct sub_conn, ask);
     struct channel_core *core = sc->sub->core;
     bool busy = sc->calls > 0 || sc->health_stream != NULL || sc->attest_stream != NULL ||
@@ -165,9 +182,7 @@ static void ask_expired(struct neo_timer *timer)
     switch (keepalive_check(&sc->keepalive, &core->keepalive, conn_last_read(sc->conn), busy,
                             neo_loop_now(core->loop), &at)) {
     case KEEPALIVE_PING:
-        h2_ping(conn_h2(sc->conn), opaque);
-        sc->counts.pings++;
-        conn_kick(sc->conn);
+        send_ping(sc);
         neo_loop_arm(core->loop, &sc->ask, at);
         break;
     case KEEPALIVE_WAIT:
