@@ -19,7 +19,6 @@
 #include <assert.h>
 
 #define BUSY_TICK    (5 * NEO_NSEC_PER_SEC)
-#define STALL_LIMIT  (30 * NEO_NSEC_PER_SEC)
 #define BLOCK_LIMIT  (5 * NEO_NSEC_PER_SEC)
 #define NOTICE_TIME  (1 * NEO_NSEC_PER_SEC)
 #define CLOSE_TIME   (1 * NEO_NSEC_PER_SEC)
@@ -129,14 +128,21 @@ static void on_resume(struct neo_timer *timer)
 static void cut_stalled(struct peer *p)
 {
     struct h2 *h2 = conn_h2(p->conn);
+    neo_nsec patience = p->worker->server->options.max_stall;
     neo_nsec now = now_of(p);
     struct h2_stream *s;
 
     if (h2 == NULL)
         return;
-    while (now > STALL_LIMIT && (s = h2_stalled(h2, now - STALL_LIMIT)) != NULL) {
+    while (now > patience && (s = h2_stalled(h2, now - patience)) != NULL) {
+        struct neo_call *call = s->user;
         record_stalled(p);
-        h2_reset(h2, s, H2_CANCEL, true);
+        if (call == NULL || call->state == CALL_ENDED) { /* its status waits behind the answer */
+            h2_reset(h2, s, H2_CANCEL, true);
+            continue;
+        }
+        h2_skip_queue(h2, s);
+        call_end(call, NEO_REASON_CALL_STALLED);
     }
     list_each (link, &p->calls)
         call_check_stalled(neo_owner(link, struct neo_call, link), now);
