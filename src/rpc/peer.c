@@ -134,16 +134,8 @@ static void cut_stalled(struct peer *p)
 
     if (h2 == NULL)
         return;
-    while (now > patience && (s = h2_stalled(h2, now - patience)) != NULL) {
-        struct neo_call *call = s->user;
-        record_stalled(p);
-        if (call == NULL || call->state == CALL_ENDED) { /* its status waits behind the answer */
-            h2_reset(h2, s, H2_CANCEL, true);
-            continue;
-        }
-        h2_skip_queue(h2, s);
-        call_end(call, NEO_REASON_CALL_STALLED);
-    }
+    while (now > patience && (s = h2_stalled(h2, now - patience)) != NULL)
+        peer_cut_output(p, s);
     list_each (link, &p->calls)
         call_check_stalled(neo_owner(link, struct neo_call, link), now);
     conn_kick(p->conn);
