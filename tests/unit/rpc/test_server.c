@@ -634,7 +634,8 @@ TEST(a_deadline_ends_the_call_and_the_handler_hears_of_it)
 }
 
 #ifndef NEO_SIM
-/* The worker writes the status while the handler, on the pool, still works with the call's memory. */
+/* The worker writes the status while the handler, on the pool, still works with the call's memory.
+ */
 TEST(a_deadline_leaves_the_memory_of_a_blocking_handler_alone)
 {
     static const char *const timeouts[] = {"2m", "3m", "4m", "5m"};
