@@ -21,7 +21,7 @@
 
 enum { POOL_MAX = NEO_LANE_WIDTH_MAX + 32 };
 
-neo_nsec offload_idle = 10 * NEO_NSEC_PER_SEC;
+_Atomic neo_nsec offload_idle = 10 * NEO_NSEC_PER_SEC;
 
 static struct neo_lane common = {.width = 4, .length = UINT_MAX};
 
