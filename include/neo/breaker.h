@@ -49,6 +49,7 @@ struct neo_breaker_config {
     unsigned probes;          /* successes needed in a row to close, at least 1 */
     neo_nsec open_min;        /* first stay in OPEN */
     neo_nsec open_max;        /* longest stay in OPEN */
+    unsigned in_a_row;        /* failures in a row that open it, whatever was before; 0: none do */
 };
 
 struct neo_breaker {
@@ -56,8 +57,10 @@ struct neo_breaker {
     const struct neo_breaker_config *config;
     NEO_ATOMIC(uint32_t) lock; /* held for a few instructions; guards what follows */
     NEO_ATOMIC(enum neo_breaker_state) state;
+    bool only;
     uint32_t era;         /* counts state changes; see neo_breaker_permit */
     uint64_t history;     /* latest result in bit 0; 1 is a failure */
+    unsigned row;         /* failures since the last success */
     unsigned results;     /* how many bits of `history` count, at most window */
     unsigned probes_left; /* HALF_OPEN: probes not yet admitted */
     unsigned successes;   /* HALF_OPEN: probes that succeeded */
@@ -82,6 +85,12 @@ bool neo_breaker_enter(struct neo_breaker *b, neo_nsec now, struct neo_breaker_p
 /* Reports how an admitted call ended. */
 void neo_breaker_leave(struct neo_breaker *b, struct neo_breaker_permit permit,
                        enum neo_breaker_outcome outcome, neo_nsec now);
+
+/*
+ * Whether there is no other service to call instead: then only failures in a row open it, if
+ * `in_a_row` says how many. What still succeeds is worth more than failing fast.
+ */
+void neo_breaker_rely(struct neo_breaker *b, bool only);
 
 /* For metrics and logs. To decide whether to call, use enter(). */
 enum neo_breaker_state neo_breaker_state(const struct neo_breaker *b);

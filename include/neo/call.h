@@ -19,10 +19,12 @@
  *
  * Threads   All functions belong to the call's worker; neo_call_run() brings another
  *           thread's work there. A handler that blocks is registered as blocking: it
- *           then runs on a pool thread, and may only reply, send, fail and finish
- *           (the library moves these to the worker), read the context and metadata,
- *           and take from neo_call_arena(), which is there one of its own. It adds
- *           no headers or trailers: those functions say false.
+ *           then runs on a pool thread, 64 of a server at once (`max_blocking` in
+ *           neo/server.h; others wait for their turn, 5 s at most). It may only reply,
+ *           send, fail and finish (the library moves these to the worker; a send waits
+ *           there while the peer takes nothing), read the context and metadata, ask for
+ *           neo_call_peer(), and take from neo_call_arena(), which is there one of its
+ *           own. It adds no headers or trailers: those functions say false.
  */
 #ifndef NEO_CALL_H
 #define NEO_CALL_H
@@ -44,6 +46,10 @@ const struct neo_context *neo_call_context(const struct neo_call *call);
 const struct neo_method *neo_call_method(const struct neo_call *call);
 struct neo_arena *neo_call_arena(struct neo_call *call);
 struct neo_loop *neo_call_loop(const struct neo_call *call);
+/* Where it comes from: "10.0.0.7:41234", "[fd00::7]:41234"; "unix:" of a socket in the file
+   system. For records: it proves nothing. Lives as long as the call; empty when the
+   connection has gone and nobody had asked before. */
+const char *neo_call_peer(struct neo_call *call);
 /* A value of the request's metadata, of a name in -bin the bytes it stands for; the empty run with
  * NULL when absent, repeated, or no base64. All of it: neo/metadata.h. */
 struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name);

@@ -46,9 +46,26 @@ struct neo_connection_backoff {
     neo_nsec connect_timeout;    /* for TCP, TLS and SETTINGS together, at least: 20 s */
 };
 
+/*
+ * An instance that keeps failing gets no calls for a while; they fail at once with UNAVAILABLE
+ * (CIRCUIT_OPEN) when there is no other. Then one call is let through, and decides. Counted are
+ * answers UNAVAILABLE and INTERNAL, connections that were lost, and deadlines that passed while
+ * nothing at all came from the server for a second. What the caller causes is not: docs/CHANNEL.md.
+ */
+struct neo_channel_breaker {
+    uint32_t failures; /* in a row that open it: 5; at most 64 */
+    /* Or so many percent of the last `window` calls. Not where there is no other instance. */
+    uint32_t window;   /* 20; at most 64 */
+    uint32_t percent;  /* 50 */
+    neo_nsec open_min; /* the first stay open, doubled each time: 5 s */
+    neo_nsec open_max; /* 60 s */
+    bool off;
+};
+
 struct neo_channel_tuning {
     struct neo_keepalive keepalive;
     struct neo_connection_backoff backoff;
+    struct neo_channel_breaker breaker;
     neo_nsec idle_timeout;     /* without a call: connections are closed: 30 min */
     neo_nsec resolve_interval; /* dns: between two lookups, at least: 30 s */
     size_t retry_buffer;       /* request bytes of one call kept for another attempt: 256 KiB */

@@ -95,8 +95,9 @@ NEO_MUST_CHECK enum neo_code neo_loop_on_signal(struct neo_loop *loop, int signa
 bool neo_loop_is_current(const struct neo_loop *loop);
 
 /*
- * Work that blocks, off the loop: `work` runs on a thread of a small pool shared
- * by the process, then `done` runs on the loop.
+ * Work that blocks, off the loop: `work` runs on a thread of a pool shared by the process, four of
+ * all such tasks at once, then `done` runs on the loop. Threads are started as they are needed, and
+ * end when they were idle for 10 s.
  */
 struct neo_task {
     neo_job_fn *work; /* both are called with &task->job */
@@ -109,10 +110,11 @@ struct neo_task {
 void neo_loop_offload(struct neo_loop *loop, struct neo_task *task);
 
 /*
- * A lane of the pool for one kind of work: at most `width` of its tasks run at once, whatever else
- * the pool does, and at most `length` more wait, in order. Static storage, {.width = , .length = };
- * all loops may share it.
+ * A lane of the pool for one kind of work: at most `width` (up to 512) of its tasks run at once,
+ * whatever else the pool does, and at most `length` more wait, in order. Static storage, {.width =
+ * , .length = }; all loops may share it.
  */
+enum { NEO_LANE_WIDTH_MAX = 512 };
 struct neo_lane {
     unsigned width;
     unsigned length;

@@ -16,7 +16,7 @@
  * attested, limits, admission, handler, record.
  *
  * Threads   Setup from one thread before listening. Afterwards neo_server_update(),
- *           _address() and _drain() from any.
+ *           _address(), _address_at() and _drain() from any.
  */
 #ifndef NEO_SERVER_H
 #define NEO_SERVER_H
@@ -70,7 +70,8 @@ struct neo_server_options {
     bool allow_anonymous; /* a peer without certificate may connect; policy still decides its calls
                            */
     size_t max_message;   /* 0: 4 MiB */
-    unsigned max_connections_per_identity; /* 0: 64 */
+    unsigned max_connections_per_identity; /* of callers without a certificate: per IP address.
+                        One more is told goodbye (GOAWAY, "too_many_connections"); 0: 64 */
     unsigned max_in_flight;                /* calls in handlers per server; 0: 1000 */
     neo_nsec max_deadline; /* caps what a caller asks, or does not, for unary calls; 0: 5 min;
                               NEO_FOREVER: does not */
@@ -119,6 +120,15 @@ struct neo_server_options {
        RESOURCE_EXHAUSTED. 1 KiB to 128 KiB; 0: 16 KiB. */
     size_t max_metadata;
     unsigned max_streams; /* calls at once that one connection may bring; 0: 100 */
+
+    /* Handlers that block, on the pool at once; the others wait. 0: 64; at most 512. Threads are
+       started as they are needed, and end when idle. A call that has waited for one so long ends
+       with OVERLOADED: 0: 5 s; NEO_FOREVER: it waits until its deadline. */
+    unsigned max_blocking;
+    neo_nsec max_blocking_wait;
+    /* A call whose caller has taken no answer for so long, while there was one to take, is ended.
+       0: 30 s; NEO_FOREVER: it is not. */
+    neo_nsec max_stall;
 };
 
 /* Gives `*ret`: neo_server_free(). */
@@ -155,11 +165,14 @@ NEO_MUST_CHECK enum neo_code neo_server_set_method(struct neo_server *server, co
 NEO_MUST_CHECK enum neo_code neo_server_set_blocking(struct neo_server *server, const char *path,
                                                      struct neo_error *err);
 
-/* On every worker. */
+/* "127.0.0.1:8443", "[::1]:0" or "unix:/run/x.sock": no names; port 0: a free one. On every worker.
+   At most 4 addresses. */
 NEO_MUST_CHECK enum neo_code neo_server_listen(struct neo_server *server, const char *address,
                                                struct neo_error *err);
 /* "127.0.0.1:43121": what it really listens on. Valid until the server is freed. */
 const char *neo_server_address(const struct neo_server *server);
+/* The same of the neo_server_listen() that succeeded as number `i`, from 0; NULL: there is none. */
+const char *neo_server_address_at(const struct neo_server *server, size_t i);
 
 /*
  * Swaps what is not NULL; takes effect on every worker within milliseconds, live streams included:

@@ -22,6 +22,7 @@ static void change_state(struct neo_breaker *b, enum neo_breaker_state next)
     atomic_store_explicit(&b->state, next, memory_order_relaxed);
     b->era++;
     b->results = 0;
+    b->row = 0;
     b->successes = 0;
     b->probes_left = next == NEO_BREAKER_HALF_OPEN ? b->config->probes : 0;
 }
@@ -44,13 +45,18 @@ static void recover(struct neo_breaker *b)
 static void remember(struct neo_breaker *b, bool failed)
 {
     b->history = b->history << 1 | failed;
+    b->row = failed ? b->row + 1 : 0;
     if (b->results < b->config->window)
         b->results++;
 }
 
 static bool is_failing(const struct neo_breaker *b)
 {
-    if (b->results < b->config->min_results)
+    unsigned in_a_row = b->config->in_a_row;
+
+    if (in_a_row != 0 && b->row >= in_a_row)
+        return true;
+    if (b->results < b->config->min_results || (b->only && in_a_row != 0))
         return false;
 
     uint64_t recent = b->history & UINT64_MAX >> (64 - b->results);
@@ -136,6 +142,13 @@ void neo_breaker_leave(struct neo_breaker *b, struct neo_breaker_permit permit,
     spin_lock(&b->lock);
     if (permit.era == b->era)
         leave(b, outcome, now);
+    spin_unlock(&b->lock);
+}
+
+void neo_breaker_rely(struct neo_breaker *b, bool only)
+{
+    spin_lock(&b->lock);
+    b->only = only;
     spin_unlock(&b->lock);
 }
 

@@ -247,6 +247,9 @@ size_t h2_queued_in_all(const struct h2 *h2);
 void h2_consume(struct h2 *h2, struct h2_stream *s, size_t n);
 /* RST_STREAM. `blame_peer` counts against the peer's budget of our resets. */
 void h2_reset(struct h2 *h2, struct h2_stream *s, uint32_t h2_error, bool blame_peer);
+/* What it has queued will not be sent; the trailers that come next leave at once, though its peer
+   takes nothing. Only for who sends trailers. */
+void h2_skip_queue(struct h2 *h2, struct h2_stream *s);
 /* First phase of a graceful end: GOAWAY with the largest id; new streams still come in. */
 void h2_shutdown_notice(struct h2 *h2);
 /* Second phase: GOAWAY with the last id; later streams are refused. `debug` is for people. */

@@ -473,8 +473,20 @@ enum neo_code h2_send_trailers(struct h2 *h2, struct h2_stream *pub,
     s->trailers = all;
     s->n_trailers = n;
     note_end(h2, s);
+    if (s->skipped) /* nghttp2 asks for the end of the body only when there is a window for it */
+        return submitted(h2, nghttp2_submit_trailer(h2->session, s->pub.id, all, n), err);
     resume(h2, s);
     return NEO_OK;
+}
+
+void h2_skip_queue(struct h2 *h2, struct h2_stream *pub)
+{
+    struct stream *s = stream_of(pub);
+
+    h2->queued -= waiting(s);
+    s->sent = 0;
+    neo_buffer_clear(&s->queue);
+    s->skipped = true;
 }
 
 void h2_send_end(struct h2 *h2, struct h2_stream *pub)

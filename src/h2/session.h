@@ -59,6 +59,7 @@ struct stream {
     bool responded;         /* server: response headers were queued */
     bool finishing;         /* no more will be queued: END_STREAM comes behind it */
     bool deferred;          /* nghttp2 waits for more in the queue */
+    bool skipped;           /* the trailers do not wait for the queue */
     bool told_full;         /* `writable` is owed */
     bool reset;             /* by our own choice: not the peer's fault, or charged already */
     bool reset_by_peer;     /* the guard has counted its end */

@@ -108,6 +108,11 @@ enum neo_code address_parse(const char *text, struct address *ret, struct neo_er
                         "the address \"%.100s\" has no port of 0 to 65535; "
                         "write it as 127.0.0.1:8441",
                         text);
+    if (colon == text || strncmp(text, "*:", 2) == 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "the address \"%.100s\" does not say where; to listen everywhere write "
+                        "0.0.0.0%.6s or [::]%.6s",
+                        text, colon, colon);
     if (!copy_host(text, colon, host) || !address_parse_ip(host, &a))
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "the address \"%.100s\" is not numeric; "

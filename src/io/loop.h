@@ -58,6 +58,9 @@ struct neo_loop {
     _Atomic pthread_t runner; /* 0: nobody */
 };
 
+/* How long a thread of the pool stays idle before it ends: 10 s. Tests have less patience. */
+extern _Atomic neo_nsec offload_idle;
+
 /* Runs the jobs, tasks and lookups that are left. False when there were none. */
 bool loop_finish(struct neo_loop *loop);
 

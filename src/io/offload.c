@@ -5,36 +5,46 @@
  * A task belongs to a lane, and a lane has only so many of its tasks on the pool at
  * once; the others wait in it. So handlers that hang cannot keep evidence from being
  * judged, nor the other way round. A thread is started when a task finds none idle,
- * up to POOL_MAX, and stays until the process ends. Where not even the first can be
- * started, the task runs on its loop: late is better than never.
+ * up to POOL_MAX, and ends when it was idle for a while; the one that was idle for the
+ * shortest time works first, so that what is not needed does end. Where not even the
+ * first can be started, the task runs on its loop: late is better than never.
  */
 #include "io/loop.h"
 #include "io/thread.h"
 
+#include <neo/time.h>
+
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
-enum { POOL_MAX = 8 };
+enum { POOL_MAX = NEO_LANE_WIDTH_MAX + 32 };
+
+_Atomic neo_nsec offload_idle = 10 * NEO_NSEC_PER_SEC;
 
 static struct neo_lane common = {.width = 4, .length = UINT_MAX};
 
+enum member_state { MEMBER_NONE, MEMBER_WORKS, MEMBER_IDLE, MEMBER_ENDED };
+
 struct member {
     pthread_t thread;
-    bool is_idle;
+    pthread_cond_t wake;
+    enum member_state state;
+    struct neo_job *job;   /* to be done next */
+    struct member *before; /* idle for longer */
 };
 
 static struct { /* any thread, under `lock`, and so is what is private of all lanes */
     pthread_mutex_t lock;
-    pthread_cond_t more;
-    struct neo_job *first;
+    struct neo_job *first; /* for whoever is ready */
     struct neo_job **end;
     struct member members[POOL_MAX];
+    struct member *idle; /* since the last moment */
     unsigned threads;
-    unsigned idle;
-    unsigned queued;
+    bool has_begun;
     bool is_over; /* the process ends */
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .end = &pool.first};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .end = &pool.first};
 
 static struct neo_task *task_of(struct neo_job *job)
 {
@@ -60,28 +70,51 @@ static void work_here(struct neo_job *job)
     finish(&task->job);
 }
 
-/* NULL: the process ends. */
+static void leave_idle(struct member *self)
+{
+    struct member **at = &pool.idle;
+
+    while (*at != self)
+        at = &(*at)->before;
+    *at = self->before;
+}
+
+/* Until there is a job for it, it was idle for long, or the process ends. Under the lock. */
+static void be_idle(struct member *self)
+{
+    neo_nsec at = neo_mono_nsec() + offload_idle;
+    const struct timespec until = {.tv_sec = (time_t)(at / NEO_NSEC_PER_SEC),
+                                   .tv_nsec = (long)(at % NEO_NSEC_PER_SEC)};
+
+    self->state = MEMBER_IDLE;
+    self->before = pool.idle;
+    pool.idle = self;
+    while (self->job == NULL && !pool.is_over)
+        if (pthread_cond_clockwait(&self->wake, &pool.lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
+            break;
+    if (self->job != NULL || pool.is_over) /* at the end it stays idle: it is joined for that */
+        return;
+    leave_idle(self);
+    self->state = MEMBER_ENDED;
+    pool.threads--;
+}
+
+/* NULL: the thread ends. */
 static struct neo_task *wait_for_task(struct member *self)
 {
     (void)pthread_mutex_lock(&pool.lock);
-    pool.idle++;
-    self->is_idle = true;
-    while (pool.first == NULL && !pool.is_over)
-        (void)pthread_cond_wait(&pool.more, &pool.lock);
-    if (pool.is_over) { /* it stays idle: that it is joined rests on it */
-        (void)pthread_mutex_unlock(&pool.lock);
-        return NULL;
+    if (self->job == NULL && pool.first != NULL && !pool.is_over) {
+        self->job = pool.first;
+        pool.first = self->job->next;
+        if (pool.first == NULL)
+            pool.end = &pool.first;
     }
-    self->is_idle = false;
-    pool.idle--;
-    pool.queued--;
-
-    struct neo_job *job = pool.first;
-    pool.first = job->next;
-    if (pool.first == NULL)
-        pool.end = &pool.first;
+    if (self->job == NULL)
+        be_idle(self);
+    struct neo_job *job = self->job;
+    self->job = NULL;
     (void)pthread_mutex_unlock(&pool.lock);
-    return task_of(job);
+    return job == NULL ? NULL : task_of(job);
 }
 
 static void *work_for_ever(void *self)
@@ -108,40 +141,72 @@ static void end_idle_threads(void)
 
     (void)pthread_mutex_lock(&pool.lock);
     pool.is_over = true;
-    for (unsigned i = 0; i < pool.threads; i++) {
-        if (pool.members[i].is_idle)
-            idle[n++] = pool.members[i].thread;
+    for (unsigned i = 0; i < POOL_MAX; i++) {
+        struct member *m = &pool.members[i];
+        if (m->state == MEMBER_IDLE)
+            (void)pthread_cond_signal(&m->wake);
+        if (m->state == MEMBER_IDLE || m->state == MEMBER_ENDED)
+            idle[n++] = m->thread;
     }
-    (void)pthread_cond_broadcast(&pool.more);
     (void)pthread_mutex_unlock(&pool.lock);
     for (unsigned i = 0; i < n; i++)
         (void)pthread_join(idle[i], NULL);
 }
 
-static bool start_thread(void)
+/* Of the places that nobody has the first; one whose thread has ended is taken over. */
+static struct member *find_place(void)
 {
-    struct member *member = &pool.members[pool.threads];
+    for (unsigned i = 0; i < POOL_MAX; i++) {
+        struct member *m = &pool.members[i];
+        if (m->state == MEMBER_ENDED) {
+            (void)pthread_join(m->thread, NULL);
+            m->state = MEMBER_NONE;
+        }
+        if (m->state == MEMBER_NONE)
+            return m;
+    }
+    return NULL;
+}
 
-    *member = (struct member){.is_idle = false};
-    if (thread_start("neo-pool", work_for_ever, member, &member->thread, NULL) != NEO_OK)
+/* One more, with that job. Under the lock. */
+static bool start_thread(struct neo_job *job)
+{
+    struct member *m = find_place();
+
+    if (m == NULL)
         return false;
-    if (pool.threads == 0)
+    *m = (struct member){.wake = PTHREAD_COND_INITIALIZER, .job = job};
+    if (thread_start("neo-pool", work_for_ever, m, &m->thread, NULL) != NEO_OK)
+        return false;
+    m->state = MEMBER_WORKS;
+    pool.threads++;
+    if (!pool.has_begun)
         (void)atexit(end_idle_threads);
+    pool.has_begun = true;
     return true;
 }
 
 /* To a thread of the pool; false when there is none. Under the lock. */
 static bool enqueue(struct neo_job *job)
 {
-    if (!pool.is_over && pool.queued >= pool.idle && pool.threads < POOL_MAX && start_thread())
-        pool.threads++;
-    if (pool.threads == 0 || pool.is_over)
+    struct member *m = pool.idle;
+
+    if (pool.is_over)
+        return false;
+    if (m != NULL) {
+        pool.idle = m->before;
+        m->state = MEMBER_WORKS;
+        m->job = job;
+        (void)pthread_cond_signal(&m->wake);
+        return true;
+    }
+    if (start_thread(job))
+        return true;
+    if (pool.threads == 0)
         return false;
     job->next = NULL;
     *pool.end = job;
     pool.end = &job->next;
-    pool.queued++;
-    (void)pthread_cond_signal(&pool.more);
     return true;
 }
 

@@ -26,7 +26,11 @@ enum { POOL_MAX = 256, FAIL_TEXT_MAX = 1024, ANSWER_FIELDS_MAX = 80, ENCODED_KEP
 
 static void on_deadline(struct neo_timer *timer)
 {
-    call_end(neo_owner(timer, struct neo_call, deadline), NEO_REASON_DEADLINE_PASSED);
+    struct neo_call *call = neo_owner(timer, struct neo_call, deadline);
+
+    if (call->state == CALL_RUNNING && call->events == NULL && call->blocking == NULL)
+        record_unanswered(call);
+    call_end(call, NEO_REASON_DEADLINE_PASSED);
 }
 
 static void on_release(struct neo_job *job);

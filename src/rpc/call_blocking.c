@@ -12,10 +12,16 @@
 
 #include <neo/memory.h>
 
+#include <assert.h>
+
 enum { AHEAD_MAX = 64 * 1024 };
+
+enum turn { TURN_WAITS, TURN_BEGUN, TURN_REFUSED };
 
 struct call_blocking {
     struct neo_task task;
+    struct neo_timer patience; /* the worker's: it waits no longer for a thread */
+    _Atomic(enum turn) turn;
     struct neo_call *call;
     const void *request;
     struct neo_arena
@@ -128,9 +134,25 @@ static void done(struct neo_job *job)
     struct call_blocking *b = neo_owner(job, struct call_blocking, task.job);
     struct neo_call *call = b->call;
 
-    if (call->state == CALL_RUNNING && atomic_load(&call->refs) == 2)
+    neo_loop_disarm(call->worker->loop, &b->patience);
+    if (call->state == CALL_RUNNING && atomic_load(&call->refs) == 2) {
+        record_broken(call, "the handler returned without an answer");
         call_end(call, NEO_REASON_HANDLER_BROKEN);
+    }
     neo_call_unref(call);
+}
+
+/* All threads are taken, and so they were all the time. */
+static void patience_ended(struct neo_timer *timer)
+{
+    struct call_blocking *b = neo_owner(timer, struct call_blocking, patience);
+    enum turn waits = TURN_WAITS;
+
+    if (b->call->state == CALL_RUNNING &&
+        atomic_compare_exchange_strong(&b->turn, &waits, TURN_REFUSED)) {
+        record_no_thread(b->call);
+        call_end(b->call, NEO_REASON_OVERLOADED);
+    }
 }
 
 /* --- on the pool ------------------------------------------------------------------------- */
@@ -139,7 +161,10 @@ static void work(struct neo_job *job)
 {
     struct call_blocking *b = neo_owner(job, struct call_blocking, task.job);
     const struct method *m = b->call->method;
+    enum turn waits = TURN_WAITS;
 
+    if (!atomic_compare_exchange_strong(&b->turn, &waits, TURN_BEGUN))
+        return;
     if (!neo_call_is_cancelled(b->call))
         m->handler(b->call, b->request, m->self);
 }
@@ -147,6 +172,8 @@ static void work(struct neo_job *job)
 enum neo_reason call_run_blocking(struct neo_call *call, const void *request)
 {
     struct call_blocking *b = neo_arena_calloc(call->arena, 1, sizeof(*b));
+    struct neo_server *server = call->worker->server;
+    struct neo_loop *loop = call->worker->loop;
 
     if (b == NULL)
         return NEO_REASON_OUT_OF_MEMORY;
@@ -157,8 +184,14 @@ enum neo_reason call_run_blocking(struct neo_call *call, const void *request)
     b->task.done = done;
     (void)pthread_mutex_init(&b->shared.lock, NULL);
     (void)pthread_cond_init(&b->shared.changed, NULL);
+    (void)neo_call_peer(call); /* while the connection is there */
     call->blocking = b;
-    neo_loop_offload(call->worker->loop, &b->task);
+    b->patience.expired = patience_ended;
+    if (server->options.max_blocking_wait != NEO_FOREVER)
+        neo_loop_arm(loop, &b->patience, neo_loop_now(loop) + server->options.max_blocking_wait);
+    bool entered = neo_loop_offload_in(loop, &server->blocking, &b->task);
+    assert(entered); /* its queue has no end: max_in_flight is before it */
+    (void)entered;
     return NEO_REASON_NONE;
 }
 

@@ -281,10 +281,14 @@ void call_take_end(struct neo_call *call)
 /* Who takes a stream must have said so by the time it returns, or messages would go nowhere. */
 static void begin_listening(struct neo_call *call)
 {
-    if (call->state == CALL_RUNNING && call->events == NULL && call->method->raw == NULL)
-        call_end(call, NEO_REASON_HANDLER_BROKEN);
-    else if (call->state == CALL_RUNNING)
+    if (call->state != CALL_RUNNING)
+        return;
+    if (call->events != NULL || call->method->raw != NULL) {
         take_held(call);
+        return;
+    }
+    record_broken(call, "the handler of a stream returned without neo_call_on_stream()");
+    call_end(call, NEO_REASON_HANDLER_BROKEN);
 }
 
 enum neo_reason call_run(struct neo_call *call)
@@ -315,4 +319,23 @@ enum neo_reason call_run(struct neo_call *call)
     if (call_is_streaming_in(call))
         begin_listening(call);
     return NEO_REASON_NONE;
+}
+
+const char *neo_call_peer(struct neo_call *call)
+{
+    const struct conn *conn = call->peer->conn;
+
+    if (call->peer_address != NULL)
+        return call->peer_address;
+    if (call_is_elsewhere(call) || conn == NULL)
+        return "";
+
+    const char *address = conn_peer_address(conn);
+    size_t size = strlen(address) + 1;
+    char *copy = neo_arena_alloc(call->arena, size);
+    if (copy == NULL)
+        return "";
+    memcpy(copy, address, size);
+    call->peer_address = copy;
+    return copy;
 }

@@ -111,6 +111,30 @@ static uint32_t within(uint32_t value, uint32_t least, uint32_t most)
     return value > most ? most : value;
 }
 
+static void tune_breaker(struct neo_channel_breaker *b)
+{
+    b->failures = within(b->failures == 0 ? 5 : b->failures, 1, 64);
+    b->window = within(b->window == 0 ? 20 : b->window, 1, 64);
+    b->percent = within(b->percent == 0 ? 50 : b->percent, 1, 100);
+    b->open_min = or_else(b->open_min, 5 * NEO_NSEC_PER_SEC);
+    b->open_max = or_else(b->open_max, 60 * NEO_NSEC_PER_SEC);
+    if (b->open_max < b->open_min)
+        b->open_max = b->open_min;
+}
+
+static struct neo_breaker_config breaker_of(const struct neo_channel_breaker *b)
+{
+    return (struct neo_breaker_config){
+        .window = b->window,
+        .min_results = b->window,
+        .failure_percent = b->percent,
+        .probes = 1,
+        .open_min = b->open_min,
+        .open_max = b->open_max,
+        .in_a_row = b->failures,
+    };
+}
+
 struct neo_channel_tuning core_tuning(const struct neo_channel_tuning *given)
 {
     struct neo_channel_tuning t = {0};
@@ -126,6 +150,7 @@ struct neo_channel_tuning core_tuning(const struct neo_channel_tuning *given)
         b->multiplier_percent == 0 ? 160 : within(b->multiplier_percent, 100, UINT32_MAX);
     b->jitter_percent = b->jitter_percent == 0 ? 20 : within(b->jitter_percent, 0, 99);
     b->connect_timeout = or_else(b->connect_timeout, 20 * NEO_NSEC_PER_SEC);
+    tune_breaker(&t.breaker);
     t.idle_timeout = or_else(t.idle_timeout, 1800 * NEO_NSEC_PER_SEC);
     t.resolve_interval = or_else(t.resolve_interval, 30 * NEO_NSEC_PER_SEC);
     t.retry_buffer = size_or(t.retry_buffer, 256u << 10);
@@ -163,6 +188,7 @@ static void tune(struct channel_core *core, const struct neo_channel_tuning *giv
     if (given != NULL)
         core->wish.tuning = *given;
     core->tuning = core_tuning(given);
+    core->breaker = breaker_of(&core->tuning.breaker);
     core->keepalive = tune_keepalive(&core->tuning.keepalive);
     neo_random(&seed, sizeof(seed));
     balance_init(&core->balance, &core->config.balance, seed);
@@ -249,14 +275,18 @@ static bool same_tuning(const struct neo_channel_tuning *a, const struct neo_cha
     const struct neo_channel_tuning *b = given == NULL ? &none : given;
     const struct neo_keepalive *ka = &a->keepalive, *kb = &b->keepalive;
     const struct neo_connection_backoff *ba = &a->backoff, *bb = &b->backoff;
+    const struct neo_channel_breaker *ca = &a->breaker, *cb = &b->breaker;
 
     return ka->time == kb->time && ka->timeout == kb->timeout &&
            ka->without_calls == kb->without_calls && ka->off == kb->off &&
            ba->initial == bb->initial && ba->max == bb->max &&
            ba->multiplier_percent == bb->multiplier_percent &&
            ba->jitter_percent == bb->jitter_percent && ba->connect_timeout == bb->connect_timeout &&
-           a->idle_timeout == b->idle_timeout && a->resolve_interval == b->resolve_interval &&
-           a->max_connections == b->max_connections && a->max_metadata == b->max_metadata;
+           ca->off == cb->off && ca->failures == cb->failures && ca->window == cb->window &&
+           ca->percent == cb->percent && ca->open_min == cb->open_min &&
+           ca->open_max == cb->open_max && a->idle_timeout == b->idle_timeout &&
+           a->resolve_interval == b->resolve_interval && a->max_connections == b->max_connections &&
+           a->max_metadata == b->max_metadata;
 }
 
 /* The policy and the limits of an epoch are for servers. */

@@ -14,7 +14,7 @@
  *   attest_client.c     the exchange on a new connection, before any call
  *   health_client.c     whether the instance says that it serves
  *   orca_client.c       how much it has to do
- *   client_call.c       one call: its events and its end
+ *   client_call.c       one call: its events and its end; client_outcome.c: what the breaker hears
  *   client_retry.c      whether there will be another attempt
  *   client_start.c      its beginning, and that of each attempt
  *   client_send.c       what it sends; client_fresh.c: whether it may, unproven for the call
@@ -36,6 +36,8 @@
 #include "rpc/attest_work.h"
 #include "rpc/census.h"
 #include "rpc/channelz.h"
+#include "rpc/client_fresh.h"
+#include "rpc/client_outcome.h"
 #include "rpc/conn.h"
 #include "rpc/frame.h"
 #include "rpc/keepalive.h"
@@ -191,6 +193,7 @@ struct channel_core {
 
     const struct h2_limits *h2_limits; /* NULL: the defaults. Tests switch the guard off with it */
     struct neo_channel_tuning tuning;  /* no zeros left */
+    struct neo_breaker_config breaker; /* of every instance */
     struct keepalive_config keepalive;
     struct balance balance;
     bool stale;              /* a subchannel changed: balance.hosts must be made anew */
@@ -397,6 +400,8 @@ static inline bool sub_conn_is_attested(const struct sub_conn *sc)
     return sc->attested && neo_loop_now(sc->sub->core->loop) < sc->attested_until;
 }
 void sub_conn_refused(struct sub_conn *sc, enum neo_attest_reason reason, const char *detail);
+/* Asks whether anybody is there, as keepalive does, unless that is off. */
+void sub_conn_ping(struct sub_conn *sc);
 void sub_conn_call_begun(struct sub_conn *sc);
 void sub_conn_call_ended(struct sub_conn *sc);
 
@@ -439,6 +444,10 @@ struct call_attempt {
     struct h2_stream *stream; /* its `user` is the attempt */
     struct frame_reader reader;
     struct neo_breaker_permit permit;
+    neo_nsec begun;
+    bool again;       /* another attempt will follow this one */
+    bool blameless;   /* its end says nothing of the instance */
+    bool settled;     /* the breaker has been told */
     size_t sent_upto; /* of the call's `sent`, what this attempt has queued; its messages: */
     uint64_t sent_messages;
     bool unproven; /* nothing of the request leaves before its server has proven itself */
@@ -573,18 +582,6 @@ bool client_retry_unseen(struct call_attempt *a, bool left);
 /* An attempt was begun: when the next hedge is due. */
 void client_retry_begun(struct neo_client_call *call);
 void client_retry_expired(struct neo_timer *timer);
-
-/* --- client_fresh.c --------------------------------------------------------------------------- */
-
-/* Must the server prove itself for this call, on this connection? */
-bool client_fresh_wanted(const struct neo_client_call *call, const struct sub_conn *sc);
-/* Can it? */
-bool client_fresh_possible(const struct sub_conn *sc);
-enum { CLIENT_FRESH_TEXT_LEN = 43 };
-/* Asks for it: the header's value. */
-void client_fresh_ask(struct call_attempt *a, char ret[static CLIENT_FRESH_TEXT_LEN]);
-/* The headers have come. False: the call has ended, for there is no proof in them. */
-bool client_fresh_take(struct call_attempt *a, struct h2_stream *s);
 
 /* --- client_send.c ---------------------------------------------------------------------------- */
 

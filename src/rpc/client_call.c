@@ -22,13 +22,6 @@
 /* --- the end of an attempt -----------------------------------------------------------------------
  */
 
-static enum neo_breaker_outcome outcome_of(enum neo_code code)
-{
-    if (code == NEO_UNAVAILABLE || code == NEO_DEADLINE_EXCEEDED || code == NEO_INTERNAL)
-        return NEO_BREAKER_FAILURE;
-    return code == NEO_CANCELLED ? NEO_BREAKER_UNKNOWN : NEO_BREAKER_SUCCESS;
-}
-
 /* What an instance is compared with others by. Refusals and answers of the service are no faults.
  */
 static void report_outlier(struct sub_conn *sc, enum neo_code code)
@@ -57,8 +50,7 @@ void client_attempt_finish(struct call_attempt *a, enum neo_code code)
     struct sub_conn *sc = a->sc;
 
     assert(sc != NULL); /* it runs */
-    neo_breaker_leave(&sc->sub->breaker, a->permit, outcome_of(code),
-                      neo_loop_now(sc->sub->core->loop));
+    client_outcome_settle(a, code);
     report_outlier(sc, code);
     bool whole = a->stream != NULL && a->stream->remote_ended;
     *(whole ? &sc->counts.succeeded : &sc->counts.failed) += 1;
@@ -309,6 +301,8 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
         client_call_fail(call, NEO_UNIMPLEMENTED, "the server sent more than one response");
         return false;
     }
+    if (!a->got_message)
+        client_outcome_heard(a);
     a->got_message = true;
     if (call->raw != NULL && client_intercept_sees(call) &&
         !client_intercept_wire(call, false, wire))
@@ -422,6 +416,7 @@ void client_call_closed(struct call_attempt *a, struct h2_stream *s, uint32_t h2
     bool left = h2_has_begun(conn_h2(a->sc->conn), s);
 
     a->ended = true; /* nothing to reset any more */
+    client_outcome_lost(a, h2_error);
     if ((h2_error == H2_REFUSED_STREAM || !left) && client_retry_unseen(a, left))
         return;
     struct neo_status status = status_of_loss(a, h2_error);
@@ -437,6 +432,7 @@ void client_attempt_taken(struct call_attempt *a, const char *why)
     struct neo_status status = neo_status_of(NEO_UNAVAILABLE, why);
 
     status.reason = NEO_LIT("CONNECT_FAILED");
+    a->blameless = true;
     if (client_retry_failed(a, &status, (struct h2_headers){0}))
         return;
     client_call_commit(a);

@@ -109,6 +109,7 @@ static bool retry(struct call_attempt *a, const struct neo_status *status,
         neo_retry_budget_failure(&call->channel->budget);
     if (!wanted || pushback->forbids || !deadline_leaves(call, pushback->wait) || !ask_budget(call))
         return false;
+    a->again = true;
     client_attempt_finish(a, status->code);
     count_retry(call);
     if (pushback->given)
@@ -138,6 +139,7 @@ static bool hedge(struct call_attempt *a, const struct neo_status *status,
                    (call->owed || ask_budget(call));
     if (!another && call->n_running == 1)
         return false; /* the last one: its status is the call's */
+    a->again = true;
     client_attempt_finish(a, status->code);
     if (another) {
         count_retry(call);

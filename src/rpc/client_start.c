@@ -298,6 +298,7 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
     call->running[call->n_running++] = a;
     channel_line_leave(call);
     sub_conn_call_begun(sc);
+    a->begun = neo_loop_now(core->loop);
     memcpy(call->peer, sc->sub->address, sizeof(call->peer));
     if (core->wire.first_request_at < core->wire.verdict_at || core->wire.first_request_at == 0)
         core->wire.first_request_at = neo_mono_nsec();

@@ -19,7 +19,6 @@
 #include <assert.h>
 
 #define BUSY_TICK    (5 * NEO_NSEC_PER_SEC)
-#define STALL_LIMIT  (30 * NEO_NSEC_PER_SEC)
 #define BLOCK_LIMIT  (5 * NEO_NSEC_PER_SEC)
 #define NOTICE_TIME  (1 * NEO_NSEC_PER_SEC)
 #define CLOSE_TIME   (1 * NEO_NSEC_PER_SEC)
@@ -129,15 +128,14 @@ static void on_resume(struct neo_timer *timer)
 static void cut_stalled(struct peer *p)
 {
     struct h2 *h2 = conn_h2(p->conn);
+    neo_nsec patience = p->worker->server->options.max_stall;
     neo_nsec now = now_of(p);
     struct h2_stream *s;
 
     if (h2 == NULL)
         return;
-    while (now > STALL_LIMIT && (s = h2_stalled(h2, now - STALL_LIMIT)) != NULL) {
-        record_stalled(p);
-        h2_reset(h2, s, H2_CANCEL, true);
-    }
+    while (now > patience && (s = h2_stalled(h2, now - patience)) != NULL)
+        peer_cut_output(p, s);
     list_each (link, &p->calls)
         call_check_stalled(neo_owner(link, struct neo_call, link), now);
     conn_kick(p->conn);

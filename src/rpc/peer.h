@@ -116,6 +116,8 @@ enum neo_reason peer_objection(struct peer *p, neo_nsec now);
 void peer_drain(struct peer *p, const char *debug, neo_nsec grace, enum neo_reason reason);
 /* A header block was left unfinished. */
 void peer_note_block(struct peer *p);
+/* Its stream's answer found no room for too long: its call ends, or the stream does. */
+void peer_cut_output(struct peer *p, struct h2_stream *s);
 /* An answer to a PING of ours. */
 void peer_note_pong(struct peer *p, const uint8_t opaque[static 8]);
 /* Ends all calls with `reason` and closes. */

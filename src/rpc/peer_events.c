@@ -3,6 +3,7 @@
  * What HTTP/2 tells of a connection, turned over to its calls.
  */
 #include "rpc/call.h"
+#include "rpc/record.h"
 
 #include "base/warm.h"
 
@@ -94,6 +95,19 @@ static void on_unfinished(struct h2 *h2)
 static void on_pong(struct h2 *h2, const uint8_t opaque[static 8])
 {
     peer_note_pong(peer_of(h2), opaque);
+}
+
+void peer_cut_output(struct peer *p, struct h2_stream *s)
+{
+    struct neo_call *call = s->user;
+
+    record_stalled(p);
+    if (call == NULL || call->state == CALL_ENDED) { /* its status waits behind the answer */
+        h2_reset(conn_h2(p->conn), s, H2_CANCEL, true);
+        return;
+    }
+    h2_skip_queue(conn_h2(p->conn), s);
+    call_end(call, NEO_REASON_CALL_STALLED);
 }
 
 const struct h2_events peer_events = {

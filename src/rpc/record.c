@@ -117,6 +117,82 @@ void record_durations(struct worker *w)
     w->n_ended = 0;
 }
 
+/* --- the log ----------------------------------------------------------------------------- */
+
+enum { LINES_PER_SECOND = 10 };
+
+/* Callers decide how often such lines come: only so many are written. */
+static bool may_note(struct neo_call *call, enum neo_log_level level, uint64_t *ret_left_out)
+{
+    struct log_gate *gate = &call->worker->noted;
+    neo_nsec now = neo_loop_now(call->worker->loop);
+
+    if (!neo_log_enabled(call->worker->server->options.log, level))
+        return false;
+    if (now - gate->since >= NEO_NSEC_PER_SEC) {
+        gate->since = now;
+        gate->n = 0;
+    }
+    if (gate->n == LINES_PER_SECOND) {
+        gate->left_out++;
+        return false;
+    }
+    gate->n++;
+    *ret_left_out = gate->left_out;
+    gate->left_out = 0;
+    return true;
+}
+
+void record_broken(struct neo_call *call, const char *how)
+{
+    uint64_t left_out;
+
+    if (may_note(call, NEO_LOG_WARN, &left_out))
+        neo_log_warn(call->worker->server->options.log, "call.handler_broken",
+                     NEO_BYTES("method", call->method->path), NEO_STR("why", how),
+                     NEO_U64("left_out", left_out));
+}
+
+void record_no_thread(struct neo_call *call)
+{
+    const struct neo_server_options *o = &call->worker->server->options;
+    uint64_t left_out;
+
+    count(call->worker->server->metrics.denied, neo_text(neo_reason_name(NEO_REASON_OVERLOADED)));
+    if (may_note(call, NEO_LOG_WARN, &left_out))
+        neo_log_warn(o->log, "call.no_thread", NEO_BYTES("method", call->method->path),
+                     NEO_U64("max_blocking", o->max_blocking),
+                     NEO_U64("waited_ms", o->max_blocking_wait / NEO_NSEC_PER_MSEC),
+                     NEO_U64("left_out", left_out));
+}
+
+void record_unanswered(struct neo_call *call)
+{
+    uint64_t left_out;
+
+    if (may_note(call, NEO_LOG_INFO, &left_out))
+        neo_log_info(call->worker->server->options.log, "call.unanswered",
+                     NEO_BYTES("method", call->method->path),
+                     NEO_STR("why", "the handler had not answered when the deadline passed"),
+                     NEO_U64("left_out", left_out));
+}
+
+/* Where no audit sink has it, the log says what a decision id of ours was about. */
+static void note_denied(struct neo_call *call, const struct neo_audit_record *r)
+{
+    const struct peer *p = call->peer;
+    uint64_t left_out;
+
+    if (may_note(call, NEO_LOG_INFO, &left_out))
+        neo_log_info(
+            call->worker->server->options.log, "call.denied",
+            NEO_STR("decision", call->decision.text),
+            NEO_BYTES("method", call->method != NULL ? call->method->path : call->stream->path),
+            NEO_BYTES("caller", p->caller_uri.len > 0 ? p->caller_uri : p->caller),
+            NEO_STR("stage", r->stage), NEO_STR("reason", r->reason), NEO_STR("detail", r->detail),
+            NEO_U64("left_out", left_out));
+}
+
 /* --- audit ------------------------------------------------------------------------------- */
 
 static void write_audit(struct neo_call *call, struct neo_audit_record *r)
@@ -172,6 +248,8 @@ void record_denied(struct neo_call *call, const char *stage, enum neo_reason rea
         count(server->metrics.rate_limited, neo_text(call->limit.bucket));
     if (server->options.audit != NULL)
         write_audit(call, &r);
+    else
+        note_denied(call, &r);
 }
 
 void record_allowed(struct neo_call *call)

@@ -26,6 +26,12 @@ void record_durations(struct worker *w);
 /* A decision against the call, made at `stage`; gives it a decision id. `detail` may be NULL. */
 __attribute__((cold)) void record_denied(struct neo_call *call, const char *stage,
                                          enum neo_reason reason, const char *detail);
+/* The handler is at fault; `how` says what it did. */
+__attribute__((cold)) void record_broken(struct neo_call *call, const char *how);
+/* It blocks, and found no thread in time. */
+__attribute__((cold)) void record_no_thread(struct neo_call *call);
+/* The deadline has passed, and the handler has not answered. */
+__attribute__((cold)) void record_unanswered(struct neo_call *call);
 /* The call may run; also whether only the shadow mode of a policy let it. */
 void record_allowed(struct neo_call *call);
 

@@ -14,6 +14,7 @@
 #include <neo/memory.h>
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 
 #define POLL_EVERY  (2 * NEO_NSEC_PER_MSEC)
@@ -105,6 +106,10 @@ static enum neo_code check(const struct neo_server_options *o, struct neo_error 
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "server '%s': max_metadata is %zu bytes; 0 or %d to %d", o->name,
                         o->max_metadata, H2_HEADER_BYTES_LEAST, H2_HEADER_BYTES_MOST);
+    if (o->max_blocking > NEO_LANE_WIDTH_MAX)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "server '%s': max_blocking is %u threads; 0 or 1 to %d", o->name,
+                        o->max_blocking, NEO_LANE_WIDTH_MAX);
     if (o->insecure != NULL)
         return check_insecure(o, err);
     if (o->epoch.identity == NULL || o->epoch.trust == NULL || o->epoch.policy == NULL)
@@ -138,6 +143,12 @@ static void set_defaults(struct neo_server_options *o)
         o->keepalive_time = 2 * 3600 * NEO_NSEC_PER_SEC;
     if (o->keepalive_timeout == 0)
         o->keepalive_timeout = 20 * NEO_NSEC_PER_SEC;
+    if (o->max_blocking == 0)
+        o->max_blocking = 64;
+    if (o->max_blocking_wait == 0)
+        o->max_blocking_wait = 5 * NEO_NSEC_PER_SEC;
+    if (o->max_stall == 0)
+        o->max_stall = 30 * NEO_NSEC_PER_SEC;
 }
 
 /* Zeros are left to the guard. */
@@ -225,6 +236,7 @@ enum neo_code neo_server_new(const struct neo_server_options *options, struct ne
     server->options = *options;
     set_defaults(&server->options);
     server->largest_request = server->options.max_message;
+    server->blocking = (struct neo_lane){.width = server->options.max_blocking, .length = UINT_MAX};
     server->own_limits = limits_of(options);
     server->h2_limits = &server->own_limits;
     list_init(&server->services);
@@ -356,14 +368,22 @@ enum neo_code neo_server_listen(struct neo_server *server, const char *address,
     NEO_TRY(listen_on(server, 0, address, n > 1 ? NET_FIRST : NET_ALONE, &bound, err));
     for (unsigned i = 1; i < n; i++)
         NEO_TRY(listen_on(server, i, bound.text, NET_JOIN, &again, err));
-    if (server->address[0] == '\0')
-        (void)snprintf(server->address, sizeof(server->address), "%s", bound.text);
+    unsigned at = atomic_load(&server->n_addresses);
+    if (at == LISTENERS_MAX) /* as many as there were before it was drained */
+        return NEO_OK;
+    (void)snprintf(server->addresses[at], sizeof(server->addresses[at]), "%s", bound.text);
+    atomic_store(&server->n_addresses, at + 1);
     return NEO_OK;
 }
 
 const char *neo_server_address(const struct neo_server *server)
 {
-    return server->address;
+    return server->addresses[0];
+}
+
+const char *neo_server_address_at(const struct neo_server *server, size_t i)
+{
+    return i < atomic_load(&server->n_addresses) ? server->addresses[i] : NULL;
 }
 
 /* --- updates ----------------------------------------------------------------------------- */

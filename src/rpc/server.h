@@ -127,6 +127,8 @@ struct server_metrics {
     struct method unknown; /* where calls of unknown methods are counted */
 };
 
+enum { LISTENERS_MAX = 4 };
+
 struct neo_server {
     struct neo_server_options options; /* without zeros where those mean a default */
     char *name;
@@ -142,7 +144,9 @@ struct neo_server {
     unsigned n_methods;
     unsigned n_workers;
     struct worker **workers;
-    char address[128];
+    char addresses[LISTENERS_MAX][128];
+    atomic_uint n_addresses;
+    struct neo_lane blocking; /* of handlers that block */
     struct server_metrics metrics;
     struct h2_limits own_limits;
     const struct h2_limits *h2_limits; /* those above. Tests switch the guard off with it */
@@ -170,7 +174,7 @@ NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
 
 /* --- worker.c ---------------------------------------------------------------------------- */
 
-enum { LISTENERS_MAX = 4, SCRATCH_BLOCK = 16 * 1024, ENDED_MOST = 32 };
+enum { SCRATCH_BLOCK = 16 * 1024, ENDED_MOST = 32 };
 
 struct listener {
     struct net_watch watch;
@@ -185,6 +189,13 @@ enum handshake_stage {
     STAGE_WAITING, /* it has come, and waits until a handshake may be spent on it */
     STAGE_SHAKING, /* under way */
     HANDSHAKE_STAGES,
+};
+
+/* So many lines of a kind in a second, and then how many more there would have been. */
+struct log_gate {
+    neo_nsec since;
+    unsigned n;
+    uint64_t left_out;
 };
 
 /* Whose duration is still to be recorded. */
@@ -235,6 +246,7 @@ struct worker {
     int64_t wall;              /* seconds since 1970 */
     struct ended_call ended[ENDED_MOST];
     size_t n_ended;
+    struct log_gate noted; /* what callers can cause as often as they like */
 
     _Alignas(16) uint8_t scratch_block[SCRATCH_BLOCK]; /* the first of `scratch` */
 

@@ -50,7 +50,8 @@ enum neo_code neo_server_set_method(struct neo_server *server, const char *path,
     struct method_gate *gate = NULL;
 
     if (m == NULL)
-        return neo_fail(err, NEO_NOT_FOUND, "server '%s' has no method '%s'", server->name, path);
+        return neo_fail(err, NEO_NOT_FOUND, "server '%s' has no method '%s'%s", server->name, path,
+                        path[0] == '/' ? "" : ": write it as \"/package.Service/Method\"");
     if (server_is_listening(server))
         return neo_fail(err, NEO_FAILED_PRECONDITION,
                         "server '%s' listens already: say how '%s' differs before", server->name,

@@ -21,15 +21,6 @@
 
 #include <stdio.h>
 
-static const struct neo_breaker_config breaker_config = {
-    .window = 20,
-    .min_results = 5,
-    .failure_percent = 50,
-    .probes = 1,
-    .open_min = 5 * NEO_NSEC_PER_SEC,
-    .open_max = 60 * NEO_NSEC_PER_SEC,
-};
-
 static const char *const state_names[SUB_STATES] = {
     [SUB_IDLE] = "idle",         [SUB_CONNECTING] = "connecting", [SUB_ATTESTING] = "attesting",
     [SUB_CHECKING] = "checking", [SUB_UNHEALTHY] = "not serving", [SUB_READY] = "ready",
@@ -52,7 +43,7 @@ void subchannel_set_state(struct subchannel *sub, enum subchannel_state state)
     if (state == SUB_READY && sub->state != SUB_READY) {
         /* What failed on a connection that is gone says nothing about this one. */
         if (sub->state != SUB_UNHEALTHY)
-            neo_breaker_init(&sub->breaker, &breaker_config);
+            neo_breaker_init(&sub->breaker, &core->breaker);
         sub->attestation_refused = false;
         sub->last_error[0] = '\0';
         sub->host.ready_since = neo_loop_now(core->loop);
@@ -164,7 +155,7 @@ struct subchannel *subchannel_new(struct channel_core *core, const struct neo_en
     sub->timer.expired = backoff_expired;
     list_init(&sub->draining);
     list_init(&sub->extra);
-    neo_breaker_init(&sub->breaker, &breaker_config);
+    neo_breaker_init(&sub->breaker, &core->breaker);
     (void)snprintf(sub->address, sizeof(sub->address), "%.*s", NEO_FMT(endpoint->address));
     (void)snprintf(sub->id, sizeof(sub->id), "%.*s", NEO_FMT(endpoint->id));
     sub->channelz_id = channelz_new_id();

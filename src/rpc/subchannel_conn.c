@@ -151,9 +151,26 @@ static void give_up(struct sub_conn *sc, const char *why)
     channel_changed(core);
 }
 
-static void ask_expired(struct neo_timer *timer)
+static void send_ping(struct sub_conn *sc)
 {
     static const uint8_t opaque[8] = "neo ping";
+
+    h2_ping(conn_h2(sc->conn), opaque);
+    sc->counts.pings++;
+    conn_kick(sc->conn);
+}
+
+void sub_conn_ping(struct sub_conn *sc)
+{
+    if (sc->sub->core->keepalive.off || conn_h2(sc->conn) == NULL)
+        return;
+    sc->keepalive.pinged_at = neo_loop_now(sc->sub->core->loop);
+    sc->keepalive.pings++;
+    send_ping(sc);
+}
+
+static void ask_expired(struct neo_timer *timer)
+{
     struct sub_conn *sc = neo_owner(timer, struct sub_conn, ask);
     struct channel_core *core = sc->sub->core;
     bool busy = sc->calls > 0 || sc->health_stream != NULL || sc->attest_stream != NULL ||
@@ -165,9 +182,7 @@ static void ask_expired(struct neo_timer *timer)
     switch (keepalive_check(&sc->keepalive, &core->keepalive, conn_last_read(sc->conn), busy,
                             neo_loop_now(core->loop), &at)) {
     case KEEPALIVE_PING:
-        h2_ping(conn_h2(sc->conn), opaque);
-        sc->counts.pings++;
-        conn_kick(sc->conn);
+        send_ping(sc);
         neo_loop_arm(core->loop, &sc->ask, at);
         break;
     case KEEPALIVE_WAIT:
@@ -446,16 +461,27 @@ static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
     channel_has_room(core);
 }
 
-/* Why a server says goodbye, as far as it is about us. */
-static const char *goodbye(struct neo_bytes debug)
-{
-    static const char usual[] = "the server is going away";
+enum { GOODBYE_MAX = 64 };
 
+/* What a server says for us to mend, in our words; NULL: nothing of that kind. */
+static const char *complaint(struct neo_bytes debug)
+{
     if (neo_bytes_is(debug, "attestation_refused") || neo_bytes_is(debug, "ATTESTATION_REFUSED"))
         return "the server does not accept what we proved to run; its audit trail says why";
     if (neo_bytes_is(debug, "CERTIFICATE_REVOKED"))
         return "the server says that our certificate is revoked, or no longer trusted";
-    return usual;
+    return NULL;
+}
+
+/* Its own words otherwise, as far as they can be shown. */
+static void quote(struct neo_bytes debug, char *ret, size_t size)
+{
+    size_t len = debug.len < GOODBYE_MAX ? debug.len : GOODBYE_MAX;
+    int at = snprintf(ret, size, "the server is going away%s", len > 0 ? ": " : "");
+
+    for (size_t i = 0; i < len; i++)
+        ret[(size_t)at + i] = debug.at[i] >= ' ' && debug.at[i] <= '~' ? (char)debug.at[i] : '?';
+    ret[(size_t)at + len] = '\0';
 }
 
 /* Calls above `last_id` hear `closed` with REFUSED_STREAM; the others may end in peace. */
@@ -465,14 +491,18 @@ static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct 
     struct subchannel *sub = sc->sub;
     struct channel_core *core = sub->core;
     bool was_current = sub->current == sc;
+    const char *why = complaint(debug);
+    char text[GOODBYE_MAX + 32];
 
     (void)last_id;
     neo_log_debug(core->log, "channel.goaway", NEO_STR("address", sub->address),
                   NEO_U64("h2_error", h2_error), NEO_BYTES("debug", debug));
     heed_complaint(core, h2_error, debug);
-    const char *why = goodbye(debug);
-    if (why != goodbye((struct neo_bytes){0}))
+    if (why != NULL)
         refused_us(sc, why);
+    quote(debug, text, sizeof(text));
+    if (why == NULL)
+        why = text;
     sub_conn_retire(sc, long_grace(sc), NEO_UNAVAILABLE, why);
     if (was_current && core->config.balance.policy->connects_all && core_is_busy(core))
         subchannel_connect(sub); /* it is needed; else the next call will say so */

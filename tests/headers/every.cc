@@ -25,7 +25,7 @@ void embeds()
         neo_ratelimit limit;
         uint64_t after;
     } guarded = {};
-    const neo_breaker_config config = {20, 5, 50, 1, NEO_NSEC_PER_SEC, NEO_NSEC_PER_SEC};
+    const neo_breaker_config config = {20, 5, 50, 1, NEO_NSEC_PER_SEC, NEO_NSEC_PER_SEC, 5};
     struct {
         neo_breaker breaker;
         uint64_t after;

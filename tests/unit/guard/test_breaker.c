@@ -201,6 +201,41 @@ TEST(cancelled_calls_are_not_results)
     assert_int_equal(neo_breaker_state(&b), NEO_BREAKER_CLOSED);
 }
 
+static const struct neo_breaker_config in_a_row = {
+    .window = 10,
+    .min_results = 10,
+    .failure_percent = 50,
+    .probes = 1,
+    .open_min = 1 * SEC,
+    .open_max = 1 * SEC,
+    .in_a_row = 3,
+};
+
+static enum neo_breaker_state after(const char *outcomes, bool only)
+{
+    struct neo_breaker b;
+
+    neo_breaker_init(&b, &in_a_row);
+    neo_breaker_rely(&b, only);
+    calls(&b, 0, outcomes);
+    return neo_breaker_state(&b);
+}
+
+TEST(failures_in_a_row_open_it_before_there_are_enough_results)
+{
+    assert_int_equal(after("xx", false), NEO_BREAKER_CLOSED);
+    assert_int_equal(after("xx.xx.", false), NEO_BREAKER_CLOSED);
+    assert_int_equal(after("xxx", false), NEO_BREAKER_OPEN);
+    assert_int_equal(after(".......xxx", false), NEO_BREAKER_OPEN);
+}
+
+TEST(the_only_one_opens_by_failures_in_a_row_alone)
+{
+    assert_int_equal(after("xx.xx.xx.x", false), NEO_BREAKER_OPEN);
+    assert_int_equal(after("xx.xx.xx.xx.xx.xx.", true), NEO_BREAKER_CLOSED);
+    assert_int_equal(after("xx.xx.xx.xx.xxx", true), NEO_BREAKER_OPEN);
+}
+
 /* reliability Q10, with eight workers at the same door. */
 enum { WORKERS = 8, HOURS = 300 };
 
@@ -263,6 +298,8 @@ int main(void)
         cmocka_unit_test(a_call_from_a_past_era_decides_nothing),
         cmocka_unit_test(a_cancelled_probe_gives_its_place_to_another),
         cmocka_unit_test(cancelled_calls_are_not_results),
+        cmocka_unit_test(failures_in_a_row_open_it_before_there_are_enough_results),
+        cmocka_unit_test(the_only_one_opens_by_failures_in_a_row_alone),
         cmocka_unit_test(workers_that_share_a_breaker_share_its_one_probe),
     };
     return cmocka_run_group_tests_name("guard/breaker", tests, NULL, NULL);
