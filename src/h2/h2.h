@@ -77,6 +77,7 @@ struct h2_stream {
     struct h2_headers trailers;
     bool remote_ended; /* END_STREAM was received */
     bool local_ended;  /* END_STREAM was queued by us */
+    bool remote_reset; /* RST_STREAM was received: what `closed` says is the peer's word */
 };
 
 struct h2_events {

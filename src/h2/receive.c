@@ -48,9 +48,12 @@ static int refuse_size(struct h2 *h2, struct stream *s)
     return refuse_block(h2, s, H2_ENHANCE_YOUR_CALM, h2_guard_header_refusal(&h2->guard, h2->now));
 }
 
+/* Only of a request that nobody has heard of may it be said that nothing was done with it. */
 static int refuse_memory(struct h2 *h2, struct stream *s)
 {
-    return refuse_block(h2, s, H2_REFUSED_STREAM, h2_guard_blame(&h2->guard, h2->now));
+    uint32_t h2_error = s->reported ? H2_ENHANCE_YOUR_CALM : H2_REFUSED_STREAM;
+
+    return refuse_block(h2, s, h2_error, h2_guard_blame(&h2->guard, h2->now));
 }
 
 /* A message that is malformed as a whole. nghttp2 goes on with the frame, and may close the stream.
@@ -472,7 +475,7 @@ static int reset_received(struct h2 *h2, const nghttp2_frame *frame)
     bool premature = s != NULL && !s->responded && h2->now - s->opened_at < PREMATURE;
 
     if (s != NULL)
-        s->reset_by_peer = true;
+        s->pub.remote_reset = true;
     return h2_verdict(h2, h2_guard_reset_received(&h2->guard, s != NULL, premature, h2->now));
 }
 

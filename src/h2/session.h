@@ -61,7 +61,6 @@ struct stream {
     bool deferred;          /* nghttp2 waits for more in the queue */
     bool told_full;         /* `writable` is owed */
     bool reset;             /* by our own choice: not the peer's fault, or charged already */
-    bool reset_by_peer;     /* the guard has counted its end */
     bool kept;              /* by the owner, when it closes */
     bool plain;             /* asks for the plain page */
     bool head;              /* with HEAD */

@@ -355,23 +355,34 @@ struct neo_status wire_status_read(struct h2_headers trailers, int http_status,
     return status;
 }
 
+/* gRPC over HTTP/2, "Errors"; what it does not name is INTERNAL, as are codes of nobody. */
+static const struct {
+    enum neo_code code;
+    const char *text;
+} resets[] = {
+    [H2_NO_ERROR] = {NEO_INTERNAL, "the server ended the stream without a status"},
+    [H2_PROTOCOL_ERROR] = {NEO_INTERNAL, "the server reset the stream: PROTOCOL_ERROR"},
+    [H2_INTERNAL_ERROR] = {NEO_INTERNAL, "the server reset the stream: INTERNAL_ERROR"},
+    [H2_FLOW_CONTROL_ERROR] = {NEO_INTERNAL, "the server reset the stream: FLOW_CONTROL_ERROR"},
+    [H2_SETTINGS_TIMEOUT] = {NEO_INTERNAL, "the server reset the stream: SETTINGS_TIMEOUT"},
+    [H2_STREAM_CLOSED] = {NEO_INTERNAL, "the server reset the stream: STREAM_CLOSED"},
+    [H2_FRAME_SIZE_ERROR] = {NEO_INTERNAL, "the server reset the stream: FRAME_SIZE_ERROR"},
+    [H2_REFUSED_STREAM] = {NEO_UNAVAILABLE, "the server refused the stream unprocessed"},
+    [H2_CANCEL] = {NEO_CANCELLED, "the server cancelled the stream"},
+    [H2_COMPRESSION_ERROR] = {NEO_INTERNAL, "the server reset the stream: COMPRESSION_ERROR"},
+    [H2_CONNECT_ERROR] = {NEO_INTERNAL, "the server reset the stream: CONNECT_ERROR"},
+    [H2_ENHANCE_YOUR_CALM] = {NEO_RESOURCE_EXHAUSTED, "the server asks to be calm"},
+    [H2_INADEQUATE_SECURITY] = {NEO_PERMISSION_DENIED, "the server finds the security inadequate"},
+    [H2_HTTP_1_1_REQUIRED] = {NEO_INTERNAL, "the server reset the stream: HTTP_1_1_REQUIRED"},
+};
+
 struct neo_status wire_status_of_reset(uint32_t h2_error)
 {
-    struct neo_status refused = {.code = NEO_UNAVAILABLE,
-                                 .message = NEO_LIT("the server refused the stream unprocessed")};
+    struct neo_status status;
 
-    switch (h2_error) {
-    case H2_REFUSED_STREAM:
-        return refused;
-    case H2_CANCEL:
-        return neo_status_of(NEO_CANCELLED, "the server cancelled the stream");
-    case H2_ENHANCE_YOUR_CALM:
-        return neo_status_of(NEO_RESOURCE_EXHAUSTED, "the server asks to be calm");
-    case H2_INADEQUATE_SECURITY:
-        return neo_status_of(NEO_PERMISSION_DENIED, "the server finds the security inadequate");
-    case H2_NO_ERROR:
-        return neo_status_of(NEO_INTERNAL, "the stream ended without trailers");
-    default:
-        return neo_status_of(NEO_INTERNAL, "the stream was reset");
-    }
+    if (h2_error >= NEO_COUNT(resets))
+        return neo_status_of(NEO_INTERNAL, "the server reset the stream with an unknown code");
+    status = neo_status_of(resets[h2_error].code, resets[h2_error].text);
+    status.processed = h2_error != H2_REFUSED_STREAM;
+    return status;
 }

@@ -48,7 +48,7 @@ size_t wire_status_headers(const struct neo_status *status, const struct h2_head
  * UNKNOWN. */
 struct neo_status wire_status_read(struct h2_headers trailers, int http_status,
                                    struct neo_arena *arena);
-/* What a client makes of a stream that ended without trailers. */
+/* What a client makes of a stream that its server has reset. */
 struct neo_status wire_status_of_reset(uint32_t h2_error);
 
 /*

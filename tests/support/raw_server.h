@@ -20,6 +20,8 @@ struct raw_answer {
     size_t n_trailers;
     bool reset; /* in place of trailers */
     uint32_t reset_code;
+    bool no_headers; /* nothing before the reset, or the end */
+    bool hang_up;    /* in place of trailers: the connection ends */
 };
 
 struct raw_server;
@@ -31,6 +33,8 @@ const char *raw_server_target(const struct raw_server *server); /* "ipv4:127.0.0
 void raw_server_seen(struct raw_server *server, const char *name, char ret[static 128]);
 /* The body bytes of the last request so far. */
 size_t raw_server_body(struct raw_server *server, uint8_t *ret, size_t max);
+/* How many requests have come. */
+unsigned raw_server_requests(struct raw_server *server);
 void raw_server_free(struct raw_server *server);
 
 #endif
