@@ -199,8 +199,8 @@ NEO_MUST_CHECK enum neo_code h2_request(struct h2 *h2, struct neo_bytes path,
                                         size_t n, void *user, struct h2_stream **ret,
                                         struct neo_error *err);
 /*
- * Server: response headers, once. With `end` this is a Trailers-Only answer. RESOURCE_EXHAUSTED
- * when they are more than the peer takes; nothing was sent then, and a shorter answer may be tried.
+ * Server: response headers, once. With `end` this is a Trailers-Only answer. INVALID_ARGUMENT when
+ * they are more than the peer takes; nothing was sent then, and a shorter answer may be tried.
  */
 NEO_MUST_CHECK enum neo_code h2_respond(struct h2 *h2, struct h2_stream *s, int status,
                                         const struct h2_header *headers, size_t n, bool end,
@@ -269,6 +269,8 @@ void h2_trim(struct h2 *h2);
 size_t h2_open_streams(const struct h2 *h2);
 /* How many more requests may be opened now (client). */
 size_t h2_stream_room(const struct h2 *h2);
+/* Bytes of a header list that the peer takes, as RFC 9113 counts, and nghttp2 sends. */
+size_t h2_peer_takes(const struct h2 *h2);
 /* Whether h2_pull() has given a part of this request (client); else the peer never saw it. */
 bool h2_has_begun(const struct h2 *h2, const struct h2_stream *s);
 

@@ -126,7 +126,7 @@ static void read_messages(struct neo_call *call, struct neo_bytes bytes)
                 call_end(call, NEO_REASON_OVERLOADED);
             return;
         case FRAME_BAD:
-            call_end(call, reason_of_frame(err.code));
+            call_end_with(call, reason_of_frame(err.code), err.message);
             return;
         }
     }

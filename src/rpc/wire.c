@@ -107,23 +107,38 @@ static bool is_plain(struct neo_bytes text, size_t i)
     return text.at[i] > 0x20 && text.at[i] < 0x7f && text.at[i] != '%';
 }
 
-/* Not cut within a character of UTF-8, where there is a whole one. */
-static struct neo_bytes shown(struct neo_bytes text)
-{
-    size_t len = MESSAGE_SHOWN;
+static const struct neo_bytes cut_mark = {(const uint8_t *)"...", 3};
 
-    if (text.len <= len)
-        return text;
-    while (len > MESSAGE_SHOWN - 4 && (text.at[len] & 0xc0) == 0x80)
+/* How much of a text that is too long is kept: not cut within a character of UTF-8, where there is
+ * a whole one. */
+static size_t kept_len(struct neo_bytes text)
+{
+    const size_t most = MESSAGE_SHOWN - cut_mark.len;
+    size_t len = most;
+
+    while (len > most - 4 && (text.at[len] & 0xc0) == 0x80)
         len--;
-    return neo_bytes(text.at, (text.at[len] & 0xc0) == 0x80 ? (size_t)MESSAGE_SHOWN : len);
+    return (text.at[len] & 0xc0) == 0x80 ? most : len;
+}
+
+struct neo_bytes wire_message_shown(struct neo_bytes text, struct neo_arena *arena)
+{
+    if (text.len <= MESSAGE_SHOWN)
+        return text;
+    size_t len = kept_len(text);
+    uint8_t *at = neo_arena_alloc(arena, len + cut_mark.len);
+    if (at == NULL)
+        return neo_bytes(text.at, len);
+    memcpy(at, text.at, len);
+    memcpy(at + len, cut_mark.at, cut_mark.len);
+    return neo_bytes(at, len + cut_mark.len);
 }
 
 struct neo_bytes wire_message_encode(struct neo_bytes text, struct neo_arena *arena)
 {
     size_t plain = 0;
 
-    text = shown(text);
+    text = wire_message_shown(text, arena);
     while (plain < text.len && is_plain(text, plain))
         plain++;
     if (plain == text.len)
@@ -175,7 +190,12 @@ struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *ar
         at[len++] = (uint8_t)(high << 4 | low);
         i += 2;
     }
-    return shown(neo_bytes(at, len));
+    if (len > MESSAGE_SHOWN) {
+        len = kept_len(neo_bytes(at, len));
+        memcpy(at + len, cut_mark.at, cut_mark.len);
+        len += cut_mark.len;
+    }
+    return neo_bytes(at, len);
 }
 
 /* --- names ------------------------------------------------------------------------------- */
@@ -270,8 +290,10 @@ size_t wire_status_headers(const struct neo_status *status, const struct h2_head
     if (code == NEO_OK) {
         add_field(&f, h2_status_ok.name, h2_status_ok.value);
     } else {
+        struct neo_status said = *status; /* the text twice, and alike */
+        said.message = wire_message_shown(status->message, arena);
         add_field(&f, NEO_LIT("grpc-status"), neo_text(status_digits[code]));
-        add_details(&f, status, arena);
+        add_details(&f, &said, arena);
     }
     for (size_t i = 0; i < n_extra; i++)
         add_field(&f, extra[i].name, extra[i].value);
@@ -331,7 +353,7 @@ static struct neo_status read_details(struct h2_headers trailers, enum neo_code 
     if (neo_status_decode(details, arena, &status, NULL) != NEO_OK || status.code != code)
         return bare;
     status.details = details;
-    status.message = shown(status.message);
+    status.message = wire_message_shown(status.message, arena);
     return status;
 }
 

@@ -25,8 +25,9 @@ size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN]);
 
 /*
  * Percent-encoding of grpc-message. Either way at most 1 KiB of plain text is kept, cut between
- * characters. The decoder never fails.
+ * characters and then ending in "...". The decoder never fails.
  */
+struct neo_bytes wire_message_shown(struct neo_bytes text, struct neo_arena *arena);
 struct neo_bytes wire_message_encode(struct neo_bytes text, struct neo_arena *arena);
 struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *arena);
 
