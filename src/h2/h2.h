@@ -101,6 +101,9 @@ struct h2_events {
     void (*ready)(struct h2 *h2);
     /* A feed ended within a header block; see h2_block_since(). May be NULL. */
     void (*unfinished)(struct h2 *h2);
+    /* A message is malformed, by RFC 9113, in the field of that name, and its stream is reset. May
+     * be NULL. */
+    void (*malformed)(struct h2 *h2, struct neo_bytes name);
     /* An answer to h2_ping(). */
     void (*pong)(struct h2 *h2, const uint8_t opaque[static 8]);
 };

@@ -93,6 +93,7 @@ struct block {
     bool is_known_path; /* `known_path` of the engine */
     bool is_known_authority;
     struct neo_bytes host;
+    struct neo_bytes false_name; /* one that may be taken for another */
 };
 
 struct h2 {

@@ -480,6 +480,7 @@ struct neo_client_call {
     struct h2_header *metadata; /* custom headers, ready for the wire */
     size_t n_metadata;
     char traceparent[NEO_TRACEPARENT_LEN + 1];
+    const char *user_agent;  /* with the user's in front; NULL: the usual */
     void **intercept_states; /* one for each interceptor; NULL: there are none */
     unsigned intercepted;    /* those that have begun and not ended */
     bool intercepting;       /* inside one's begin */
@@ -493,8 +494,7 @@ struct neo_client_call {
     bool send_closed;
     bool gzip;        /* said in the headers */
     bool compressing; /* the next message */
-    size_t max_request;
-    size_t max_response;
+    size_t max_request, max_response;
 
     struct call_attempt own; /* the first; further ones at the same time are on the arena */
     struct call_attempt *running[SERVICE_CONFIG_ATTEMPTS_MAX];

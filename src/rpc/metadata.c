@@ -66,7 +66,8 @@ static bool is_name(struct neo_bytes name)
 {
     for (size_t i = 0; i < name.len; i++) {
         uint8_t c = name.at[i];
-        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        bool fits =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
         if (!fits)
             return false;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/wire.h"
 
+#include "h2/names.h"
+
 #include <neo/encoding.h>
 
 enum { MESSAGE_SHOWN = 1024, TIMEOUT_DIGITS = 8 };
@@ -216,22 +218,10 @@ struct neo_bytes wire_header(struct h2_headers headers, const char *name)
     return found;
 }
 
-/* What the receiving side alone decides, or only the protocol may say; a '-' at the end: all such.
- */
-static const char *const reserved[] = {
-    "grpc-",          "x-caller-id",   "x-forwarded-client-cert",
-    "x-attestation-", "x-neo-caller-", "x-neo-admission",
-    "x-priority",     "content-type",  "te",
-};
-
 bool wire_is_reserved(struct neo_bytes name)
 {
-    for (size_t i = 0; i < NEO_COUNT(reserved); i++) {
-        struct neo_bytes r = neo_text(reserved[i]);
-        if (r.at[r.len - 1] == '-' ? neo_bytes_starts(name, r) : neo_bytes_equal(name, r))
-            return true;
-    }
-    return name.len == 0 || name.at[0] == ':' || memchr(name.at, '_', name.len) != NULL;
+    return name.len == 0 || name.at[0] == ':' ||
+           (h2_name_use(name) & (H2_NAME_RESERVED | H2_NAME_FALSE)) != 0;
 }
 
 /* --- statuses ---------------------------------------------------------------------------- */

@@ -34,7 +34,8 @@ struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *ar
 /* The one value of a header; the empty run with NULL when absent or repeated. */
 struct neo_bytes wire_header(struct h2_headers headers, const char *name);
 
-/* True for names a peer may not set: x-caller-id, grpc-*, and so on. */
+/* True for names that are no metadata, x-caller-id, grpc-* and so on, and for what may be taken for
+ * one that means something (h2/names.h). */
 bool wire_is_reserved(struct neo_bytes name);
 
 /*

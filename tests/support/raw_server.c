@@ -223,11 +223,13 @@ const char *raw_server_target(const struct raw_server *server)
 
 void raw_server_seen(struct raw_server *server, const char *name, char ret[static 128])
 {
+    unsigned times = 0;
+
     ret[0] = '\0';
     (void)pthread_mutex_lock(&server->shared.lock);
     for (size_t i = 0; i < server->shared.n_fields; i++)
         if (strcmp(server->shared.fields[i].name, name) == 0)
-            (void)snprintf(ret, 128, "%s", server->shared.fields[i].value);
+            (void)snprintf(ret, 128, "%s", ++times == 1 ? server->shared.fields[i].value : "");
     (void)pthread_mutex_unlock(&server->shared.lock);
 }
 

@@ -13,6 +13,7 @@
 
 #include <google/rpc/error_details.neo.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ static struct plan {
     size_t added;           /* of a detail that it adds */
     size_t info;            /* of a value in ErrorInfo */
     const char *broken;     /* NULL, or how it ends instead */
+    bool names;             /* adds headers of many names */
     bool refused;           /* told: a header or trailer was not taken */
 } plan;
 
@@ -47,11 +49,28 @@ static void finish(struct neo_call *call)
     neo_call_finish(call, &status);
 }
 
+static void add_names(struct neo_call *call)
+{
+    static const char *const bad[] = {
+        "x_caller_id",       "x_forwarded_for", "grpc_status", "connection",     "keep-alive",
+        "transfer-encoding", "upgrade",         "host",        "content-length", "content_type"};
+
+    for (size_t i = 0; i < NEO_COUNT(bad); i++) {
+        assert_false(neo_call_add_header(call, bad[i], NEO_LIT("1")));
+        assert_false(neo_call_add_trailer(call, bad[i], NEO_LIT("1")));
+    }
+    assert_true(neo_bytes_is(neo_call_metadata(call, "x_asked_by"), "me"));
+    assert_true(neo_call_add_header(call, "x_note", NEO_LIT("read")));
+    assert_true(neo_call_add_trailer(call, "x_end_bin-bin", NEO_LIT("\1")));
+}
+
 static void say(struct neo_call *call, const struct neo_test_v1_Words *request, void *self)
 {
     const struct neo_status ok = {.code = NEO_OK};
 
     (void)self;
+    if (plan.names)
+        add_names(call);
     plan.refused =
         (plan.header > 0 && !neo_call_add_header(call, "x-h", neo_bytes(text, plan.header))) ||
         (plan.trailer > 0 && !neo_call_add_trailer(call, "x-t", neo_bytes(text, plan.trailer)));
@@ -135,6 +154,77 @@ static void ask(const struct plan *is, bool blocking, size_t request_bytes, stru
     neo_server_free(server);
     read_log(log.fd, ret->log);
     (void)close(log.fd);
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+struct seen {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool done;
+    enum neo_code code;
+    char note[16];
+    size_t end;
+};
+
+static void on_message(struct neo_client_call *call, const void *response, void *self)
+{
+    (void)call;
+    (void)response;
+    (void)self;
+}
+
+static void on_done(struct neo_client_call *call, const struct neo_status *status, void *self)
+{
+    struct seen *seen = self;
+    struct neo_bytes note = neo_client_call_metadata(call, "x_note");
+
+    (void)pthread_mutex_lock(&seen->lock);
+    (void)snprintf(seen->note, sizeof(seen->note), "%.*s", NEO_FMT(note));
+    seen->end = neo_client_call_metadata(call, "x_end_bin-bin").len;
+    seen->code = status->code;
+    seen->done = true;
+    (void)pthread_cond_signal(&seen->ended);
+    (void)pthread_mutex_unlock(&seen->lock);
+}
+
+struct start {
+    struct neo_channel *channel;
+    struct seen *seen;
+};
+
+static void start(void *self)
+{
+    static const struct neo_client_events events = {.message = on_message, .done = on_done};
+    static const struct neo_pair asked = {{(const uint8_t *)"x_asked_by", 10},
+                                          {(const uint8_t *)"me", 2}};
+    const struct neo_call_options options = {.metadata = &asked, .n_metadata = 1};
+    const struct neo_test_v1_Words request = {0};
+    struct start *s = self;
+    struct neo_client_call *call;
+
+    assert_int_equal(neo_channel_start(s->channel, &neo_test_v1_Speech_methods[0], &options,
+                                       &request, &events, s->seen, &call, NULL),
+                     NEO_OK);
+}
+
+TEST(names_with_underscores_go_both_ways_but_for_those_that_look_like_ours)
+{
+    struct seen seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+    struct neo_server *server = serve(NULL, false);
+    struct start s = {connect_to(server), &seen};
+
+    plan = (struct plan){.names = true};
+    neo_runtime_call(world.runtime, 0, start, &s);
+    (void)pthread_mutex_lock(&seen.lock);
+    while (!seen.done)
+        (void)pthread_cond_wait(&seen.ended, &seen.lock);
+    (void)pthread_mutex_unlock(&seen.lock);
+    assert_int_equal(seen.code, NEO_OK);
+    assert_string_equal(seen.note, "read");
+    assert_int_equal(seen.end, 1);
+    neo_channel_free(s.channel);
+    neo_server_free(server);
 }
 
 /* --- too large -------------------------------------------------------------------------------- */
@@ -283,6 +373,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(names_with_underscores_go_both_ways_but_for_those_that_look_like_ours),
         T(metadata_that_the_caller_would_not_take_is_refused_to_the_handler_at_once),
         T(a_status_that_is_too_large_loses_its_least_and_never_its_code_and_text),
         T(details_that_no_connection_brings_are_not_added),

@@ -434,6 +434,97 @@ TEST(metadata_over_our_own_limit_is_not_laid_at_the_servers_door)
     neo_arena_fini(&r.arena);
 }
 
+/* --- what the channel sends ------------------------------------------------------------------- */
+
+/* One call with that metadata; what the server saw of `name` in `ret_seen`. */
+static enum neo_code send_pair(const char *key, const char *value, const char *name,
+                               struct result *ret, char ret_seen[static 128],
+                               unsigned *ret_requests)
+{
+    static const struct h2_header trailers[] = {FIELD("grpc-status", "0")};
+    static const struct raw_answer answer = {
+        .headers = grpc, .n_headers = 1, .body = TEXT(HI), .trailers = trailers, .n_trailers = 1};
+    struct raw_server *server = raw_server_new(&answer);
+    struct neo_channel *channel = open_channel(server, false);
+    const struct neo_pair pair = {neo_text(key), neo_text(value)};
+    const struct neo_call_options options = {.metadata = &pair, .n_metadata = 1};
+    struct neo_test_v1_Words request = {.text = NEO_LIT("hello")};
+
+    neo_arena_init(&ret->arena, 1 << 20);
+    enum neo_code code =
+        neo_test_v1_Speech_Say(channel, &options, &request, &ret->words, &ret->arena, &ret->status);
+    neo_channel_free(channel);
+    *ret_requests = raw_server_requests(server);
+    raw_server_seen(server, name, ret_seen);
+    raw_server_free(server);
+    return code;
+}
+
+TEST(metadata_that_no_server_may_take_is_refused_before_anything_leaves)
+{
+    static const struct {
+        const char *key, *value, *why;
+    } rows[] = {
+        {"x-sp", " lead", "the value of metadata 'x-sp'"},
+        {"x-sp", "trail ", "the value of metadata 'x-sp'"},
+        {"x-ctl", "a\tb", "the value of metadata 'x-ctl'"},
+        {"user-agent", "mine ", "the value of metadata 'user-agent'"},
+        {"connection", "close", "metadata key 'connection': it is reserved"},
+        {"keep-alive", "1", "metadata key 'keep-alive': it is reserved"},
+        {"proxy-connection", "1", "metadata key 'proxy-connection': it is reserved"},
+        {"transfer-encoding", "chunked", "metadata key 'transfer-encoding': it is reserved"},
+        {"upgrade", "h2c", "metadata key 'upgrade': it is reserved"},
+        {"content-length", "0", "metadata key 'content-length': it is reserved"},
+        {"host", "other", "metadata key 'host': it is reserved"},
+        {"grpc-timeout", "1S", "metadata key 'grpc-timeout': it is reserved"},
+        {"traceparent", "00-", "metadata key 'traceparent': the channel writes it"},
+        {"x-deadline-ms", "1", "metadata key 'x-deadline-ms': the channel writes it"},
+        {"x_caller_id", "root", "metadata key 'x_caller_id': it may be taken for"},
+        {"x-forwarded_for", "::1", "metadata key 'x-forwarded_for': it may be taken for"},
+        {"X-Upper", "1", "metadata key 'X-Upper': keys are of a-z 0-9 _ - ."},
+        {":path", "/", "metadata key ':path': keys are of"},
+        {"", "1", "metadata key '': keys are of"},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        struct result r = {0};
+        unsigned requests;
+        char seen[128];
+        assert_int_equal(send_pair(rows[i].key, rows[i].value, rows[i].key, &r, seen, &requests),
+                         NEO_INVALID_ARGUMENT);
+        assert_int_equal(requests, 0);
+        if (!neo_bytes_starts(r.status.message, neo_text(rows[i].why)))
+            fail_msg("%s: %.*s", rows[i].key, NEO_FMT(r.status.message));
+        neo_arena_fini(&r.arena);
+    }
+}
+
+TEST(all_other_metadata_leaves_as_it_is_and_the_users_agent_before_ours)
+{
+    static const struct {
+        const char *key, *value, *seen;
+    } rows[] = {
+        {"x_under", "1", "1"},
+        {"x-a_b.c-1", "in side", "in side"},
+        {"x-forwarded-for", "::1", "::1"},
+        {"authorization", "Bearer x", "Bearer x"},
+        {"x-empty", "", ""},
+        {"user-agent", "shop/2 (test)", "shop/2 (test) neo-c/0.1"},
+        {"user-agent", "", "neo-c/0.1"},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        struct result r = {0};
+        unsigned requests;
+        char seen[128];
+        assert_int_equal(send_pair(rows[i].key, rows[i].value, rows[i].key, &r, seen, &requests),
+                         NEO_OK);
+        assert_int_equal(requests, 1);
+        assert_string_equal(seen, rows[i].seen); /* "" as well where a name is there twice */
+        neo_arena_fini(&r.arena);
+    }
+}
+
 /* --- compression ------------------------------------------------------------------------------ */
 
 static const struct h2_header gzip_headers[] = {GRPC, FIELD("grpc-encoding", "gzip")};
@@ -558,6 +649,8 @@ int main(void)
         cmocka_unit_test(a_status_before_the_end_of_the_request_frees_the_stream),
         cmocka_unit_test(
             resets_are_mapped_and_only_a_refusal_before_any_answer_means_not_processed),
+        cmocka_unit_test(metadata_that_no_server_may_take_is_refused_before_anything_leaves),
+        cmocka_unit_test(all_other_metadata_leaves_as_it_is_and_the_users_agent_before_ours),
         cmocka_unit_test(a_reset_is_not_retried_as_a_lost_connection_is),
         cmocka_unit_test(metadata_over_our_own_limit_is_not_laid_at_the_servers_door),
         cmocka_unit_test(

@@ -219,11 +219,20 @@ TEST(a_peer_cannot_say_who_it_is)
         "x_caller-id",
         "x-neo-caller-chain-bin",
         "x-priority",
+        "x_forwarded_for",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "host",
     };
 
     for (size_t i = 0; i < NEO_COUNT(names); i++)
         assert_true(wire_is_reserved(neo_text(names[i])));
     assert_false(wire_is_reserved(NEO_LIT("x-tenant")));
+    assert_false(wire_is_reserved(NEO_LIT("x_tenant")));
+    assert_false(wire_is_reserved(NEO_LIT("x-forwarded-for")));
     assert_false(wire_is_reserved(NEO_LIT("x-caller-ids")));
     assert_false(wire_is_reserved(NEO_LIT("authorization")));
 }
