@@ -124,7 +124,7 @@ struct subchannel {
     neo_nsec attempt_at;
     struct neo_breaker breaker;
     bool attestation_refused; /* the last attempt failed for that */
-    char last_error[240];
+    char last_error[400];
     uint64_t calls, succeeded, failed; /* attempts of calls; the last began at `last_call` */
     neo_nsec last_call;
     int64_t channelz_id;
@@ -320,8 +320,8 @@ void channel_line_count(struct neo_client_call *call);
 /* Whether one more may wait, with `bytes`. False: `status` says why not. */
 bool channel_line_admits(const struct neo_channel *channel, size_t n, size_t bytes,
                          struct neo_status *status);
-/* Why nothing is ready: fills `status` for a call that does not wait. False: something may still
- * come. */
+const char *channel_last_error(const struct channel_core *core); /* "": none */
+/* Why nothing is ready, for a call that does not wait. False: something may still come. */
 bool channel_is_failing(const struct channel_core *core, struct neo_status *status);
 /* Must a peer of this channel prove what it runs; do we have to? */
 bool channel_wants_attestation(const struct channel_core *core);

@@ -372,10 +372,28 @@ void client_call_try(struct neo_client_call *call)
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
+/* One that waits says for what: else nobody would hear why no connection can be made. */
+static const char *why_late(struct neo_client_call *call)
+{
+    static const char usual[] = "the deadline has passed";
+    const char *error = channel_last_error(call->channel->core);
+    const char *text;
+
+    if (!call->waits || call->n_running > 0)
+        return usual;
+    text = error[0] == '\0'
+               ? "the deadline has passed while the call waited for a connection, or for its turn"
+               : neo_arena_printf(&call->arena,
+                                  "the deadline has passed while the call waited for a connection; "
+                                  "the last error: %s",
+                                  error);
+    return text == NULL ? usual : text;
+}
+
 static void deadline_expired(struct neo_timer *timer)
 {
     struct neo_client_call *call = neo_owner(timer, struct neo_client_call, deadline);
-    struct neo_status status = neo_status_of(NEO_DEADLINE_EXCEEDED, "the deadline has passed");
+    struct neo_status status = neo_status_of(NEO_DEADLINE_EXCEEDED, why_late(call));
 
     status.reason = NEO_LIT("DEADLINE_PASSED");
     client_call_end(call, &status);
