@@ -55,7 +55,8 @@ const char *neo_call_peer(struct neo_call *call);
 struct neo_bytes neo_call_metadata(const struct neo_call *call, const char *name);
 
 /* Adds to the response's initial metadata (before anything was sent) or trailers. Copied; in -bin
-   any bytes, else printable ASCII. False: too late, reserved, malformed, too much, or not here. */
+   any bytes, else printable ASCII. False: too late, reserved, malformed, more than 32 or than the
+   peer takes (its SETTINGS_MAX_HEADER_LIST_SIZE; at most 60 KiB), or not here. */
 bool neo_call_add_header(struct neo_call *call, const char *name, struct neo_bytes value);
 bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_bytes value);
 
@@ -65,10 +66,16 @@ void neo_call_send_headers(struct neo_call *call);
 
 /* Sends the one response and OK. Encodes at once: `response` may go afterwards. */
 void neo_call_reply(struct neo_call *call, const void *response);
-/* Ends the call with a code and a text that the peer may see. */
+/* Ends the call with a code and a text that the peer may see; a text longer than 1 KiB is cut, and
+   ends in "..." then. OK is none: INTERNAL, HANDLER_BROKEN. */
 NEO_PRINTF(3, 4)
 void neo_call_fail(struct neo_call *call, enum neo_code code, const char *format, ...);
-/* Ends the call with details. */
+/*
+ * Ends the call with details. OK of a method with one response, before that was sent, is INTERNAL,
+ * HANDLER_BROKEN. What the peer does not take in one block is left out, in this order, until it
+ * fits: details that were added (neo/details.h), metadata, all other details, the text. The log has
+ * a line `call.answer_cut` then.
+ */
 void neo_call_finish(struct neo_call *call, const struct neo_status *status);
 
 enum neo_flow {

@@ -23,6 +23,9 @@
  * Each type is there at most once (AIP-193). ErrorInfo, RetryInfo and QuotaFailure are made
  * of the fields of struct neo_status, and are not to be added.
  *
+ * A peer takes so many bytes of metadata and no more, often 8 or 16 KiB, of which base64 lets three
+ * quarters be used: neo_call_finish() leaves out what is too much, details that were added first.
+ *
  * Threads   None of their own.
  */
 #ifndef NEO_DETAILS_H
@@ -38,8 +41,9 @@ extern "C" {
 /*
  * Adds one detail: `message` is a struct of the type `info` (google_rpc_Help_info). It is encoded
  * at once, on `arena`, which must live as long as the status. False, and the status unchanged: out
- * of memory, a message that cannot be encoded, a type that is there already or is not to be added,
- * a field for attested code alone (neo.v1.sensitivity = TEE_ONLY) that is set.
+ * of memory, more than 44 KiB of details, a message that cannot be encoded, a type that is there
+ * already or is not to be added, a field for attested code alone (neo.v1.sensitivity = TEE_ONLY)
+ * that is set.
  */
 NEO_MUST_CHECK bool neo_status_add_detail(struct neo_status *status, struct neo_arena *arena,
                                           const struct neo_message_info *info, const void *message);

@@ -77,6 +77,7 @@ struct h2_stream {
     struct h2_headers trailers;
     bool remote_ended; /* END_STREAM was received */
     bool local_ended;  /* END_STREAM was queued by us */
+    bool remote_reset; /* RST_STREAM was received: what `closed` says is the peer's word */
 };
 
 struct h2_events {
@@ -100,6 +101,9 @@ struct h2_events {
     void (*ready)(struct h2 *h2);
     /* A feed ended within a header block; see h2_block_since(). May be NULL. */
     void (*unfinished)(struct h2 *h2);
+    /* A message is malformed, by RFC 9113, in the field of that name, and its stream is reset. May
+     * be NULL. */
+    void (*malformed)(struct h2 *h2, struct neo_bytes name);
     /* An answer to h2_ping(). */
     void (*pong)(struct h2 *h2, const uint8_t opaque[static 8]);
 };
@@ -212,8 +216,8 @@ NEO_MUST_CHECK enum neo_code h2_request(struct h2 *h2, struct neo_bytes path,
                                         size_t n, void *user, struct h2_stream **ret,
                                         struct neo_error *err);
 /*
- * Server: response headers, once. With `end` this is a Trailers-Only answer. RESOURCE_EXHAUSTED
- * when they are more than the peer takes; nothing was sent then, and a shorter answer may be tried.
+ * Server: response headers, once. With `end` this is a Trailers-Only answer. INVALID_ARGUMENT when
+ * they are more than the peer takes; nothing was sent then, and a shorter answer may be tried.
  */
 NEO_MUST_CHECK enum neo_code h2_respond(struct h2 *h2, struct h2_stream *s, int status,
                                         const struct h2_header *headers, size_t n, bool end,
@@ -285,6 +289,8 @@ void h2_trim(struct h2 *h2);
 size_t h2_open_streams(const struct h2 *h2);
 /* How many more requests may be opened now (client). */
 size_t h2_stream_room(const struct h2 *h2);
+/* Bytes of a header list that the peer takes, as RFC 9113 counts, and nghttp2 sends. */
+size_t h2_peer_takes(const struct h2 *h2);
 /* Whether h2_pull() has given a part of this request (client); else the peer never saw it. */
 bool h2_has_begun(const struct h2 *h2, const struct h2_stream *s);
 

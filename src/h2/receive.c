@@ -9,6 +9,7 @@
  */
 #include "base/arena_take.h"
 #include "h2/grammar.h"
+#include "h2/names.h"
 #include "h2/session.h"
 
 enum {
@@ -48,9 +49,12 @@ static int refuse_size(struct h2 *h2, struct stream *s)
     return refuse_block(h2, s, H2_ENHANCE_YOUR_CALM, h2_guard_header_refusal(&h2->guard, h2->now));
 }
 
+/* Only of a request that nobody has heard of may it be said that nothing was done with it. */
 static int refuse_memory(struct h2 *h2, struct stream *s)
 {
-    return refuse_block(h2, s, H2_REFUSED_STREAM, h2_guard_blame(&h2->guard, h2->now));
+    uint32_t h2_error = s->reported ? H2_ENHANCE_YOUR_CALM : H2_REFUSED_STREAM;
+
+    return refuse_block(h2, s, h2_error, h2_guard_blame(&h2->guard, h2->now));
 }
 
 /* A message that is malformed as a whole. nghttp2 goes on with the frame, and may close the stream.
@@ -63,8 +67,11 @@ __attribute__((cold)) static int refuse_message(struct h2 *h2, struct stream *s)
     return h2_verdict(h2, h2_guard_blame(&h2->guard, h2->now));
 }
 
-static int refuse_field(struct h2 *h2, struct stream *s)
+__attribute__((cold)) static int refuse_field(struct h2 *h2, struct stream *s,
+                                              struct neo_bytes name)
 {
+    if (h2->events->malformed != NULL)
+        h2->events->malformed(h2, name);
     return refuse_block(h2, s, H2_PROTOCOL_ERROR, h2_guard_blame(&h2->guard, h2->now));
 }
 
@@ -170,7 +177,8 @@ static void look_at_request_field(struct h2 *h2, enum message_name what,
     struct block *b = &h2->block;
 
     if (what == NAME_UNDERSCORE) {
-        b->is_bad = true;
+        if (h2_name_use(field->name) == H2_NAME_FALSE)
+            b->false_name = field->name;
     } else if (what == NAME_TYPE) {
         b->is_bad |= b->has_type;
         b->has_type = true;
@@ -202,12 +210,12 @@ static bool look_if_known(struct h2 *h2, enum message_name what, struct neo_byte
 }
 
 static int pseudo_field(struct h2 *h2, struct stream *s, enum message_name what,
-                        struct neo_bytes value)
+                        struct neo_bytes name, struct neo_bytes value)
 {
     bool known = look_if_known(h2, what, value);
 
     if (judges(h2) && !message_request_field(&s->message, what, value, known))
-        return refuse_field(h2, s);
+        return refuse_field(h2, s, name);
     return request_pseudo(h2, s, what, value) ? 0 : refuse_memory(h2, s);
 }
 
@@ -217,9 +225,9 @@ static int request_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
     enum message_name what = message_name(name);
 
     if (message_is_pseudo(what))
-        return pseudo_field(h2, s, what, value);
+        return pseudo_field(h2, s, what, name, value);
     if (judges(h2) && !message_request_field(&s->message, what, value, false))
-        return refuse_field(h2, s);
+        return refuse_field(h2, s, name);
     if (!add_field(h2, s, name, value))
         return refuse_memory(h2, s);
     look_at_request_field(h2, what, &h2->block.fields[h2->block.into->len - 1]);
@@ -232,12 +240,12 @@ static int response_field(struct h2 *h2, struct stream *s, struct neo_bytes name
     enum message_name what = message_name(name);
 
     if (judges(h2) && !message_response_field(&s->message, what, value))
-        return refuse_field(h2, s);
+        return refuse_field(h2, s, name);
     if (what == NAME_STATUS) { /* three digits */
         const uint8_t *d = value.at;
         s->pub.status = (d[0] - '0') * 100 + (d[1] - '0') * 10 + (d[2] - '0');
         h2->block.informational = d[0] == '1';
-        return d[0] == '0' ? refuse_field(h2, s) : 0;
+        return d[0] == '0' ? refuse_field(h2, s, name) : 0;
     }
     if (h2->block.informational || message_drops(&s->message, what))
         return 0;
@@ -248,9 +256,9 @@ static int trailer_field(struct h2 *h2, struct stream *s, struct neo_bytes name,
                          struct neo_bytes value)
 {
     if (judges(h2) && !message_trailer_field(message_name(name), value, h2->server))
-        return refuse_field(h2, s);
+        return refuse_field(h2, s, name);
     if (h2_is_reserved_in_trailers(name))
-        return refuse_field(h2, s);
+        return refuse_field(h2, s, name);
     return add_field(h2, s, name, value) ? 0 : refuse_memory(h2, s);
 }
 
@@ -342,7 +350,7 @@ static bool is_grpc_request(struct h2 *h2, struct stream *s, int *ret_result)
         *ret_result = h2_refuse_type(h2, s);
     else if (!b->has_scheme || !has_valid_path(h2, s))
         *ret_result = h2_refuse_path(h2, s);
-    else if (b->is_bad || !b->has_te ||
+    else if (b->is_bad || b->false_name.at != NULL || !b->has_te ||
              (b->host.at != NULL && !neo_bytes_equal(b->host, s->pub.authority)) ||
              !has_valid_authority(h2, s))
         *ret_result = h2_refuse_headers(h2, s);
@@ -472,7 +480,7 @@ static int reset_received(struct h2 *h2, const nghttp2_frame *frame)
     bool premature = s != NULL && !s->responded && h2->now - s->opened_at < PREMATURE;
 
     if (s != NULL)
-        s->reset_by_peer = true;
+        s->pub.remote_reset = true;
     return h2_verdict(h2, h2_guard_reset_received(&h2->guard, s != NULL, premature, h2->now));
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How requests that are none of ours are answered: all of it is static. */
+/* How requests that are none of ours are answered: most of it is static. */
 #include "h2/session.h"
+
+#include <stdio.h>
 
 #define NV(name, value)                                                                            \
     {                                                                                              \
@@ -22,13 +24,40 @@ int h2_refuse_type(struct h2 *h2, struct stream *s)
     return h2_answer(h2, s, headers, NEO_COUNT(headers));
 }
 
+/* Names the field where it is one that looks like another; '%' has a meaning in grpc-message. */
+static size_t say_what_is_wrong(const struct block *b, char *ret, size_t max)
+{
+    enum { NAME_SHOWN = 64 };
+    struct neo_bytes name = b->false_name;
+    int len;
+
+    if (name.len > NAME_SHOWN)
+        name.len = NAME_SHOWN;
+    if (name.len > 0)
+        len =
+            snprintf(ret, max, "malformed request headers: '%.*s' may be taken for a reserved name",
+                     NEO_FMT(name));
+    else
+        len = snprintf(ret, max, "malformed request headers: %s",
+                       b->is_bad    ? "content-type or te is there twice"
+                       : !b->has_te ? "te: trailers is not there"
+                                    : ":authority is no host and port, or not as host");
+    for (int i = 0; i < len; i++)
+        if (ret[i] == '%')
+            ret[i] = '?';
+    return (size_t)len;
+}
+
 int h2_refuse_headers(struct h2 *h2, struct stream *s)
 {
-    static const nghttp2_nv headers[] = {
+    char text[160];
+    size_t len = say_what_is_wrong(&h2->block, text, sizeof(text));
+    const nghttp2_nv headers[] = {
         NV(":status", "400"),
         NV("content-type", "application/grpc"),
         NV("grpc-status", "13"),
-        NV("grpc-message", "malformed request headers"),
+        {(uint8_t *)(uintptr_t) "grpc-message", (uint8_t *)text, sizeof("grpc-message") - 1, len,
+         NGHTTP2_NV_FLAG_NO_COPY_NAME},
     };
 
     return h2_answer(h2, s, headers, NEO_COUNT(headers));

@@ -389,6 +389,11 @@ static enum neo_code fits(const struct h2 *h2, const struct h2_header *headers, 
                     h2->peer_headers);
 }
 
+size_t h2_peer_takes(const struct h2 *h2)
+{
+    return h2->peer_headers;
+}
+
 static enum neo_code may_send(const struct h2 *h2, const struct stream *s, struct neo_error *err)
 {
     if (h2->error.code != NEO_OK)

@@ -62,7 +62,6 @@ struct stream {
     bool skipped;           /* the trailers do not wait for the queue */
     bool told_full;         /* `writable` is owed */
     bool reset;             /* by our own choice: not the peer's fault, or charged already */
-    bool reset_by_peer;     /* the guard has counted its end */
     bool kept;              /* by the owner, when it closes */
     bool plain;             /* asks for the plain page */
     bool head;              /* with HEAD */
@@ -95,6 +94,7 @@ struct block {
     bool is_known_path; /* `known_path` of the engine */
     bool is_known_authority;
     struct neo_bytes host;
+    struct neo_bytes false_name; /* one that may be taken for another */
 };
 
 struct h2 {

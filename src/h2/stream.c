@@ -102,7 +102,7 @@ void h2_stream_close(struct h2 *h2, struct stream *s, uint32_t h2_error)
     h2->header_memory -= s->header_memory;
     h2_discard(h2, s->unconsumed);
     s->unconsumed = 0;
-    if (!s->reset_by_peer)
+    if (!s->pub.remote_reset) /* else the guard has counted its end */
         h2_guard_stream_closed(&h2->guard);
     if (*place_of(h2, s->pub.id) == s)
         *place_of(h2, s->pub.id) = NULL;

@@ -20,7 +20,11 @@
 #define REQUEST_PATIENCE   (15 * NEO_NSEC_PER_SEC)
 #define BUSY_LINE_PATIENCE (60 * NEO_NSEC_PER_SEC) /* its connection brings other requests */
 
-enum { POOL_MAX = 256, FAIL_TEXT_MAX = 1024, ANSWER_FIELDS_MAX = 80, ENCODED_KEPT = 256 * 1024 };
+enum {
+    POOL_MAX = 256,
+    FAIL_TEXT_MAX = 1100 /* more than is shown, so that the cut shows */,
+    ENCODED_KEPT = 256 * 1024
+};
 
 /* --- life -------------------------------------------------------------------------------- */
 
@@ -205,39 +209,12 @@ static void conclude(struct neo_call *call, const struct neo_status *status)
     neo_call_unref(call);
 }
 
-static size_t without_details(struct h2_header *fields, size_t n)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (!neo_bytes_is(fields[i].name, "grpc-status-details-bin"))
-            fields[kept++] = fields[i];
-    return kept;
-}
-
-/* What goes out with the status: trailers, or the one block of an answer without messages. */
-static enum neo_code send_fields(struct neo_call *call, const struct neo_status *status)
-{
-    struct h2 *h2 = conn_h2(call->peer->conn);
-    struct h2_header fields[ANSWER_FIELDS_MAX];
-    size_t n = 0;
-
-    if (!call->headers_sent)
-        n = metadata_answer(call, fields, ANSWER_FIELDS_MAX);
-    n += wire_status_headers(status, call->trailers.at, call->trailers.n, call->arena, fields + n,
-                             ANSWER_FIELDS_MAX - n);
-    if (call->worker->server->options.bare_refusals && status->details.len == 0)
-        n = without_details(fields, n);
-    return call->headers_sent ? h2_send_trailers(h2, call->stream, fields, n, NULL)
-                              : h2_respond(h2, call->stream, 200, fields, n, true, NULL);
-}
-
 static void send_status(struct neo_call *call, const struct neo_status *status)
 {
     struct h2 *h2 = conn_h2(call->peer->conn);
     bool plain = status->code == NEO_OK && call->headers_sent && call->trailers.n == 0;
     enum neo_code code = plain ? h2_send_trailers(h2, call->stream, &h2_status_ok, 1, NULL)
-                               : send_fields(call, status);
+                               : call_answer_status(call, status);
 
     if (code != NEO_OK)
         h2_reset(h2, call->stream, H2_INTERNAL_ERROR, false);
@@ -281,6 +258,16 @@ void call_end(struct neo_call *call, enum neo_reason reason)
         conclude(call, &status);
     else
         call_finish(call, &status);
+}
+
+void call_end_with(struct neo_call *call, enum neo_reason reason, const char *text)
+{
+    struct neo_status status = status_of(call, reason);
+    struct neo_bytes copy = neo_arena_copy(call->arena, neo_text(text));
+
+    if (copy.len > 0)
+        status.message = copy;
+    call_finish(call, &status);
 }
 
 static void deny(struct neo_call *call, enum neo_reason reason)
@@ -352,25 +339,15 @@ void call_admitted(struct neo_call *call, enum neo_admission_verdict verdict)
 
 /* --- answering --------------------------------------------------------------------------- */
 
-static bool respond(struct neo_call *call, const struct h2_header *fields, size_t n)
-{
-    call->headers_sent =
-        h2_respond(conn_h2(call->peer->conn), call->stream, 200, fields, n, false, NULL) == NEO_OK;
-    return call->headers_sent;
-}
-
-static bool respond_with_more(struct neo_call *call)
-{
-    struct h2_header fields[ANSWER_FIELDS_MAX];
-
-    return respond(call, fields, metadata_answer(call, fields, ANSWER_FIELDS_MAX));
-}
-
 static bool send_headers(struct neo_call *call)
 {
     if (call->headers_sent)
         return true;
-    return metadata_is_usual(call) ? respond(call, &h2_type_grpc, 1) : respond_with_more(call);
+    if (!metadata_is_usual(call))
+        return call_answer_headers(call);
+    call->headers_sent = h2_respond(conn_h2(call->peer->conn), call->stream, 200, &h2_type_grpc, 1,
+                                    false, NULL) == NEO_OK;
+    return call->headers_sent;
 }
 
 /* What lies in `out` behind `from`. False when out of memory. */
@@ -380,6 +357,7 @@ static bool send_framed(struct neo_call *call, struct neo_buffer *out, size_t fr
 
     counts->sent++;
     counts->last_sent = neo_loop_now(call->worker->loop);
+    call->answered = true;
     return send_headers(call) &&
            h2_send_exchange(conn_h2(call->peer->conn), call->stream, out, from);
 }
@@ -508,12 +486,30 @@ enum neo_flow call_send_raw(struct neo_call *call, struct neo_bytes message)
     return send_framed(call, out, 0) ? flow_of(call) : NEO_FLOW_GONE;
 }
 
+/* A handler that says OK and has not answered: the caller would be told that it succeeded. */
+static bool lacks_response(const struct neo_call *call, enum neo_code code)
+{
+    return code == NEO_OK && !call->answered && call->state != CALL_ENDED &&
+           (call->method->info->kind & NEO_SERVER_STREAM) == 0;
+}
+
+__attribute__((cold)) static void end_broken(struct neo_call *call, const char *how)
+{
+    neo_log_error(call->worker->server->options.log, "call.handler_broken",
+                  NEO_BYTES("method", call->method->path), NEO_STR("error", how));
+    call_end_with(call, NEO_REASON_HANDLER_BROKEN, how);
+}
+
 void neo_call_finish(struct neo_call *call, const struct neo_status *status)
 {
     struct neo_status said = *status;
 
     if (call_is_elsewhere(call)) {
         call_post_finish(call, status);
+        return;
+    }
+    if (lacks_response(call, said.code)) {
+        end_broken(call, "the handler finished with OK and sent no response");
         return;
     }
     said.processed = true;
@@ -534,8 +530,17 @@ void neo_call_fail(struct neo_call *call, enum neo_code code, const char *format
         text[0] = '\0';
 
     bool here = !call_is_elsewhere(call);
+    bool ok_said = code == NEO_OK; /* the one thing that a failure is not */
+    if (ok_said) {
+        neo_log_error(call->worker->server->options.log, "call.handler_broken",
+                      NEO_BYTES("method", call->method->path),
+                      NEO_STR("error", "neo_call_fail() with OK"));
+        code = NEO_INTERNAL;
+    }
     struct neo_bytes message = here ? neo_arena_copy(call->arena, neo_text(text)) : neo_text(text);
     struct neo_status status = {.code = code, .message = message};
+    if (ok_said)
+        status.reason = neo_text(neo_reason_name(NEO_REASON_HANDLER_BROKEN));
     neo_call_finish(call, &status);
 }
 

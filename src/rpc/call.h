@@ -28,6 +28,7 @@ enum call_state {
 struct call_fields {
     struct h2_header *at;
     size_t n;
+    size_t bytes; /* as a peer counts them */
 };
 
 struct call_blocking;
@@ -50,6 +51,7 @@ struct neo_call {
     bool entered; /* counted by admission and by the peer */
     bool rested;  /* nobody holds it any more */
     bool headers_sent;
+    bool answered; /* a message was sent */
     bool has_request;
     bool half_closed;
     bool is_full;     /* what it sent last has not left yet, and there is much of it */
@@ -100,6 +102,9 @@ struct neo_call *call_new(struct peer *p, struct h2_stream *s);
 void call_closed(struct neo_call *call);
 /* Ends it with the fixed text of a reason; nothing when it has ended. */
 __attribute__((cold)) void call_end(struct neo_call *call, enum neo_reason reason);
+/* The same, with a text that says more. It is copied. */
+__attribute__((cold)) void call_end_with(struct neo_call *call, enum neo_reason reason,
+                                         const char *text);
 /* Ends it; `status` borrows from the call's arena or is static. */
 void call_finish(struct neo_call *call, const struct neo_status *status);
 /* Counted from now on as running. */
@@ -123,6 +128,19 @@ static inline bool call_is_streaming_in(const struct neo_call *call)
 {
     return (call->method->info->kind & NEO_CLIENT_STREAM) != 0;
 }
+
+/* --- call_answer.c ----------------------------------------------------------------------- */
+
+/*
+ * The response headers with more in them than the content-type. False: nothing was sent. What is
+ * more than the peer takes is left out, here and below, and logged.
+ */
+bool call_answer_headers(struct neo_call *call);
+/*
+ * What goes out with the status: trailers, or the one block of an answer without messages. Left out
+ * is, step by step: details that the handler added, its metadata, the other details, the text.
+ */
+enum neo_code call_answer_status(struct neo_call *call, const struct neo_status *status);
 
 /* --- call_request.c ---------------------------------------------------------------------- */
 

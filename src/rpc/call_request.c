@@ -161,7 +161,7 @@ static size_t read_messages(struct neo_call *call, struct neo_bytes bytes)
                 hold(call, later);
             return later.len;
         case FRAME_BAD:
-            call_end(call, reason_of_frame(err.code));
+            call_end_with(call, reason_of_frame(err.code), err.message);
             return 0;
         }
     }

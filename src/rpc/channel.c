@@ -191,6 +191,13 @@ static struct census take_census(const struct channel_core *core)
     return c;
 }
 
+const char *channel_last_error(const struct channel_core *core)
+{
+    const char *error = take_census(core).error;
+
+    return error[0] != '\0' ? error : core->resolve_error;
+}
+
 bool channel_is_failing(const struct channel_core *core, struct neo_status *status)
 {
     struct census c = take_census(core);

@@ -126,7 +126,7 @@ struct subchannel {
     neo_nsec attempt_at;
     struct neo_breaker breaker;
     bool attestation_refused; /* the last attempt failed for that */
-    char last_error[240];
+    char last_error[400];
     uint64_t calls, succeeded, failed; /* attempts of calls; the last began at `last_call` */
     neo_nsec last_call;
     int64_t channelz_id;
@@ -323,8 +323,8 @@ void channel_line_count(struct neo_client_call *call);
 /* Whether one more may wait, with `bytes`. False: `status` says why not. */
 bool channel_line_admits(const struct neo_channel *channel, size_t n, size_t bytes,
                          struct neo_status *status);
-/* Why nothing is ready: fills `status` for a call that does not wait. False: something may still
- * come. */
+const char *channel_last_error(const struct channel_core *core); /* "": none */
+/* Why nothing is ready, for a call that does not wait. False: something may still come. */
 bool channel_is_failing(const struct channel_core *core, struct neo_status *status);
 /* Must a peer of this channel prove what it runs; do we have to? */
 bool channel_wants_attestation(const struct channel_core *core);
@@ -489,6 +489,7 @@ struct neo_client_call {
     struct h2_header *metadata; /* custom headers, ready for the wire */
     size_t n_metadata;
     char traceparent[NEO_TRACEPARENT_LEN + 1];
+    const char *user_agent;  /* with the user's in front; NULL: the usual */
     void **intercept_states; /* one for each interceptor; NULL: there are none */
     unsigned intercepted;    /* those that have begun and not ended */
     bool intercepting;       /* inside one's begin */
@@ -502,8 +503,7 @@ struct neo_client_call {
     bool send_closed;
     bool gzip;        /* said in the headers */
     bool compressing; /* the next message */
-    size_t max_request;
-    size_t max_response;
+    size_t max_request, max_response;
 
     struct call_attempt own; /* the first; further ones at the same time are on the arena */
     struct call_attempt *running[SERVICE_CONFIG_ATTEMPTS_MAX];

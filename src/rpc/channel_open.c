@@ -223,7 +223,7 @@ static void describe(const struct subchannel *sub, struct neo_channel_peer *peer
         .calls = sub->calls,
     };
     (void)snprintf(peer->address, sizeof(peer->address), "%s", sub->address);
-    (void)snprintf(peer->last_error, sizeof(peer->last_error), "%s", sub->last_error);
+    (void)snprintf(peer->last_error, sizeof(peer->last_error), "%.239s", sub->last_error);
 }
 
 static void look_run(struct visit *v)

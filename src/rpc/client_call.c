@@ -391,19 +391,51 @@ struct neo_status client_call_stream_status(struct h2_stream *s, uint32_t h2_err
     return wire_status_of_reset(h2_error);
 }
 
+/* It is we who have reset the stream: not for what the server said, but for how. */
+static struct neo_status status_of_own_reset(const struct call_attempt *a, struct h2_stream *s,
+                                             uint32_t h2_error)
+{
+    size_t most = a->sc->sub->core->tuning.max_metadata;
+
+    if (h2_error == H2_INTERNAL_ERROR)
+        return neo_status_of(NEO_RESOURCE_EXHAUSTED, "out of memory sending the request");
+    if (h2_error == H2_ENHANCE_YOUR_CALM)
+        return neo_status_of(
+            NEO_RESOURCE_EXHAUSTED,
+            neo_arena_printf(
+                s->arena,
+                "the response's metadata is larger than we take: %zu bytes, 100 "
+                "fields (max_metadata), and %u times that in all calls of a connection",
+                most, (unsigned)H2_HEADER_BLOCKS));
+    return neo_status_of(NEO_INTERNAL, "the response breaks HTTP/2: a malformed field, or another "
+                                       "length than it said");
+}
+
+static struct neo_status status_of_lost_connection(const struct call_attempt *a)
+{
+    struct neo_status status = neo_status_of(
+        NEO_UNAVAILABLE, a->sc->lost != NULL ? a->sc->lost : "the connection was lost");
+
+    status.reason = NEO_LIT("CONNECT_FAILED");
+    return status;
+}
+
 /* Why the stream is gone, as far as it can be known. */
-static struct neo_status status_of_loss(const struct call_attempt *a, uint32_t h2_error)
+static struct neo_status status_of_loss(const struct call_attempt *a, struct h2_stream *s,
+                                        uint32_t h2_error)
 {
     const struct neo_client_call *call = a->call;
     struct neo_status status = wire_status_of_reset(h2_error);
 
-    if (h2_error == H2_REFUSED_STREAM)
+    if (h2_error == H2_REFUSED_STREAM) {
+        status.processed = a->got_headers; /* who has begun to answer cannot unsay it */
         return status;
-    if (conn_is_closing(a->sc->conn) || h2_error == H2_INTERNAL_ERROR) {
-        status = neo_status_of(NEO_UNAVAILABLE,
-                               a->sc->lost != NULL ? a->sc->lost : "the connection was lost");
-        status.reason = NEO_LIT("CONNECT_FAILED");
     }
+    /* Who goes away cancels what still runs; else the reset tells more than the end after it. */
+    if (!s->remote_reset || (h2_error == H2_CANCEL && conn_is_closing(a->sc->conn)))
+        status = h2_error == H2_CANCEL || conn_is_closing(a->sc->conn)
+                     ? status_of_lost_connection(a)
+                     : status_of_own_reset(a, s, h2_error);
     if (status.code == NEO_CANCELLED && call->context.deadline != 0 &&
         neo_loop_now(call->channel->loop) >= call->context.deadline)
         status = neo_status_of(NEO_DEADLINE_EXCEEDED, "the deadline has passed");
@@ -419,7 +451,7 @@ void client_call_closed(struct call_attempt *a, struct h2_stream *s, uint32_t h2
     client_outcome_lost(a, h2_error);
     if ((h2_error == H2_REFUSED_STREAM || !left) && client_retry_unseen(a, left))
         return;
-    struct neo_status status = status_of_loss(a, h2_error);
+    struct neo_status status = status_of_loss(a, s, h2_error);
     if (!call->over && client_retry_failed(a, &status, (struct h2_headers){0}))
         return;
     keep_metadata(a, s);

@@ -87,6 +87,18 @@ static bool append_framed(struct neo_client_call *call, struct neo_bytes wire)
            (!call->compressing || frame_compress(&call->sent, at, NULL) == NEO_OK);
 }
 
+static enum neo_flow fail_too_large(struct neo_client_call *call, size_t len)
+{
+    const char *text =
+        neo_arena_printf(&call->arena,
+                         "a request of %zu bytes is larger than the limit of %zu (the channel's "
+                         "max_message, or maxRequestMessageBytes)",
+                         len, call->max_request);
+
+    client_call_fail(call, NEO_RESOURCE_EXHAUSTED, text);
+    return NEO_FLOW_GONE;
+}
+
 enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_bytes wire)
 {
     struct neo_status status;
@@ -94,8 +106,7 @@ enum neo_flow client_call_send_wire(struct neo_client_call *call, struct neo_byt
     if (call->over || call->send_closed)
         return NEO_FLOW_GONE;
     if (wire.len > call->max_request) {
-        client_call_fail(call, NEO_RESOURCE_EXHAUSTED, "the request is larger than the limit");
-        return NEO_FLOW_GONE;
+        return fail_too_large(call, wire.len);
     }
     if (client_intercept_sees(call) && !client_intercept_wire(call, true, wire))
         return NEO_FLOW_GONE;

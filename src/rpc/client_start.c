@@ -5,6 +5,7 @@
  * What does not change between attempts is made once, on the call's arena; the
  * deadline that is left and the number of attempts are written for each.
  */
+#include "h2/names.h"
 #include "rpc/channel_internal.h"
 #include "rpc/client_intercept.h"
 #include "rpc/compression.h"
@@ -23,6 +24,7 @@ enum {
     DEADLINE_MARGIN_NSEC = 5000000, /* a child call leaves its parent time to answer */
 };
 
+#define USER_AGENT   "neo-c/0.1"
 #define HEADER(n, v) ((struct h2_header){NEO_LIT(n), (v)})
 
 /* --- the context ------------------------------------------------------------------------------ */
@@ -73,18 +75,19 @@ static bool is_key(struct neo_bytes key)
 {
     for (size_t i = 0; i < key.len; i++) {
         uint8_t c = key.at[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'))
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
             return false;
     }
     return key.len > 0;
 }
 
+/* RFC 9113, 8.2.1: a value that begins or ends with a space is malformed. */
 static bool is_text(struct neo_bytes value)
 {
     for (size_t i = 0; i < value.len; i++)
         if (value.at[i] < 0x20 || value.at[i] > 0x7e)
             return false;
-    return true;
+    return value.len == 0 || (value.at[0] != ' ' && value.at[value.len - 1] != ' ');
 }
 
 /* Unpadded base64, as gRPC sends -bin. */
@@ -96,26 +99,60 @@ static struct neo_bytes binary_value(struct neo_client_call *call, struct neo_by
     return neo_arena_copy(&call->arena, neo_buffer_bytes(&text));
 }
 
+/* NULL: it may be set. */
+static const char *why_not(struct neo_bytes key)
+{
+    unsigned use = h2_name_use(key);
+
+    if (!is_key(key))
+        return "keys are of a-z 0-9 _ - .";
+    if ((use & H2_NAME_RESERVED) != 0)
+        return "it is reserved, and no peer would take it";
+    if ((use & H2_NAME_MADE) != 0)
+        return "the channel writes it; give the call a parent context, or its option";
+    if ((use & H2_NAME_FALSE) != 0)
+        return "it may be taken for a name that means something, with '-' for '_'";
+    return NULL;
+}
+
+static enum neo_code check_value(struct neo_bytes key, struct neo_bytes value,
+                                 struct neo_error *err)
+{
+    if (is_text(value))
+        return NEO_OK;
+    return neo_fail(err, NEO_INVALID_ARGUMENT,
+                    "the value of metadata '%.*s' is not printable ASCII without spaces at its "
+                    "ends; use a key that ends in -bin",
+                    NEO_FMT(key));
+}
+
+/* Before ours, as in other implementations; of several the last. */
+static enum neo_code set_user_agent(struct neo_client_call *call, struct neo_bytes value,
+                                    struct neo_error *err)
+{
+    NEO_TRY(check_value(NEO_LIT("user-agent"), value, err));
+    const char *text = neo_arena_printf(&call->arena, "%.*s%s" USER_AGENT, NEO_FMT_ALL(value),
+                                        value.len > 0 ? " " : "");
+    if (text == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting a call");
+    call->user_agent = text;
+    return NEO_OK;
+}
+
 enum neo_code client_call_add_metadata(struct neo_client_call *call, struct neo_bytes key,
                                        struct neo_bytes value, struct neo_error *err)
 {
-    struct h2_header *h = &call->metadata[call->n_metadata];
-
-    if (!is_key(key) || wire_is_reserved(key))
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "metadata key '%.*s' is reserved or not of [a-z0-9.-]", NEO_FMT(key));
-    h->name = neo_arena_copy(&call->arena, key);
-    if (is_binary(key)) {
-        h->value = binary_value(call, value);
-    } else if (is_text(value)) {
-        h->value = neo_arena_copy(&call->arena, value);
-    } else {
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "the value of metadata '%.*s' is not printable ASCII; use a key that ends "
-                        "in -bin",
-                        NEO_FMT(key));
-    }
-    call->n_metadata++;
+    if (neo_bytes_is(key, "user-agent"))
+        return set_user_agent(call, value, err);
+    const char *why = why_not(key);
+    if (why != NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "metadata key '%.*s': %s", NEO_FMT(key), why);
+    if (!is_binary(key))
+        NEO_TRY(check_value(key, value, err));
+    call->metadata[call->n_metadata++] = (struct h2_header){
+        .name = neo_arena_copy(&call->arena, key),
+        .value = is_binary(key) ? binary_value(call, value) : neo_arena_copy(&call->arena, value),
+    };
     return NEO_OK;
 }
 
@@ -125,10 +162,10 @@ static enum neo_code add_business(struct neo_client_call *call, const struct neo
     for (size_t i = 0; i < n; i++) {
         const char *key =
             neo_arena_printf(&call->arena, "x-neo-ctx-%.*s", NEO_FMT_ALL(entries[i].key));
-        if (key == NULL || !is_key(neo_text(key)) || !is_text(entries[i].value))
+        if (key == NULL || why_not(neo_text(key)) != NULL || !is_text(entries[i].value))
             return neo_fail(err, NEO_INVALID_ARGUMENT,
                             "business context '%.*s': keys are of [a-z0-9.-], values printable "
-                            "ASCII",
+                            "ASCII without spaces at their ends",
                             NEO_FMT(entries[i].key));
         call->metadata[call->n_metadata++] =
             (struct h2_header){neo_text(key), neo_arena_copy(&call->arena, entries[i].value)};
@@ -189,7 +226,8 @@ static void make_headers(const struct neo_client_call *call, struct scratch *s)
     }
     put(s, HEADER("content-type", NEO_LIT("application/grpc")));
     put(s, HEADER("te", NEO_LIT("trailers")));
-    put(s, HEADER("user-agent", NEO_LIT("neo-c/0.1")));
+    put(s, HEADER("user-agent",
+                  call->user_agent == NULL ? NEO_LIT(USER_AGENT) : neo_text(call->user_agent)));
     put(s, HEADER("traceparent", neo_bytes(call->traceparent, NEO_TRACEPARENT_LEN)));
     put(s, HEADER("x-trace-id", neo_bytes(call->traceparent + 3, 32)));
     if (call->gzip)
@@ -335,10 +373,28 @@ void client_call_try(struct neo_client_call *call)
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
+/* One that waits says for what: else nobody would hear why no connection can be made. */
+static const char *why_late(struct neo_client_call *call)
+{
+    static const char usual[] = "the deadline has passed";
+    const char *error = channel_last_error(call->channel->core);
+    const char *text;
+
+    if (!call->waits || call->n_running > 0)
+        return usual;
+    text = error[0] == '\0'
+               ? "the deadline has passed while the call waited for a connection, or for its turn"
+               : neo_arena_printf(&call->arena,
+                                  "the deadline has passed while the call waited for a connection; "
+                                  "the last error: %s",
+                                  error);
+    return text == NULL ? usual : text;
+}
+
 static void deadline_expired(struct neo_timer *timer)
 {
     struct neo_client_call *call = neo_owner(timer, struct neo_client_call, deadline);
-    struct neo_status status = neo_status_of(NEO_DEADLINE_EXCEEDED, "the deadline has passed");
+    struct neo_status status = neo_status_of(NEO_DEADLINE_EXCEEDED, why_late(call));
 
     status.reason = NEO_LIT("DEADLINE_PASSED");
     client_call_end(call, &status);

@@ -62,6 +62,8 @@ __attribute__((cold)) static void give_up(struct conn *c, enum neo_code code, co
         change_state(c, CONN_GONE, 0);
 }
 
+const char conn_peer_closed[] = "the peer closed the connection";
+
 /* No more HTTP/2, open streams hear `closed`; what is queued in the backlog still leaves. */
 __attribute__((cold)) static void hang_up(struct conn *c, enum neo_code code, const char *message)
 {
@@ -215,7 +217,7 @@ static void note_read_end(struct conn *c)
     if (busy && c->server)
         conn_close(c, H2_NO_ERROR, "", HALF_CLOSE_GRACE, NEO_OK, "the peer was done");
     else
-        part(c, busy ? NEO_UNAVAILABLE : NEO_OK, "the peer closed the connection");
+        part(c, busy ? NEO_UNAVAILABLE : NEO_OK, conn_peer_closed);
 }
 
 static bool has_greeted(const struct conn *c)
@@ -269,7 +271,7 @@ static void take_fin(struct conn *c)
 
     bool idle = c->state >= CONN_OPEN && (c->h2 == NULL || h2_open_streams(c->h2) == 0);
 
-    give_up(c, idle ? NEO_OK : NEO_UNAVAILABLE, "the peer closed the connection");
+    give_up(c, idle ? NEO_OK : NEO_UNAVAILABLE, conn_peer_closed);
 }
 
 static void read_socket(struct conn *c)

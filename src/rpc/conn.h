@@ -79,6 +79,8 @@ void conn_kick(struct conn *c);
  */
 void conn_close(struct conn *c, uint32_t h2_error, const char *debug, neo_nsec grace,
                 enum neo_code code, const char *why);
+/* What `gone` says where the peer has said nothing else. */
+extern const char conn_peer_closed[];
 bool conn_is_closing(const struct conn *c);
 /* When something last came from the peer; for idleness and keepalive. */
 neo_nsec conn_last_read(const struct conn *c);

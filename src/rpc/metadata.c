@@ -12,7 +12,14 @@
 #include <neo/encoding.h>
 #include <neo/memory.h>
 
-enum { FIELDS_MAX = 32, TRACE_ID_AT = 3, TRACE_ID_LEN = 32 };
+enum {
+    FIELDS_MAX = 32,
+    TRACE_ID_AT = 3,
+    TRACE_ID_LEN = 32,
+    FIELD_OVERHEAD = 32, /* RFC 9113, 6.5.2 */
+    OWN_HEADERS_MOST = 256 /* :status, content-type and what says how messages are compressed */,
+    OWN_TRAILERS_LEAST = 64 /* grpc-status */,
+};
 
 static bool is_binary(struct neo_bytes name)
 {
@@ -59,7 +66,8 @@ static bool is_name(struct neo_bytes name)
 {
     for (size_t i = 0; i < name.len; i++) {
         uint8_t c = name.at[i];
-        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        bool fits =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
         if (!fits)
             return false;
     }
@@ -83,14 +91,25 @@ static struct neo_bytes encoded(struct neo_bytes value, struct neo_arena *arena)
     return neo_arena_copy(arena, neo_buffer_bytes(&text));
 }
 
-static bool add(struct neo_call *call, struct call_fields *fields, const char *name,
+/* Whether the peer takes so many bytes in one block, as far as it has said. */
+static bool fits(const struct neo_call *call, size_t bytes)
+{
+    const struct h2 *h2 = call->stream == NULL ? NULL : conn_h2(call->peer->conn);
+
+    return h2 == NULL || bytes <= h2_peer_takes(h2);
+}
+
+/* `own` is what goes with it into the block in any case. */
+static bool add(struct neo_call *call, struct call_fields *fields, size_t own, const char *name,
                 struct neo_bytes value)
 {
     struct neo_bytes key = neo_text(name);
     bool binary = is_binary(key);
+    size_t len = binary ? (4 * value.len + 2) / 3 : value.len;
+    size_t bytes = fields->bytes + key.len + len + FIELD_OVERHEAD;
 
     if (call_is_elsewhere(call) || fields->n == FIELDS_MAX || !is_name(key) ||
-        (!binary && !is_text(value)))
+        (!binary && !is_text(value)) || !fits(call, own + bytes))
         return false;
     if (fields->at == NULL)
         fields->at = neo_arena_calloc(call->arena, FIELDS_MAX, sizeof(*fields->at));
@@ -99,18 +118,19 @@ static bool add(struct neo_call *call, struct call_fields *fields, const char *n
     if (neo_arena_failed(call->arena))
         return false;
     fields->at[fields->n++] = (struct h2_header){key, value};
+    fields->bytes = bytes;
     return true;
 }
 
 bool neo_call_add_header(struct neo_call *call, const char *name, struct neo_bytes value)
 {
     return call->state != CALL_ENDED && !call->headers_sent &&
-           add(call, &call->headers, name, value);
+           add(call, &call->headers, OWN_HEADERS_MOST, name, value);
 }
 
 bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_bytes value)
 {
-    return call->state != CALL_ENDED && add(call, &call->trailers, name, value);
+    return call->state != CALL_ENDED && add(call, &call->trailers, OWN_TRAILERS_LEAST, name, value);
 }
 
 static size_t put_compression(const struct neo_call *call, struct h2_header *ret)
@@ -131,13 +151,13 @@ bool metadata_is_usual(const struct neo_call *call)
            !call->worker->server->options.accept_gzip;
 }
 
-size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_t max)
+size_t metadata_answer(const struct neo_call *call, bool added, struct h2_header *ret, size_t max)
 {
     size_t n = 0;
 
     ret[n++] = h2_type_grpc;
     n += put_compression(call, ret + n);
-    for (size_t i = 0; i < call->headers.n && n < max; i++)
+    for (size_t i = 0; added && i < call->headers.n && n < max; i++)
         ret[n++] = call->headers.at[i];
     return n;
 }

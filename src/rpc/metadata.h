@@ -7,9 +7,9 @@
 
 #include "rpc/call.h"
 
-/* The response headers: content-type and what the handler added. Returns how many, at most `max`.
- */
-size_t metadata_answer(const struct neo_call *call, struct h2_header *ret, size_t max);
+/* The response headers: content-type and, with `added`, what the handler added. Returns how many,
+ * at most `max`. */
+size_t metadata_answer(const struct neo_call *call, bool added, struct h2_header *ret, size_t max);
 /* They are h2_type_grpc and nothing else. */
 bool metadata_is_usual(const struct neo_call *call);
 

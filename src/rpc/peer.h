@@ -85,7 +85,8 @@ struct peer {
     enum neo_reason end_reason; /* with this */
     const char *debug;          /* of the GOAWAY */
 
-    bool must_attest; /* under this epoch */
+    bool told_malformed; /* the log was told of a malformed request */
+    bool must_attest;    /* under this epoch */
     neo_nsec attested_until;
     uint64_t attested_by;    /* attest_number of the epoch then */
     char evidence[65];       /* SHA-256 of what was appraised, hex; empty: nothing */

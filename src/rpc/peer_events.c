@@ -92,6 +92,11 @@ static void on_unfinished(struct h2 *h2)
     peer_note_block(peer_of(h2));
 }
 
+static void on_malformed(struct h2 *h2, struct neo_bytes name)
+{
+    record_malformed(peer_of(h2), name);
+}
+
 static void on_pong(struct h2 *h2, const uint8_t opaque[static 8])
 {
     peer_note_pong(peer_of(h2), opaque);
@@ -120,6 +125,7 @@ const struct h2_events peer_events = {
     .goaway = on_goaway,
     .ready = on_ready,
     .unfinished = on_unfinished,
+    .malformed = on_malformed,
     .pong = on_pong,
 };
 

@@ -293,6 +293,20 @@ void record_stalled(const struct peer *p)
                  NEO_STR("peer", conn_peer_address(p->conn)));
 }
 
+/* Once for a connection: whoever sends one such request sends more. */
+void record_malformed(struct peer *p, struct neo_bytes name)
+{
+    enum { NAME_SHOWN = 128 };
+
+    if (p->told_malformed)
+        return;
+    p->told_malformed = true;
+    name.len = name.len > NAME_SHOWN ? NAME_SHOWN : name.len;
+    neo_log_warn(p->worker->server->options.log, "connection.malformed_request",
+                 NEO_BYTES("field", name), NEO_BYTES("caller", p->caller_uri),
+                 NEO_STR("peer", conn_peer_address(p->conn)));
+}
+
 void record_silent(const struct peer *p)
 {
     count(p->worker->server->metrics.connections, NEO_LIT("silent"));

@@ -40,6 +40,8 @@ void record_attested(struct neo_call *call, const char *detail);
 
 void record_stalled(const struct peer *p);
 /* It did not answer our PING. */
+/* A request was reset for its field of that name. */
+void record_malformed(struct peer *p, struct neo_bytes name);
 void record_silent(const struct peer *p);
 void record_gone(const struct peer *p, const struct neo_error *err);
 void record_refused_connection(const struct neo_server *server, const char *why,

@@ -10,6 +10,9 @@
 
 #define TYPE_PREFIX "type.googleapis.com/"
 
+/* In base64 no connection brings more, whatever its peer takes. */
+enum { DETAILS_MOST = 44 * 1024 };
+
 static bool is_of(struct neo_bytes type_url, const struct neo_message_info *info)
 {
     const uint8_t *at = type_url.at;
@@ -68,7 +71,7 @@ static bool append(struct neo_status *status, struct neo_arena *arena,
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
 
     if (!neo_buffer_append(&wire, status->more_details) ||
-        google_rpc_Status_encode(piece, &wire, NULL) != NEO_OK)
+        google_rpc_Status_encode(piece, &wire, NULL) != NEO_OK || wire.len > DETAILS_MOST)
         return false;
     struct neo_bytes copy = neo_arena_copy(arena, neo_buffer_bytes(&wire));
     if (copy.len != wire.len)

@@ -304,6 +304,38 @@ static void refused_us(const struct sub_conn *sc, const char *why)
         core->refused(core->refused_self, why);
 }
 
+/* It ended in peace, as far as the socket can say. */
+static const char *why_closed(const struct sub_conn *sc)
+{
+    if (sc->settled)
+        return "the server closed the connection";
+    if (sc->sub->core->mode == TLS_CLEARTEXT)
+        return "the server closed the connection before it said anything in HTTP/2; it may expect "
+               "TLS, and this channel speaks cleartext";
+    if (tls_state(conn_tls(sc->conn)) == TLS_HANDSHAKE)
+        return "the server closed the connection within the TLS handshake; it may speak no TLS, or "
+               "see its log";
+    return "the server closed the connection before it said anything in HTTP/2; see its log";
+}
+
+/* For whoever reads the status of a call: where, what, and what may be done about it. */
+static void explain_end(const struct sub_conn *sc, const struct neo_error *err, char *ret,
+                        size_t max)
+{
+    static const char cannot[] = "cannot connect: ";
+    const char *address = sc->sub->address;
+    bool just_closed = err->code == NEO_OK || strcmp(err->message, conn_peer_closed) == 0;
+    const char *what = just_closed ? why_closed(sc) : err->message;
+
+    if (strncmp(what, cannot, sizeof(cannot) - 1) == 0)
+        (void)snprintf(ret, max, "cannot connect to %.127s: %.200s; is the server running there?",
+                       address, what + sizeof(cannot) - 1);
+    else if (strstr(what, address) != NULL)
+        (void)snprintf(ret, max, "%s", what);
+    else
+        (void)snprintf(ret, max, "%.127s: %.239s", address, what);
+}
+
 /* The connection ended. */
 static void gone(struct conn *c, const struct neo_error *err)
 {
@@ -314,7 +346,7 @@ static void gone(struct conn *c, const struct neo_error *err)
     bool served = was_current && sub_conn_has_served(sc);
     char why[sizeof(sub->last_error)];
 
-    (void)snprintf(why, sizeof(why), "%s", err->code == NEO_OK ? "closed" : err->message);
+    explain_end(sc, err, why, sizeof(why));
     if (tls_is_refused(conn_tls(c)))
         refused_us(sc, why);
     if (was_current)

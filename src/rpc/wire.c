@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/wire.h"
 
+#include "h2/names.h"
+
 #include <neo/encoding.h>
 
 enum { MESSAGE_SHOWN = 1024, TIMEOUT_DIGITS = 8 };
@@ -107,23 +109,38 @@ static bool is_plain(struct neo_bytes text, size_t i)
     return text.at[i] > 0x20 && text.at[i] < 0x7f && text.at[i] != '%';
 }
 
-/* Not cut within a character of UTF-8, where there is a whole one. */
-static struct neo_bytes shown(struct neo_bytes text)
-{
-    size_t len = MESSAGE_SHOWN;
+static const struct neo_bytes cut_mark = {(const uint8_t *)"...", 3};
 
-    if (text.len <= len)
-        return text;
-    while (len > MESSAGE_SHOWN - 4 && (text.at[len] & 0xc0) == 0x80)
+/* How much of a text that is too long is kept: not cut within a character of UTF-8, where there is
+ * a whole one. */
+static size_t kept_len(struct neo_bytes text)
+{
+    const size_t most = MESSAGE_SHOWN - cut_mark.len;
+    size_t len = most;
+
+    while (len > most - 4 && (text.at[len] & 0xc0) == 0x80)
         len--;
-    return neo_bytes(text.at, (text.at[len] & 0xc0) == 0x80 ? (size_t)MESSAGE_SHOWN : len);
+    return (text.at[len] & 0xc0) == 0x80 ? most : len;
+}
+
+struct neo_bytes wire_message_shown(struct neo_bytes text, struct neo_arena *arena)
+{
+    if (text.len <= MESSAGE_SHOWN)
+        return text;
+    size_t len = kept_len(text);
+    uint8_t *at = neo_arena_alloc(arena, len + cut_mark.len);
+    if (at == NULL)
+        return neo_bytes(text.at, len);
+    memcpy(at, text.at, len);
+    memcpy(at + len, cut_mark.at, cut_mark.len);
+    return neo_bytes(at, len + cut_mark.len);
 }
 
 struct neo_bytes wire_message_encode(struct neo_bytes text, struct neo_arena *arena)
 {
     size_t plain = 0;
 
-    text = shown(text);
+    text = wire_message_shown(text, arena);
     while (plain < text.len && is_plain(text, plain))
         plain++;
     if (plain == text.len)
@@ -175,7 +192,12 @@ struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *ar
         at[len++] = (uint8_t)(high << 4 | low);
         i += 2;
     }
-    return shown(neo_bytes(at, len));
+    if (len > MESSAGE_SHOWN) {
+        len = kept_len(neo_bytes(at, len));
+        memcpy(at + len, cut_mark.at, cut_mark.len);
+        len += cut_mark.len;
+    }
+    return neo_bytes(at, len);
 }
 
 /* --- names ------------------------------------------------------------------------------- */
@@ -196,22 +218,10 @@ struct neo_bytes wire_header(struct h2_headers headers, const char *name)
     return found;
 }
 
-/* What the receiving side alone decides, or only the protocol may say; a '-' at the end: all such.
- */
-static const char *const reserved[] = {
-    "grpc-",          "x-caller-id",   "x-forwarded-client-cert",
-    "x-attestation-", "x-neo-caller-", "x-neo-admission",
-    "x-priority",     "content-type",  "te",
-};
-
 bool wire_is_reserved(struct neo_bytes name)
 {
-    for (size_t i = 0; i < NEO_COUNT(reserved); i++) {
-        struct neo_bytes r = neo_text(reserved[i]);
-        if (r.at[r.len - 1] == '-' ? neo_bytes_starts(name, r) : neo_bytes_equal(name, r))
-            return true;
-    }
-    return name.len == 0 || name.at[0] == ':' || memchr(name.at, '_', name.len) != NULL;
+    return name.len == 0 || name.at[0] == ':' ||
+           (h2_name_use(name) & (H2_NAME_RESERVED | H2_NAME_FALSE)) != 0;
 }
 
 /* --- statuses ---------------------------------------------------------------------------- */
@@ -270,8 +280,10 @@ size_t wire_status_headers(const struct neo_status *status, const struct h2_head
     if (code == NEO_OK) {
         add_field(&f, h2_status_ok.name, h2_status_ok.value);
     } else {
+        struct neo_status said = *status; /* the text twice, and alike */
+        said.message = wire_message_shown(status->message, arena);
         add_field(&f, NEO_LIT("grpc-status"), neo_text(status_digits[code]));
-        add_details(&f, status, arena);
+        add_details(&f, &said, arena);
     }
     for (size_t i = 0; i < n_extra; i++)
         add_field(&f, extra[i].name, extra[i].value);
@@ -331,7 +343,7 @@ static struct neo_status read_details(struct h2_headers trailers, enum neo_code 
     if (neo_status_decode(details, arena, &status, NULL) != NEO_OK || status.code != code)
         return bare;
     status.details = details;
-    status.message = shown(status.message);
+    status.message = wire_message_shown(status.message, arena);
     return status;
 }
 
@@ -355,23 +367,34 @@ struct neo_status wire_status_read(struct h2_headers trailers, int http_status,
     return status;
 }
 
+/* gRPC over HTTP/2, "Errors"; what it does not name is INTERNAL, as are codes of nobody. */
+static const struct {
+    enum neo_code code;
+    const char *text;
+} resets[] = {
+    [H2_NO_ERROR] = {NEO_INTERNAL, "the server ended the stream without a status"},
+    [H2_PROTOCOL_ERROR] = {NEO_INTERNAL, "the server reset the stream: PROTOCOL_ERROR"},
+    [H2_INTERNAL_ERROR] = {NEO_INTERNAL, "the server reset the stream: INTERNAL_ERROR"},
+    [H2_FLOW_CONTROL_ERROR] = {NEO_INTERNAL, "the server reset the stream: FLOW_CONTROL_ERROR"},
+    [H2_SETTINGS_TIMEOUT] = {NEO_INTERNAL, "the server reset the stream: SETTINGS_TIMEOUT"},
+    [H2_STREAM_CLOSED] = {NEO_INTERNAL, "the server reset the stream: STREAM_CLOSED"},
+    [H2_FRAME_SIZE_ERROR] = {NEO_INTERNAL, "the server reset the stream: FRAME_SIZE_ERROR"},
+    [H2_REFUSED_STREAM] = {NEO_UNAVAILABLE, "the server refused the stream unprocessed"},
+    [H2_CANCEL] = {NEO_CANCELLED, "the server cancelled the stream"},
+    [H2_COMPRESSION_ERROR] = {NEO_INTERNAL, "the server reset the stream: COMPRESSION_ERROR"},
+    [H2_CONNECT_ERROR] = {NEO_INTERNAL, "the server reset the stream: CONNECT_ERROR"},
+    [H2_ENHANCE_YOUR_CALM] = {NEO_RESOURCE_EXHAUSTED, "the server asks to be calm"},
+    [H2_INADEQUATE_SECURITY] = {NEO_PERMISSION_DENIED, "the server finds the security inadequate"},
+    [H2_HTTP_1_1_REQUIRED] = {NEO_INTERNAL, "the server reset the stream: HTTP_1_1_REQUIRED"},
+};
+
 struct neo_status wire_status_of_reset(uint32_t h2_error)
 {
-    struct neo_status refused = {.code = NEO_UNAVAILABLE,
-                                 .message = NEO_LIT("the server refused the stream unprocessed")};
+    struct neo_status status;
 
-    switch (h2_error) {
-    case H2_REFUSED_STREAM:
-        return refused;
-    case H2_CANCEL:
-        return neo_status_of(NEO_CANCELLED, "the server cancelled the stream");
-    case H2_ENHANCE_YOUR_CALM:
-        return neo_status_of(NEO_RESOURCE_EXHAUSTED, "the server asks to be calm");
-    case H2_INADEQUATE_SECURITY:
-        return neo_status_of(NEO_PERMISSION_DENIED, "the server finds the security inadequate");
-    case H2_NO_ERROR:
-        return neo_status_of(NEO_INTERNAL, "the stream ended without trailers");
-    default:
-        return neo_status_of(NEO_INTERNAL, "the stream was reset");
-    }
+    if (h2_error >= NEO_COUNT(resets))
+        return neo_status_of(NEO_INTERNAL, "the server reset the stream with an unknown code");
+    status = neo_status_of(resets[h2_error].code, resets[h2_error].text);
+    status.processed = h2_error != H2_REFUSED_STREAM;
+    return status;
 }

@@ -25,15 +25,17 @@ size_t wire_timeout_format(neo_nsec timeout, char ret[static WIRE_TIMEOUT_LEN]);
 
 /*
  * Percent-encoding of grpc-message. Either way at most 1 KiB of plain text is kept, cut between
- * characters. The decoder never fails.
+ * characters and then ending in "...". The decoder never fails.
  */
+struct neo_bytes wire_message_shown(struct neo_bytes text, struct neo_arena *arena);
 struct neo_bytes wire_message_encode(struct neo_bytes text, struct neo_arena *arena);
 struct neo_bytes wire_message_decode(struct neo_bytes text, struct neo_arena *arena);
 
 /* The one value of a header; the empty run with NULL when absent or repeated. */
 struct neo_bytes wire_header(struct h2_headers headers, const char *name);
 
-/* True for names a peer may not set: x-caller-id, grpc-*, and so on. */
+/* True for names that are no metadata, x-caller-id, grpc-* and so on, and for what may be taken for
+ * one that means something (h2/names.h). */
 bool wire_is_reserved(struct neo_bytes name);
 
 /*
@@ -48,7 +50,7 @@ size_t wire_status_headers(const struct neo_status *status, const struct h2_head
  * UNKNOWN. */
 struct neo_status wire_status_read(struct h2_headers trailers, int http_status,
                                    struct neo_arena *arena);
-/* What a client makes of a stream that ended without trailers. */
+/* What a client makes of a stream that its server has reset. */
 struct neo_status wire_status_of_reset(uint32_t h2_error);
 
 /*

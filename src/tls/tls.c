@@ -136,6 +136,12 @@ static enum neo_code explain_alert(struct tls *tls, int alert, struct neo_error 
     ERR_clear_error();
     tls->refused = tls->state == TLS_OPEN && tls->context->role == TLS_CLIENT &&
                    tls->context->mode == TLS_MUTUAL && is_about_certificates(alert);
+    if (alert == SSL_AD_CERTIFICATE_REQUIRED ||
+        (is_about_certificates(alert) && SSL_get_certificate(tls->ssl) == NULL))
+        return neo_fail(
+            err, NEO_UNAUTHENTICATED,
+            "tls: the peer wants a certificate, and we have shown none: open the channel "
+            "with one");
     if (is_about_certificates(alert))
         return neo_fail(err, NEO_UNAUTHENTICATED,
                         "tls: the peer refused our certificate (alert: %s); see the peer's log",
@@ -156,6 +162,9 @@ static enum neo_code explain(struct tls *tls, struct neo_error *err)
     }
     if (reason > SSL_AD_REASON_OFFSET)
         return explain_alert(tls, reason - SSL_AD_REASON_OFFSET, err);
+    if (reason == SSL_R_WRONG_VERSION_NUMBER && tls->state == TLS_HANDSHAKE)
+        return openssl_fail(err, NEO_UNAVAILABLE,
+                            "tls: what the peer says is no TLS; it may speak cleartext");
     if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
         return openssl_fail(err, NEO_UNAUTHENTICATED, "tls: the client came without a certificate");
     return openssl_fail(err, NEO_UNAVAILABLE, "tls: the peer broke the protocol");

@@ -240,6 +240,9 @@ static const char *const names[] = {
     "x-\xe4",
     "date",
     "uPgrade",
+    "x_caller_id",
+    "grpc_timeout",
+    "x-neo_ctx-a",
 };
 
 static const char *const values[] = {

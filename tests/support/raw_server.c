@@ -30,7 +30,11 @@ struct raw_server {
         struct field fields[FIELDS_MAX];
         size_t n_fields;
         struct neo_buffer body;
+        unsigned requests;
     } shared;
+    /* The serving thread's own: what it does once all that was said before has left. */
+    bool hung_up;
+    struct h2_stream *to_reset;
 };
 
 static void must(bool fine, const char *what)
@@ -46,6 +50,7 @@ static void must(bool fine, const char *what)
 static void note_headers(struct raw_server *server, const struct h2_stream *s)
 {
     (void)pthread_mutex_lock(&server->shared.lock);
+    server->shared.requests++;
     server->shared.n_fields = 0;
     server->shared.body.len = 0;
     for (size_t i = 0; i < s->headers.len && i < FIELDS_MAX; i++) {
@@ -60,13 +65,15 @@ static void reply(struct h2 *h2, struct h2_stream *s, const struct raw_answer *a
 {
     int status = a->status == 0 ? 200 : a->status;
 
+    if (a->no_headers)
+        return;
     must(h2_respond(h2, s, status, a->headers, a->n_headers, a->headers_only, NULL) == NEO_OK,
          "raw_server: h2_respond");
     if (a->headers_only)
         return;
     if (a->body.len > 0)
         (void)h2_send(h2, s, a->body);
-    if (!a->reset)
+    if (!a->reset && !a->hang_up)
         must(h2_send_trailers(h2, s, a->trailers, a->n_trailers, NULL) == NEO_OK,
              "raw_server: h2_send_trailers");
 }
@@ -94,16 +101,19 @@ static void on_data(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes)
 
 static void on_end(struct h2 *h2, struct h2_stream *s)
 {
-    const struct raw_server *server = h2_owner(h2);
+    struct raw_server *server = h2_owner(h2);
 
-    if (server->answer->reset)
-        h2_reset(h2, s, server->answer->reset_code, false);
+    server->hung_up = server->answer->hang_up;
+    (void)h2;
+    server->to_reset = server->answer->reset ? s : NULL;
 }
 
 static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
 {
-    (void)h2;
-    (void)s;
+    struct raw_server *server = h2_owner(h2);
+
+    if (server->to_reset == s)
+        server->to_reset = NULL;
     (void)h2_error;
 }
 
@@ -144,7 +154,13 @@ static void talk(struct raw_server *server, int fd)
                                                    .cleartext = true},
                               1, &h2, NULL) == NEO_OK,
          "raw_server: h2_new");
-    while (flush(h2, fd)) {
+    server->hung_up = false;
+    while (flush(h2, fd) && !server->hung_up) {
+        if (server->to_reset != NULL) {
+            h2_reset(h2, server->to_reset, server->answer->reset_code, false);
+            server->to_reset = NULL;
+            continue;
+        }
         ssize_t n = recv(fd, in, READ_SIZE, 0);
         if (n <= 0 || h2_feed(h2, neo_bytes(in, (size_t)n), 1, NULL) != NEO_OK)
             break;
@@ -207,11 +223,13 @@ const char *raw_server_target(const struct raw_server *server)
 
 void raw_server_seen(struct raw_server *server, const char *name, char ret[static 128])
 {
+    unsigned times = 0;
+
     ret[0] = '\0';
     (void)pthread_mutex_lock(&server->shared.lock);
     for (size_t i = 0; i < server->shared.n_fields; i++)
         if (strcmp(server->shared.fields[i].name, name) == 0)
-            (void)snprintf(ret, 128, "%s", server->shared.fields[i].value);
+            (void)snprintf(ret, 128, "%s", ++times == 1 ? server->shared.fields[i].value : "");
     (void)pthread_mutex_unlock(&server->shared.lock);
 }
 
@@ -223,6 +241,14 @@ size_t raw_server_body(struct raw_server *server, uint8_t *ret, size_t max)
         memcpy(ret, server->shared.body.at, len);
     (void)pthread_mutex_unlock(&server->shared.lock);
     return len;
+}
+
+unsigned raw_server_requests(struct raw_server *server)
+{
+    (void)pthread_mutex_lock(&server->shared.lock);
+    unsigned n = server->shared.requests;
+    (void)pthread_mutex_unlock(&server->shared.lock);
+    return n;
 }
 
 void raw_server_free(struct raw_server *server)

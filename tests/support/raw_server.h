@@ -20,6 +20,8 @@ struct raw_answer {
     size_t n_trailers;
     bool reset; /* in place of trailers */
     uint32_t reset_code;
+    bool no_headers; /* nothing before the reset, or the end */
+    bool hang_up;    /* in place of trailers: the connection ends */
 };
 
 struct raw_server;
@@ -27,10 +29,13 @@ struct raw_server;
 /* `answer` and what it points at are read until raw_server_free(). */
 struct raw_server *raw_server_new(const struct raw_answer *answer);
 const char *raw_server_target(const struct raw_server *server); /* "ipv4:127.0.0.1:43121" */
-/* The value of a header of the last request; copied into `ret`, "" when it was absent. */
+/* The value of a header of the last request; copied into `ret`, "" when it was absent, or there
+   more than once. */
 void raw_server_seen(struct raw_server *server, const char *name, char ret[static 128]);
 /* The body bytes of the last request so far. */
 size_t raw_server_body(struct raw_server *server, uint8_t *ret, size_t max);
+/* How many requests have come. */
+unsigned raw_server_requests(struct raw_server *server);
 void raw_server_free(struct raw_server *server);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer.h"
 
+#include <stdio.h>
+
 static struct peer *peer_of(struct h2 *h2)
 {
     return h2_owner(h2);
@@ -104,6 +106,13 @@ static void pong(struct h2 *h2, const uint8_t opaque[static 8])
     LOG(p, "pong %.8s; ", (const char *)opaque);
 }
 
+static void malformed(struct h2 *h2, struct neo_bytes name)
+{
+    struct peer *p = peer_of(h2);
+
+    (void)snprintf(p->malformed, sizeof(p->malformed), "%.*s", NEO_FMT(name));
+}
+
 static const struct h2_events events = {
     .headers = headers,
     .data = data,
@@ -113,6 +122,7 @@ static const struct h2_events events = {
     .closed = closed,
     .goaway = goaway,
     .ready = ready,
+    .malformed = malformed,
     .pong = pong,
 };
 

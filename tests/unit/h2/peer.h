@@ -30,6 +30,7 @@ struct peer {
     size_t closed;
     size_t refused; /* of which with REFUSED_STREAM */
     struct h2_stream *last;
+    char malformed[32]; /* the last field for which a message was reset */
     void (*on_writable)(struct peer *p, struct h2_stream *s);
     void (*on_headers)(struct peer *p, struct h2_stream *s);
 };

@@ -321,6 +321,28 @@ TEST(refusing_every_call_is_a_servers_right)
     end(&s);
 }
 
+/* The server has run it: another attempt would be the second. */
+TEST(a_response_that_finds_no_memory_is_not_taken_for_a_call_that_was_refused)
+{
+    const struct h2_limits limits = {.connection_headers = 1};
+    struct session s = {.client.quiet = true};
+
+    peer_start(&s.client, false, &limits);
+    frames_put(&s.in, FRAME_SETTINGS, 0, 0, NEO_LIT(""));
+    frames_settings_ack(&s.in);
+    give(&s);
+    uint32_t id = call(&s);
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer block = {0};
+    (void)neo_buffer_append(&block, NEO_LIT("\x88\x00\x01x\x7f\xc1\x3d"));
+    for (int i = 0; i < 8000; i++)
+        (void)neo_buffer_append(&block, NEO_LIT("y"));
+    frames_headers(&s.in, id, 0, neo_buffer_bytes(&block));
+    give(&s);
+    assert_int_equal(s.client.closed, 1);
+    assert_int_equal(s.client.refused, 0);
+    end(&s);
+}
+
 TEST(answers_to_cancelled_calls_may_come_late)
 {
     struct session s = {0};
@@ -445,6 +467,7 @@ int main(void)
             a_promise_ends_the_connection_before_and_after_the_settings_are_acknowledged),
         cmocka_unit_test(without_the_guard_a_promise_is_kept_until_the_settings_are_acknowledged),
         cmocka_unit_test(refusing_every_call_is_a_servers_right),
+        cmocka_unit_test(a_response_that_finds_no_memory_is_not_taken_for_a_call_that_was_refused),
         cmocka_unit_test(answers_to_cancelled_calls_may_come_late),
         cmocka_unit_test(informational_responses_are_skipped),
         cmocka_unit_test(a_status_below_100_is_none),

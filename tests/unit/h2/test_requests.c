@@ -228,7 +228,15 @@ static const struct {
     ROW(RESET, .more = {"host", "h:1", "host", "h:1"}),
     ROW(HEADERS, .more = {"x_caller_id", "root"}),
     ROW(HEADERS, .more = {"x-caller_id", "root"}),
-    ROW(HEADERS, .more = {"_", ""}),
+    ROW(HEADERS, .more = {"x_neo_anything", "root"}),
+    ROW(HEADERS, .more = {"grpc_timeout", "1S"}),
+    ROW(HEADERS, .more = {"x_forwarded_for", "10.0.0.1"}),
+    ROW(HEADERS, .more = {"x-real_ip", "10.0.0.1"}),
+    ROW(HEADERS, .more = {"transfer_encoding", "chunked"}),
+    ROW(HANDLED, .more = {"x_tenant", "a"}),
+    ROW(HANDLED, .more = {"_", ""}),
+    ROW(HANDLED, .more = {"x_caller_ids", "a"}),
+    ROW(HANDLED, .more = {"x-forwarded-for", "10.0.0.1"}),
     ROW(RESET, .more = {"X-Caller-Id", "root"}),
     ROW(RESET, .more = {"X_CALLER_ID", "root"}),
     ROW(RESET, .more = {"connection", "x"}),
@@ -349,19 +357,121 @@ TEST(a_body_is_as_long_as_announced)
 }
 
 /* Names are looked at eight bytes at a time; no place in them may be left out. */
-TEST(an_underscore_is_found_wherever_it_is_in_a_name)
+TEST(an_underscore_in_a_name_of_ours_is_found_wherever_it_is)
 {
-    for (size_t len = 1; len <= 20; len++)
+    for (size_t len = 6; len <= 30; len++)
         for (size_t at = 0; at <= len; at++) {
             struct frames_request r = frames_good_request;
-            char name[24] = "x-^-^-^-^-^-^-^-^-^-^-";
+            char name[] = "x-neo-^-^-^-^-^-^-^-^-^-^-^-^-";
+            bool letter = at == 0 || (at > 1 && at < 5); /* then it is no name of ours */
             name[len] = '\0';
             if (at < len)
                 name[at] = '_';
             r.more[0] = name;
             r.more[1] = "1";
-            expect(&r, at < len ? HEADERS : HANDLED, name);
+            expect(&r, at < len && !letter ? HEADERS : HANDLED, name);
         }
+}
+
+/* All spellings of what is reserved, trusted or the channel's own; the control: any other name. */
+TEST(a_name_with_a_meaning_may_be_spelled_in_one_way_only)
+{
+    static const char *const meaning[] = {
+        "x-caller-id",
+        "x-priority",
+        "x-attestation-nonce-bin",
+        "x-neo-caller-chain-bin",
+        "x-neo-admission",
+        "x-neo-criticality",
+        "x-neo-ctx-tenant",
+        "x-deadline-ms",
+        "x-trace-id",
+        "grpc-status",
+        "grpc-timeout",
+        "content-type",
+        "user-agent",
+        "keep-alive",
+        "proxy-connection",
+        "transfer-encoding",
+        "content-length",
+        "proxy-whatever",
+        "x-forwarded-client-cert",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "x-envoy-peer",
+        "x-original-url",
+        "x-client-cert-dn",
+        "ssl-client-dn",
+        "accept-encoding",
+        "x-ssl-issuer",
+        "content-encoding",
+    };
+    static const char *const other[] = {"x-tenant-id-of-us", "x-caller-ids", "xx-caller-id",
+                                        "x-real-ips",        "te-st",        "a-b-c-d"};
+
+    for (size_t i = 0; i < NEO_COUNT(meaning) + NEO_COUNT(other); i++) {
+        bool means = i < NEO_COUNT(meaning);
+        const char *text = means ? meaning[i] : other[i - NEO_COUNT(meaning)];
+        for (unsigned which = 1; which < 1u << 5; which++) {
+            struct frames_request r = frames_good_request;
+            char name[32];
+            unsigned dash = 0;
+            bool spelled = false;
+            (void)snprintf(name, sizeof(name), "%s", text);
+            for (char *c = name; *c != '\0'; c++)
+                if (*c == '-' && (which >> dash++ & 1) != 0) {
+                    *c = '_';
+                    spelled = true;
+                }
+            r.more[0] = name;
+            r.more[1] = "1";
+            if (spelled)
+                expect(&r, means ? HEADERS : HANDLED, name);
+        }
+    }
+}
+
+/* What the client is told, as text of the block. */
+static const char *told(const char *name, const char *value)
+{
+    static char text[1024];
+    struct frames_request r = frames_good_request;
+    struct peer server = {.quiet = true};
+    struct neo_buffer in = {0}, said = {0};
+    struct frame f;
+
+    r.more[0] = name;
+    r.more[1] = value;
+    frames_preface(&in);
+    frames_request(&in, 1, FLAG_END_STREAM, &r);
+    peer_start(&server, true, NULL);
+    assert_int_equal(peer_feed(&server, neo_buffer_bytes(&in), NULL), NEO_OK);
+    assert_int_equal(peer_pull(&server, NULL), NEO_OK);
+    struct neo_bytes out = neo_buffer_bytes(&server.out);
+    text[0] = '\0';
+    while (frames_next(&out, &f))
+        if (f.type == FRAME_HEADERS) {
+            decode(f.payload, &said);
+            (void)snprintf(text, sizeof(text), "%s", (const char *)said.at);
+        }
+    if (text[0] == '\0')
+        (void)snprintf(text, sizeof(text), "reset: %s", server.malformed);
+    neo_buffer_fini(&said);
+    neo_buffer_fini(&in);
+    peer_stop(&server);
+    return text;
+}
+
+TEST(what_is_refused_for_a_field_says_for_which)
+{
+    assert_non_null(strstr(told("x_caller_id", "root"),
+                           "grpc-message=malformed request headers: 'x_caller_id' may be taken "
+                           "for a reserved name"));
+    assert_non_null(strstr(told("grpc_%zz", ""), "'grpc_?zz'")); /* no escape in grpc-message */
+    assert_non_null(strstr(told("te", "trailers"), "content-type or te is there twice"));
+    assert_non_null(strstr(told("host", "other"), "no host and port, or not as host"));
+    assert_string_equal(told("x-space", " a"), "reset: x-space");
+    assert_string_equal(told("connection", "x"), "reset: connection");
 }
 
 TEST(two_authorities_on_one_connection_are_both_told_as_they_are)
@@ -565,7 +675,9 @@ int main(void)
         cmocka_unit_test(each_part_of_a_request_must_be_right),
         cmocka_unit_test(a_pseudo_header_comes_once),
         cmocka_unit_test(a_body_is_as_long_as_announced),
-        cmocka_unit_test(an_underscore_is_found_wherever_it_is_in_a_name),
+        cmocka_unit_test(an_underscore_in_a_name_of_ours_is_found_wherever_it_is),
+        cmocka_unit_test(a_name_with_a_meaning_may_be_spelled_in_one_way_only),
+        cmocka_unit_test(what_is_refused_for_a_field_says_for_which),
         cmocka_unit_test(two_authorities_on_one_connection_are_both_told_as_they_are),
         cmocka_unit_test(a_path_once_found_valid_excuses_no_other),
         cmocka_unit_test(the_body_of_a_refused_request_is_thrown_away_and_paid_back),

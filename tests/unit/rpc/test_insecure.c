@@ -10,6 +10,7 @@
 
 #include <neo/insecure.h>
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct neo_insecure_server cleartext = {.mode = NEO_INSECURE_CLEARTEXT};
@@ -211,6 +212,60 @@ TEST(a_server_with_tls_does_not_hear_cleartext_nor_the_reverse)
     neo_policy_unref(policy);
 }
 
+/* --- why there is no connection --------------------------------------------------------------- */
+
+static void assert_told(struct neo_channel *channel, bool wait, enum neo_code code,
+                        const char *address, const char *what)
+{
+    const struct neo_call_options options = {.timeout = wait ? 300 * NEO_NSEC_PER_MSEC : 0,
+                                             .wait_for_ready = wait};
+    struct neo_test_v1_Words request = {.text = NEO_LIT("hello")}, reply;
+    struct neo_arena arena = NEO_ARENA(1 << 20);
+    struct neo_status status;
+    char text[512];
+
+    assert_int_equal(neo_test_v1_Speech_Say(channel, &options, &request, &reply, &arena, &status),
+                     code);
+    (void)snprintf(text, sizeof(text), "%.*s", NEO_FMT_ALL(status.message));
+    if (strstr(text, what) == NULL || strstr(text, address) == NULL)
+        fail_msg("\"%s\" does not say \"%s\" and \"%s\"", text, address, what);
+    neo_arena_fini(&arena);
+}
+
+TEST(whoever_gets_no_connection_is_told_where_what_happened_and_what_to_do)
+{
+    struct neo_policy *policy = policy_for("anonymous");
+    struct neo_server *proven = echo_server(
+        &world, &(struct neo_server_options){.allow_anonymous = true, .epoch.policy = policy});
+    struct neo_server *clear = serve(policy), *gone = serve(policy);
+    struct neo_channel *to_proven = dial(proven, &to_cleartext);
+    struct neo_channel *to_gone = dial(gone, &to_cleartext);
+    char target[200], address[3][200];
+    struct neo_server *servers[] = {proven, clear, gone};
+
+    for (size_t i = 0; i < 3; i++) {
+        echo_target(target, sizeof(target), &servers[i], 1);
+        (void)snprintf(address[i], sizeof(address[i]), "%s", strchr(target, ':') + 1);
+    }
+    echo_target(target, sizeof(target), &clear, 1);
+    struct neo_channel *to_clear = echo_channel(&world, "caller-service", target, NULL);
+    neo_server_free(gone);
+
+    assert_told(to_proven, false, NEO_UNAVAILABLE, address[0], "it may expect TLS");
+    assert_told(to_clear, false, NEO_UNAVAILABLE, address[1], "no TLS; it may speak cleartext");
+    assert_told(to_gone, false, NEO_UNAVAILABLE, address[2],
+                "Connection refused; is the server running there?");
+    assert_told(to_gone, true, NEO_DEADLINE_EXCEEDED, address[2],
+                "the deadline has passed while the call waited for a connection; the last error: "
+                "cannot connect to ");
+    neo_channel_free(to_gone);
+    neo_channel_free(to_clear);
+    neo_channel_free(to_proven);
+    neo_server_free(clear);
+    neo_server_free(proven);
+    neo_policy_unref(policy);
+}
+
 /* --- the scheme ------------------------------------------------------------------------------- */
 
 static void count_headers(struct h2 *h2, struct h2_stream *s, bool end_stream)
@@ -278,6 +333,7 @@ int main(void)
         cmocka_unit_test(a_cleartext_caller_is_anonymous_and_denied_by_default),
         cmocka_unit_test(an_update_cannot_give_an_insecure_server_an_identity),
         cmocka_unit_test(a_server_with_tls_does_not_hear_cleartext_nor_the_reverse),
+        cmocka_unit_test(whoever_gets_no_connection_is_told_where_what_happened_and_what_to_do),
         cmocka_unit_test(http_is_the_scheme_of_cleartext_and_of_nothing_else),
     };
     return cmocka_run_group_tests_name("rpc/insecure", tests, set_up, tear_down);

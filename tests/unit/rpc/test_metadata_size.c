@@ -15,7 +15,7 @@
 
 #include <stdio.h>
 
-enum { KIB = 1 << 10 };
+enum { KIB = 1 << 10, REFUSED = 1 << 30 };
 
 static struct echo_world world;
 static char text[128 * KIB];
@@ -27,8 +27,8 @@ static void say(struct neo_call *call, const struct neo_test_v1_Words *request, 
     struct neo_test_v1_Words reply = {.size = (uint32_t)came.len};
 
     (void)self;
-    if (request->size > 0)
-        assert_true(neo_call_add_header(call, "x-large", neo_bytes(text, request->size)));
+    if (request->size > 0 && !neo_call_add_header(call, "x-large", neo_bytes(text, request->size)))
+        reply.size = REFUSED;
     neo_test_v1_Speech_Say_reply(call, &reply);
 }
 
@@ -120,7 +120,7 @@ TEST(requests_with_more_than_the_servers_limit_are_refused_and_others_go_on)
 }
 
 /* 0: our default; the server does not send what its caller would not take. */
-TEST(responses_with_more_than_the_channels_limit_end_the_call_and_others_go_on)
+TEST(responses_with_more_than_the_channels_limit_are_refused_to_the_handler_and_the_call_goes_on)
 {
     static const size_t limits[] = {0, 4 * KIB, 48 * KIB};
     struct neo_server *server = serve(0, 0);
@@ -129,8 +129,10 @@ TEST(responses_with_more_than_the_channels_limit_end_the_call_and_others_go_on)
     for (size_t i = 0; i < NEO_COUNT(limits); i++) {
         size_t limit = limits[i] == 0 ? 16 * KIB : limits[i];
         struct neo_channel *channel = connect_to(server, limits[i]);
-        assert_int_not_equal(call_with(channel, 0, limit + 1, &came), NEO_OK);
+        assert_int_equal(call_with(channel, 0, limit + 1, &came), NEO_OK);
+        assert_int_equal(came, REFUSED);
         assert_int_equal(call_with(channel, 0, limit - KIB, &came), NEO_OK);
+        assert_int_equal(came, 0);
         neo_channel_free(channel);
     }
     neo_server_free(server);
@@ -190,7 +192,7 @@ int main(void)
         T(sizes_that_no_connection_could_bring_are_refused),
         T(requests_with_more_than_the_servers_limit_are_refused_and_others_go_on),
         T(a_connection_brings_as_many_calls_at_once_as_the_server_says),
-        T(responses_with_more_than_the_channels_limit_end_the_call_and_others_go_on),
+        T(responses_with_more_than_the_channels_limit_are_refused_to_the_handler_and_the_call_goes_on),
     };
 
     return cmocka_run_group_tests_name("rpc/metadata_size", tests, NULL, NULL);

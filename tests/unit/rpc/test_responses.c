@@ -10,6 +10,7 @@
 #include "rpc/frame.h"
 #include "support/raw_server.h"
 
+#include <neo/channel_options.h>
 #include <neo/compression.h>
 #include <neo/insecure.h>
 #include <neo/runtime.h>
@@ -57,21 +58,29 @@ struct result {
 /* No retries: each answer is judged once. */
 static const char no_retries[] = "{\"methodConfig\": [{\"name\": [{}], \"timeout\": \"10s\"}]}";
 
-static struct neo_channel *open_channel(struct raw_server *server, bool accept_gzip)
+static struct neo_channel *open_channel_with(struct raw_server *server, bool accept_gzip,
+                                             const char *service_config)
 {
     static const struct neo_insecure_channel insecure = {.mode = NEO_INSECURE_CLEARTEXT,
                                                          .server_name = "localhost"};
+    static const struct neo_channel_tuning tuning = {.backoff.initial = NEO_NSEC_PER_MSEC};
     struct neo_channel_options o = {.loop = neo_runtime_loop(runtime, 0),
-                                    .service_config = no_retries,
+                                    .service_config = service_config,
                                     .max_message = 64 * 1024,
                                     .accept_gzip = accept_gzip,
-                                    .insecure = &insecure};
+                                    .insecure = &insecure,
+                                    .tuning = &tuning};
     struct neo_channel *channel;
     struct neo_error err;
 
     if (neo_channel_open(raw_server_target(server), &o, &channel, &err) != NEO_OK)
         fail_msg("%s", err.message);
     return channel;
+}
+
+static struct neo_channel *open_channel(struct raw_server *server, bool accept_gzip)
+{
+    return open_channel_with(server, accept_gzip, no_retries);
 }
 
 static void ask(const struct raw_answer *answer, bool accept_gzip, struct result *ret)
@@ -315,36 +324,204 @@ TEST(a_status_before_the_end_of_the_request_frees_the_stream)
 
 /* --- resets ----------------------------------------------------------------------------------- */
 
-TEST(resets_are_mapped)
+enum { UNKNOWN_RESET = 99 };
+
+/* Of gRPC over HTTP/2, "Errors"; a code that nobody has defined is as good as INTERNAL_ERROR. */
+static const struct reset_row {
+    uint32_t h2_error;
+    enum neo_code code;
+    const char *text;
+} reset_rows[] = {
+    {H2_NO_ERROR, NEO_INTERNAL, "the server ended the stream without a status"},
+    {H2_PROTOCOL_ERROR, NEO_INTERNAL, "the server reset the stream: PROTOCOL_ERROR"},
+    {H2_INTERNAL_ERROR, NEO_INTERNAL, "the server reset the stream: INTERNAL_ERROR"},
+    {H2_FLOW_CONTROL_ERROR, NEO_INTERNAL, "the server reset the stream: FLOW_CONTROL_ERROR"},
+    {H2_SETTINGS_TIMEOUT, NEO_INTERNAL, "the server reset the stream: SETTINGS_TIMEOUT"},
+    {H2_STREAM_CLOSED, NEO_INTERNAL, "the server reset the stream: STREAM_CLOSED"},
+    {H2_FRAME_SIZE_ERROR, NEO_INTERNAL, "the server reset the stream: FRAME_SIZE_ERROR"},
+    {H2_REFUSED_STREAM, NEO_UNAVAILABLE, "the server refused the stream unprocessed"},
+    {H2_CANCEL, NEO_CANCELLED, "the server cancelled the stream"},
+    {H2_COMPRESSION_ERROR, NEO_INTERNAL, "the server reset the stream: COMPRESSION_ERROR"},
+    {H2_CONNECT_ERROR, NEO_INTERNAL, "the server reset the stream: CONNECT_ERROR"},
+    {H2_ENHANCE_YOUR_CALM, NEO_RESOURCE_EXHAUSTED, "the server asks to be calm"},
+    {H2_INADEQUATE_SECURITY, NEO_PERMISSION_DENIED, "the server finds the security inadequate"},
+    {H2_HTTP_1_1_REQUIRED, NEO_INTERNAL, "the server reset the stream: HTTP_1_1_REQUIRED"},
+    {UNKNOWN_RESET, NEO_INTERNAL, "the server reset the stream with an unknown code"},
+};
+
+static void assert_reset(const struct reset_row *row, bool headers_came)
+{
+    const struct raw_answer answer = {.headers = grpc,
+                                      .n_headers = 1,
+                                      .body = TEXT(HI),
+                                      .no_headers = !headers_came,
+                                      .reset = true,
+                                      .reset_code = row->h2_error};
+    struct result r = {0};
+
+    ask(&answer, false, &r);
+    if (r.status.code != row->code || !neo_bytes_is(r.status.message, row->text))
+        fail_msg("reset %u: got %s \"%.*s\"", row->h2_error, neo_code_name(r.status.code),
+                 NEO_FMT(r.status.message));
+    assert_int_equal(r.status.reason.len, 0);
+    assert_int_equal(r.status.processed, row->h2_error != H2_REFUSED_STREAM || headers_came);
+    neo_arena_fini(&r.arena);
+}
+
+TEST(resets_are_mapped_and_only_a_refusal_before_any_answer_means_not_processed)
+{
+    for (size_t i = 0; i < NEO_COUNT(reset_rows); i++) {
+        assert_reset(&reset_rows[i], false);
+        assert_reset(&reset_rows[i], true);
+    }
+}
+
+static const char retries_unavailable[] =
+    "{\"methodConfig\": [{\"name\": [{}], \"timeout\": \"10s\", \"waitForReady\": true, "
+    "\"retryPolicy\": {\"maxAttempts\": "
+    "4, "
+    "\"initialBackoff\": \"0.01s\", \"maxBackoff\": \"0.01s\", \"backoffMultiplier\": 1, "
+    "\"retryableStatusCodes\": [\"UNAVAILABLE\"]}}]}";
+
+/* How many requests the server gets of a call that may be retried on UNAVAILABLE. */
+static unsigned attempts_at(const struct raw_answer *answer, struct result *ret)
+{
+    struct raw_server *server = raw_server_new(answer);
+    struct neo_channel *channel = open_channel_with(server, false, retries_unavailable);
+    struct neo_test_v1_Words request = {.text = NEO_LIT("hello")};
+
+    neo_arena_init(&ret->arena, 1 << 20);
+    assert_int_not_equal(
+        neo_test_v1_Speech_Say(channel, NULL, &request, &ret->words, &ret->arena, &ret->status),
+        NEO_OK);
+    neo_channel_free(channel);
+    unsigned n = raw_server_requests(server);
+    raw_server_free(server);
+    return n;
+}
+
+TEST(a_reset_is_not_retried_as_a_lost_connection_is)
+{
+    struct raw_answer answer = {.no_headers = true, .reset = true, .reset_code = H2_INTERNAL_ERROR};
+    struct result r = {0};
+
+    assert_int_equal(attempts_at(&answer, &r), 1);
+    assert_int_equal(r.status.code, NEO_INTERNAL);
+    neo_arena_fini(&r.arena);
+
+    /* The control: the same, but the connection ends. */
+    answer = (struct raw_answer){.no_headers = true, .hang_up = true};
+    assert_true(attempts_at(&answer, &r) > 1);
+    assert_int_equal(r.status.code, NEO_UNAVAILABLE);
+    assert_true(neo_bytes_is(r.status.reason, "CONNECT_FAILED"));
+    neo_arena_fini(&r.arena);
+}
+
+TEST(metadata_over_our_own_limit_is_not_laid_at_the_servers_door)
+{
+    struct h2_header headers[120] = {GRPC};
+    const struct raw_answer answer = {
+        .headers = headers, .n_headers = NEO_COUNT(headers), .body = TEXT(HI)};
+    struct result r = {0};
+
+    for (size_t i = 1; i < NEO_COUNT(headers); i++)
+        headers[i] = (struct h2_header){NEO_LIT("x-one"), NEO_LIT("of many")};
+    ask(&answer, false, &r);
+    assert_int_equal(r.status.code, NEO_RESOURCE_EXHAUSTED);
+    assert_true(neo_bytes_starts(r.status.message,
+                                 NEO_LIT("the response's metadata is larger than we take: 16384")));
+    assert_true(r.status.processed);
+    neo_arena_fini(&r.arena);
+}
+
+/* --- what the channel sends ------------------------------------------------------------------- */
+
+/* One call with that metadata; what the server saw of `name` in `ret_seen`. */
+static enum neo_code send_pair(const char *key, const char *value, const char *name,
+                               struct result *ret, char ret_seen[static 128],
+                               unsigned *ret_requests)
+{
+    static const struct h2_header trailers[] = {FIELD("grpc-status", "0")};
+    static const struct raw_answer answer = {
+        .headers = grpc, .n_headers = 1, .body = TEXT(HI), .trailers = trailers, .n_trailers = 1};
+    struct raw_server *server = raw_server_new(&answer);
+    struct neo_channel *channel = open_channel(server, false);
+    const struct neo_pair pair = {neo_text(key), neo_text(value)};
+    const struct neo_call_options options = {.metadata = &pair, .n_metadata = 1};
+    struct neo_test_v1_Words request = {.text = NEO_LIT("hello")};
+
+    neo_arena_init(&ret->arena, 1 << 20);
+    enum neo_code code =
+        neo_test_v1_Speech_Say(channel, &options, &request, &ret->words, &ret->arena, &ret->status);
+    neo_channel_free(channel);
+    *ret_requests = raw_server_requests(server);
+    raw_server_seen(server, name, ret_seen);
+    raw_server_free(server);
+    return code;
+}
+
+TEST(metadata_that_no_server_may_take_is_refused_before_anything_leaves)
 {
     static const struct {
-        uint32_t h2_error;
-        enum neo_code code;
+        const char *key, *value, *why;
     } rows[] = {
-        {H2_NO_ERROR, NEO_INTERNAL},
-        {H2_PROTOCOL_ERROR, NEO_INTERNAL},
-        {H2_FLOW_CONTROL_ERROR, NEO_INTERNAL},
-        {H2_SETTINGS_TIMEOUT, NEO_INTERNAL},
-        {H2_FRAME_SIZE_ERROR, NEO_INTERNAL},
-        {H2_REFUSED_STREAM, NEO_UNAVAILABLE},
-        {H2_CANCEL, NEO_CANCELLED},
-        {H2_COMPRESSION_ERROR, NEO_INTERNAL},
-        {H2_CONNECT_ERROR, NEO_INTERNAL},
-        {H2_ENHANCE_YOUR_CALM, NEO_RESOURCE_EXHAUSTED},
-        {H2_INADEQUATE_SECURITY, NEO_PERMISSION_DENIED},
-        {H2_HTTP_1_1_REQUIRED, NEO_INTERNAL},
+        {"x-sp", " lead", "the value of metadata 'x-sp'"},
+        {"x-sp", "trail ", "the value of metadata 'x-sp'"},
+        {"x-ctl", "a\tb", "the value of metadata 'x-ctl'"},
+        {"user-agent", "mine ", "the value of metadata 'user-agent'"},
+        {"connection", "close", "metadata key 'connection': it is reserved"},
+        {"keep-alive", "1", "metadata key 'keep-alive': it is reserved"},
+        {"proxy-connection", "1", "metadata key 'proxy-connection': it is reserved"},
+        {"transfer-encoding", "chunked", "metadata key 'transfer-encoding': it is reserved"},
+        {"upgrade", "h2c", "metadata key 'upgrade': it is reserved"},
+        {"content-length", "0", "metadata key 'content-length': it is reserved"},
+        {"host", "other", "metadata key 'host': it is reserved"},
+        {"grpc-timeout", "1S", "metadata key 'grpc-timeout': it is reserved"},
+        {"traceparent", "00-", "metadata key 'traceparent': the channel writes it"},
+        {"x-deadline-ms", "1", "metadata key 'x-deadline-ms': the channel writes it"},
+        {"x_caller_id", "root", "metadata key 'x_caller_id': it may be taken for"},
+        {"x-forwarded_for", "::1", "metadata key 'x-forwarded_for': it may be taken for"},
+        {"X-Upper", "1", "metadata key 'X-Upper': keys are of a-z 0-9 _ - ."},
+        {":path", "/", "metadata key ':path': keys are of"},
+        {"", "1", "metadata key '': keys are of"},
     };
 
     for (size_t i = 0; i < NEO_COUNT(rows); i++) {
-        char what[32];
-        (void)snprintf(what, sizeof(what), "reset %u", rows[i].h2_error);
-        assert_answer(what,
-                      &(struct raw_answer){.headers = grpc,
-                                           .n_headers = 1,
-                                           .body = TEXT(HI),
-                                           .reset = true,
-                                           .reset_code = rows[i].h2_error},
-                      rows[i].code, NULL);
+        struct result r = {0};
+        unsigned requests;
+        char seen[128];
+        assert_int_equal(send_pair(rows[i].key, rows[i].value, rows[i].key, &r, seen, &requests),
+                         NEO_INVALID_ARGUMENT);
+        assert_int_equal(requests, 0);
+        if (!neo_bytes_starts(r.status.message, neo_text(rows[i].why)))
+            fail_msg("%s: %.*s", rows[i].key, NEO_FMT(r.status.message));
+        neo_arena_fini(&r.arena);
+    }
+}
+
+TEST(all_other_metadata_leaves_as_it_is_and_the_users_agent_before_ours)
+{
+    static const struct {
+        const char *key, *value, *seen;
+    } rows[] = {
+        {"x_under", "1", "1"},
+        {"x-a_b.c-1", "in side", "in side"},
+        {"x-forwarded-for", "::1", "::1"},
+        {"authorization", "Bearer x", "Bearer x"},
+        {"x-empty", "", ""},
+        {"user-agent", "shop/2 (test)", "shop/2 (test) neo-c/0.1"},
+        {"user-agent", "", "neo-c/0.1"},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        struct result r = {0};
+        unsigned requests;
+        char seen[128];
+        assert_int_equal(send_pair(rows[i].key, rows[i].value, rows[i].key, &r, seen, &requests),
+                         NEO_OK);
+        assert_int_equal(requests, 1);
+        assert_string_equal(seen, rows[i].seen); /* "" as well where a name is there twice */
+        neo_arena_fini(&r.arena);
     }
 }
 
@@ -470,7 +647,12 @@ int main(void)
         cmocka_unit_test(http_statuses_are_mapped_where_there_is_no_other),
         cmocka_unit_test(another_content_type_is_no_grpc),
         cmocka_unit_test(a_status_before_the_end_of_the_request_frees_the_stream),
-        cmocka_unit_test(resets_are_mapped),
+        cmocka_unit_test(
+            resets_are_mapped_and_only_a_refusal_before_any_answer_means_not_processed),
+        cmocka_unit_test(metadata_that_no_server_may_take_is_refused_before_anything_leaves),
+        cmocka_unit_test(all_other_metadata_leaves_as_it_is_and_the_users_agent_before_ours),
+        cmocka_unit_test(a_reset_is_not_retried_as_a_lost_connection_is),
+        cmocka_unit_test(metadata_over_our_own_limit_is_not_laid_at_the_servers_door),
         cmocka_unit_test(
             a_compressed_response_is_internal_unless_it_was_asked_for_and_is_what_it_says),
         cmocka_unit_test(a_response_that_inflates_beyond_the_limit_is_resource_exhausted),

@@ -769,6 +769,38 @@ TEST(a_cancelled_call_tells_its_handler_at_once)
     disconnect(&client);
 }
 
+TEST(a_request_with_a_malformed_field_is_reset_and_the_log_says_for_which)
+{
+    const struct h2_header bad[] = {{NEO_LIT("x-lead"), NEO_LIT(" a")}};
+    FILE *file = tmpfile();
+    static struct rpc_client client;
+    char line[4096] = "";
+
+    assert_non_null(file);
+    world.log.fd = fileno(file);
+    world.log.level = NEO_LOG_WARN;
+    serve();
+    connect_ready(&client, world.caller);
+    for (size_t i = 0; i < 2; i++) {
+        struct rpc_call call;
+        start_with(&call, &client, "Say", &hello, true, bad, 1);
+        wait_for(call.closed);
+        assert_int_equal(call.h2_error, H2_PROTOCOL_ERROR);
+        rpc_call_fini(&call);
+    }
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    disconnect(&client);
+    rewind(file);
+    size_t n = fread(line, 1, sizeof(line) - 1, file);
+    line[n] = '\0';
+    const char *first = strstr(line, "connection.malformed_request");
+    assert_non_null(first);
+    assert_non_null(strstr(first, "\"field\":\"x-lead\""));
+    assert_null(strstr(first + 1, "connection.malformed_request")); /* once is enough */
+    world.log.level = NEO_LOG_OFF;
+    (void)fclose(file);
+}
+
 TEST(a_lost_connection_cancels_its_calls)
 {
     static struct rpc_client client;
@@ -940,6 +972,7 @@ int main(void)
         PROMISE(a_call_that_is_late_already_does_not_run),
         PROMISE(the_server_caps_what_a_unary_caller_asks_for),
         PROMISE(a_cancelled_call_tells_its_handler_at_once),
+        PROMISE(a_request_with_a_malformed_field_is_reset_and_the_log_says_for_which),
         PROMISE(a_lost_connection_cancels_its_calls),
         PROMISE(a_blocking_handler_can_see_that_it_is_cancelled),
         PROMISE(an_idle_connection_is_let_go),

@@ -235,6 +235,8 @@ TEST(a_server_is_judged_at_the_time_the_client_is_told)
     assert_unproven(&wild, pki, HOST, PKI_FROM - 1, "not yet valid");
 }
 
+static struct neo_error told; /* what the client of call_with() makes of it */
+
 /* The server wants a certificate under `roots`; the client shows one of these, or none (NULL). */
 static struct neo_error call_with(const struct pki *roots, struct pki *of,
                                   const struct pki_options *shown, int64_t wall)
@@ -273,6 +275,7 @@ static struct neo_error call_with(const struct pki *roots, struct pki *of,
     tls_end_feed(&link.client, (struct neo_bytes){0}, 0, wall);
     tls_link_run(&link);
     struct neo_error err = link.server.err;
+    told = link.client.err;
     assert_int_equal(tls_state(link.server.tls) == TLS_OPEN, err.code == NEO_OK);
     if (err.code == NEO_OK)
         assert_true(neo_bytes_is(tls_peer(link.server.tls)->service, "anonymous"));
@@ -292,7 +295,10 @@ TEST(a_caller_must_show_a_certificate_under_the_roots_when_there_are_any)
     const struct pki_options for_servers = {.san = "", .extended_key_usage = "serverAuth"};
 
     assert_int_equal(call_with(other, other, NULL, PKI_NOW).code, NEO_UNAUTHENTICATED);
+    assert_int_equal(told.code, NEO_UNAUTHENTICATED);
+    assert_non_null(strstr(told.message, "we have shown none: open the channel with one"));
     assert_int_equal(call_with(other, pki, &plain, PKI_NOW).code, NEO_UNAUTHENTICATED);
+    assert_non_null(strstr(told.message, "the peer refused our certificate"));
     assert_int_equal(call_with(other, other, &for_servers, PKI_NOW).code, NEO_UNAUTHENTICATED);
     assert_int_equal(call_with(other, other, &plain, PKI_UNTIL + 1).code, NEO_UNAUTHENTICATED);
     assert_int_equal(call_with(other, other, &plain, PKI_NOW).code, NEO_OK);
