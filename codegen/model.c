@@ -101,7 +101,7 @@ const char *model_value(const struct model *m, const struct model_type *type, si
     const char *name = neo_arena_printf(m->arena, "%s%.*s", type->scope,
                                         NEO_FMT_ALL(type->enumeration->value.at[i]->name));
 
-    return name == NULL ? "" : names_member(m->arena, neo_text(name));
+    return name == NULL ? "" : names_global(m->arena, neo_text(name));
 }
 
 struct model_comment model_comment(const struct model_file *file, struct model_path path)
@@ -130,7 +130,7 @@ static struct model_type *add_type(struct model *m, struct model_file *file, con
         .file = file,
         .path = path,
     };
-    type->symbol = names_member(m->arena, neo_text(type->full_name));
+    type->symbol = names_global(m->arena, neo_text(type->full_name));
     return type;
 }
 

@@ -31,6 +31,18 @@ static bool is_taken(const char *name)
     return names_is_macro(name);
 }
 
+/* The types of members: in C++ none may have the name of a type that stands in the same struct. */
+static bool is_used(const char *name)
+{
+    static const char *const used[] = {"int32_t", "int64_t", "size_t", "uint32_t", "uint64_t"};
+
+    for (size_t i = 0; i < NEO_COUNT(used); i++) {
+        if (strcmp(used[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_identifier_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -55,7 +67,14 @@ const char *names_member(struct neo_arena *arena, struct neo_bytes name)
 {
     const char *member = names_symbol(arena, name);
 
-    return is_taken(member) ? neo_arena_printf(arena, "%s_", member) : member;
+    return is_taken(member) || is_used(member) ? neo_arena_printf(arena, "%s_", member) : member;
+}
+
+const char *names_global(struct neo_arena *arena, struct neo_bytes name)
+{
+    const char *symbol = names_member(arena, name);
+
+    return names_is_declared(symbol) ? neo_arena_printf(arena, "%s_", symbol) : symbol;
 }
 
 const char *names_method(struct neo_arena *arena, const char *service, struct neo_bytes name)

@@ -509,6 +509,39 @@ TEST(macros_of_the_headers_of_c_are_no_names_of_members)
     neo_free(header);
 }
 
+/* In a file without a package: as C and C++, behind the headers and before them. */
+TEST(what_the_headers_of_c_declare_is_no_name_of_a_type_or_value)
+{
+    char header_first[100];
+
+    assert_usable(
+        "syntax = \"proto3\"; message FILE { time_t at = 1; repeated FILE more = 2; "
+        "int32 time_t = 3; } message time_t { int64 size_t = 1; int32 int32_t = 2; "
+        "repeated int32 uint32_t = 3; int64 int64_t = 4; uint64 uint64_t = 5; } "
+        "message tm { message timeval { int32 x = 1; } timeval stat = 1; FILE FILE = 2; } "
+        "message stat { oneof time { int32 open = 1; tm close = 2; } } "
+        "message size_t { int32 x = 1; } "
+        "enum div_t { open = 0; read = 1; environ = 2; fine = 3; } "
+        "service DIR { rpc open(FILE) returns (time_t); }");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, "struct FILE_ {"));
+    assert_non_null(strstr(header, "struct time_t_ {"));
+    assert_non_null(strstr(header, "struct tm_timeval {"));
+    assert_non_null(
+        strstr(header, "    open_ = 0,\n    read_ = 1,\n    environ_ = 2,\n    fine = 3,"));
+    assert_non_null(strstr(header, " time_t;"));   /* a member is in nobody's way, */
+    assert_non_null(strstr(header, " int32_t_;")); /* but for one that is a type there */
+    neo_free(header);
+    write_file("use.cc", "#include \"t.neo.h\"\n#include <dirent.h>\n#include <fcntl.h>\n"
+                         "#include <stdio.h>\n#include <stdlib.h>\n#include <sys/stat.h>\n"
+                         "#include <time.h>\n#include <unistd.h>\n");
+    (void)snprintf(header_first, sizeof(header_first), "%s/use.cc", directory);
+    assert_int_equal(compile("cc", "c", "c17", header_first), 0);
+    assert_int_equal(compile("c++", "c++", "c++17", header_first), 0);
+    assert_refused("syntax = \"proto3\"; message FILE {} message FILE_ {}",
+                   "t.proto: two things would be named FILE_ in C; rename one");
+}
+
 TEST(methods_may_be_named_as_what_a_service_has_itself_or_as_messages)
 {
     assert_usable("syntax = \"proto3\"; package p; message N { int32 _Bool = 1; } message S_Get { "
@@ -729,6 +762,7 @@ int main(void)
         P(generated_code_compiles_without_a_warning_as_c_and_as_cpp),
         P(words_of_c_are_no_names_of_types_and_values_either),
         P(macros_of_the_headers_of_c_are_no_names_of_members),
+        P(what_the_headers_of_c_declare_is_no_name_of_a_type_or_value),
         P(methods_may_be_named_as_what_a_service_has_itself_or_as_messages),
         P(names_of_any_length_are_kept_whole),
         P(code_for_other_tables_does_not_compile_or_link),
