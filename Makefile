@@ -100,7 +100,9 @@ portability: setup
 	@tools/setup lint
 	@tools/portability $(COMBINATIONS)
 
-install: all
+install: setup
+	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@ninja -C build/release -j $(JOBS) neo_installed
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
 
 clean:

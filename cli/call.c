@@ -2,10 +2,12 @@
 /*
  * `neo call`: a call from the keyboard. JSON in, JSON out; the method is found by
  * reflection or in a descriptor file; the identity is the operator's or, with --as,
- * any service's that the operator may buy a token for.
+ * any service's that the operator may buy a token for. Or no control plane at all:
+ * --target says where, and files say who (docs/STANDALONE.md).
  */
 #include "cli/cli.h"
 
+#include "cli/direct.h"
 #include "cli/reflect.h"
 
 #include <neo/memory.h>
@@ -25,6 +27,7 @@ struct request {
     struct arg_list headers;
     uint32_t timeout_ms;
     bool reveal; /* print TEE_ONLY fields, too */
+    struct direct_options direct;
 };
 
 static enum neo_code read_fd(int fd, const char *what, struct neo_buffer *out,
@@ -218,9 +221,52 @@ static void warn_without_plane(const struct request *r)
         cli.dir, r->service);
 }
 
+static int call_in_mesh(const struct request *r)
+{
+    struct neo_channel *channel;
+    struct neo_mesh *mesh;
+    struct neo_error err;
+
+    warn_without_plane(r);
+    if (client_join(r->as, &mesh, &err) != NEO_OK)
+        return fail(&err);
+    if (client_channel(mesh, r->service, &channel, &err) != NEO_OK) {
+        neo_mesh_free(mesh);
+        return fail(&err);
+    }
+    int status = find_and_call(channel, r);
+    client_close(mesh, channel);
+    return status;
+}
+
+static int call_directly(const struct request *r)
+{
+    struct direct direct = {0};
+    struct neo_error err;
+
+    int status = direct_open(r->service, &r->direct, &direct, &err) == NEO_OK
+                     ? find_and_call(direct.channel, r)
+                     : fail(&err);
+    direct_close(&direct);
+    return status;
+}
+
+/* All that says where and who, or nothing of it: half would be completed from the mesh. */
+static int check_ways(const struct request *r)
+{
+    const struct direct_options *d = &r->direct;
+    int given = (d->target != NULL) + (d->ca != NULL) + (d->cert != NULL) + (d->key != NULL);
+
+    if (given != 0 && given != 4)
+        return fail_usage("without a control plane give all of --target, --ca, --cert and --key");
+    if (given != 0 && r->as != NULL)
+        return fail_usage("--as takes an identity of the mesh, --cert one of yours: give one");
+    return -1;
+}
+
 static int run(int argc, char **argv)
 {
-    struct request r = {.as = OPERATOR, .timeout_ms = 10000};
+    struct request r = {.timeout_ms = 10000};
     const struct arg args[] = {
         {"-d", ARG_TEXT, &r.data, "JSON|@FILE|-", "the request [{}]"},
         {"--as", ARG_TEXT, &r.as, "SERVICE", "whose identity [" OPERATOR "]"},
@@ -228,10 +274,12 @@ static int run(int argc, char **argv)
         {"--timeout-ms", ARG_U32, &r.timeout_ms, "N", "deadline; 0: none [10000]"},
         {"--reveal", ARG_FLAG, &r.reveal, NULL, "print fields of class TEE_ONLY, too"},
         {"--descriptors", ARG_TEXT, &r.descriptors, "FILE", "instead of asking the server"},
+        {"--target", ARG_TEXT, &r.direct.target, "TARGET",
+         "without a control plane: ipv4:..., dns:///..., unix:..."},
+        {"--ca", ARG_TEXT, &r.direct.ca, "FILE", "and the roots to trust, PEM"},
+        {"--cert", ARG_TEXT, &r.direct.cert, "FILE", "and who we are, PEM"},
+        {"--key", ARG_TEXT, &r.direct.key, "FILE", "and its private key, PEM"},
     };
-    struct neo_channel *channel;
-    struct neo_mesh *mesh;
-    struct neo_error err;
     const char *rest[2];
     int status;
 
@@ -240,18 +288,16 @@ static int run(int argc, char **argv)
         return status;
     if (n != 2 || strchr(rest[1], '/') == NULL)
         return fail_usage("say what: neo call <service> <package.Service/Method> [-d JSON]");
+    status = check_ways(&r);
+    if (status >= 0)
+        return status;
     r.service = rest[0];
     r.method = rest[1][0] == '/' ? rest[1] + 1 : rest[1];
-    warn_without_plane(&r);
-    if (client_join(r.as, &mesh, &err) != NEO_OK)
-        return fail(&err);
-    if (client_channel(mesh, r.service, &channel, &err) != NEO_OK) {
-        neo_mesh_free(mesh);
-        return fail(&err);
-    }
-    status = find_and_call(channel, &r);
-    client_close(mesh, channel);
-    return status;
+    if (r.direct.target != NULL)
+        return call_directly(&r);
+    if (r.as == NULL)
+        r.as = OPERATOR;
+    return call_in_mesh(&r);
 }
 
 const struct command command_call = {
@@ -262,5 +308,7 @@ const struct command command_call = {
     .examples = "  neo call function-service functionservice.FunctionService/GetFunction -d "
                 "'{\"id\":\"1\"}'\n"
                 "  neo call --as gas-bank-service function-service "
-                "functionservice.FunctionService/ExecuteFunction\n",
+                "functionservice.FunctionService/ExecuteFunction\n"
+                "  neo call hello-service hello.Greeter/Greet --target ipv4:127.0.0.1:50051 "
+                "--ca ca.pem --cert me.pem --key me.key\n",
 };

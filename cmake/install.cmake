@@ -22,9 +22,16 @@ foreach(name IN LISTS NEO_WELL_KNOWN) # their .proto files come with protoc
     install(FILES ${NEO_GEN_DIR}/google/protobuf/${name}.neo.h DESTINATION include/google/protobuf)
 endforeach()
 
-set(NEO_REQUIRES "openssl libnghttp2 libuv yaml-0.1 sqlite3 zlib")
-if(TARGET PkgConfig::TSS2)
-    string(APPEND NEO_REQUIRES " tss2-esys tss2-mu tss2-tctildr")
-endif()
+# Libraries and not Requires.private: pkg-config would add the folders of their headers to --cflags, and ours include
+# none of them.
+foreach(library OPENSSL NGHTTP2 UV YAML SQLITE ZLIB TSS2)
+    list(APPEND NEO_LIBS_PRIVATE ${${library}_STATIC_LDFLAGS})
+endforeach()
+list(FILTER NEO_LIBS_PRIVATE EXCLUDE REGEX "^-L/usr/lib/|^-pthread$")
+list(REMOVE_DUPLICATES NEO_LIBS_PRIVATE)
+list(JOIN NEO_LIBS_PRIVATE " " NEO_LIBS_PRIVATE)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/neo.pc.in ${CMAKE_BINARY_DIR}/neo.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/neo.pc DESTINATION lib/pkgconfig)
+
+# All of the above, and nothing else: what `make install` builds.
+add_custom_target(neo_installed DEPENDS neo protoc-gen-neo neo_shared $<IF:$<TARGET_EXISTS:neo_whole>,neo_whole,neo_static>)

@@ -26,17 +26,22 @@ enum neo_code check_field(const struct model_type *type, const struct neo_descri
 
 /* --- collisions ------------------------------------------------------------------------------- */
 
+struct name {
+    const char *text; /* in C */
+    const char *of;   /* "message p.A (a.proto:3)" */
+};
+
 struct list {
-    const char **at;
+    struct name *at;
     size_t len;
     size_t cap;
 };
 
-static void add(struct neo_arena *arena, struct list *list, const char *name)
+static void add(struct neo_arena *arena, struct list *list, const char *text, const char *of)
 {
     if (list->len == list->cap) {
         size_t cap = list->cap == 0 ? 32 : list->cap * 2;
-        const char **at = neo_arena_calloc(arena, cap, sizeof(*at));
+        struct name *at = neo_arena_calloc(arena, cap, sizeof(*at));
         if (at == NULL)
             return;
         if (list->len > 0)
@@ -44,27 +49,46 @@ static void add(struct neo_arena *arena, struct list *list, const char *name)
         list->at = at;
         list->cap = cap;
     }
-    list->at[list->len++] = name == NULL ? "" : name;
+    list->at[list->len++] = (struct name){text == NULL ? "" : text, of == NULL ? "" : of};
 }
 
 static int by_text(const void *a, const void *b)
 {
-    const char *const *x = a;
-    const char *const *y = b;
+    const struct name *x = a;
+    const struct name *y = b;
+    int order = strcmp(x->text, y->text);
 
-    return strcmp(*x, *y);
+    return order != 0 ? order : strcmp(x->of, y->of);
 }
 
-/* The first name that is there twice, or NULL. */
-static const char *find_twin(struct list *list)
+/* The first of two names that are the same, or NULL. */
+static const struct name *find_twin(struct list *list)
 {
     if (list->len > 1)
         qsort(list->at, list->len, sizeof(*list->at), by_text);
     for (size_t i = 1; i < list->len; i++) {
-        if (strcmp(list->at[i - 1], list->at[i]) == 0)
-            return list->at[i];
+        if (strcmp(list->at[i - 1].text, list->at[i].text) == 0)
+            return &list->at[i - 1];
     }
     return NULL;
+}
+
+/* What is told of an element: "message p.A (a.proto:3)". */
+static const char *element(const struct model *m, const struct model_file *file, const char *kind,
+                           const char *name, struct model_path path)
+{
+    unsigned line = model_line(file, path);
+
+    return line == 0 ? neo_arena_printf(m->arena, "%s %s (%s)", kind, name, file->name)
+                     : neo_arena_printf(m->arena, "%s %s (%s:%u)", kind, name, file->name, line);
+}
+
+static enum neo_code refuse(const struct name *twin, const char *where, struct neo_error *err)
+{
+    return neo_fail(err, NEO_INVALID_ARGUMENT,
+                    "%s and %s would both have %s in C%s; rename one, or "
+                    "--neo_opt=name=ELEMENT=NAME_IN_C",
+                    twin[0].of, twin[1].of, twin[0].text, where);
 }
 
 enum neo_code check_members(const struct model *m, const struct model_type *type,
@@ -74,18 +98,16 @@ enum neo_code check_members(const struct model *m, const struct model_type *type
 
     for (size_t i = 0; i < type->n_fields; i++) {
         const struct model_field *f = &type->fields[i];
+        const char *name = neo_arena_printf(m->arena, "%s.%s", type->full_name, f->proto_name);
+        const char *of = element(m, type->file, "field", name, f->path);
 
-        add(m->arena, &names, f->name);
+        add(m->arena, &names, f->name, of);
         if ((f->flags & NEO_FIELD_PRESENCE) || model_begins_oneof(type, i))
-            add(m->arena, &names, f->presence);
+            add(m->arena, &names, f->presence, of);
     }
-    add(m->arena, &names, "neo_unknown");
-    const char *twin = find_twin(&names);
-    if (twin != NULL)
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "%s: %s: two members of the C struct would be named %s; rename a field",
-                        type->file->name, type->full_name, twin);
-    return NEO_OK;
+    add(m->arena, &names, "neo_unknown", "what every message keeps of fields it does not know");
+    const struct name *twin = find_twin(&names);
+    return twin == NULL ? NEO_OK : refuse(twin, "'s struct", err);
 }
 
 /*
@@ -98,43 +120,70 @@ struct declared {
     struct list ordinary;
 };
 
-static void declare(const struct model *m, struct declared *d, const char *symbol, const char *end)
+static void declare(const struct model *m, struct declared *d, const char *symbol, const char *end,
+                    const char *of)
 {
     const char *name = neo_arena_printf(m->arena, "%s%s", symbol, end);
 
-    add(m->arena, &d->types_and_tables, name);
-    add(m->arena, &d->ordinary, name);
+    add(m->arena, &d->types_and_tables, name, of);
+    add(m->arena, &d->ordinary, name, of);
 }
 
 static void declare_field(const struct model *m, struct declared *d, const struct model_type *type,
                           const struct model_field *f)
 {
-    const char *symbol = neo_arena_printf(m->arena, "%s_%s", type->symbol, f->proto_name);
+    const char *symbol = neo_arena_printf(m->arena, "%s_%s", type->symbol, f->plain);
+    const char *name = neo_arena_printf(m->arena, "%s.%s", type->full_name, f->proto_name);
+    const char *of = element(m, type->file, "field", name, f->path);
 
-    declare(m, d, symbol, "_or_default");
+    declare(m, d, symbol, "_or_default", of);
     if (f->oneof != NULL)
-        declare(m, d, symbol, "_FIELD");
+        declare(m, d, symbol, "_FIELD", of);
+}
+
+static void declare_value(const struct model *m, struct declared *d, const struct model_type *type,
+                          size_t i)
+{
+    const char *name = neo_arena_printf(m->arena, "%s%.*s", type->outer,
+                                        NEO_FMT_ALL(type->enumeration->value.at[i]->name));
+
+    declare(m, d, model_value(m, type, i), "",
+            element(m, type->file, "value", name,
+                    model_path(m->arena, type->path, MODEL_ENUM_VALUE, i)));
 }
 
 static void declare_type(const struct model *m, struct declared *d, const struct model_type *type)
 {
-    add(m->arena, &d->types_and_tables, type->symbol);
-    declare(m, d, type->symbol, "_info");
+    const char *kind = type->extendee.len > 0  ? "extension"
+                       : type->message == NULL ? "enum"
+                                               : "message";
+    const char *of = element(m, type->file, kind, type->full_name, type->path);
+
+    add(m->arena, &d->types_and_tables, type->symbol, of);
+    declare(m, d, type->symbol, "_info", of);
     if (type->message == NULL) {
         for (size_t i = 0; i < type->enumeration->value.len; i++)
-            declare(m, d, model_value(m, type, i), "");
+            declare_value(m, d, type, i);
         return;
     }
-    declare(m, d, type->symbol, type->extendee.len > 0 ? "_get" : "_decode");
-    declare(m, d, type->symbol, type->extendee.len > 0 ? "_add" : "_encode");
+    declare(m, d, type->symbol, type->extendee.len > 0 ? "_get" : "_decode", of);
+    declare(m, d, type->symbol, type->extendee.len > 0 ? "_add" : "_encode", of);
     for (size_t i = 0; i < type->n_fields; i++)
         declare_field(m, d, type, &type->fields[i]);
 }
 
-static void declare_method(const struct model *m, struct declared *d, const char *service,
-                           const struct neo_descriptor_method *method)
+static void declare_method(const struct model *m, struct declared *d, const struct model_file *file,
+                           size_t service, size_t index)
 {
-    const char *symbol = names_method(m->arena, service, method->name);
+    const struct neo_descriptor_service *s = file->descriptor->service.at[service];
+    const struct neo_descriptor_method *method = s->method.at[index];
+    const char *symbol = model_method(m, file, service, index);
+    const char *name = neo_arena_printf(m->arena, "%s%.*s.%.*s", file->outer, NEO_FMT_ALL(s->name),
+                                        NEO_FMT_ALL(method->name));
+    struct model_path path =
+        model_path(m->arena, (struct model_path){0}, MODEL_FILE_SERVICE, service);
+    const char *of =
+        element(m, file, "rpc", name, model_path(m->arena, path, MODEL_SERVICE_METHOD, index));
     const char *const ends[] = {
         "_INDEX",
         "_start",
@@ -147,22 +196,26 @@ static void declare_method(const struct model *m, struct declared *d, const char
 
     for (size_t i = 0; i < NEO_COUNT(ends); i++)
         if (ends[i] != NULL)
-            add(m->arena, &d->ordinary, neo_arena_printf(m->arena, "%s%s", symbol, ends[i]));
+            add(m->arena, &d->ordinary, neo_arena_printf(m->arena, "%s%s", symbol, ends[i]), of);
 }
 
 static void declare_service(const struct model *m, struct declared *d,
-                            const struct model_file *file,
-                            const struct neo_descriptor_service *service)
+                            const struct model_file *file, size_t index)
 {
-    const char *symbol =
-        neo_arena_printf(m->arena, "%s%s", file->prefix, names_symbol(m->arena, service->name));
+    const struct neo_descriptor_service *service = file->descriptor->service.at[index];
+    const char *symbol = model_service(m, file, index);
+    const char *name =
+        neo_arena_printf(m->arena, "%s%.*s", file->outer, NEO_FMT_ALL(service->name));
+    const char *of =
+        element(m, file, "service", name,
+                model_path(m->arena, (struct model_path){0}, MODEL_FILE_SERVICE, index));
 
-    add(m->arena, &d->types_and_tables, neo_arena_printf(m->arena, "%s_handlers", symbol));
-    declare(m, d, symbol, "_info");
-    declare(m, d, symbol, "_methods");
-    declare(m, d, symbol, "_add");
+    add(m->arena, &d->types_and_tables, neo_arena_printf(m->arena, "%s_handlers", symbol), of);
+    declare(m, d, symbol, "_info", of);
+    declare(m, d, symbol, "_methods", of);
+    declare(m, d, symbol, "_add", of);
     for (size_t i = 0; i < service->method.len; i++)
-        declare_method(m, d, symbol, service->method.at[i]);
+        declare_method(m, d, file, index, i);
 }
 
 enum neo_code check_symbols(const struct model *m, const struct model_file *file,
@@ -170,16 +223,15 @@ enum neo_code check_symbols(const struct model *m, const struct model_file *file
 {
     struct declared d = {.ordinary = {0}};
 
-    declare(m, &d, file->symbol, "_file");
+    declare(m, &d, file->symbol, "_file", neo_arena_printf(m->arena, "the file %s", file->name));
     for (size_t i = 0; i < file->n_types; i++)
         declare_type(m, &d, &file->types[i]);
     for (size_t i = 0; i < file->descriptor->service.len; i++)
-        declare_service(m, &d, file, file->descriptor->service.at[i]);
-    const char *twin = find_twin(&d.types_and_tables);
+        declare_service(m, &d, file, i);
+    const struct name *twin = find_twin(&d.types_and_tables);
     if (twin == NULL)
         twin = find_twin(&d.ordinary);
-    if (twin != NULL)
-        return neo_fail(err, NEO_INVALID_ARGUMENT,
-                        "%s: two things would be named %s in C; rename one", file->name, twin);
-    return NEO_OK;
+    if (neo_arena_failed(m->arena))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    return twin == NULL ? NEO_OK : refuse(twin, "", err);
 }

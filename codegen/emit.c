@@ -110,12 +110,3 @@ void emit_trailing(const struct emit *e, const char *indent, struct neo_bytes te
     emit(e, "\n");
     emit_comment(e, indent, text);
 }
-
-const char *emit_service_symbol(const struct emit *e, size_t index)
-{
-    const struct neo_descriptor_service *service = e->file->descriptor->service.at[index];
-    const char *symbol =
-        neo_arena_printf(e->model->arena, "%s%.*s", e->file->prefix, NEO_FMT_ALL(service->name));
-
-    return symbol != NULL ? symbol : "";
-}

@@ -34,7 +34,4 @@ void emit_comment(const struct emit *e, const char *indent, struct neo_bytes tex
 /* A comment behind its element, on the same line when it fits there; ends the line. */
 void emit_trailing(const struct emit *e, const char *indent, struct neo_bytes text);
 
-/* "pkg_Svc"; lives in the model's arena. */
-const char *emit_service_symbol(const struct emit *e, size_t index);
-
 #endif

@@ -187,15 +187,19 @@ void emit_defaults(const struct emit *e, const struct model_type *type)
 
         if (!has_default(f))
             continue;
+        if (model_is_deprecated(f))
+            emit(e, "#pragma GCC diagnostic push\n"
+                    "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\"\n");
         emit(e,
-             "static inline %s\n"
+             "%sstatic inline %s\n"
              "%s_%s_or_default(const struct %s *message)\n"
              "{\n    return message->%s",
-             c_type(f->descriptor->type), type->symbol, f->proto_name, type->symbol, f->presence);
+             model_is_deprecated(f) ? "NEO_DEPRECATED " : "", c_type(f->descriptor->type),
+             type->symbol, f->plain, type->symbol, f->presence);
         if (f->flags & NEO_FIELD_ONEOF)
             emit(e, " == %d", f->descriptor->number);
         emit(e, " ? message->%s : ", f->name);
         put_literal(e, f);
-        emit(e, ";\n}\n\n");
+        emit(e, ";\n}\n%s\n", model_is_deprecated(f) ? "#pragma GCC diagnostic pop\n" : "");
     }
 }

@@ -74,7 +74,7 @@ static void put_oneof_numbers(const struct emit *e, const struct model_type *typ
         if (!any)
             emit(e, "/* Values of the _case members of struct %s. */\nenum {\n", type->symbol);
         any = true;
-        emit(e, "    %s_%s_FIELD = %d,\n", type->symbol, f->proto_name, f->descriptor->number);
+        emit(e, "    %s_%s_FIELD = %d,\n", type->symbol, f->plain, f->descriptor->number);
     }
     if (any)
         emit(e, "};\n\n");
@@ -84,14 +84,16 @@ static void put_member(const struct emit *e, const struct model_field *f)
 {
     struct model_comment comment = model_comment(e->file, f->path);
 
+    const char *deprecated = model_is_deprecated(f) ? " NEO_DEPRECATED" : "";
+
     emit_comment(e, "    ", comment.leading);
     if (f->flags & NEO_FIELD_PRESENCE)
-        emit(e, "    bool %s;\n", f->presence);
+        emit(e, "    bool %s%s;\n", f->presence, deprecated);
     if (f->flags & NEO_FIELD_REPEATED)
-        emit(e, "    struct {\n        %s*at;\n        size_t len;\n    } %s;", c_type(e, f),
-             f->name);
+        emit(e, "    struct {\n        %s*at;\n        size_t len;\n    } %s%s;", c_type(e, f),
+             f->name, deprecated);
     else
-        emit(e, "    %s%s;", c_type(e, f), f->name);
+        emit(e, "    %s%s%s;", c_type(e, f), f->name, deprecated);
     if (f->descriptor->type == NEO_KIND_ENUM && comment.trailing.len == 0)
         emit(e, " /* enum %s */\n", f->type->symbol);
     else
@@ -102,6 +104,9 @@ static void put_message(const struct emit *e, const struct model_type *type)
 {
     put_oneof_numbers(e, type);
     emit_comment(e, "", model_comment(e->file, type->path).leading);
+    /* As an attribute it would be said of each mention, our own in this header included. */
+    if (type->message->options != NULL && type->message->options->deprecated)
+        emit(e, "/* Deprecated. */\n");
     emit(e, "struct %s {\n", type->symbol);
     for (size_t i = 0; i < type->n_fields; i++) {
         if (model_begins_oneof(type, i))

@@ -6,13 +6,12 @@
 
 #include "names.h"
 
-enum { FILE_SERVICE = 6, SERVICE_METHOD = 2 };
-
 struct method {
     const struct neo_descriptor_method *descriptor;
     const char *service; /* symbol: "pkg_Svc" */
     const char *name;    /* of the member of handlers */
     const char *symbol;  /* "pkg_Svc_Method" */
+    const char *check;   /* what stands before a stub that a client calls */
     const char *request; /* symbol: "pkg_Req" */
     const char *response;
     struct neo_bytes comment;
@@ -34,17 +33,20 @@ static struct method method_of(const struct emit *e, size_t service, size_t inde
     const struct neo_descriptor_method *d =
         e->file->descriptor->service.at[service]->method.at[index];
     struct neo_arena *arena = e->model->arena;
-    struct model_path path = model_path(arena, (struct model_path){0}, FILE_SERVICE, service);
-    const char *symbol = emit_service_symbol(e, service);
+    struct model_path path = model_path(arena, (struct model_path){0}, MODEL_FILE_SERVICE, service);
+    const char *symbol = model_service(e->model, e->file, service);
 
     return (struct method){
         .descriptor = d,
         .service = symbol,
         .name = names_member(arena, d->name),
-        .symbol = names_method(arena, symbol, d->name),
+        .symbol = model_method(e->model, e->file, service, index),
+        .check = d->options != NULL && d->options->deprecated ? "NEO_DEPRECATED NEO_MUST_CHECK"
+                                                              : "NEO_MUST_CHECK",
         .request = symbol_of(e, d->input_type),
         .response = symbol_of(e, d->output_type),
-        .comment = model_comment(e->file, model_path(arena, path, SERVICE_METHOD, index)).leading,
+        .comment =
+            model_comment(e->file, model_path(arena, path, MODEL_SERVICE_METHOD, index)).leading,
     };
 }
 
@@ -52,7 +54,7 @@ static struct method method_of(const struct emit *e, size_t service, size_t inde
 
 static void put_handlers(const struct emit *e, size_t service, size_t n_methods)
 {
-    const char *symbol = emit_service_symbol(e, service);
+    const char *symbol = model_service(e->model, e->file, service);
 
     emit(e,
          "/* What a server of %.*s does; a NULL handler answers UNIMPLEMENTED. */\n"
@@ -100,13 +102,13 @@ static void put_blocking_unary(const struct emit *e, const struct method *m)
 {
     emit_comment(e, "", m->comment);
     emit(e,
-         "NEO_MUST_CHECK static inline enum neo_code\n"
+         "%s static inline enum neo_code\n"
          "%s(struct neo_channel *channel, const struct neo_call_options *options,\n"
          "    const struct %s *request, struct %s *response, struct neo_arena *arena,\n"
          "    struct neo_status *ret_status)\n"
          "{\n"
          "    (void)memset(response, 0, sizeof(*response));\n",
-         m->symbol, m->request, m->response);
+         m->check, m->symbol, m->request, m->response);
     emit(e,
          "    return neo_channel_call(channel, &%s_methods[%s_INDEX], options, request,\n"
          "        response, arena, ret_status);\n}\n\n",
@@ -119,9 +121,9 @@ static void put_start(const struct emit *e, const struct method *m)
 
     emit(e,
          "/* events->message is given a struct %s. */\n"
-         "NEO_MUST_CHECK static inline enum neo_code\n"
+         "%s static inline enum neo_code\n"
          "%s_start(struct neo_channel *channel, const struct neo_call_options *options,\n    ",
-         m->response, m->symbol);
+         m->response, m->check, m->symbol);
     if (has_request)
         emit(e, "const struct %s *request, ", m->request);
     emit(e,
@@ -145,9 +147,9 @@ static void put_blocking_stream(const struct emit *e, const struct method *m)
 
     emit_comment(e, "", m->comment);
     emit(e,
-         "NEO_MUST_CHECK static inline enum neo_code\n"
+         "%s static inline enum neo_code\n"
          "%s_stream(struct neo_channel *channel, const struct neo_call_options *options,\n    ",
-         m->symbol);
+         m->check, m->symbol);
     if (has_request)
         emit(e, "const struct %s *request, ", m->request);
     emit(e,
@@ -175,9 +177,9 @@ static void put_blocking_stream(const struct emit *e, const struct method *m)
 void emit_service_header(const struct emit *e, size_t index)
 {
     const struct neo_descriptor_service *d = e->file->descriptor->service.at[index];
-    const char *symbol = emit_service_symbol(e, index);
+    const char *symbol = model_service(e->model, e->file, index);
     struct model_path path =
-        model_path(e->model->arena, (struct model_path){0}, FILE_SERVICE, index);
+        model_path(e->model->arena, (struct model_path){0}, MODEL_FILE_SERVICE, index);
 
     emit_comment(e, "", model_comment(e->file, path).leading);
     emit(e, "extern const struct neo_service_info %s_info;\n", symbol);
@@ -230,7 +232,7 @@ static void put_method(const struct emit *e, const struct method *m, const char 
 void emit_service_source(const struct emit *e, size_t index)
 {
     const struct neo_descriptor_service *d = e->file->descriptor->service.at[index];
-    const char *symbol = emit_service_symbol(e, index);
+    const char *symbol = model_service(e->model, e->file, index);
     struct neo_bytes package = e->file->descriptor->package;
     const char *full_name = neo_arena_printf(e->model->arena, "%.*s%s%.*s", NEO_FMT_ALL(package),
                                              package.len > 0 ? "." : "", NEO_FMT_ALL(d->name));

@@ -285,7 +285,7 @@ static void put_lists(const struct emit *e)
     }
     emit(e, "    NULL,\n};\n\nstatic const struct neo_service_info *const %s_services[] = {\n", s);
     for (size_t i = 0; i < e->file->descriptor->service.len; i++)
-        emit(e, "    &%s_info,\n", emit_service_symbol(e, i));
+        emit(e, "    &%s_info,\n", model_service(e->model, e->file, i));
     emit(e, "    NULL,\n};\n\n");
 }
 
@@ -330,10 +330,24 @@ static void put_file(const struct emit *e)
     emit(e, "    .tables = &neo_proto_tables_2,\n};\n");
 }
 
+static bool has_deprecated(const struct emit *e)
+{
+    for (size_t i = 0; i < e->file->n_types; i++) {
+        for (size_t j = 0; j < e->file->types[i].n_fields; j++) {
+            if (model_is_deprecated(&e->file->types[i].fields[j]))
+                return true;
+        }
+    }
+    return false;
+}
+
 void emit_source(const struct emit *e)
 {
     emit(e, "/* Made by protoc-gen-neo from %s. Do not edit. */\n", e->file->name);
     emit(e, "#include \"%s.neo.h\"\n\n#include <stddef.h>\n\n", e->file->stem);
+    if (has_deprecated(e))
+        emit(e, "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\" /* tables have all "
+                "*/\n\n");
     for (size_t i = 0; i < e->file->n_types; i++) {
         if (e->file->types[i].enumeration != NULL)
             put_enum(e, &e->file->types[i]);

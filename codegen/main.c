@@ -139,6 +139,9 @@ static const char usage[] =
     "a/b.proto it makes DIR/a/b.neo.h and DIR/a/b.neo.c; docs/CODEGEN.md has the rules. PATH is\n"
     "where this program is; without --plugin protoc looks for it in $PATH.\n"
     "\n"
+    "--neo_opt=name=ELEMENT=NAME_IN_C gives an element another name in C, where two would have\n"
+    "the same.\n"
+    "\n"
     "  --help     this\n"
     "  --version  its version\n";
 

@@ -10,6 +10,7 @@
 #include "names.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 /* Field numbers in descriptor.proto, as steps of a path. */
 enum {
@@ -96,15 +97,56 @@ const struct model_type *model_extendee(const struct model *m, const struct mode
     return extendee;
 }
 
-const char *model_value(const struct model *m, const struct model_type *type, size_t i)
+/* Everything of libneo begins with neo_ or NEO_; what has no package, or package neo, must not. */
+static const char *apart(const struct model *m, const struct model_file *file, const char *symbol)
 {
-    const char *name = neo_arena_printf(m->arena, "%s%.*s", type->scope,
-                                        NEO_FMT_ALL(type->enumeration->value.at[i]->name));
+    bool is_near = file->prefix[0] == '\0' || strcmp(file->prefix, "neo_") == 0;
 
-    return name == NULL ? "" : names_global(m->arena, neo_text(name));
+    if (!is_near || strncasecmp(symbol, "neo_", 4) != 0)
+        return symbol;
+    symbol = neo_arena_printf(m->arena, "%s_", symbol);
+    return symbol != NULL ? symbol : "";
 }
 
-struct model_comment model_comment(const struct model_file *file, struct model_path path)
+const char *model_value(const struct model *m, const struct model_type *type, size_t i)
+{
+    struct neo_bytes value = type->enumeration->value.at[i]->name;
+    const char *name = neo_arena_printf(m->arena, "%s%.*s", type->scope, NEO_FMT_ALL(value));
+    const char *renamed = rename_find(
+        &m->renames, neo_arena_printf(m->arena, "%s%.*s", type->outer, NEO_FMT_ALL(value)));
+
+    if (renamed != NULL || name == NULL)
+        return renamed != NULL ? renamed : "";
+    return apart(m, type->file, names_global(m->arena, neo_text(name)));
+}
+
+const char *model_service(const struct model *m, const struct model_file *file, size_t service)
+{
+    struct neo_bytes name = file->descriptor->service.at[service]->name;
+    const char *renamed = rename_find(
+        &m->renames, neo_arena_printf(m->arena, "%s%.*s", file->outer, NEO_FMT_ALL(name)));
+    const char *symbol = neo_arena_printf(m->arena, "%s%.*s", file->prefix, NEO_FMT_ALL(name));
+
+    if (renamed != NULL || symbol == NULL)
+        return renamed != NULL ? renamed : "";
+    return apart(m, file, symbol);
+}
+
+const char *model_method(const struct model *m, const struct model_file *file, size_t service,
+                         size_t method)
+{
+    const struct neo_descriptor_service *d = file->descriptor->service.at[service];
+    struct neo_bytes name = d->method.at[method]->name;
+    const char *renamed =
+        rename_find(&m->renames, neo_arena_printf(m->arena, "%s%.*s.%.*s", file->outer,
+                                                  NEO_FMT_ALL(d->name), NEO_FMT_ALL(name)));
+
+    return renamed != NULL ? renamed
+                           : names_method(m->arena, model_service(m, file, service), name);
+}
+
+static const struct neo_descriptor_location *find_location(const struct model_file *file,
+                                                           struct model_path path)
 {
     const struct neo_descriptor_source *source = file->descriptor->source_code_info;
 
@@ -113,9 +155,25 @@ struct model_comment model_comment(const struct model_file *file, struct model_p
 
         if (l->path.len == path.len &&
             memcmp(l->path.at, path.at, path.len * sizeof(*path.at)) == 0)
-            return (struct model_comment){l->leading_comments, l->trailing_comments};
+            return l;
     }
-    return (struct model_comment){0};
+    return NULL;
+}
+
+struct model_comment model_comment(const struct model_file *file, struct model_path path)
+{
+    const struct neo_descriptor_location *l = find_location(file, path);
+
+    if (l == NULL)
+        return (struct model_comment){0};
+    return (struct model_comment){l->leading_comments, l->trailing_comments};
+}
+
+unsigned model_line(const struct model_file *file, struct model_path path)
+{
+    const struct neo_descriptor_location *l = find_location(file, path);
+
+    return l == NULL || l->span.len == 0 || l->span.at[0] < 0 ? 0 : (unsigned)l->span.at[0] + 1;
 }
 
 /* --- types ------------------------------------------------------------------------------------ */
@@ -130,7 +188,9 @@ static struct model_type *add_type(struct model *m, struct model_file *file, con
         .file = file,
         .path = path,
     };
-    type->symbol = names_global(m->arena, neo_text(type->full_name));
+    type->symbol = rename_find(&m->renames, type->full_name);
+    if (type->symbol == NULL)
+        type->symbol = apart(m, file, names_global(m->arena, neo_text(type->full_name)));
     return type;
 }
 
@@ -158,6 +218,7 @@ static void add_enum(struct model *m, struct model_file *file, struct scope scop
 
     type->enumeration = enumeration;
     type->scope = names_symbol(m->arena, neo_text(scope.name));
+    type->outer = scope.name;
     type->features = neo_descriptor_inherit(
         scope.features, enumeration->options == NULL ? NULL : enumeration->options->features);
 }
@@ -259,6 +320,7 @@ static enum neo_code add_types(struct model *m, struct model_file *file, struct 
     if (file->types == NULL || scope.name == NULL)
         return out_of_memory(err);
     file->prefix = names_symbol(m->arena, neo_text(scope.name));
+    file->outer = scope.name;
     for (size_t i = 0; i < d->enum_type.len; i++)
         add_enum(m, file, scope, d->enum_type.at[i],
                  model_path(m->arena, (struct model_path){0}, FILE_ENUM, i));
@@ -314,7 +376,7 @@ static void set_presence(const struct model *m, const struct model_type *type,
         f->oneof = names_symbol(m->arena, oneof);
         f->presence = neo_arena_printf(m->arena, "%s_case", f->oneof);
     } else if (f->flags & NEO_FIELD_PRESENCE) {
-        f->presence = neo_arena_printf(m->arena, "has_%s", f->proto_name);
+        f->presence = neo_arena_printf(m->arena, "has_%s", f->plain);
     }
 }
 
@@ -324,8 +386,12 @@ static enum neo_code link_field(const struct model *m, const struct model_type *
     const struct neo_descriptor_field *d = f->descriptor;
 
     NEO_TRY(check_field(type, d, err));
-    f->name = names_member(m->arena, d->name);
+    const char *renamed = rename_find(
+        &m->renames, neo_arena_printf(m->arena, "%s.%.*s", type->full_name, NEO_FMT_ALL(d->name)));
+
+    f->name = renamed != NULL ? renamed : names_member(m->arena, d->name);
     f->proto_name = neo_arena_string(m->arena, d->name);
+    f->plain = renamed != NULL ? renamed : f->proto_name;
     f->json_name = neo_arena_string(m->arena, d->json_name.len > 0 ? d->json_name : d->name);
     if (d->type == NEO_KIND_MESSAGE || d->type == NEO_KIND_GROUP || d->type == NEO_KIND_ENUM) {
         f->type = model_type(m, d->type_name);
@@ -450,6 +516,7 @@ enum neo_code model_build(const struct plugin_request *request, struct neo_arena
 {
     struct model m = {.arena = arena};
 
+    NEO_TRY(rename_read(request->parameter, arena, &m.renames, err));
     m.files = neo_arena_calloc(arena, request->proto_file.len, sizeof(*m.files));
     if (m.files == NULL)
         return out_of_memory(err);
@@ -458,6 +525,7 @@ enum neo_code model_build(const struct plugin_request *request, struct neo_arena
     NEO_TRY(index_types(&m, err));
     for (size_t i = 0; i < m.n_files; i++)
         NEO_TRY(link_file(&m, &m.files[i], err));
+    NEO_TRY(rename_check(&m.renames, err));
     find_sensitive(&m);
     *ret = m;
     return NEO_OK;

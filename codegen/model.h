@@ -9,6 +9,7 @@
 #define NEO_CODEGEN_MODEL_H
 
 #include "plugin.h"
+#include "rename.h"
 
 #include <neo/descriptor.h>
 
@@ -22,6 +23,7 @@ struct model_field {
     const struct neo_descriptor_field *descriptor;
     const char *name; /* in C */
     const char *proto_name;
+    const char *plain; /* as `name`, but a word of C as it is: in longer names, has_<plain> */
     const char *json_name;
     const char *presence;          /* the member that tells whether it is set; NULL: none */
     const char *oneof;             /* C name of its oneof; NULL: none */
@@ -35,6 +37,7 @@ struct model_type {
     const char *full_name; /* "pkg.Outer.Inner" */
     const char *symbol;    /* "pkg_Outer_Inner" */
     const char *scope;     /* of an enum: what its values' names begin with, "pkg_Outer_" */
+    const char *outer;     /* the same as the .proto has it: "pkg.Outer." */
     const struct neo_descriptor_message *message;  /* NULL for an enum */
     const struct neo_descriptor_enum *enumeration; /* NULL for a message */
     const struct model_file *file;
@@ -54,6 +57,7 @@ struct model_file {
     const char *stem;         /* "a/b" */
     const char *symbol;       /* "a_b" */
     const char *prefix;       /* of what it declares: "pkg_", or "" */
+    const char *outer;        /* the same as the .proto has it: "pkg.", or "" */
     struct model_type *types; /* outer before inner */
     size_t n_types;
     const struct model_file **imports;
@@ -62,6 +66,7 @@ struct model_file {
 
 struct model {
     struct neo_arena *arena;
+    struct renames renames;
     struct model_file *files;
     size_t n_files;
     const struct model_type **by_name; /* all types, sorted by full name */
@@ -79,6 +84,16 @@ const struct model_type *model_type(const struct model *m, struct neo_bytes name
 
 /* The C name of value `i` of an enum. */
 const char *model_value(const struct model *m, const struct model_type *type, size_t i);
+
+/* "pkg_Svc" and "pkg_Svc_Method": what is of them begins so. */
+const char *model_service(const struct model *m, const struct model_file *file, size_t service);
+const char *model_method(const struct model *m, const struct model_file *file, size_t service,
+                         size_t method);
+
+static inline bool model_is_deprecated(const struct model_field *f)
+{
+    return f->descriptor->options != NULL && f->descriptor->options->deprecated;
+}
 
 /* Whether the struct keeps unknown fields: not an entry of a map, nor the holder of an extension.
  */
@@ -100,6 +115,10 @@ struct model_comment {
     struct neo_bytes trailing;
 };
 struct model_comment model_comment(const struct model_file *file, struct model_path path);
+/* The line an element begins in, from 1; 0: not known. */
+unsigned model_line(const struct model_file *file, struct model_path path);
+/* Steps of a path. */
+enum { MODEL_FILE_SERVICE = 6, MODEL_SERVICE_METHOD = 2, MODEL_ENUM_VALUE = 2 };
 /* `path` with two more steps. */
 struct model_path model_path(struct neo_arena *arena, struct model_path path, int32_t number,
                              size_t index);

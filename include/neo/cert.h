@@ -165,6 +165,15 @@ struct neo_trust_options {
 };
 NEO_MUST_CHECK enum neo_code neo_trust_new(const struct neo_trust_options *options,
                                            struct neo_trust **ret, struct neo_error *err);
+/*
+ * Trusts every certificate of a PEM text as a root of one trust domain, which is all that a service
+ * with a certificate authority of its own needs: docs/STANDALONE.md. At most 32; what is no root of
+ * our profile is refused, and so is a text with a private key in it. `what` names the source in
+ * messages ("ca.pem"). Gives `*ret`: neo_trust_unref().
+ */
+NEO_MUST_CHECK enum neo_code neo_trust_from_pem(const char *trust_domain,
+                                                struct neo_bytes roots_pem, const char *what,
+                                                struct neo_trust **ret, struct neo_error *err);
 struct neo_trust *neo_trust_ref(struct neo_trust *trust);
 void neo_trust_unref(struct neo_trust *trust);
 uint64_t neo_trust_epoch(const struct neo_trust *trust);

@@ -164,6 +164,10 @@ struct neo_descriptor_location {
         int32_t *at;
         size_t len;
     } path; /* field numbers and indexes, from the file down to the element */
+    struct {
+        int32_t *at;
+        size_t len;
+    } span; /* line, column, then where it ends; from 0 */
     struct neo_bytes leading_comments;
     struct neo_bytes trailing_comments;
 };

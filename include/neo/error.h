@@ -57,6 +57,8 @@ struct neo_error {
 };
 
 #define NEO_MUST_CHECK       __attribute__((warn_unused_result))
+/* What a .proto marks with [deprecated = true]; the compiler names each use. */
+#define NEO_DEPRECATED       __attribute__((deprecated))
 #define NEO_PRINTF(f, first) __attribute__((format(printf, f, first)))
 
 /* Records a failure and returns its code: `return neo_fail(err, NEO_NOT_FOUND, ...)`. */

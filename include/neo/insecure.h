@@ -5,12 +5,22 @@
  * Everywhere else both ends of a connection prove who they are. Other software does
  * not always: gRPC's interoperability suite authenticates the server at most, and
  * test tools speak cleartext. These modes exist to talk with it. They must be asked
- * for by name, and no service or tool of Neo does: tools/check-layers fails when one
- * includes this header.
+ * for by name, and no service or tool of Neo does, only the examples that show how:
+ * tools/check-layers fails when something else includes this header.
  *
  * What stays: HTTP/2 and its guard, deadlines, limits, admission, records, and the
  * policy. Callers are `anonymous`, so a policy must say what `service: anonymous`
- * may do; nothing is allowed otherwise. What goes, besides the proof: attestation,
+ * may do; nothing is allowed otherwise, not even health and reflection, which are
+ * open to whoever has proven who it is:
+ *
+ *     service: anonymous
+ *     allowed_calls:
+ *       - target_service: hello-service
+ *         operations: ["Greet", "grpc.health.v1.Health/Check",
+ *                      "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"]
+ *
+ * docs/STANDALONE.md has such a server and its client whole. What goes, besides the
+ * proof: attestation,
  * whose evidence is bound to mutual TLS. Identity, trust, attester and attestation
  * policies are refused together with these modes, at the start and in updates.
  *

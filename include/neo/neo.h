@@ -15,6 +15,8 @@
  *
  *        neo_mesh_start(argc, argv, "hello-service", &mesh, &err)
  *
+ *    Without a mesh a server and a channel are made by hand: docs/STANDALONE.md.
+ *
  * 3. Serve. A handler gets the decoded request and answers once, now or later: neo/call.h.
  *    It may keep the call, and finish it from a timer, another call's end, or by
  *    neo_call_run() from another thread; if it blocks, say so (neo_server_set_blocking()).

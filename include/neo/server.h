@@ -3,7 +3,7 @@
  * neo/server.h - serves gRPC methods to proven callers.
  *
  * A server cannot be made without an identity, a trust and a policy. (For other people's
- * tests there is neo/insecure.h.) Each of these
+ * tests there is neo/insecure.h; docs/STANDALONE.md shows a server whole.) Each of these
  * is an epoch: neo_server_update() swaps them whole, live connections included:
  * what is revoked or no longer allowed ends, everything else goes on.
  *

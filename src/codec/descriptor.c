@@ -154,11 +154,12 @@ const struct neo_message_info neo_descriptor_service_info =
 
 static const struct neo_field_info location_fields[] = {
     FIELD(location, path, 1, INT32, LIST | NEO_FIELD_PACKED),
+    FIELD(location, span, 2, INT32, LIST | NEO_FIELD_PACKED),
     FIELD(location, leading_comments, 3, STRING, 0),
     FIELD(location, trailing_comments, 4, STRING, 0),
 };
 static const struct neo_message_info location_info =
-    INFO("SourceCodeInfo.Location", location, 1);
+    INFO("SourceCodeInfo.Location", location, 4);
 
 static const struct neo_field_info source_fields[] = {
     MESSAGE(source, location, 1, LIST, location_info),

@@ -167,18 +167,6 @@ static bool is_consistent(EVP_PKEY *pkey)
     return ctx != NULL && EVP_PKEY_pairwise_check(ctx) == 1;
 }
 
-static enum neo_code find_key_block(struct pem_reader *pem, struct neo_error *err)
-{
-    for (;;) {
-        if (pem_next(pem, err) != NEO_OK)
-            return neo_fail(err, NEO_INVALID_ARGUMENT,
-                            "%s: no private key; expected a \"PRIVATE KEY\" block in PEM",
-                            pem->what);
-        if (strstr(pem->label, "PRIVATE KEY") != NULL)
-            return NEO_OK;
-    }
-}
-
 enum neo_code neo_key_from_pem(struct neo_bytes text, const char *what, struct neo_key **ret,
                                struct neo_error *err)
 {
@@ -187,7 +175,7 @@ enum neo_code neo_key_from_pem(struct neo_bytes text, const char *what, struct n
 
     need_secure_heap();
     NEO_TRY(pem_open(&pem, text, what, err));
-    NEO_TRY(find_key_block(&pem, err));
+    NEO_TRY(pem_find_key(&pem, err));
     if (pem.is_encrypted)
         return neo_fail(err, NEO_INVALID_ARGUMENT,
                         "%s: the private key is encrypted; decrypt it with openssl pkcs8", what);

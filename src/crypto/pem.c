@@ -46,16 +46,50 @@ enum neo_code pem_next(struct pem_reader *reader, struct neo_error *err)
     return NEO_OK;
 }
 
+static void note(struct pem_reader *reader)
+{
+    if (strcmp(reader->label, "CERTIFICATE") == 0)
+        reader->saw_certificate = true;
+    else if (strstr(reader->label, "PRIVATE KEY") != NULL)
+        reader->saw_key = true;
+}
+
+/* Files that were swapped are what goes wrong most. */
+static const char *instead(const struct pem_reader *reader)
+{
+    if (reader->saw_certificate)
+        return "; this is a certificate: are the two files swapped?";
+    return reader->saw_key ? "; this is a private key: are the two files swapped?" : "";
+}
+
 enum neo_code pem_find(struct pem_reader *reader, const char *label, struct neo_error *err)
 {
     enum neo_code code;
 
-    do {
+    for (;;) {
         code = pem_next(reader, err);
-    } while (code == NEO_OK && strcmp(reader->label, label) != 0);
+        if (code != NEO_OK || strcmp(reader->label, label) == 0)
+            break;
+        note(reader);
+    }
     if (code == NEO_NOT_FOUND)
-        return neo_fail(err, code, "%s: no \"%s\" block in PEM", reader->what, label);
+        return neo_fail(err, code, "%s: no \"%s\" block in PEM%s", reader->what, label,
+                        instead(reader));
     return code;
+}
+
+enum neo_code pem_find_key(struct pem_reader *reader, struct neo_error *err)
+{
+    for (;;) {
+        enum neo_code code = pem_next(reader, err);
+        if (code == NEO_NOT_FOUND)
+            return neo_fail(err, NEO_INVALID_ARGUMENT,
+                            "%s: no private key; expected a \"PRIVATE KEY\" block in PEM%s",
+                            reader->what, instead(reader));
+        if (code != NEO_OK || strstr(reader->label, "PRIVATE KEY") != NULL)
+            return code;
+        note(reader);
+    }
 }
 
 void pem_close(struct pem_reader *reader)

@@ -19,6 +19,8 @@ struct pem_reader {
     bool is_encrypted;
     /* private */
     BIO *bio;
+    bool saw_certificate; /* passed over one, or a key, while looking for something else */
+    bool saw_key;
 };
 
 NEO_MUST_CHECK enum neo_code pem_open(struct pem_reader *reader, struct neo_bytes text,
@@ -28,6 +30,11 @@ NEO_MUST_CHECK enum neo_code pem_next(struct pem_reader *reader, struct neo_erro
 /* The next block with this label, skipping others. NOT_FOUND: there is none. */
 NEO_MUST_CHECK enum neo_code pem_find(struct pem_reader *reader, const char *label,
                                       struct neo_error *err);
+/*
+ * The next private key, of whatever kind. INVALID_ARGUMENT: there is none, and the text says what
+ * there is instead.
+ */
+NEO_MUST_CHECK enum neo_code pem_find_key(struct pem_reader *reader, struct neo_error *err);
 /* For NEO_CLEANUP; {0} is fine. */
 void pem_close(struct pem_reader *reader);
 

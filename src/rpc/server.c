@@ -247,6 +247,7 @@ enum neo_code neo_server_new(const struct neo_server_options *options, struct ne
         neo_server_free(server);
         return code;
     }
+    server_look_at_certificate(options);
     *ret = server;
     return NEO_OK;
 }

@@ -165,6 +165,8 @@ struct neo_server {
 bool server_identity_enter(struct neo_server *server, struct neo_bytes identity);
 void server_identity_leave(struct neo_server *server, struct neo_bytes identity);
 struct epoch *server_epoch(struct neo_server *server);
+/* Logs what is wrong with the certificate that a server begins with. */
+void server_look_at_certificate(const struct neo_server_options *options);
 bool server_is_listening(struct neo_server *server);
 /* Registers a service of the server's own. */
 NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,

@@ -109,6 +109,9 @@ static void method_element(struct config_reader *r, void *self)
     struct method_reading m = {.config = config};
 
     config_object(r, method_key, &m);
+    if (m.n == 0)
+        config_refuse(r,
+                      "without a name it would apply to nothing; to every method: \"name\": [{}]");
     for (size_t i = 0; i < m.n; i++) {
         if (config->n_methods == MAX_METHODS) {
             config_refuse(r, "at most %d names in all", MAX_METHODS);

@@ -83,9 +83,10 @@ static enum neo_code use_key(SSL_CTX *ssl, struct neo_bytes text, struct neo_err
     NEO_CLEANUP(openssl_pkey_freep) EVP_PKEY *key = NULL;
 
     NEO_TRY(pem_open(&pem, text, "key", err));
-    do {
-        NEO_TRY(pem_next(&pem, err));
-    } while (strstr(pem.label, "PRIVATE KEY") == NULL);
+    NEO_TRY(pem_find_key(&pem, err));
+    if (pem.is_encrypted)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "key: the private key is encrypted; decrypt it with openssl pkcs8");
     const uint8_t *at = pem.der.at;
     key = d2i_AutoPrivateKey(NULL, &at, (long)pem.der.len);
     if (key == NULL || SSL_CTX_use_PrivateKey(ssl, key) != 1 || SSL_CTX_check_private_key(ssl) != 1)

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <unistd.h>
 
 namespace {
 
@@ -53,6 +54,31 @@ void works()
     check(neo_value_i64(7).i64 == 7 && neo_text("abc").len == 3, "an inline function is wrong");
 }
 
+// The macros of the log are the same words in both languages, and what they write is, too.
+void logs()
+{
+    int ends[2];
+    char said[512] = {};
+    neo_log log = {};
+
+    check(pipe(ends) == 0, "no pipe");
+    log.fd = ends[1];
+    log.level = NEO_LOG_INFO;
+    log.wall_nsec = neo_wall_nsec;
+    neo_log_debug(&log, "too.quiet", NEO_STR("a", "b"));
+    neo_log_info(&log, "alone");
+    neo_log_warn(&log, "all.kinds", NEO_STR("s", "text"), NEO_BYTES("y", neo_text("bytes")), NEO_U64("u", 1U),
+                 NEO_I64("i", -1), NEO_BOOL("b", true));
+    check(read(ends[0], said, sizeof(said) - 1) > 0, "nothing was logged");
+    check(std::strstr(said, "too.quiet") == nullptr, "what is below the level was logged");
+    check(std::strstr(said, "\"event\":\"alone\"}") != nullptr, "an event without fields is wrong");
+    check(std::strstr(said, "\"event\":\"all.kinds\",\"s\":\"text\",\"y\":\"bytes\",\"u\":1,\"i\":-1,\"b\":true}") !=
+              nullptr,
+          said);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 } // namespace
 
 int main()
@@ -61,5 +87,6 @@ int main()
         check(function.at != nullptr, function.name);
     embeds();
     works();
+    logs();
     return failures == 0 ? 0 : 1;
 }

@@ -345,11 +345,13 @@ static char *read_file(const char *folder, const char *name)
     return (char *)text.at;
 }
 
+static const char *parameter = ""; /* of the plugin: none */
+
 /* Runs protoc with our plugin; its exit code, and what it said in `said`. */
 static int run_protoc(const char *root, const char *file)
 {
     char plugin[300];
-    char out_dir[100];
+    char out_dir[1000];
     char include[300];
     char ours[] = "-I" NEO_OUR_PROTOS;
     char google[] = "-I" NEO_PROTOBUF_ROOT;
@@ -362,7 +364,7 @@ static int run_protoc(const char *root, const char *file)
     int status;
 
     (void)snprintf(plugin, sizeof(plugin), "--plugin=protoc-gen-neo=%s", NEO_PLUGIN);
-    (void)snprintf(out_dir, sizeof(out_dir), "--neo_out=%s", directory);
+    (void)snprintf(out_dir, sizeof(out_dir), "--neo_out=%s:%s", parameter, directory);
     (void)snprintf(include, sizeof(include), "-I%s", root);
     (void)snprintf(name, sizeof(name), "%s", file);
     (void)snprintf(log, sizeof(log), "%s/log", directory);
@@ -500,11 +502,12 @@ TEST(macros_of_the_headers_of_c_are_no_names_of_members)
     assert_usable("syntax = \"proto3\"; package linux.errno; message stdin { int32 EAGAIN = 1; "
                   "int32 INT_MAX = 2; optional int32 SIGINT = 3; oneof EOF { int32 NULL = 4; "
                   "stdin st_mtime = 5; } repeated int32 si_pid = 6; map<int32, stdin> errno = 7; "
-                  "int32 h_addr = 8; int32 linux = 9; int32 EMAIL = 10; } "
+                  "int32 h_addr = 8; int32 linux = 9; int32 EMAIL = 10; int32 O_CREAT = 11; } "
                   "service SIGTERM { rpc BUFSIZ(stdin) returns (stdin); }");
     char *header = read_file(directory, "t.neo.h");
     assert_non_null(strstr(header, " EAGAIN_;"));
     assert_non_null(strstr(header, " has_SIGINT;"));
+    assert_non_null(strstr(header, " O_CREAT_;"));
     assert_non_null(strstr(header, " EMAIL;")); /* not whatever looks like one */
     neo_free(header);
 }
@@ -521,14 +524,14 @@ TEST(what_the_headers_of_c_declare_is_no_name_of_a_type_or_value)
         "message tm { message timeval { int32 x = 1; } timeval stat = 1; FILE FILE = 2; } "
         "message stat { oneof time { int32 open = 1; tm close = 2; } } "
         "message size_t { int32 x = 1; } "
-        "enum div_t { open = 0; read = 1; environ = 2; fine = 3; } "
+        "enum div_t { open = 0; read = 1; environ = 2; fine = 3; M_PI = 4; PATH_MAX = 5; } "
         "service DIR { rpc open(FILE) returns (time_t); }");
     char *header = read_file(directory, "t.neo.h");
     assert_non_null(strstr(header, "struct FILE_ {"));
     assert_non_null(strstr(header, "struct time_t_ {"));
     assert_non_null(strstr(header, "struct tm_timeval {"));
-    assert_non_null(
-        strstr(header, "    open_ = 0,\n    read_ = 1,\n    environ_ = 2,\n    fine = 3,"));
+    assert_non_null(strstr(header, "    open_ = 0,\n    read_ = 1,\n    environ_ = 2,\n    fine = "
+                                   "3,\n    M_PI_ = 4,\n    PATH_MAX_ = 5,"));
     assert_non_null(strstr(header, " time_t;"));   /* a member is in nobody's way, */
     assert_non_null(strstr(header, " int32_t_;")); /* but for one that is a type there */
     neo_free(header);
@@ -538,8 +541,10 @@ TEST(what_the_headers_of_c_declare_is_no_name_of_a_type_or_value)
     (void)snprintf(header_first, sizeof(header_first), "%s/use.cc", directory);
     assert_int_equal(compile("cc", "c", "c17", header_first), 0);
     assert_int_equal(compile("c++", "c++", "c++17", header_first), 0);
-    assert_refused("syntax = \"proto3\"; message FILE {} message FILE_ {}",
-                   "t.proto: two things would be named FILE_ in C; rename one");
+    assert_refused(
+        "syntax = \"proto3\"; message FILE {} message FILE_ {}",
+        "message FILE (t.proto:1) and message FILE_ (t.proto:1) would both have FILE_ in "
+        "C;");
 }
 
 TEST(methods_may_be_named_as_what_a_service_has_itself_or_as_messages)
@@ -556,9 +561,9 @@ TEST(methods_may_be_named_as_what_a_service_has_itself_or_as_messages)
     assert_refused(
         "syntax = \"proto3\"; package p; message A {} service S { rpc Get(A) returns (A); "
         "rpc Get_start(A) returns (A); }",
-        "t.proto: two things would be named p_S_Get_start in C; rename one");
+        "rpc p.S.Get (t.proto:1) and rpc p.S.Get_start (t.proto:1) would both have p_S_Get_start");
     assert_refused("syntax = \"proto3\"; package p; message S_handlers {} service S {}",
-                   "t.proto: two things would be named p_S_handlers in C; rename one");
+                   "service p.S (t.proto:1) would both have p_S_handlers in C;");
 }
 
 TEST(names_of_any_length_are_kept_whole)
@@ -609,25 +614,134 @@ TEST(an_extension_whose_class_nobody_would_see_is_refused)
 
 TEST(names_that_would_collide_in_c_are_refused)
 {
-    assert_refused("syntax = \"proto3\"; package p; message A { optional int32 b = 1; bool has_b = "
-                   "2; }",
-                   "t.proto: p.A: two members of the C struct would be named has_b; rename a "
-                   "field");
-    assert_refused("syntax = \"proto3\"; package p; message A { oneof k { int32 a = 1; } int32 "
-                   "k_case = 2; }",
-                   "t.proto: p.A: two members of the C struct would be named k_case; rename a "
-                   "field");
+    assert_refused(
+        "syntax = \"proto3\"; package p;\nmessage A { optional int32 b = 1;\nbool has_b = "
+        "2; }",
+        "field p.A.b (t.proto:2) and field p.A.has_b (t.proto:3) would both have has_b in "
+        "C's struct; rename one, or --neo_opt=name=ELEMENT=NAME_IN_C");
+    assert_refused(
+        "syntax = \"proto3\"; package p; message A { oneof k { int32 a = 1; } int32 "
+        "k_case = 2; }",
+        "field p.A.a (t.proto:1) and field p.A.k_case (t.proto:1) would both have k_case");
     assert_refused("syntax = \"proto2\"; package p; message A { optional int32 int = 1; optional "
                    "int32 int_ = 2; }",
-                   "t.proto: p.A: two members of the C struct would be named int_; rename a "
-                   "field");
-    assert_refused("syntax = \"proto3\"; package p; message A { message B {} } message A_B {}",
-                   "t.proto: two things would be named p_A_B in C; rename one");
+                   "would both have int_ in C's struct");
+    assert_refused("syntax = \"proto3\"; package p; message A {\nmessage B {} }\nmessage A_B {}",
+                   "message p.A.B (t.proto:2) and message p.A_B (t.proto:3) would both have p_A_B "
+                   "in C;");
     assert_refused("syntax = \"proto3\"; package p; message A {} message A_info {}",
-                   "t.proto: two things would be named p_A_info in C; rename one");
+                   "message p.A (t.proto:1) and message p.A_info (t.proto:1) would both have "
+                   "p_A_info in C;");
+    assert_refused("syntax = \"proto3\"; package p; message A {} service S {\nrpc Foo(A) returns "
+                   "(A);\nrpc Foo_start(A) returns (A); }",
+                   "rpc p.S.Foo (t.proto:2) and rpc p.S.Foo_start (t.proto:3) would both have "
+                   "p_S_Foo_start in C;");
     assert_refused("syntax = \"proto3\"; package p; message A { bool neo_unknown = 1; }",
-                   "t.proto: p.A: two members of the C struct would be named neo_unknown; rename "
-                   "a field");
+                   "field p.A.neo_unknown (t.proto:1) and what every message keeps of fields it "
+                   "does not know would both have neo_unknown in C's struct");
+}
+
+TEST(a_parameter_that_is_not_known_or_names_nothing_is_refused)
+{
+    static const struct {
+        const char *parameter;
+        const char *says;
+    } rows[] = {
+        {"foo=bar", "unknown parameter \"foo=bar\"; there is name=ELEMENT=NAME_IN_C"},
+        {"name=p.A=B_ok,paths=source_relative", "unknown parameter \"paths=source_relative\""},
+        {"name=p.A", "write name=ELEMENT=NAME_IN_C"},
+        {"name==B", "write name=ELEMENT=NAME_IN_C"},
+        {"name=p.A=", "write name=ELEMENT=NAME_IN_C"},
+        {"name=p.A=b-c", "write name=ELEMENT=NAME_IN_C"},
+        {"name=p.A=int", "C's own words"},
+        {"name=p.A=EAGAIN", "what its headers declare"},
+        {"name=p.B=p_Bee", "name=p.B=p_Bee: these files have no message"},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        parameter = rows[i].parameter;
+        assert_refused("syntax = \"proto3\"; package p; message A {}", rows[i].says);
+    }
+    parameter = "";
+}
+
+/* Whoever uses other people's files cannot rename what is in them. */
+TEST(names_that_collide_may_be_chosen_in_c_alone)
+{
+    parameter = "name=p.S.Foo_start=p_S_Begin,name=p.A_B=p_AB,name=p.A.has_b=b_is_there,"
+                "name=p.S_info=p_Info,name=p.A_info=p_ValueInfo,name=p.T=p_Tee";
+    assert_usable("syntax = \"proto3\"; package p; message A { message B {} optional int32 b = 1; "
+                  "bool has_b = 2; oneof o { int32 x = 3; } } message A_B { A a = 1; } "
+                  "message S_info {} enum E { A_info = 0; } "
+                  "service T { rpc Go(A) returns (stream A_B); } "
+                  "service S { rpc Foo(A) returns (A); rpc Foo_start(A) returns (S_info); }");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, "struct p_AB {"));
+    assert_non_null(strstr(header, "    bool b_is_there;"));
+    assert_non_null(strstr(header, "    p_ValueInfo = 0,"));
+    assert_non_null(strstr(header, "p_S_Begin_start("));
+    assert_non_null(strstr(header, "p_Tee_Go_stream("));
+    assert_non_null(strstr(header, "(*Foo_start)(struct neo_call *call")); /* in nobody's way */
+    neo_free(header);
+    char *source = read_file(directory, "t.neo.c");
+    assert_non_null(strstr(source, "\"/p.S/Foo_start\"")); /* the wire does not change */
+    assert_non_null(strstr(source, ".full_name = \"p.A_B\""));
+    assert_non_null(strstr(source, ".name = \"has_b\""));
+    neo_free(source);
+    parameter = "";
+}
+
+TEST(what_has_no_package_keeps_out_of_the_way_of_libneo)
+{
+    assert_usable("syntax = \"proto3\"; message neo_bytes { neo_error neo_code = 1; } "
+                  "message neo_error { message bytes {} } message neo { message buffer {} } "
+                  "enum neo_code { NEO_OK = 0; neo_text = 1; } message neo_call {} "
+                  "service neo_server { rpc new(neo_bytes) returns (stream neo_call); }");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, "struct neo_bytes_ {"));
+    assert_non_null(strstr(header, "neo_server__new_stream("));
+    neo_free(header);
+    assert_usable("syntax = \"proto3\"; package neo; message bytes { bytes more = 1; }");
+}
+
+TEST(what_is_deprecated_is_so_in_c_and_no_use_of_our_own_is_named)
+{
+    char use[100];
+
+    assert_usable(
+        "syntax = \"proto2\"; package p; message M { optional int32 a = 1 [deprecated = "
+        "true, default = 5]; repeated M b = 2 [deprecated = true]; oneof o { M c = 3 "
+        "[deprecated = true]; int32 d = 4; } optional int32 fine = 5; } message Old { "
+        "option deprecated = true; optional Old old = 1; } service S { rpc Gone(M) returns "
+        "(Old) { option deprecated = true; } rpc Flow(stream M) returns (stream M) { option "
+        "deprecated = true; } rpc Stays(M) returns (M); }");
+    write_file("use.c", "#include \"t.neo.h\"\nint x(struct p_M *m);\nint x(struct p_M *m)\n{\n    "
+                        "return m->fine;\n}\n");
+    (void)snprintf(use, sizeof(use), "%s/use.c", directory);
+    assert_int_equal(compile("cc", "c", "c17", use), 0);
+    static const char *const uses[] = {
+        "m->a",
+        "m->has_a",
+        "(int)m->b.len",
+        "m->c != 0",
+        "p_M_a_or_default(m)",
+        "p_S_Gone(0, 0, 0, 0, 0, 0)",
+        "p_S_Gone_start(0, 0, 0, 0, 0, 0, 0)",
+        "p_S_Flow_stream(0, 0, 0, 0)",
+    };
+    for (size_t i = 0; i < NEO_COUNT(uses); i++) {
+        char text[300];
+        (void)snprintf(text, sizeof(text),
+                       "#include \"t.neo.h\"\nint x(struct p_M *m);\nint x(struct p_M *m)\n{\n    "
+                       "(void)m;\n    return (int)(%s);\n}\n",
+                       uses[i]);
+        write_file("use.c", text);
+        if (compile("cc", "c", "c17", use) == 0)
+            fail_msg("nobody complains of %s", uses[i]);
+    }
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, "/* Deprecated. */\nstruct p_Old {"));
+    neo_free(header);
 }
 
 TEST(the_same_file_always_gives_the_same_code)
@@ -767,6 +881,10 @@ int main(void)
         P(names_of_any_length_are_kept_whole),
         P(code_for_other_tables_does_not_compile_or_link),
         P(names_that_would_collide_in_c_are_refused),
+        P(a_parameter_that_is_not_known_or_names_nothing_is_refused),
+        P(names_that_collide_may_be_chosen_in_c_alone),
+        P(what_has_no_package_keeps_out_of_the_way_of_libneo),
+        P(what_is_deprecated_is_so_in_c_and_no_use_of_our_own_is_named),
         P(the_same_file_always_gives_the_same_code),
         P(comments_are_carried_over_and_cannot_escape),
         P(a_file_without_a_package_has_plain_names),

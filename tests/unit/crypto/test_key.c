@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../unit.h"
 
+#include "support/pki.h"
+
 #include <neo/key.h>
 
 #include <openssl/crypto.h>
@@ -166,6 +168,25 @@ TEST(a_key_with_explicit_curve_parameters_is_refused)
     assert_refused(pem_of(pkey, false, NULL), "neither ECDSA P-256");
 }
 
+/* Who swaps two files must not search for what is wrong with them. */
+TEST(a_certificate_in_place_of_a_key_is_named)
+{
+    struct pki *pki = pki_new("neo.test");
+    struct neo_buffer certificate = {0}, key = {0};
+    struct neo_identity *identity = NULL;
+    struct neo_error err;
+
+    pki_pem_chain(pki_issuer(pki), &certificate);
+    pki_pem_key(pki_issuer(pki), &key);
+    assert_int_equal(neo_identity_from_pem(neo_buffer_bytes(&key), neo_buffer_bytes(&certificate),
+                                           "hello", &identity, &err),
+                     NEO_NOT_FOUND);
+    assert_non_null(strstr(err.message, "this is a private key: are the two files swapped?"));
+    assert_refused(certificate, "this is a certificate: are the two files swapped?");
+    neo_buffer_fini(&key);
+    pki_free(pki);
+}
+
 TEST(an_encrypted_key_is_refused_without_asking_for_a_password)
 {
     assert_refused(pem_of(EVP_EC_gen("P-256"), false, EVP_aes_128_cbc()), "encrypted");
@@ -180,7 +201,7 @@ TEST(what_is_no_key_is_refused)
                                               "-----END PRIVATE KEY-----\n"));
     assert_refused(junk, "not a readable private key");
     assert_true(neo_buffer_append_text(&cut, "-----BEGIN PRIVATE KEY-----\nAAAA\n"));
-    assert_refused(cut, "no private key");
+    assert_refused(cut, "damaged PEM");
 }
 
 TEST(a_key_whose_public_half_is_anothers_is_refused)
@@ -283,6 +304,7 @@ int main(void)
         cmocka_unit_test(the_old_form_of_an_ec_key_is_read_too),
         cmocka_unit_test(keys_of_other_kinds_are_refused),
         cmocka_unit_test(a_key_with_explicit_curve_parameters_is_refused),
+        cmocka_unit_test(a_certificate_in_place_of_a_key_is_named),
         cmocka_unit_test(an_encrypted_key_is_refused_without_asking_for_a_password),
         cmocka_unit_test(what_is_no_key_is_refused),
         cmocka_unit_test(a_key_whose_public_half_is_anothers_is_refused),

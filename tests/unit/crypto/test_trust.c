@@ -379,6 +379,59 @@ TEST(what_is_no_root_cannot_be_trusted)
     assert_no_root(pki_der(ca_with(NULL, (struct pki_options){.key = "RSA-2048"})), "key must be");
 }
 
+/* --- a file of roots ----------------------------------------------------------------------- */
+
+static void assert_no_roots(struct neo_bytes pem, const char *domain, const char *reason)
+{
+    struct neo_trust *none = NULL;
+    struct neo_error err;
+
+    assert_int_equal(neo_trust_from_pem(domain, pem, "ca.pem", &none, &err), NEO_INVALID_ARGUMENT);
+    assert_null(none);
+    if (strstr(err.message, reason) == NULL || strncmp(err.message, "ca.pem: ", 8) != 0)
+        fail_msg("\"%s\" does not say \"%s\"", err.message, reason);
+}
+
+TEST(a_file_that_holds_no_roots_gives_no_trust)
+{
+    struct neo_buffer leaf = {0}, keyed = {0}, many = {0};
+
+    pki_pem_chain(leaf_with(NULL), &leaf);
+    pki_pem_root(pki, &keyed);
+    assert_no_roots(neo_bytes_from(neo_buffer_bytes(&keyed), 40), "neo.test", "no root");
+    assert_no_roots(neo_bytes(keyed.at, keyed.len - 40), "neo.test", "damaged PEM");
+    assert_no_roots(neo_buffer_bytes(&keyed), "not a domain", "not a valid name");
+    assert_no_roots(NEO_LIT(""), "neo.test", "no root");
+    pki_pem_key(pki_root(pki), &keyed);
+    assert_no_roots(neo_buffer_bytes(&keyed), "neo.test", "a private key");
+    assert_no_roots(neo_buffer_bytes(&leaf), "neo.test", "must be a CA");
+    for (int i = 0; i < 33; i++)
+        pki_pem_root(pki, &many);
+    assert_no_roots(neo_buffer_bytes(&many), "neo.test", "more than 32");
+    neo_buffer_fini(&leaf);
+    neo_buffer_fini(&keyed);
+    neo_buffer_fini(&many);
+}
+
+TEST(every_root_of_a_file_is_trusted_for_its_domain)
+{
+    struct neo_buffer pem = {0};
+    struct pki *second = pki_new("neo.test");
+    struct neo_trust *both = NULL;
+    struct neo_error err;
+
+    pki_pem_root(pki, &pem);
+    pki_pem_root(second, &pem);
+    if (neo_trust_from_pem("neo.test", neo_buffer_bytes(&pem), "ca.pem", &both, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    assert_accepted_by(both, leaf_with(NULL));
+    assert_accepted_by(both, pki_make(second, pki_issuer(second), SERVICE, NULL));
+    assert_refused_by(both, pki_make(evil, pki_issuer(evil), SERVICE, NULL), "is not trusted here");
+    neo_trust_unref(both);
+    neo_buffer_fini(&pem);
+    pki_free(second);
+}
+
 TEST(a_root_cannot_belong_to_two_domains)
 {
     struct neo_bytes root = pki_der(ca_with(NULL, (struct pki_options){.san = ""}));
@@ -737,6 +790,8 @@ int main(void)
         cmocka_unit_test(an_issuer_of_both_domains_vouches_only_for_the_one_it_names),
         cmocka_unit_test(a_domain_whose_roots_are_gone_is_refused),
         cmocka_unit_test(what_is_no_root_cannot_be_trusted),
+        cmocka_unit_test(a_file_that_holds_no_roots_gives_no_trust),
+        cmocka_unit_test(every_root_of_a_file_is_trusted_for_its_domain),
         cmocka_unit_test(a_root_cannot_belong_to_two_domains),
         cmocka_unit_test(a_trust_without_anything_to_trust_is_refused),
         cmocka_unit_test(a_chain_with_the_pinned_root_is_accepted),

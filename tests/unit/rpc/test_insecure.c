@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct neo_insecure_server cleartext = {.mode = NEO_INSECURE_CLEARTEXT};
 static const struct neo_insecure_channel to_cleartext = {.mode = NEO_INSECURE_CLEARTEXT,
@@ -71,6 +72,66 @@ TEST(a_server_without_identity_is_refused_unless_insecurity_is_asked_for_by_name
                      NEO_FAILED_PRECONDITION, "identity");
     assert_no_server((struct neo_server_options){.epoch = epoch, .insecure = &nothing},
                      NEO_INVALID_ARGUMENT, "no mode 0");
+}
+
+/* --- what is said at the start ---------------------------------------------------------------- */
+
+/* What a server with this certificate logs while it is made; proven: by mutual TLS. */
+static void begin(const struct pki_options *options, bool proven, char said[static 4096])
+{
+    const struct pki_cert *cert =
+        pki_make(world.pki, pki_issuer(world.pki), "echo-service", options);
+    struct neo_buffer chain = {0}, key = {0};
+    struct neo_server *server;
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    pki_pem_chain(cert, &chain);
+    pki_pem_key(cert, &key);
+    const struct neo_log log = {.fd = ends[1], .level = NEO_LOG_WARN, .wall_nsec = neo_wall_nsec};
+    const struct neo_insecure_server shown = {.mode = NEO_INSECURE_ANONYMOUS_CALLERS,
+                                              .certificate_pem = neo_buffer_bytes(&chain),
+                                              .key_pem = neo_buffer_bytes(&key)};
+    struct neo_server_options o = {.name = "echo-service",
+                                   .runtime = world.runtime,
+                                   .log = &log,
+                                   .insecure = proven ? NULL : &shown,
+                                   .epoch = {.policy = world.epoch.policy}};
+    if (proven) {
+        o.epoch = world.epoch;
+        o.epoch.identity = pki_identity_of(cert, false);
+    }
+    assert_int_equal(neo_server_new(&o, &server, NULL), NEO_OK);
+    neo_server_free(server);
+    if (proven)
+        neo_identity_unref(o.epoch.identity);
+    assert_int_equal(close(ends[1]), 0);
+    ssize_t len = read(ends[0], said, 4095);
+    said[len < 0 ? 0 : len] = '\0';
+    assert_int_equal(close(ends[0]), 0);
+    neo_buffer_fini(&chain);
+    neo_buffer_fini(&key);
+}
+
+TEST(a_certificate_that_nobody_will_accept_is_named_in_the_log_at_the_start)
+{
+    const struct pki_options ended = {.dns = "localhost", .not_after = PKI_FROM + 86400};
+    const struct pki_options early = {.dns = "localhost", .not_before = PKI_UNTIL - 86400};
+    char said[4096];
+
+    begin(&ended, true, said);
+    assert_non_null(strstr(said, "\"event\":\"server.certificate\""));
+    assert_non_null(strstr(said, "it has ended"));
+    begin(&ended, false, said);
+    assert_non_null(strstr(said, "it has ended"));
+    begin(&early, true, said);
+    assert_non_null(strstr(said, "it is not valid yet"));
+    begin(NULL, false, said);
+    assert_non_null(strstr(said, "it has no DNS name"));
+    begin(NULL, true, said); /* callers with mutual TLS look at the URI */
+    assert_string_equal(said, "");
+    begin(&(struct pki_options){.dns = "localhost"}, false, said);
+    assert_string_equal(said, "");
 }
 
 TEST(an_insecure_server_needs_a_policy_all_the_same)
@@ -325,6 +386,7 @@ TEST(http_is_the_scheme_of_cleartext_and_of_nothing_else)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_certificate_that_nobody_will_accept_is_named_in_the_log_at_the_start),
         cmocka_unit_test(
             a_server_without_identity_is_refused_unless_insecurity_is_asked_for_by_name),
         cmocka_unit_test(an_insecure_server_needs_a_policy_all_the_same),

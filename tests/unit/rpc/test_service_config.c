@@ -37,6 +37,9 @@ TEST(what_is_unknown_or_misplaced_is_refused_with_its_place)
     refuse("{\"x\": 1}", "$.x", "unknown key");
     refuse("{\"retryPolicy\": {}}", "$.retryPolicy", "methodConfig");
     refuse("{\"hedgingPolicy\": {}}", "$.hedgingPolicy", "methodConfig");
+    refuse("{\"methodConfig\": [{\"timeout\": \"1s\"}]}", "$.methodConfig[0]", "apply to nothing");
+    refuse("{\"methodConfig\": [{\"name\": [], \"timeout\": \"1s\"}]}", "$.methodConfig[0]",
+           "apply to nothing");
     refuse("{\"methodConfig\": {}}", "$.methodConfig", "an array");
     refuse("{\"methodConfig\": [{\"names\": []}]}", "$.methodConfig[0].names", "unknown key");
     refuse(METHOD("\"timeout\": 5"), "$.methodConfig[0].timeout", "a string");

@@ -150,6 +150,28 @@ TEST(a_key_that_is_not_the_certificates_is_refused)
     neo_buffer_fini(&key);
 }
 
+TEST(a_certificate_in_place_of_the_key_is_named)
+{
+    const struct pki_cert *cert = pki_make(pki, pki_issuer(pki), "one", NULL);
+    struct neo_buffer chain = {0}, key = {0};
+    struct tls_context *context;
+    struct neo_error err;
+
+    pki_pem_chain(cert, &chain);
+    pki_pem_key(cert, &key);
+    struct tls_options options = {.role = TLS_SERVER,
+                                  .mode = TLS_SERVER_PROVEN,
+                                  .allow_anonymous = true,
+                                  .pem_chain = neo_buffer_bytes(&chain),
+                                  .pem_key = neo_buffer_bytes(&chain)};
+    assert_refused(&options, "key: no private key");
+    options.pem_chain = options.pem_key = neo_buffer_bytes(&key);
+    assert_int_equal(tls_context_new(&options, &context, &err), NEO_NOT_FOUND);
+    assert_non_null(strstr(err.message, "are the two files swapped?"));
+    neo_buffer_fini(&chain);
+    neo_buffer_fini(&key);
+}
+
 TEST(a_client_must_name_whom_it_calls)
 {
     struct tls_context *context = client_trusting(pki);
@@ -368,6 +390,7 @@ int main(void)
         cmocka_unit_test(an_insecure_server_must_allow_anonymous_callers),
         cmocka_unit_test(a_proven_server_needs_certificate_and_key_and_its_client_roots),
         cmocka_unit_test(a_key_that_is_not_the_certificates_is_refused),
+        cmocka_unit_test(a_certificate_in_place_of_the_key_is_named),
         cmocka_unit_test(a_client_must_name_whom_it_calls),
         cmocka_unit_test(a_server_of_another_dns_name_is_refused),
         cmocka_unit_test(a_wildcard_stands_for_one_whole_label),
