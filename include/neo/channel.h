@@ -191,7 +191,8 @@ NEO_MUST_CHECK enum neo_code neo_channel_stream(struct neo_channel *channel,
                                                 const struct neo_call_options *options,
                                                 const void *request, struct neo_stream **ret,
                                                 struct neo_error *err);
-/* Blocks while the peer holds back. Not OK: the stream is over. */
+/* Blocks while the peer holds back. INVALID_ARGUMENT: it cannot be encoded; RESOURCE_EXHAUSTED: no
+   memory: nothing of it is sent, and the stream goes on. Any other: the stream is over. */
 NEO_MUST_CHECK enum neo_code neo_stream_send(struct neo_stream *stream, const void *request);
 /* No more will be sent; neo_stream_next() goes on. */
 void neo_stream_close_send(struct neo_stream *stream);

@@ -37,16 +37,10 @@ enum neo_code neo_channel_stream(struct neo_channel *channel, const struct neo_m
 
 enum neo_code neo_stream_send(struct neo_stream *s, const void *request)
 {
-    struct neo_error err;
-    size_t size;
-    enum neo_code code = neo_proto_size(s->method->request, request, &size, &err);
-
-    if (code != NEO_OK)
-        return code;
     (void)pthread_mutex_lock(&s->shared.lock);
     while (!s->shared.ended && stream_is_full_locked(s))
         (void)pthread_cond_wait(&s->shared.changed, &s->shared.lock);
-    code = stream_put_locked(s, request, size);
+    enum neo_code code = stream_put_locked(s, request);
     (void)pthread_mutex_unlock(&s->shared.lock);
     return code;
 }

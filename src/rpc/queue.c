@@ -181,12 +181,11 @@ enum neo_flow neo_queue_call_send(struct neo_queue_call *call, const void *reque
 {
     struct neo_stream *s = call->stream;
     enum neo_flow flow = NEO_FLOW_GONE;
-    size_t size;
 
-    if (call->done || neo_proto_size(s->method->request, request, &size, NULL) != NEO_OK)
+    if (call->done)
         return flow;
     (void)pthread_mutex_lock(&s->shared.lock);
-    if (stream_put_locked(s, request, size) == NEO_OK) {
+    if (stream_put_locked(s, request) == NEO_OK) {
         flow = stream_is_full_locked(s) ? NEO_FLOW_FULL : NEO_FLOW_MORE;
         s->shared.wants_room = flow == NEO_FLOW_FULL;
     }

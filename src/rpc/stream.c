@@ -325,18 +325,41 @@ bool stream_is_full_locked(const struct neo_stream *s)
     return s->shared.full || s->shared.out.len > STREAM_MARK;
 }
 
-enum neo_code stream_put_locked(struct neo_stream *s, const void *request, size_t size)
+/*
+ * The length is written when the message lies behind it: should that fail, there is neither. What
+ * send_queued() reads is always whole.
+ */
+static enum neo_code put_message(struct neo_buffer *out, const struct neo_message_info *info,
+                                 const void *message, struct neo_error *err)
 {
-    uint64_t len = size;
+    size_t from = out->len;
+    uint64_t len = 0;
+    enum neo_code code;
+
+    if (neo_buffer_append(out, neo_bytes(&len, sizeof(len))))
+        code = neo_proto_encode(info, message, out, err);
+    else
+        code = neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory queueing a message");
+    if (code != NEO_OK) {
+        out->len = from;
+        out->failed = false;
+        return code;
+    }
+    len = out->len - from - sizeof(len);
+    memcpy(out->at + from, &len, sizeof(len));
+    return NEO_OK;
+}
+
+enum neo_code stream_put_locked(struct neo_stream *s, const void *request)
+{
     struct neo_error err;
 
     if (s->shared.ended)
         return s->shared.status.code == NEO_OK ? NEO_OUT_OF_RANGE : s->shared.status.code;
-    (void)neo_buffer_append(&s->shared.out, neo_bytes(&len, sizeof(len)));
-    enum neo_code code = neo_proto_encode(s->method->request, request, &s->shared.out, &err);
+    NEO_TRY(put_message(&s->shared.out, s->method->request, request, &err));
     (void)find_secret(s->method->request, request, s->shared.secret);
     stream_poke_locked(s);
-    return code;
+    return NEO_OK;
 }
 
 /* A message that is none ends the stream, whatever the server says of it. */

@@ -94,9 +94,9 @@ NEO_MUST_CHECK enum neo_code stream_begin(const struct stream_options *options,
 struct queued *stream_pop_locked(struct neo_stream *s);
 /* There is no room for more to send. The lock is held. */
 bool stream_is_full_locked(const struct neo_stream *s);
-/* Encodes one message into what is to be sent. The lock is held. */
-NEO_MUST_CHECK enum neo_code stream_put_locked(struct neo_stream *s, const void *request,
-                                               size_t size);
+/* Encodes one message into what is to be sent; on failure nothing of it is there. The lock is held.
+ */
+NEO_MUST_CHECK enum neo_code stream_put_locked(struct neo_stream *s, const void *request);
 /* Tells the loop to look. The lock is held. */
 void stream_poke_locked(struct neo_stream *s);
 struct neo_status stream_copy_status(const struct neo_status *from, struct neo_arena *arena);
