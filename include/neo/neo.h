@@ -94,5 +94,6 @@
 #include <neo/queue.h>
 #include <neo/server.h>
 #include <neo/status.h>
+#include <neo/stream.h>
 
 #endif
