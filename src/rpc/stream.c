@@ -146,15 +146,13 @@ static void send_queued(struct neo_stream *s, struct neo_buffer *out)
     struct neo_bytes rest = neo_buffer_bytes(out);
     enum neo_flow flow = NEO_FLOW_MORE;
 
-    while (rest.len > 0 && flow != NEO_FLOW_GONE) {
+    while (s->loop.call != NULL && rest.len > 0 && flow != NEO_FLOW_GONE) {
         uint64_t len;
         memcpy(&len, rest.at, sizeof(len));
         flow = client_call_send_wire(s->loop.call, neo_bytes(rest.at + sizeof(len), (size_t)len));
         rest = neo_bytes_from(rest, sizeof(len) + (size_t)len);
-        if (s->loop.call == NULL)
-            return;
     }
-    if (flow == NEO_FLOW_FULL) {
+    if (s->loop.call != NULL && flow == NEO_FLOW_FULL) {
         (void)pthread_mutex_lock(&s->shared.lock);
         s->shared.full = true;
         (void)pthread_mutex_unlock(&s->shared.lock);
@@ -455,13 +453,14 @@ struct farewell {
 /* On the loop. */
 static void let_go(struct neo_stream *s)
 {
-    if (s->loop.call == NULL) /* the channel, too, may be gone then */
+    struct neo_client_call *call = s->loop.call;
+
+    if (call == NULL) /* the channel, too, may be gone then */
         return;
     struct channel_core *core = s->channel->core;
-    core->in_events++; /* `done` at once */
-    neo_client_call_cancel(s->loop.call);
-    if (s->loop.call != NULL) /* it had ended, and was to be told of it later */
-        client_call_done(s->loop.call);
+    core->in_events++;
+    neo_client_call_cancel(call); /* `done` would come later: here it comes now */
+    client_call_done(call);
     core->in_events--;
 }
 
