@@ -83,7 +83,8 @@ enum neo_flow {
     NEO_FLOW_FULL, /* taken, but wait for `writable`; until then no `message` comes */
     NEO_FLOW_GONE, /* the call has ended: stop */
 };
-/* One message of a stream. */
+/* One message of a stream. A blocking handler (neo_server_set_blocking()) waits in here while the
+   peer holds back, and never hears FULL; others never wait. */
 enum neo_flow neo_call_send(struct neo_call *call, const void *response);
 
 /* What a streaming handler wants to hear. Any may be NULL. */

@@ -24,6 +24,7 @@
 #include <neo/proto.h>
 #include <neo/server.h> /* struct neo_epoch */
 #include <neo/status.h>
+#include <neo/stream.h> /* blocking streams, and what goes with every blocking call */
 
 #ifdef __cplusplus
 extern "C" {
@@ -131,11 +132,16 @@ struct neo_call_options {
        FAILED_PRECONDITION and this text. Set anyway for requests with TEE_ONLY fields. */
     const char *needs_attested;
     bool gzip; /* neo/compression.h: send messages compressed */
+    /* neo/stream.h. Borrowed until the call has ended; not for neo_channel_start(). */
+    struct neo_canceller *canceller;
+    struct neo_response_info *response; /* neo/stream.h; filled by neo_channel_call() */
 };
 
 /*
  * Blocking, unary. Encodes `request`, waits, decodes into `response` (zeroed struct) on `arena`,
- * which also holds `*ret_status` (may be NULL). Returns the call's code.
+ * which also holds `*ret_status` (may be NULL). Returns the call's code. RESOURCE_EXHAUSTED also
+ * when the arena's budget is spent: an arena is reset between calls (neo_arena_reset()), or serves
+ * one; with one that is spent already no call begins.
  */
 NEO_MUST_CHECK enum neo_code neo_channel_call(struct neo_channel *channel,
                                               const struct neo_method *method,
@@ -148,14 +154,16 @@ NEO_MUST_CHECK enum neo_code neo_channel_call(struct neo_channel *channel,
 
 struct neo_client_call;
 
+/* Any may be NULL. */
 struct neo_client_events {
-    /* Initial metadata arrived. May be NULL. */
+    /* Initial metadata arrived. */
     void (*headers)(struct neo_client_call *call, void *self);
     /* A decoded message; valid until the callback returns. Once for unary and client streams. */
     void (*message)(struct neo_client_call *call, const void *response, void *self);
-    /* After NEO_FLOW_FULL: there is room. May be NULL. */
+    /* After NEO_FLOW_FULL: there is room. */
     void (*writable)(struct neo_client_call *call, void *self);
-    /* The end; exactly once, never from inside neo_channel_start(). The call is freed on return. */
+    /* The end; exactly once, never from inside a function called here. The call is freed on return.
+     */
     void (*done)(struct neo_client_call *call, const struct neo_status *status, void *self);
 };
 
@@ -170,38 +178,19 @@ NEO_MUST_CHECK enum neo_code neo_channel_start(struct neo_channel *channel,
                                                const struct neo_client_events *events, void *self,
                                                struct neo_client_call **ret, struct neo_error *err);
 /* One message of a stream; encodes at once, so `request` may go afterwards. NEO_FLOW_FULL: it was
-   taken, wait for `writable`. NEO_FLOW_GONE: not sent, and `done` says or has said why. */
+   taken, wait for `writable`. NEO_FLOW_GONE: not sent; `done` says or has said why, unless no more
+   was to be sent. */
 enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request);
 /* No more will be sent. Does nothing the second time, or when the call has ended. */
 void neo_client_call_close_send(struct neo_client_call *call);
-/* Ends it with CANCELLED, unless it has ended. `done` still comes, later. */
+/* Ends it with CANCELLED, unless it has ended. `done` still comes, later: not before the callback
+   has returned that this is called from. */
 void neo_client_call_cancel(struct neo_client_call *call);
 /* Response metadata (initial, then also trailing); of a name in -bin the bytes it stands for. The
  * empty run with NULL when absent, repeated, or no base64. All of it: neo/metadata.h. */
 struct neo_bytes neo_client_call_metadata(struct neo_client_call *call, const char *name);
 /* "127.0.0.1:8443" of the instance that serves it; NULL before one was picked. */
 const char *neo_client_call_peer(const struct neo_client_call *call);
-
-/* --- blocking streams: a queue between the caller's thread and the loop ----------------------- */
-
-struct neo_stream;
-/* Gives `*ret`: neo_stream_free(), which cancels what is not over. Any thread but a worker's. */
-NEO_MUST_CHECK enum neo_code neo_channel_stream(struct neo_channel *channel,
-                                                const struct neo_method *method,
-                                                const struct neo_call_options *options,
-                                                const void *request, struct neo_stream **ret,
-                                                struct neo_error *err);
-/* Blocks while the peer holds back. Not OK: the stream is over. */
-NEO_MUST_CHECK enum neo_code neo_stream_send(struct neo_stream *stream, const void *request);
-/* No more will be sent; neo_stream_next() goes on. */
-void neo_stream_close_send(struct neo_stream *stream);
-/* The next message, decoded on `arena`; false: over, see neo_stream_status(). */
-bool neo_stream_next(struct neo_stream *stream, void *response, struct neo_arena *arena);
-/* How it ended, until neo_stream_free(); only after neo_stream_next() was false or a send failed.
- */
-const struct neo_status *neo_stream_status(const struct neo_stream *stream);
-/* Cancels what is not over. NULL is allowed. */
-void neo_stream_free(struct neo_stream *stream);
 
 /* --- looking in ------------------------------------------------------------------------------- */
 

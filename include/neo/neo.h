@@ -96,5 +96,6 @@
 #include <neo/queue.h>
 #include <neo/server.h>
 #include <neo/status.h>
+#include <neo/stream.h>
 
 #endif

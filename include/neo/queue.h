@@ -55,9 +55,15 @@ NEO_MUST_CHECK enum neo_code neo_queue_start(struct neo_queue *queue, struct neo
                                              struct neo_queue_call **ret, struct neo_error *err);
 /*
  * One more message of a stream of requests, encoded at once. FULL: taken, but wait for
- * NEO_EVENT_WRITABLE. GONE: the call has ended or the message cannot be encoded; not taken.
+ * NEO_EVENT_WRITABLE. GONE: not taken. Then the call has ended, or it goes on, and
+ * neo_queue_call_refusal() says why not: it cannot be encoded, or no more was to be sent.
  */
 enum neo_flow neo_queue_call_send(struct neo_queue_call *call, const void *request);
+/* Why the last message was refused; "" if it was not. Until the next, or the end is told. */
+const char *neo_queue_call_refusal(const struct neo_queue_call *call);
+/* As neo_stream_response() (neo/stream.h): all of it at NEO_EVENT_DONE. */
+bool neo_queue_call_response(struct neo_queue_call *call, struct neo_arena *arena,
+                             struct neo_response_info *ret);
 /* No more messages will be sent. */
 void neo_queue_call_close_send(struct neo_queue_call *call);
 /* Ends it with CANCELLED unless it has ended; NEO_EVENT_DONE still comes. */

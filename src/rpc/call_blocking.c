@@ -46,14 +46,23 @@ struct order {
     bool own_details;         /* which goes out as it is */
 };
 
+static bool is_on_worker(const struct neo_call *call)
+{
+    return neo_loop_is_current(call->worker->loop);
+}
+
 bool call_is_elsewhere(const struct neo_call *call)
 {
-    return call->blocking != NULL && !neo_loop_is_current(call->worker->loop);
+    bool here = is_on_worker(call);
+
+    assert((here || call->blocking != NULL) &&
+           "a call belongs to its worker: from another thread use neo_call_run()");
+    return !here;
 }
 
 struct neo_arena *call_arena_here(const struct neo_call *call)
 {
-    return call_is_elsewhere(call) ? &call->blocking->arena : call->arena;
+    return call->blocking != NULL && !is_on_worker(call) ? &call->blocking->arena : call->arena;
 }
 
 /* --- on the worker ----------------------------------------------------------------------- */

@@ -464,11 +464,9 @@ struct call_attempt {
     size_t partial; /* bytes of the message that is not whole yet */
 };
 
-/*
- * How the raw bytes of a message are handed out instead of decoded ones, compressed as they came if
- * neo_client_call_was_compressed() says so; see stream.c. False: it
- * holds back the `used` bytes that the message took, all its pieces, until client_call_consume().
- */
+/* How the raw bytes of a message are handed out instead of decoded ones, compressed as they came if
+   neo_client_call_was_compressed() says so; see stream.c. False: it holds back the `used` bytes
+   that the message took, all its pieces, until client_call_consume(). */
 typedef bool client_raw_fn(struct neo_client_call *call, struct neo_bytes wire, size_t used,
                            void *self);
 
@@ -493,7 +491,7 @@ struct neo_client_call {
     void **intercept_states; /* one for each interceptor; NULL: there are none */
     unsigned intercepted;    /* those that have begun and not ended */
     bool intercepting;       /* inside one's begin */
-    bool observed;           /* inside one's look at a message: `done` comes later */
+    bool entered; /* inside a function of its caller's or an observer: `done` comes later */
 
     struct neo_buffer sent; /* framed messages, kept while another attempt may need them */
     uint64_t messages;      /* framed so far */
@@ -533,6 +531,9 @@ struct neo_client_call {
 
 /* Begins an attempt on what is ready, or queues the call, or ends it. */
 void client_call_try(struct neo_client_call *call);
+/* INVALID_ARGUMENT: there is none, and it must be there when the call begins. */
+NEO_MUST_CHECK enum neo_code client_check_request(const struct neo_method *method,
+                                                  const void *request, struct neo_error *err);
 /* One more of `call->metadata`, for which there is room. */
 NEO_MUST_CHECK enum neo_code client_call_add_metadata(struct neo_client_call *call,
                                                       struct neo_bytes key, struct neo_bytes value,
@@ -555,8 +556,7 @@ void client_call_done(struct neo_client_call *call);
 void client_call_free(struct neo_client_call *call);
 /* Its connection is not for its call any more: it is ended there, as if that had been lost. */
 void client_attempt_taken(struct call_attempt *a, const char *why);
-/* The attempt is over for the call: its outcome is counted, and its stream reset when still open.
- */
+/* The attempt is over for the call: its outcome is counted, and its stream reset if still open. */
 void client_attempt_finish(struct call_attempt *a, enum neo_code code);
 /* There will be no attempt but this one: the others are cancelled. */
 void client_call_commit(struct call_attempt *a);

@@ -146,6 +146,9 @@ static enum neo_code settle(struct opening *o)
 enum neo_code neo_channel_open(const char *target, const struct neo_channel_options *options,
                                struct neo_channel **ret, struct neo_error *err)
 {
+    if (options->loop == NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "the channel to %s has no loop; neo_runtime_loop() gives one", target);
     struct neo_channel *channel = neo_alloc(sizeof(*channel));
     struct opening o = {.target = target, .options = options, .channel = channel, .err = err};
 

@@ -6,8 +6,9 @@
  * whose response headers come commits the call (gRFC A6), and the others are cancelled. Whether an
  * attempt that failed is followed by another is decided in client_retry.c.
  *
- * `done` comes exactly once and never from inside neo_channel_start(): at once when
- * we are inside an event of the connection, else from the channel's `later` timer.
+ * `done` comes exactly once and never from inside a function of the caller's, neo_channel_start()
+ * nor any other: at once when we are inside an event of the connection, else from the channel's
+ * `later` timer.
  */
 #include "rpc/channel_internal.h"
 #include "rpc/client_intercept.h"
@@ -150,7 +151,7 @@ void client_call_end(struct neo_client_call *call, const struct neo_status *stat
     while (call->n_running > 0)
         client_attempt_finish(call->running[0], status->code);
     list_push_back(&channel->ended, &call->waiting);
-    if (channel->core->in_events == 0 || channel->core->in_line || call->starting || call->observed)
+    if (channel->core->in_events == 0 || channel->core->in_line || call->starting || call->entered)
         channel_later(channel);
     else
         client_call_done(call);
@@ -180,7 +181,8 @@ void client_call_done(struct neo_client_call *call)
             1);
     if (call->intercepted > 0)
         client_intercept_end(call, &call->status);
-    call->events->done(call, &call->status, call->self);
+    if (call->events->done != NULL)
+        call->events->done(call, &call->status, call->self);
     client_call_free(call);
 }
 
@@ -319,7 +321,8 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
     }
     if (client_intercept_sees(call) && !client_intercept_message(call, false, message))
         return false;
-    call->events->message(call, message, call->self);
+    if (call->events->message != NULL)
+        call->events->message(call, message, call->self);
     return true;
 }
 

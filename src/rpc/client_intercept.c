@@ -77,7 +77,9 @@ void client_intercept_end(struct neo_client_call *call, const struct neo_status 
 
 bool client_intercept_message(struct neo_client_call *call, bool is_request, const void *message)
 {
-    call->observed = true;
+    bool entered = call->entered;
+
+    call->entered = true;
     for (unsigned i = 0; i < call->intercepted && !call->over; i++) {
         struct neo_client_interceptor *each = call->channel->interceptors[i];
         if (is_request && each->request != NULL)
@@ -85,7 +87,7 @@ bool client_intercept_message(struct neo_client_call *call, bool is_request, con
         else if (!is_request && each->response != NULL)
             each->response(each, call, call->intercept_states[i], message);
     }
-    call->observed = false;
+    call->entered = entered;
     return !call->over;
 }
 

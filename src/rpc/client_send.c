@@ -9,6 +9,8 @@
 
 #include <neo/memory.h>
 
+#include <assert.h>
+
 enum { SEND_MARK = 64 * 1024 /* queued before a connection is there */ };
 
 void client_call_forget_sent(struct neo_client_call *call)
@@ -144,7 +146,20 @@ bool client_call_guard(struct neo_client_call *call, const char *why)
     return true;
 }
 
-enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request)
+/* --- what the caller calls: `done` never comes from inside ------------------------------------ */
+
+/* What comes of it ends the call when the caller is out again. Gives what it was before. */
+static bool enter(struct neo_client_call *call)
+{
+    bool before = call->entered;
+
+    assert(neo_loop_is_current(call->channel->loop) &&
+           "a call belongs to its channel's loop: from another thread use neo_loop_post()");
+    call->entered = true;
+    return before;
+}
+
+static enum neo_flow send(struct neo_client_call *call, const void *request)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct neo_error err = {0};
@@ -159,18 +174,32 @@ enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *req
     return client_call_send_wire(call, neo_buffer_bytes(&wire));
 }
 
+enum neo_flow neo_client_call_send(struct neo_client_call *call, const void *request)
+{
+    bool before = enter(call);
+    enum neo_flow flow = send(call, request);
+
+    call->entered = before;
+    return flow;
+}
+
 void neo_client_call_close_send(struct neo_client_call *call)
 {
-    if (call->over || call->send_closed)
-        return;
-    call->send_closed = true;
-    if (call->n_running > 0)
-        (void)client_call_flush(call);
+    bool before = enter(call);
+
+    if (!call->over && !call->send_closed) {
+        call->send_closed = true;
+        if (call->n_running > 0)
+            (void)client_call_flush(call);
+    }
+    call->entered = before;
 }
 
 void neo_client_call_cancel(struct neo_client_call *call)
 {
     struct neo_status status = neo_status_of(NEO_CANCELLED, "cancelled by the caller");
+    bool before = enter(call);
 
     client_call_end(call, &status);
+    call->entered = before;
 }

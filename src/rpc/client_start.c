@@ -14,6 +14,7 @@
 #include <neo/encoding.h>
 #include <neo/memory.h>
 
+#include <assert.h>
 #include <stdio.h>
 
 enum {
@@ -397,6 +398,7 @@ static void deadline_expired(struct neo_timer *timer)
     struct neo_status status = neo_status_of(NEO_DEADLINE_EXCEEDED, why_late(call));
 
     status.reason = NEO_LIT("DEADLINE_PASSED");
+    status.processed = call->attempts > 0; /* else nothing of it has left */
     client_call_end(call, &status);
 }
 
@@ -493,6 +495,15 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
     return NEO_OK;
 }
 
+enum neo_code client_check_request(const struct neo_method *method, const void *request,
+                                   struct neo_error *err)
+{
+    if (request == NULL && (method->kind & NEO_CLIENT_STREAM) == 0)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "%s takes one request, which is given when the call begins", method->path);
+    return NEO_OK;
+}
+
 enum neo_code neo_channel_start(struct neo_channel *channel, const struct neo_method *method,
                                 const struct neo_call_options *options, const void *request,
                                 const struct neo_client_events *events, void *self,
@@ -502,6 +513,14 @@ enum neo_code neo_channel_start(struct neo_channel *channel, const struct neo_me
     struct neo_call_options guarded = {0};
     struct neo_error secret;
 
+    assert(neo_loop_is_current(channel->loop) &&
+           "neo_channel_start() belongs to the channel's loop: from another thread use "
+           "neo_runtime_call(), neo_loop_post(), or a blocking call");
+    NEO_TRY(client_check_request(method, request, err));
+    if (options != NULL && options->canceller != NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT,
+                        "a canceller is for calls that block; on the loop it is "
+                        "neo_client_call_cancel()");
     if (request != NULL)
         NEO_TRY(neo_proto_encode(method->request, request, &wire, err));
     if (request != NULL && neo_proto_check_open(method->request, request, &secret) != NEO_OK) {

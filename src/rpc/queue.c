@@ -153,6 +153,7 @@ enum neo_code neo_queue_start(struct neo_queue *q, struct neo_channel *channel,
         .method = method,
         .call = options,
         .keep_call = true,
+        .keep_response = true,
         .request = request,
         .notify = on_news,
         .gone = call_gone,
@@ -181,17 +182,27 @@ enum neo_flow neo_queue_call_send(struct neo_queue_call *call, const void *reque
 {
     struct neo_stream *s = call->stream;
     enum neo_flow flow = NEO_FLOW_GONE;
-    size_t size;
 
-    if (call->done || neo_proto_size(s->method->request, request, &size, NULL) != NEO_OK)
+    if (call->done)
         return flow;
     (void)pthread_mutex_lock(&s->shared.lock);
-    if (stream_put_locked(s, request, size) == NEO_OK) {
+    if (stream_put_locked(s, request) == NEO_OK) {
         flow = stream_is_full_locked(s) ? NEO_FLOW_FULL : NEO_FLOW_MORE;
         s->shared.wants_room = flow == NEO_FLOW_FULL;
     }
     (void)pthread_mutex_unlock(&s->shared.lock);
     return flow;
+}
+
+const char *neo_queue_call_refusal(const struct neo_queue_call *call)
+{
+    return call->stream->refusal == NULL ? "" : call->stream->refusal;
+}
+
+bool neo_queue_call_response(struct neo_queue_call *call, struct neo_arena *arena,
+                             struct neo_response_info *ret)
+{
+    return neo_stream_response(call->stream, arena, ret);
 }
 
 void neo_queue_call_close_send(struct neo_queue_call *call)
@@ -206,12 +217,7 @@ void neo_queue_call_close_send(struct neo_queue_call *call)
 
 void neo_queue_call_cancel(struct neo_queue_call *call)
 {
-    struct neo_stream *s = call->stream;
-
-    (void)pthread_mutex_lock(&s->shared.lock);
-    s->shared.cancel = true;
-    stream_poke_locked(s);
-    (void)pthread_mutex_unlock(&s->shared.lock);
+    neo_stream_cancel(call->stream);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -278,7 +284,8 @@ enum neo_code neo_event_decode(const struct neo_event *event, void *response,
     struct neo_bytes wire = neo_arena_copy(arena, event->message);
 
     if (neo_arena_failed(arena))
-        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "no room for a message of %zu bytes",
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
+                        STREAM_ARENA_SPENT " (%zu in all; the message has %zu)", arena->budget,
                         event->message.len);
     memset(response, 0, info->size);
     return neo_proto_decode(info, wire, response, arena, err);

@@ -54,12 +54,20 @@ static void got_writable(struct neo_client_call *call, void *self)
     tell(s);
 }
 
+/* A text must not be lost for want of room: what it would have said is said by nobody else. */
+static struct neo_bytes copy_text(struct neo_arena *arena, struct neo_bytes text)
+{
+    struct neo_bytes copy = neo_arena_copy(arena, text);
+
+    return copy.len == text.len ? copy : neo_text(STREAM_ARENA_SPENT);
+}
+
 struct neo_status stream_copy_status(const struct neo_status *from, struct neo_arena *arena)
 {
     struct neo_status to = *from;
     struct neo_pair *pairs = NULL;
 
-    to.message = neo_arena_copy(arena, from->message);
+    to.message = copy_text(arena, from->message);
     to.reason = neo_arena_copy(arena, from->reason);
     to.decision_id = neo_arena_copy(arena, from->decision_id);
     to.bucket = neo_arena_copy(arena, from->bucket);
@@ -97,13 +105,23 @@ static void end(struct neo_stream *s, const struct neo_status *status)
         notify(owner);
 }
 
+static void got_headers(struct neo_client_call *call, void *self)
+{
+    stream_keep_response(self, call, false);
+}
+
 static void got_done(struct neo_client_call *call, const struct neo_status *status, void *self)
 {
-    (void)call;
-    end(self, status);
+    struct neo_stream *s = self;
+
+    if (s->keep_response)
+        stream_keep_response(s, call, true);
+    end(s, status);
 }
 
 static const struct neo_client_events events = {.writable = got_writable, .done = got_done};
+static const struct neo_client_events all_events = {
+    .headers = got_headers, .writable = got_writable, .done = got_done};
 
 static void start_run(struct neo_job *job)
 {
@@ -111,9 +129,9 @@ static void start_run(struct neo_job *job)
     struct neo_error err = {0};
     struct neo_client_call *call;
 
-    enum neo_code code =
-        client_call_start(s->channel, s->method, &s->options, neo_buffer_bytes(&s->first),
-                          s->has_request, &events, got_raw, s, &call, &err);
+    enum neo_code code = client_call_start(
+        s->channel, s->method, &s->options, neo_buffer_bytes(&s->first), s->has_request,
+        s->keep_response ? &all_events : &events, got_raw, s, &call, &err);
     if (code != NEO_OK) {
         struct neo_status status = neo_status_of(code, err.message);
         end(s, &status);
@@ -128,15 +146,13 @@ static void send_queued(struct neo_stream *s, struct neo_buffer *out)
     struct neo_bytes rest = neo_buffer_bytes(out);
     enum neo_flow flow = NEO_FLOW_MORE;
 
-    while (rest.len > 0 && flow != NEO_FLOW_GONE) {
+    while (s->loop.call != NULL && rest.len > 0 && flow != NEO_FLOW_GONE) {
         uint64_t len;
         memcpy(&len, rest.at, sizeof(len));
         flow = client_call_send_wire(s->loop.call, neo_bytes(rest.at + sizeof(len), (size_t)len));
         rest = neo_bytes_from(rest, sizeof(len) + (size_t)len);
-        if (s->loop.call == NULL)
-            return;
     }
-    if (flow == NEO_FLOW_FULL) {
+    if (s->loop.call != NULL && flow == NEO_FLOW_FULL) {
         (void)pthread_mutex_lock(&s->shared.lock);
         s->shared.full = true;
         (void)pthread_mutex_unlock(&s->shared.lock);
@@ -208,17 +224,6 @@ static const struct neo_entry *copy_entries(struct neo_arena *arena, const struc
     return to;
 }
 
-static const struct neo_pair *copy_pairs(struct neo_arena *arena, const struct neo_pair *from,
-                                         size_t n)
-{
-    struct neo_pair *to = n == 0 ? NULL : neo_arena_calloc(arena, n, sizeof(*to));
-
-    for (size_t i = 0; to != NULL && i < n; i++)
-        to[i] = (struct neo_pair){neo_arena_copy(arena, from[i].key),
-                                  neo_arena_copy(arena, from[i].value)};
-    return to;
-}
-
 static const struct neo_context *copy_context(struct neo_arena *arena,
                                               const struct neo_context *from)
 {
@@ -245,7 +250,7 @@ static bool take_options(struct neo_stream *s, const struct neo_call_options *o,
     if (!keep)
         return true;
     s->options.parent = copy_context(arena, o->parent);
-    s->options.metadata = copy_pairs(arena, o->metadata, o->n_metadata);
+    s->options.metadata = stream_copy_pairs(arena, o->metadata, o->n_metadata);
     s->options.business = copy_entries(arena, o->business, o->n_business);
     if (o->needs_attested != NULL)
         s->options.needs_attested = neo_arena_string(arena, neo_text(o->needs_attested));
@@ -259,13 +264,15 @@ static void init(struct neo_stream *s, const struct stream_options *o)
     s->notify = o->notify;
     s->gone = o->gone;
     s->owner = o->owner;
+    s->keep_response = o->keep_response;
     s->on = o->channel->loop;
     s->start.run = start_run;
     s->poke.run = poke_run;
     (void)pthread_mutex_init(&s->shared.lock, NULL);
     (void)pthread_cond_init(&s->shared.changed, NULL);
     list_init(&s->shared.queue);
-    neo_arena_init(&s->shared.arena, STATUS_ARENA_BUDGET);
+    neo_arena_init_with(&s->shared.arena, s->arena_first, sizeof(s->arena_first),
+                        STATUS_ARENA_BUDGET);
 }
 
 static void free_stream(struct neo_stream *s)
@@ -274,6 +281,7 @@ static void free_stream(struct neo_stream *s)
         neo_free(neo_owner(node, struct queued, link));
     neo_buffer_fini(&s->shared.out);
     neo_buffer_fini(&s->first);
+    neo_free(s->refusal);
     neo_arena_fini(&s->shared.arena);
     (void)pthread_cond_destroy(&s->shared.changed);
     (void)pthread_mutex_destroy(&s->shared.lock);
@@ -285,6 +293,7 @@ static enum neo_code fill(struct neo_stream *s, const struct stream_options *o,
 {
     if (!take_options(s, o->call, o->keep_call))
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory starting a call");
+    NEO_TRY(client_check_request(o->method, o->request, err));
     if (o->request == NULL)
         return NEO_OK;
     s->has_request = true;
@@ -307,6 +316,7 @@ enum neo_code stream_begin(const struct stream_options *options, struct neo_erro
     }
     *options->ret = s;
     neo_loop_post(s->on, &s->start);
+    canceller_join(s);
     return NEO_OK;
 }
 
@@ -320,35 +330,80 @@ void stream_poke_locked(struct neo_stream *s)
     neo_loop_post(s->on, &s->poke);
 }
 
+bool stream_is_closed_locked(const struct neo_stream *s)
+{
+    return s->shared.close_send || s->has_request;
+}
+
 bool stream_is_full_locked(const struct neo_stream *s)
 {
     return s->shared.full || s->shared.out.len > STREAM_MARK;
 }
 
-enum neo_code stream_put_locked(struct neo_stream *s, const void *request, size_t size)
+/*
+ * The length is written when the message lies behind it: should that fail, there is neither. What
+ * send_queued() reads is always whole.
+ */
+static enum neo_code put_message(struct neo_buffer *out, const struct neo_message_info *info,
+                                 const void *message, struct neo_error *err)
 {
-    uint64_t len = size;
-    struct neo_error err;
+    size_t from = out->len;
+    uint64_t len = 0;
+    enum neo_code code;
 
-    if (s->shared.ended)
-        return s->shared.status.code == NEO_OK ? NEO_OUT_OF_RANGE : s->shared.status.code;
-    (void)neo_buffer_append(&s->shared.out, neo_bytes(&len, sizeof(len)));
-    enum neo_code code = neo_proto_encode(s->method->request, request, &s->shared.out, &err);
-    (void)find_secret(s->method->request, request, s->shared.secret);
-    stream_poke_locked(s);
-    return code;
+    if (neo_buffer_append(out, neo_bytes(&len, sizeof(len))))
+        code = neo_proto_encode(info, message, out, err);
+    else
+        code = neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory queueing a message");
+    if (code != NEO_OK) {
+        out->len = from;
+        out->failed = false;
+        return code;
+    }
+    len = out->len - from - sizeof(len);
+    memcpy(out->at + from, &len, sizeof(len));
+    return NEO_OK;
 }
 
-/* A message that is none ends the stream, whatever the server says of it. */
-static struct queued *break_off(struct neo_stream *s, const struct neo_error *err)
+static enum neo_code put(struct neo_stream *s, const void *request, struct neo_error *err)
 {
-    const char *text = neo_arena_string(&s->shared.arena, neo_text(err->message));
+    if (stream_is_closed_locked(s))
+        return neo_fail(err, NEO_FAILED_PRECONDITION, "%s: nothing may follow the last message",
+                        s->method->path);
+    if (request == NULL)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s: there is no message", s->method->path);
+    return put_message(&s->shared.out, s->method->request, request, err);
+}
 
-    s->shared.status = neo_status_of(err->code, text == NULL ? "" : text);
+enum neo_code stream_put_locked(struct neo_stream *s, const void *request)
+{
+    struct neo_error err = {0};
+
+    neo_free(s->refusal);
+    s->refusal = NULL;
+    if (s->shared.ended)
+        return s->shared.status.code == NEO_OK ? NEO_OUT_OF_RANGE : s->shared.status.code;
+    enum neo_code code = put(s, request, &err);
+    if (code != NEO_OK) {
+        s->refusal = neo_string_dup(err.message);
+        return code;
+    }
+    (void)find_secret(s->method->request, request, s->shared.secret);
+    stream_poke_locked(s);
+    return NEO_OK;
+}
+
+void stream_break_locked(struct neo_stream *s, enum neo_code code, const char *text)
+{
+    const char *copy = neo_arena_string(&s->shared.arena, neo_text(text));
+
+    if (s->shared.broken)
+        return;
+    s->shared.cancel = true;
+    stream_poke_locked(s);
+    s->shared.status = neo_status_of(code, copy == NULL ? "out of memory" : copy);
     s->shared.broken = true;
     s->shared.ended = true;
-    s->shared.cancel = true;
-    return NULL;
 }
 
 /* In the queue a message is as small as it came; whoever takes it pays for what it stands for. */
@@ -361,8 +416,10 @@ static struct queued *inflated(struct neo_stream *s, struct queued *packed)
     struct queued *q = code == NEO_OK ? neo_alloc(sizeof(*q) + plain.len) : NULL;
 
     neo_free(packed);
-    if (q == NULL)
-        return break_off(s, &err);
+    if (q == NULL) {
+        stream_break_locked(s, err.code, err.message);
+        return NULL;
+    }
     q->len = plain.len;
     if (plain.len > 0)
         memcpy(q->bytes, plain.at, plain.len);
@@ -396,13 +453,14 @@ struct farewell {
 /* On the loop. */
 static void let_go(struct neo_stream *s)
 {
-    if (s->loop.call == NULL) /* the channel, too, may be gone then */
+    struct neo_client_call *call = s->loop.call;
+
+    if (call == NULL) /* the channel, too, may be gone then */
         return;
     struct channel_core *core = s->channel->core;
-    core->in_events++; /* `done` at once */
-    neo_client_call_cancel(s->loop.call);
-    if (s->loop.call != NULL) /* it had ended, and was to be told of it later */
-        client_call_done(s->loop.call);
+    core->in_events++;
+    neo_client_call_cancel(call); /* `done` would come later: here it comes now */
+    client_call_done(call);
     core->in_events--;
 }
 
@@ -444,6 +502,7 @@ static bool is_forgotten(struct neo_stream *s)
 
 void stream_end(struct neo_stream *s)
 {
+    canceller_leave(s);
     if (!is_forgotten(s))
         say_farewell(s);
     free_stream(s);
@@ -464,6 +523,7 @@ static void bye_run(struct neo_job *job)
 
 void stream_end_later(struct neo_stream *s)
 {
+    canceller_leave(s);
     s->bye.run = bye_run;
     neo_loop_post(s->on, &s->bye);
 }

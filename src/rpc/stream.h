@@ -17,6 +17,9 @@
 
 #include <pthread.h>
 
+#define STREAM_ARENA_SPENT                                                                         \
+    "the arena's budget is spent: neo_arena_reset() between calls, or give it more bytes"
+
 enum { STREAM_MARK = 64 * 1024, STREAM_SECRET_MAX = 240 };
 
 struct queued {
@@ -41,10 +44,13 @@ struct neo_stream {
     stream_notify_fn *notify; /* NULL: threads wait on `changed` */
     stream_notify_fn *gone;
     void *owner;
+    struct list cancelled_with; /* under the lock of options.canceller */
     /* the beginning: read by the loop, set before start is posted */
     struct neo_call_options options;
     struct neo_buffer first;
     bool has_request;
+    bool keep_response;
+    char *refusal; /* the sending thread's: why its last message was not taken; or NULL */
     char secret[STREAM_SECRET_MAX]; /* what of it needs an attested peer; options.needs_attested */
     struct {
         struct neo_client_call *call;
@@ -69,14 +75,17 @@ struct neo_stream {
         bool failed_memory;
         char secret[STREAM_SECRET_MAX]; /* of the messages in `out`: what needs an attested peer */
         struct neo_status status;
-        struct neo_arena arena; /* of status */
-    } shared;                   /* any thread, under `lock` */
+        struct neo_response_info response; /* as far as it has come; with keep_response */
+        struct neo_arena arena;            /* of both */
+    } shared;                              /* any thread, under `lock` */
+    _Alignas(16) uint8_t arena_first[256];
 };
 
 struct stream_options {
     struct neo_channel *channel;
     const struct neo_method *method;
     const struct neo_call_options *call; /* may be NULL */
+    bool keep_response;                  /* what comes beside the messages */
     bool keep_call;                      /* copies them: the caller goes on before the loop looks */
     const void *request;                 /* NULL: none yet */
     stream_notify_fn *notify;            /* called with `owner`; may be NULL */
@@ -92,11 +101,15 @@ NEO_MUST_CHECK enum neo_code stream_begin(const struct stream_options *options,
  * stream. The lock is held.
  */
 struct queued *stream_pop_locked(struct neo_stream *s);
+/* A message that is none ends it, whatever the server says of it. The lock is held. */
+void stream_break_locked(struct neo_stream *s, enum neo_code code, const char *text);
+/* Nothing may be sent any more. The lock is held. */
+bool stream_is_closed_locked(const struct neo_stream *s);
 /* There is no room for more to send. The lock is held. */
 bool stream_is_full_locked(const struct neo_stream *s);
-/* Encodes one message into what is to be sent. The lock is held. */
-NEO_MUST_CHECK enum neo_code stream_put_locked(struct neo_stream *s, const void *request,
-                                               size_t size);
+/* Encodes one message into what is to be sent; on failure nothing of it is there. The lock is held.
+ */
+NEO_MUST_CHECK enum neo_code stream_put_locked(struct neo_stream *s, const void *request);
 /* Tells the loop to look. The lock is held. */
 void stream_poke_locked(struct neo_stream *s);
 struct neo_status stream_copy_status(const struct neo_status *from, struct neo_arena *arena);
@@ -104,5 +117,18 @@ struct neo_status stream_copy_status(const struct neo_status *from, struct neo_a
 void stream_end(struct neo_stream *s);
 /* The same without waiting: the loop frees it. */
 void stream_end_later(struct neo_stream *s);
+
+/* --- stream_response.c ------------------------------------------------------------------------ */
+
+/* On the loop, while the call is there: what has come beside the messages. */
+void stream_keep_response(struct neo_stream *s, struct neo_client_call *call, bool ended);
+const struct neo_pair *stream_copy_pairs(struct neo_arena *arena, const struct neo_pair *from,
+                                         size_t n);
+
+/* --- canceller.c ------------------------------------------------------------------------------ */
+
+/* Once the loop has heard of it; and before anybody may free it. Nothing without a canceller. */
+void canceller_join(struct neo_stream *s);
+void canceller_leave(struct neo_stream *s);
 
 #endif
