@@ -56,7 +56,7 @@ struct neo_error {
     char message[240]; /* for people; never parsed, never holds a secret */
 };
 
-#define NEO_MUST_CHECK       __attribute__((warn_unused_result))
+#define NEO_MUST_CHECK __attribute__((warn_unused_result))
 /* What a .proto marks with [deprecated = true]; the compiler names each use. */
 #define NEO_DEPRECATED       __attribute__((deprecated))
 #define NEO_PRINTF(f, first) __attribute__((format(printf, f, first)))

@@ -28,7 +28,7 @@ static inline struct neo_bytes arena_keep(struct neo_arena *arena, struct neo_by
 {
     uint8_t *at = arena_take(arena, bytes.len);
 
-    if (at == NULL)
+    if (at == NULL || bytes.len > SIZE_MAX / 2) /* the latter never: the compiler does not see it */
         return (struct neo_bytes){0};
     if (bytes.len > 0)
         memcpy(at, bytes.at, bytes.len);

@@ -495,8 +495,7 @@ static bool lacks_response(const struct neo_call *call, enum neo_code code)
 
 __attribute__((cold)) static void end_broken(struct neo_call *call, const char *how)
 {
-    neo_log_error(call->worker->server->options.log, "call.handler_broken",
-                  NEO_BYTES("method", call->method->path), NEO_STR("error", how));
+    record_broken(call, how);
     call_end_with(call, NEO_REASON_HANDLER_BROKEN, how);
 }
 
@@ -532,9 +531,12 @@ void neo_call_fail(struct neo_call *call, enum neo_code code, const char *format
     bool here = !call_is_elsewhere(call);
     bool ok_said = code == NEO_OK; /* the one thing that a failure is not */
     if (ok_said) {
-        neo_log_error(call->worker->server->options.log, "call.handler_broken",
-                      NEO_BYTES("method", call->method->path),
-                      NEO_STR("error", "neo_call_fail() with OK"));
+        if (here)
+            record_broken(call, "neo_call_fail() with OK");
+        else
+            neo_log_warn(call->worker->server->options.log, "call.handler_broken",
+                         NEO_BYTES("method", call->method->path),
+                         NEO_STR("why", "neo_call_fail() with OK"));
         code = NEO_INTERNAL;
     }
     struct neo_bytes message = here ? neo_arena_copy(call->arena, neo_text(text)) : neo_text(text);

@@ -7,6 +7,7 @@
  * did not take are begun anew elsewhere, the others run on for as long as the certificates allow.
  */
 #include "rpc/channel_internal.h"
+#include "rpc/subchannel_events.h"
 
 #include <neo/memory.h>
 
@@ -380,118 +381,7 @@ static enum neo_code proven(struct conn *c, struct neo_error *err)
 
 static const struct conn_hooks hooks = {.proven = proven, .gone = gone};
 
-/* --- events of its streams -------------------------------------------------------------------- */
-
-static struct sub_conn *owner_of(const struct h2 *h2)
-{
-    return conn_owner(h2_owner(h2));
-}
-
-static void on_ready(struct h2 *h2)
-{
-    struct sub_conn *sc = owner_of(h2);
-    struct channel_core *core = sc->sub->core;
-
-    sc->settled = true;
-    if (channel_wants_attestation(core) || channel_offers_attestation(core)) {
-        if (sc->sub->current == sc)
-            subchannel_set_state(sc->sub, SUB_ATTESTING);
-        attest_client_start(sc);
-    } else {
-        sub_conn_proven(sc);
-    }
-}
-
-static void on_headers(struct h2 *h2, struct h2_stream *s, bool end_stream)
-{
-    struct sub_conn *sc = owner_of(h2);
-    struct channel_core *core = sc->sub->core;
-
-    sc->keepalive.pings = 0;
-    if (s->user == NULL)
-        return;
-    sc->answered = true;
-    core->in_events++;
-    client_call_headers(s->user, s, end_stream);
-    core->in_events--;
-}
-
-static void on_data(struct h2 *h2, struct h2_stream *s, struct neo_bytes bytes)
-{
-    struct sub_conn *sc = owner_of(h2);
-    struct channel_core *core = sc->sub->core;
-
-    sc->keepalive.pings = 0;
-    core->in_events++;
-    if (s->user != NULL) {
-        client_call_data(s->user, s, bytes);
-    } else {
-        h2_consume(h2, s, bytes.len);
-        if (s == sc->attest_stream)
-            attest_client_data(sc, bytes);
-        else if (s == sc->health_stream)
-            health_client_data(sc, bytes);
-        else if (s == sc->orca.stream)
-            orca_client_data(sc, bytes);
-    }
-    core->in_events--;
-}
-
-static void on_trailers(struct h2 *h2, struct h2_stream *s)
-{
-    struct channel_core *core = owner_of(h2)->sub->core;
-
-    core->in_events++;
-    if (s->user != NULL)
-        client_call_trailers(s->user, s);
-    core->in_events--;
-}
-
-static void on_ended(struct h2 *h2, struct h2_stream *s)
-{
-    struct channel_core *core = owner_of(h2)->sub->core;
-
-    core->in_events++;
-    if (s->user != NULL)
-        client_call_stream_ended(s->user, s);
-    core->in_events--;
-}
-
-static void on_writable(struct h2 *h2, struct h2_stream *s)
-{
-    struct channel_core *core = owner_of(h2)->sub->core;
-    struct call_attempt *a = s->user;
-
-    core->in_events++;
-    if (a != NULL && a->call->events->writable != NULL)
-        a->call->events->writable(a->call, a->call->self);
-    core->in_events--;
-}
-
-static void on_closed(struct h2 *h2, struct h2_stream *s, uint32_t h2_error)
-{
-    struct sub_conn *sc = owner_of(h2);
-    struct channel_core *core = sc->sub->core;
-
-    core->in_events++;
-    if (s->user != NULL) {
-        client_call_closed(s->user, s, h2_error);
-    } else if (s == sc->attest_stream) {
-        struct neo_status status = client_call_stream_status(s, h2_error);
-        sc->attest_stream = NULL;
-        attest_client_closed(sc, &status);
-    } else if (s == sc->health_stream) {
-        struct neo_status status = client_call_stream_status(s, h2_error);
-        sc->health_stream = NULL;
-        health_client_closed(sc, &status);
-    } else if (s == sc->orca.stream) {
-        struct neo_status status = client_call_stream_status(s, h2_error);
-        sc->orca.stream = NULL;
-        orca_client_closed(sc, &status);
-    }
-    core->in_events--;
-    channel_has_room(core);
-}
+/* --- the server says goodbye ------------------------------------------------------------------ */
 
 enum { GOODBYE_MAX = 64 };
 
@@ -516,10 +406,9 @@ static void quote(struct neo_bytes debug, char *ret, size_t size)
     ret[(size_t)at + len] = '\0';
 }
 
-/* Calls above `last_id` hear `closed` with REFUSED_STREAM; the others may end in peace. */
-static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct neo_bytes debug)
+void sub_conn_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct neo_bytes debug)
 {
-    struct sub_conn *sc = owner_of(h2);
+    struct sub_conn *sc = conn_owner(h2_owner(h2));
     struct subchannel *sub = sc->sub;
     struct channel_core *core = sub->core;
     bool was_current = sub->current == sc;
@@ -540,17 +429,6 @@ static void on_goaway(struct h2 *h2, int32_t last_id, uint32_t h2_error, struct 
         subchannel_connect(sub); /* it is needed; else the next call will say so */
     channel_changed(core);
 }
-
-static const struct h2_events stream_events = {
-    .headers = on_headers,
-    .data = on_data,
-    .trailers = on_trailers,
-    .ended = on_ended,
-    .writable = on_writable,
-    .closed = on_closed,
-    .goaway = on_goaway,
-    .ready = on_ready,
-};
 
 /* --- connecting ------------------------------------------------------------------------------- */
 
@@ -588,7 +466,7 @@ static enum neo_code open_conn(struct subchannel *sub, struct sub_conn *sc, stru
         conn_new(&(struct conn_options){.loop = core->loop,
                                         .fd = fd,
                                         .tls = tls,
-                                        .events = &stream_events,
+                                        .events = &sub_conn_events,
                                         .limits = core->h2_limits != NULL ? core->h2_limits : &own,
                                         .hooks = &hooks,
                                         .owner = sc,

@@ -46,7 +46,7 @@ TEST(every_example_of_the_manual_loads)
         at = end + 3;
     }
     neo_buffer_fini(&manual);
-    assert_int_equal(examples, 7);
+    assert_int_equal(examples, 8);
 }
 
 int main(void)
