@@ -66,7 +66,8 @@ struct neo_response_info {
 
 /*
  * What has come of them so far, copied to `arena`: the headers are there with the first message,
- * all of it once neo_stream_next() was false. False: the arena's budget is spent.
+ * all of it once neo_stream_next() was false. False: the arena's budget is spent, or more came than
+ * a stream keeps (1 MiB).
  *
  * Of a unary call: `response` of its neo_call_options, which neo_channel_call() fills on its arena;
  * all zeros when that is spent or nothing was sent. Of a queue's: neo_queue_call_response().

@@ -302,6 +302,9 @@ static bool is_stalled(const struct neo_call *call, neo_nsec now)
 {
     bool line_moves = now - call->peer->heard_at < REQUEST_PATIENCE;
 
+    if (call->is_full) /* it waits for its peer to read, and we for nothing: max_stall judges that
+                        */
+        return false;
     if (!list_is_empty(&call->held))
         return now - call->heard_at >= 2 * REQUEST_PATIENCE;
     return (call->state == CALL_REQUEST || frame_is_partial(&call->reader)) &&

@@ -7,6 +7,7 @@
 #include "rpc/call.h"
 
 #include "rpc/metadata.h"
+#include "rpc/record.h"
 #include "rpc/wire.h"
 
 enum { ANSWER_FIELDS_MAX = 80 };
@@ -20,14 +21,6 @@ static const char *const part_names[PARTS] = {
     [DETAILS] = "these and all details",
     [TEXT] = "all but the code",
 };
-
-static void log_cut(struct neo_call *call, const char *what)
-{
-    neo_log_warn(call->worker->server->options.log, "call.answer_cut",
-                 NEO_BYTES("method", call->method->path), NEO_STR("left_out", what),
-                 NEO_U64("peer_takes", h2_peer_takes(conn_h2(call->peer->conn))),
-                 NEO_BYTES("caller", call->peer->caller));
-}
 
 /* More than the peer takes, or than the call has memory for: less of it may go. */
 static bool is_too_large(enum neo_code code)
@@ -43,7 +36,7 @@ bool call_answer_headers(struct neo_call *call)
     enum neo_code code = h2_respond(h2, call->stream, 200, fields, n, false, NULL);
 
     if (is_too_large(code) && call->headers.n > 0) { /* the peer has said less since */
-        log_cut(call, "the metadata");
+        record_cut(call, "the metadata");
         n = metadata_answer(call, false, fields, ANSWER_FIELDS_MAX);
         code = h2_respond(h2, call->stream, 200, fields, n, false, NULL);
     }
@@ -94,6 +87,6 @@ enum neo_code call_answer_status(struct neo_call *call, const struct neo_status 
     while (is_too_large(code) && left_out < PARTS)
         code = send_parts(call, status, ++left_out);
     if (left_out > 0)
-        log_cut(call, part_names[left_out - 1]);
+        record_cut(call, part_names[left_out - 1]);
     return code;
 }

@@ -235,6 +235,7 @@ static void take_held(struct neo_call *call)
 
 void call_take_held(struct neo_call *call)
 {
+    call->heard_at = neo_loop_now(call->worker->loop); /* it stood still for want of our credit */
     if (holds(call) && !call->is_full)
         take_held(call);
 }
@@ -323,14 +324,12 @@ enum neo_reason call_run(struct neo_call *call)
 
 const char *neo_call_peer(struct neo_call *call)
 {
-    const struct conn *conn = call->peer->conn;
-
     if (call->peer_address != NULL)
         return call->peer_address;
-    if (call_is_elsewhere(call) || conn == NULL)
+    if (call_is_elsewhere(call) || call->peer->conn == NULL)
         return "";
 
-    const char *address = conn_peer_address(conn);
+    const char *address = conn_peer_address(call->peer->conn);
     size_t size = strlen(address) + 1;
     char *copy = neo_arena_alloc(call->arena, size);
     if (copy == NULL)

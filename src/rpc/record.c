@@ -122,12 +122,12 @@ void record_durations(struct worker *w)
 enum { LINES_PER_SECOND = 10 };
 
 /* Callers decide how often such lines come: only so many are written. */
-static bool may_note(struct neo_call *call, enum neo_log_level level, uint64_t *ret_left_out)
+static bool may_note(struct worker *w, enum neo_log_level level, uint64_t *ret_left_out)
 {
-    struct log_gate *gate = &call->worker->noted;
-    neo_nsec now = neo_loop_now(call->worker->loop);
+    struct log_gate *gate = &w->noted;
+    neo_nsec now = neo_loop_now(w->loop);
 
-    if (!neo_log_enabled(call->worker->server->options.log, level))
+    if (!neo_log_enabled(w->server->options.log, level))
         return false;
     if (now - gate->since >= NEO_NSEC_PER_SEC) {
         gate->since = now;
@@ -147,10 +147,30 @@ void record_broken(struct neo_call *call, const char *how)
 {
     uint64_t left_out;
 
-    if (may_note(call, NEO_LOG_WARN, &left_out))
+    if (may_note(call->worker, NEO_LOG_WARN, &left_out))
         neo_log_warn(call->worker->server->options.log, "call.handler_broken",
                      NEO_BYTES("method", call->method->path), NEO_STR("why", how),
                      NEO_U64("left_out", left_out));
+}
+
+void record_cut(struct neo_call *call, const char *what)
+{
+    uint64_t left_out;
+
+    if (may_note(call->worker, NEO_LOG_WARN, &left_out))
+        neo_log_warn(call->worker->server->options.log, "call.answer_cut",
+                     NEO_BYTES("method", call->method->path), NEO_STR("not_sent", what),
+                     NEO_U64("peer_takes", h2_peer_takes(conn_h2(call->peer->conn))),
+                     NEO_BYTES("caller", call->peer->caller), NEO_U64("left_out", left_out));
+}
+
+void record_stalled(const struct peer *p)
+{
+    uint64_t left_out;
+
+    if (may_note(p->worker, NEO_LOG_WARN, &left_out))
+        neo_log_warn(p->worker->server->options.log, "call.stalled", NEO_BYTES("caller", p->caller),
+                     NEO_STR("peer", conn_peer_address(p->conn)), NEO_U64("left_out", left_out));
 }
 
 void record_no_thread(struct neo_call *call)
@@ -159,7 +179,7 @@ void record_no_thread(struct neo_call *call)
     uint64_t left_out;
 
     count(call->worker->server->metrics.denied, neo_text(neo_reason_name(NEO_REASON_OVERLOADED)));
-    if (may_note(call, NEO_LOG_WARN, &left_out))
+    if (may_note(call->worker, NEO_LOG_WARN, &left_out))
         neo_log_warn(o->log, "call.no_thread", NEO_BYTES("method", call->method->path),
                      NEO_U64("max_blocking", o->max_blocking),
                      NEO_U64("waited_ms", o->max_blocking_wait / NEO_NSEC_PER_MSEC),
@@ -170,7 +190,7 @@ void record_unanswered(struct neo_call *call)
 {
     uint64_t left_out;
 
-    if (may_note(call, NEO_LOG_INFO, &left_out))
+    if (may_note(call->worker, NEO_LOG_INFO, &left_out))
         neo_log_info(call->worker->server->options.log, "call.unanswered",
                      NEO_BYTES("method", call->method->path),
                      NEO_STR("why", "the handler had not answered when the deadline passed"),
@@ -183,7 +203,7 @@ static void note_denied(struct neo_call *call, const struct neo_audit_record *r)
     const struct peer *p = call->peer;
     uint64_t left_out;
 
-    if (may_note(call, NEO_LOG_INFO, &left_out))
+    if (may_note(call->worker, NEO_LOG_INFO, &left_out))
         neo_log_info(
             call->worker->server->options.log, "call.denied",
             NEO_STR("decision", call->decision.text),
@@ -286,12 +306,6 @@ void record_attested(struct neo_call *call, const char *detail)
 }
 
 /* --- connections ------------------------------------------------------------------------- */
-
-void record_stalled(const struct peer *p)
-{
-    neo_log_warn(p->worker->server->options.log, "call.stalled", NEO_BYTES("caller", p->caller),
-                 NEO_STR("peer", conn_peer_address(p->conn)));
-}
 
 /* Once for a connection: whoever sends one such request sends more. */
 void record_malformed(struct peer *p, struct neo_bytes name)

@@ -38,10 +38,12 @@ void record_allowed(struct neo_call *call);
 /* The peer's evidence was accepted. */
 void record_attested(struct neo_call *call, const char *detail);
 
-void record_stalled(const struct peer *p);
-/* It did not answer our PING. */
+/* The answer is too large for what the peer takes of it: `what` says what does not go. */
+__attribute__((cold)) void record_cut(struct neo_call *call, const char *what);
+__attribute__((cold)) void record_stalled(const struct peer *p);
 /* A request was reset for its field of that name. */
 void record_malformed(struct peer *p, struct neo_bytes name);
+/* It did not answer our PING. */
 void record_silent(const struct peer *p);
 void record_gone(const struct peer *p, const struct neo_error *err);
 void record_refused_connection(const struct neo_server *server, const char *why,

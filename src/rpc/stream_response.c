@@ -70,12 +70,13 @@ bool neo_stream_response(struct neo_stream *s, struct neo_arena *arena,
     struct neo_response_info copy;
 
     (void)pthread_mutex_lock(&s->shared.lock);
+    bool lost = neo_arena_failed(&s->shared.arena);
     copy = s->shared.response;
     copy.headers = stream_copy_pairs(arena, copy.headers, copy.n_headers);
     copy.trailers = stream_copy_pairs(arena, copy.trailers, copy.n_trailers);
     copy.peer = neo_arena_copy(arena, copy.peer);
     (void)pthread_mutex_unlock(&s->shared.lock);
-    if (neo_arena_failed(arena))
+    if (lost || neo_arena_failed(arena))
         return false;
     *ret = copy;
     return true;

@@ -291,6 +291,37 @@ TEST(a_stream_hears_no_more_than_its_peer_takes_answers)
     chat_with_the_deaf(100000, 3, 1);
 }
 
+#ifdef NEO_SIM /* half a minute */
+/* What it has sent stands still meanwhile, because the server gives no credit for more. */
+TEST(a_peer_that_reads_late_has_as_long_as_a_stall_may_last)
+{
+    enum { MESSAGES = 60, LATE = 25 };
+    static uint8_t body[10000];
+    struct neo_test_v1_Echo echo = {.body = {body, sizeof(body)}};
+    static struct rpc_client client;
+    struct neo_buffer out = {0};
+    struct rpc_call call;
+
+    serve();
+    connect_ready(&client, world.caller);
+    start_with(&call, &client, "Chat", NULL, false, NULL, 0);
+    call.deaf = true;
+    for (unsigned i = 0; i < MESSAGES; i++)
+        rpc_call_send(&call, encode_echo(&echo, &out));
+    rpc_call_end(&call);
+    wait_for(call.bytes >= 65535);
+    run_for(LATE * SEC);
+    assert_false(call.closed);
+    rpc_call_hear(&call);
+    wait_for(call.closed);
+    assert_int_equal(call.status.code, NEO_OK);
+    assert_int_equal(call.n_messages, MESSAGES);
+    rpc_call_fini(&call);
+    rpc_client_close(&client);
+    neo_buffer_fini(&out);
+}
+#endif
+
 #ifndef NEO_SIM /* a thread waits there for the loop, which the twin cannot have */
 TEST(a_blocking_stream_waits_for_its_peer)
 {
@@ -943,6 +974,9 @@ int main(void)
         PROMISE(a_blocking_handler_runs_off_the_loop),
         PROMISE(streams_what_the_peer_takes_and_waits_for_the_rest),
         PROMISE(a_stream_hears_no_more_than_its_peer_takes_answers),
+#ifdef NEO_SIM
+        PROMISE(a_peer_that_reads_late_has_as_long_as_a_stall_may_last),
+#endif
 #ifndef NEO_SIM
         PROMISE(a_server_may_end_while_peers_wait_for_their_handshake),
         PROMISE(several_workers_share_one_port),
