@@ -85,11 +85,11 @@ void server_identity_leave(struct neo_server *server, struct neo_bytes identity)
 struct neo_lane *server_identity_lane(struct neo_server *server, struct neo_bytes identity)
 {
     (void)pthread_mutex_lock(&server->shared.lock);
-    struct identity_count *count = map_get(&server->shared.identities, identity);
-    assert(count != NULL);
-    count->workers++;
+    struct identity_count *count = find_identity(server, identity);
+    if (count != NULL)
+        count->workers++;
     (void)pthread_mutex_unlock(&server->shared.lock);
-    return &count->blocking;
+    return count == NULL ? NULL : &count->blocking;
 }
 
 void server_identity_leave_lane(struct neo_server *server, struct neo_bytes identity)
@@ -115,6 +115,10 @@ struct caller_share *share_enter(struct worker *w, struct neo_bytes name)
         memcpy(s->name, name.at, name.len);
         s->len = name.len;
         s->blocking = server_identity_lane(w->server, name);
+        if (s->blocking == NULL) {
+            neo_free(s);
+            return NULL;
+        }
         if (!map_put(&w->shares, neo_bytes(s->name, s->len), s)) {
             server_identity_leave_lane(w->server, name);
             neo_free(s);

@@ -21,7 +21,7 @@ struct caller_share {
 /* One connection more of `identity`; false when it has its fill. leave() undoes it. */
 bool server_identity_enter(struct neo_server *server, struct neo_bytes identity);
 void server_identity_leave(struct neo_server *server, struct neo_bytes identity);
-/* Of an identity that is entered: its part of `blocking`, until as many have left it. */
+/* Its part of `blocking`, until as many have left it; NULL when out of memory. */
 struct neo_lane *server_identity_lane(struct neo_server *server, struct neo_bytes identity);
 void server_identity_leave_lane(struct neo_server *server, struct neo_bytes identity);
 
