@@ -19,12 +19,13 @@
  *
  * Threads   All functions belong to the call's worker; neo_call_run() brings another
  *           thread's work there. A handler that blocks is registered as blocking: it
- *           then runs on a pool thread, 64 of a server at once (`max_blocking` in
- *           neo/server.h; others wait for their turn, 5 s at most). It may only reply,
- *           send, fail and finish (the library moves these to the worker; a send waits
- *           there while the peer takes nothing), read the context and metadata, ask for
- *           neo_call_peer(), and take from neo_call_arena(), which is there one of its
- *           own. It adds no headers or trailers: those functions say false.
+ *           then runs on a pool thread, 64 of a server and 48 of one caller at once
+ *           (`max_blocking` in neo/server.h; others wait for their turn, 5 s at most).
+ *           It may only reply, send, fail and finish (the library moves these to the
+ *           worker; a send waits there while the peer takes nothing), read the context
+ *           and metadata, ask for neo_call_peer(), and take from neo_call_arena(), which
+ *           is there one of its own. It adds no headers or trailers: those functions say
+ *           false.
  */
 #ifndef NEO_CALL_H
 #define NEO_CALL_H

@@ -106,27 +106,38 @@ struct neo_task {
     struct neo_job job;
     struct neo_loop *loop;
     struct neo_lane *lane;
+    struct neo_lane *waits_in;
+    struct neo_job **link;
 };
 void neo_loop_offload(struct neo_loop *loop, struct neo_task *task);
 
 /*
  * A lane of the pool for one kind of work: at most `width` (up to 512) of its tasks run at once,
- * whatever else the pool does, and at most `length` more wait, in order. Static storage, {.width =
- * , .length = }; all loops may share it.
+ * whatever else the pool does, and at most `length` more wait, in order. {.width = , .length = },
+ * where it stays until its last task is done; all loops may share it.
+ *
+ * One may lie `within` another (which lies in none): what has found its place in the inner lane
+ * then waits for one in the outer, however long the queue there is.
  */
 enum { NEO_LANE_WIDTH_MAX = 512 };
 struct neo_lane {
     unsigned width;
     unsigned length;
+    struct neo_lane *within;
     /* private */
     unsigned running;
     unsigned waiting;
     struct neo_job *first;
-    struct neo_job *last;
+    struct neo_job **end;
 };
 /* False: so many wait already, and nothing was begun. */
 NEO_MUST_CHECK bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane,
                                         struct neo_task *task);
+/*
+ * Takes back a task that no thread has taken yet, on its loop: neither `work` nor `done` will be
+ * called. False: it is being worked on or was, and `done` comes, or has.
+ */
+NEO_MUST_CHECK bool neo_loop_withdraw(struct neo_task *task);
 
 #ifdef __cplusplus
 }

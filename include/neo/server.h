@@ -122,8 +122,10 @@ struct neo_server_options {
     unsigned max_streams; /* calls at once that one connection may bring; 0: 100 */
 
     /* Handlers that block, on the pool at once; the others wait. 0: 64; at most 512. Threads are
-       started as they are needed, and end when idle. A call that has waited for one so long ends
-       with OVERLOADED: 0: 5 s; NEO_FOREVER: it waits until its deadline. */
+       started as they are needed, and end when idle. One caller, over all its connections, has at
+       most three quarters of them (of one: it; rounded down), and what it asks beyond that waits
+       although others are free. A call that has waited for one so long ends with OVERLOADED, and
+       takes no room any more: 0: 5 s; NEO_FOREVER: it waits until its deadline. */
     unsigned max_blocking;
     neo_nsec max_blocking_wait;
     /* A call whose caller has taken no answer for so long, while there was one to take, is ended.

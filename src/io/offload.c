@@ -4,7 +4,8 @@
  *
  * A task belongs to a lane, and a lane has only so many of its tasks on the pool at
  * once; the others wait in it. So handlers that hang cannot keep evidence from being
- * judged, nor the other way round. A thread is started when a task finds none idle,
+ * judged, nor the other way round. A lane within another does the same for one of those
+ * who share it. A thread is started when a task finds none idle,
  * up to POOL_MAX, and ends when it was idle for a while; the one that was idle for the
  * shortest time works first, so that what is not needed does end. Where not even the
  * first can be started, the task runs on its loop: late is better than never.
@@ -50,6 +51,32 @@ static struct neo_task *task_of(struct neo_job *job)
 {
     return neo_owner(job, struct neo_task, job);
 }
+
+/* --- queues, under the lock --------------------------------------------------------------- */
+
+static void put_last(struct neo_job **first, struct neo_job ***end, struct neo_job *job)
+{
+    if (*first == NULL)
+        *end = first;
+    job->next = NULL;
+    task_of(job)->link = *end;
+    **end = job;
+    *end = &job->next;
+}
+
+static void take_out(struct neo_task *task, struct neo_job ***end)
+{
+    struct neo_job *next = task->job.next;
+
+    *task->link = next;
+    if (next != NULL)
+        task_of(next)->link = task->link;
+    else
+        *end = task->link;
+    task->link = NULL;
+}
+
+/* --- threads ------------------------------------------------------------------------------ */
 
 static void leave_lane(struct neo_lane *lane);
 
@@ -105,9 +132,7 @@ static struct neo_task *wait_for_task(struct member *self)
     (void)pthread_mutex_lock(&pool.lock);
     if (self->job == NULL && pool.first != NULL && !pool.is_over) {
         self->job = pool.first;
-        pool.first = self->job->next;
-        if (pool.first == NULL)
-            pool.end = &pool.first;
+        take_out(task_of(self->job), &pool.end);
     }
     if (self->job == NULL)
         be_idle(self);
@@ -204,9 +229,7 @@ static bool enqueue(struct neo_job *job)
         return true;
     if (pool.threads == 0)
         return false;
-    job->next = NULL;
-    *pool.end = job;
-    pool.end = &job->next;
+    put_last(&pool.first, &pool.end, job);
     return true;
 }
 
@@ -225,42 +248,60 @@ static void run_at_home(struct neo_job *job)
         neo_loop_post(task_of(job)->loop, job);
 }
 
-/* A task of the lane has been worked on: the next takes its place. */
-static void leave_lane(struct neo_lane *lane)
-{
-    struct neo_job *at_home = NULL;
+/* --- lanes -------------------------------------------------------------------------------- */
 
-    (void)pthread_mutex_lock(&pool.lock);
-    struct neo_job *next = lane->first;
-    if (next != NULL) {
-        lane->first = next->next;
-        lane->waiting--;
-        at_home = begin(next);
-    } else {
-        lane->running--;
+/* Through `lane` and the one around it, as far as there is room. Under the lock, as is begin(). */
+static struct neo_job *pass(struct neo_lane *lane, struct neo_task *task)
+{
+    for (; lane != NULL; lane = lane->within) {
+        if (lane->running >= lane->width) {
+            task->waits_in = lane;
+            put_last(&lane->first, &lane->end, &task->job);
+            lane->waiting++;
+            return NULL;
+        }
+        lane->running++;
     }
-    (void)pthread_mutex_unlock(&pool.lock);
-    run_at_home(at_home);
+    return begin(&task->job);
 }
 
-/* False: its queue is full. Under the lock. */
-static bool enter_lane(struct neo_lane *lane, struct neo_job *job, struct neo_job **ret_at_home)
+static void stop_waiting(struct neo_task *task)
 {
-    if (lane->running < lane->width) {
-        lane->running++;
-        *ret_at_home = begin(job);
-        return true;
-    }
-    if (lane->waiting >= lane->length)
-        return false;
-    job->next = NULL;
+    struct neo_lane *lane = task->waits_in;
+
+    take_out(task, &lane->end);
+    lane->waiting--;
+    task->waits_in = NULL;
+}
+
+/* A place in it is free: the next takes it. */
+static struct neo_job *free_place(struct neo_lane *lane)
+{
+    lane->running--;
     if (lane->first == NULL)
-        lane->first = job;
-    else
-        lane->last->next = job;
-    lane->last = job;
-    lane->waiting++;
-    return true;
+        return NULL;
+    struct neo_task *next = task_of(lane->first);
+    stop_waiting(next);
+    return pass(lane, next);
+}
+
+/* Who waits in the outer lane came there first. One thread is free, so at most one begins. */
+static struct neo_job *free_places(struct neo_lane *lane)
+{
+    struct neo_job *outer = lane->within == NULL ? NULL : free_place(lane->within);
+    struct neo_job *inner = free_place(lane);
+
+    assert(outer == NULL || inner == NULL);
+    return outer != NULL ? outer : inner;
+}
+
+/* A task of the lane has been worked on. */
+static void leave_lane(struct neo_lane *lane)
+{
+    (void)pthread_mutex_lock(&pool.lock);
+    struct neo_job *at_home = free_places(lane);
+    (void)pthread_mutex_unlock(&pool.lock);
+    run_at_home(at_home);
 }
 
 bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane, struct neo_task *task)
@@ -268,12 +309,17 @@ bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane, struct ne
     struct neo_job *at_home = NULL;
 
     assert(neo_loop_is_current(loop));
+    assert(lane->within == NULL || lane->within->within == NULL);
     task->loop = loop;
     task->lane = lane;
+    task->waits_in = NULL;
+    task->link = NULL;
     (void)pthread_mutex_lock(&pool.lock);
-    bool entered = enter_lane(lane, &task->job, &at_home);
-    if (entered)
+    bool entered = lane->running < lane->width || lane->waiting < lane->length;
+    if (entered) {
         loop->under_way++; /* ours alone, and the task comes back to this thread */
+        at_home = pass(lane, task);
+    }
     (void)pthread_mutex_unlock(&pool.lock);
     run_at_home(at_home);
     return entered;
@@ -285,4 +331,34 @@ void neo_loop_offload(struct neo_loop *loop, struct neo_task *task)
 
     assert(entered); /* its queue has no end */
     (void)entered;
+}
+
+/* Out of the queue it is in, if it is in one, and out of the places it has. Under the lock. */
+static bool withdraw(struct neo_task *task, struct neo_job **ret_at_home)
+{
+    if (task->link == NULL)
+        return false;
+    if (task->waits_in == NULL) { /* for a thread */
+        take_out(task, &pool.end);
+        *ret_at_home = free_places(task->lane);
+        return true;
+    }
+    bool inside = task->waits_in != task->lane;
+    stop_waiting(task);
+    *ret_at_home = inside ? free_place(task->lane) : NULL;
+    return true;
+}
+
+bool neo_loop_withdraw(struct neo_task *task)
+{
+    struct neo_job *at_home = NULL;
+
+    assert(neo_loop_is_current(task->loop));
+    (void)pthread_mutex_lock(&pool.lock);
+    bool withdrawn = withdraw(task, &at_home);
+    (void)pthread_mutex_unlock(&pool.lock);
+    if (withdrawn)
+        task->loop->under_way--;
+    run_at_home(at_home);
+    return withdrawn;
 }

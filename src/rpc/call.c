@@ -199,7 +199,7 @@ static void conclude(struct neo_call *call, const struct neo_status *status)
     count_end(call);
     atomic_store_explicit(&call->cancelled, true, memory_order_relaxed);
     if (call->blocking != NULL)
-        call_blocking_wake(call);
+        call_blocking_end(call);
     if (call->intercepted > 0)
         intercept_end(call, status);
     if (events != NULL && events->done != NULL) {

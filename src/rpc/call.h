@@ -169,8 +169,10 @@ void call_post_headers(struct neo_call *call);
 void call_post_reply(struct neo_call *call, const void *response);
 void call_post_finish(struct neo_call *call, const struct neo_status *status);
 enum neo_flow call_post_send(struct neo_call *call, const void *response);
-/* The stream has room again, or the call has ended. */
+/* The stream has room again. */
 void call_blocking_wake(struct neo_call *call);
+/* The call has ended. */
+void call_blocking_end(struct neo_call *call);
 void call_blocking_fini(struct neo_call *call);
 /* The one that this thread may take from: a handler on the pool has its own. */
 struct neo_arena *call_arena_here(const struct neo_call *call);

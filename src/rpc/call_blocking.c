@@ -9,6 +9,7 @@
 #include "rpc/intercept.h"
 
 #include "rpc/record.h"
+#include "rpc/share.h"
 
 #include <neo/memory.h>
 
@@ -16,12 +17,10 @@
 
 enum { AHEAD_MAX = 64 * 1024 };
 
-enum turn { TURN_WAITS, TURN_BEGUN, TURN_REFUSED };
-
 struct call_blocking {
     struct neo_task task;
     struct neo_timer patience; /* the worker's: it waits no longer for a thread */
-    _Atomic(enum turn) turn;
+    atomic_bool begun;         /* a thread has it; else it may still be taken back */
     struct neo_call *call;
     const void *request;
     struct neo_arena
@@ -151,14 +150,29 @@ static void done(struct neo_job *job)
     neo_call_unref(call);
 }
 
-/* All threads are taken, and so they were all the time. */
+/* True: no thread had it yet, and none will; what held the call for it is gone. */
+static bool take_back(struct call_blocking *b)
+{
+    if (atomic_load_explicit(&b->begun, memory_order_relaxed) || !neo_loop_withdraw(&b->task))
+        return false;
+    neo_loop_disarm(b->call->worker->loop, &b->patience);
+    neo_call_unref(b->call);
+    return true;
+}
+
+/* A call that waits for a thread when it ends keeps no room from others until there is one. */
+void call_blocking_end(struct neo_call *call)
+{
+    call_blocking_wake(call);
+    (void)take_back(call->blocking);
+}
+
+/* All threads, or those that its caller may have, are taken, and so they were all the time. */
 static void patience_ended(struct neo_timer *timer)
 {
     struct call_blocking *b = neo_owner(timer, struct call_blocking, patience);
-    enum turn waits = TURN_WAITS;
 
-    if (b->call->state == CALL_RUNNING &&
-        atomic_compare_exchange_strong(&b->turn, &waits, TURN_REFUSED)) {
+    if (b->call->state == CALL_RUNNING && take_back(b)) {
         record_no_thread(b->call);
         call_end(b->call, NEO_REASON_OVERLOADED);
     }
@@ -170,10 +184,8 @@ static void work(struct neo_job *job)
 {
     struct call_blocking *b = neo_owner(job, struct call_blocking, task.job);
     const struct method *m = b->call->method;
-    enum turn waits = TURN_WAITS;
 
-    if (!atomic_compare_exchange_strong(&b->turn, &waits, TURN_BEGUN))
-        return;
+    atomic_store_explicit(&b->begun, true, memory_order_relaxed);
     if (!neo_call_is_cancelled(b->call))
         m->handler(b->call, b->request, m->self);
 }
@@ -198,7 +210,7 @@ enum neo_reason call_run_blocking(struct neo_call *call, const void *request)
     b->patience.expired = patience_ended;
     if (server->options.max_blocking_wait != NEO_FOREVER)
         neo_loop_arm(loop, &b->patience, neo_loop_now(loop) + server->options.max_blocking_wait);
-    bool entered = neo_loop_offload_in(loop, &server->blocking, &b->task);
+    bool entered = neo_loop_offload_in(loop, call->peer->share->blocking, &b->task);
     assert(entered); /* its queue has no end: max_in_flight is before it */
     (void)entered;
     return NEO_REASON_NONE;

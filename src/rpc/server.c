@@ -13,7 +13,6 @@
 #include <neo/insecure.h>
 #include <neo/memory.h>
 
-#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -22,56 +21,6 @@
 
 #define IDLE_PING_SPACING (2 * 3600 * NEO_NSEC_PER_SEC)
 #define BUSY_PING_SPACING (500 * NEO_NSEC_PER_MSEC)
-
-/* --- connections per identity ------------------------------------------------------------ */
-
-struct identity_count {
-    unsigned connections;
-    size_t len;
-    uint8_t name[];
-};
-
-static struct identity_count *find_identity(struct neo_server *server, struct neo_bytes name)
-{
-    struct identity_count *found = map_get(&server->shared.identities, name);
-
-    if (found != NULL)
-        return found;
-    found = neo_alloc(sizeof(*found) + name.len);
-    if (found == NULL)
-        return NULL;
-    memcpy(found->name, name.at, name.len);
-    found->len = name.len;
-    if (!map_put(&server->shared.identities, neo_bytes(found->name, found->len), found)) {
-        neo_free(found);
-        return NULL;
-    }
-    return found;
-}
-
-bool server_identity_enter(struct neo_server *server, struct neo_bytes identity)
-{
-    (void)pthread_mutex_lock(&server->shared.lock);
-    struct identity_count *count = find_identity(server, identity);
-    bool entered =
-        count != NULL && count->connections < server->options.max_connections_per_identity;
-    if (entered)
-        count->connections++;
-    (void)pthread_mutex_unlock(&server->shared.lock);
-    return entered;
-}
-
-void server_identity_leave(struct neo_server *server, struct neo_bytes identity)
-{
-    (void)pthread_mutex_lock(&server->shared.lock);
-    struct identity_count *count = map_get(&server->shared.identities, identity);
-    assert(count != NULL && count->connections > 0);
-    if (--count->connections == 0) {
-        (void)map_remove(&server->shared.identities, identity);
-        neo_free(count);
-    }
-    (void)pthread_mutex_unlock(&server->shared.lock);
-}
 
 /* --- making ------------------------------------------------------------------------------ */
 

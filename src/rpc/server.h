@@ -156,14 +156,11 @@ struct neo_server {
     struct {
         pthread_mutex_t lock;
         struct epoch *epoch;
-        struct map identities; /* connections per identity; struct identity_count */
+        struct map identities; /* what each has on all workers; struct identity_count */
         bool listening;
     } shared;
 };
 
-/* One connection more of `identity`; false when it has its fill. leave() undoes it. */
-bool server_identity_enter(struct neo_server *server, struct neo_bytes identity);
-void server_identity_leave(struct neo_server *server, struct neo_bytes identity);
 struct epoch *server_epoch(struct neo_server *server);
 /* Logs what is wrong with the certificate that a server begins with. */
 void server_look_at_certificate(const struct neo_server_options *options);

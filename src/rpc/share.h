@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc/share.h - how much of a worker one caller may have. On the worker's thread.
+ * rpc/share.h - how much of a server and of a worker one caller may have. The first four
+ * functions on any thread, the others on the worker's.
  */
 #ifndef NEO_RPC_SHARE_H
 #define NEO_RPC_SHARE_H
@@ -10,11 +11,19 @@
 /* Of one identity, over all its connections to this worker. */
 struct caller_share {
     unsigned peers;
-    unsigned running; /* calls in handlers, streams gone or not */
-    size_t holding;   /* bytes of their requests: holding.h */
+    unsigned running;          /* calls in handlers, streams gone or not */
+    size_t holding;            /* bytes of their requests: holding.h */
+    struct neo_lane *blocking; /* what it may have of server.blocking, on all workers together */
     size_t len;
     uint8_t name[];
 };
+
+/* One connection more of `identity`; false when it has its fill. leave() undoes it. */
+bool server_identity_enter(struct neo_server *server, struct neo_bytes identity);
+void server_identity_leave(struct neo_server *server, struct neo_bytes identity);
+/* Its part of `blocking`, until as many have left it; NULL when out of memory. */
+struct neo_lane *server_identity_lane(struct neo_server *server, struct neo_bytes identity);
+void server_identity_leave_lane(struct neo_server *server, struct neo_bytes identity);
 
 /* One peer more of `name`; NULL when out of memory. Gives: share_leave(), when its last call has
  * gone. */

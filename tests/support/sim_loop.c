@@ -277,18 +277,61 @@ static void report(struct neo_job *job)
 
 static void begin_work(struct neo_task *task);
 
-/* Of the lane, none is more than `width`; the pool itself has no limit in this world. */
+static void wait_in_lane(struct neo_lane *lane, struct neo_task *task)
+{
+    if (lane->first == NULL)
+        lane->end = &lane->first;
+    task->waits_in = lane;
+    task->job.next = NULL;
+    *lane->end = &task->job;
+    lane->end = &task->job.next;
+    lane->waiting++;
+}
+
+static void stop_waiting(struct neo_task *task)
+{
+    struct neo_lane *lane = task->waits_in;
+    struct neo_job **at = &lane->first;
+
+    while (*at != &task->job)
+        at = &(*at)->next;
+    *at = task->job.next;
+    if (*at == NULL)
+        lane->end = at;
+    task->waits_in = NULL;
+    lane->waiting--;
+}
+
+/* Of a lane no more than `width` go on; the pool itself has no limit in this world. */
+static void pass(struct neo_lane *lane, struct neo_task *task)
+{
+    for (; lane != NULL; lane = lane->within) {
+        if (lane->running >= lane->width) {
+            wait_in_lane(lane, task);
+            return;
+        }
+        lane->running++;
+    }
+    begin_work(task);
+}
+
+static void free_place(struct neo_lane *lane)
+{
+    lane->running--;
+    if (lane->first == NULL)
+        return;
+    struct neo_task *next = neo_owner(lane->first, struct neo_task, job);
+    stop_waiting(next);
+    pass(lane, next);
+}
+
 static void leave_lane(struct neo_lane *lane)
 {
-    struct neo_job *next = lane == NULL ? NULL : lane->first;
-
-    if (next != NULL) {
-        lane->first = next->next;
-        lane->waiting--;
-        begin_work(neo_owner(next, struct neo_task, job));
-    } else if (lane != NULL) {
-        lane->running--;
-    }
+    if (lane == NULL)
+        return;
+    if (lane->within != NULL)
+        free_place(lane->within);
+    free_place(lane);
 }
 
 static void do_work(struct neo_timer *timer)
@@ -315,17 +358,6 @@ static void begin_work(struct neo_task *task)
     world_at(&work->timer, world->now + 1 + world_random(WORK_TAKES));
 }
 
-static void wait_in_lane(struct neo_lane *lane, struct neo_job *job)
-{
-    job->next = NULL;
-    if (lane->first == NULL)
-        lane->first = job;
-    else
-        lane->last->next = job;
-    lane->last = job;
-    lane->waiting++;
-}
-
 bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane, struct neo_task *task)
 {
     check_current(loop, "work is offloaded");
@@ -333,13 +365,23 @@ bool neo_loop_offload_in(struct neo_loop *loop, struct neo_lane *lane, struct ne
         return false;
     task->loop = loop;
     task->lane = lane;
+    task->waits_in = NULL;
     loop->under_way++;
-    if (lane->running < lane->width) {
-        lane->running++;
-        begin_work(task);
-    } else {
-        wait_in_lane(lane, &task->job);
-    }
+    pass(lane, task);
+    return true;
+}
+
+bool neo_loop_withdraw(struct neo_task *task)
+{
+    check_current(task->loop, "work is taken back");
+    struct neo_lane *in = task->waits_in;
+
+    if (in == NULL)
+        return false;
+    stop_waiting(task);
+    if (in != task->lane)
+        free_place(task->lane);
+    task->loop->under_way--;
     return true;
 }
 
@@ -348,6 +390,7 @@ void neo_loop_offload(struct neo_loop *loop, struct neo_task *task)
     check_current(loop, "work is offloaded");
     task->loop = loop;
     task->lane = NULL;
+    task->waits_in = NULL;
     loop->under_way++;
     begin_work(task);
 }

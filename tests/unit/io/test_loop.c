@@ -357,6 +357,96 @@ TEST(a_lane_refuses_what_is_too_much_and_runs_no_more_at_once_than_it_is_wide)
     assert_int_equal(lane.running + lane.waiting, 0);
 }
 
+static void count_down(struct neo_job *job)
+{
+    (void)job;
+    if (--narrow.done == 0)
+        neo_loop_stop(loop);
+}
+
+static void enter(struct neo_lane *lane, struct neo_task *task)
+{
+    *task = (struct neo_task){.work = work_in_lane, .done = count_down};
+    assert_true(neo_loop_offload_in(loop, lane, task));
+}
+
+static void begin_lanes(void)
+{
+    atomic_store(&narrow.most, 0);
+    atomic_store(&narrow.go, false);
+}
+
+static void end_lanes(unsigned n)
+{
+    narrow.done = n;
+    atomic_store(&narrow.go, true);
+    run();
+    assert_int_equal(narrow.done, 0);
+}
+
+TEST(a_task_that_is_taken_back_while_it_waits_is_neither_done_nor_reported)
+{
+    static struct neo_lane lane = {.width = 1, .length = 10};
+    static struct neo_task tasks[6];
+
+    begin_lanes();
+    for (size_t i = 0; i < 5; i++)
+        enter(&lane, &tasks[i]);
+    assert_false(neo_loop_withdraw(&tasks[0])); /* a thread has it */
+    assert_true(neo_loop_withdraw(&tasks[1]));  /* the first, one in the middle, the last */
+    assert_true(neo_loop_withdraw(&tasks[3]));
+    assert_true(neo_loop_withdraw(&tasks[4]));
+    assert_false(neo_loop_withdraw(&tasks[4]));
+    assert_int_equal(lane.waiting, 1);
+    enter(&lane, &tasks[5]);
+    end_lanes(3);
+    assert_int_equal(lane.running + lane.waiting, 0);
+    assert_false(neo_loop_withdraw(&tasks[5]));
+}
+
+TEST(a_lane_within_another_runs_no_more_than_both_allow)
+{
+    static struct neo_lane outer = {.width = 4, .length = 10};
+    static struct neo_lane inner = {.width = 3, .length = 10, .within = &outer};
+    static struct neo_task tasks[8];
+
+    begin_lanes();
+    for (size_t i = 0; i < 6; i++)
+        enter(&inner, &tasks[i]);
+    assert_int_equal(outer.running, 3);
+    assert_int_equal(inner.waiting, 3);
+    enter(&outer, &tasks[6]); /* has the place that is not for those within */
+    enter(&outer, &tasks[7]);
+    assert_int_equal(outer.running, 4);
+    assert_int_equal(outer.waiting, 1);
+    end_lanes(8);
+    assert_true(atomic_load(&narrow.most) <= 4);
+    assert_int_equal(inner.running + inner.waiting + outer.running + outer.waiting, 0);
+}
+
+TEST(who_is_taken_back_from_the_outer_lane_leaves_its_place_in_the_inner_to_the_next)
+{
+    static struct neo_lane outer = {.width = 2, .length = 10};
+    static struct neo_lane inner = {.width = 2, .length = 10, .within = &outer};
+    static struct neo_task tasks[5];
+
+    begin_lanes();
+    enter(&outer, &tasks[0]);
+    enter(&inner, &tasks[1]);
+    enter(&inner, &tasks[2]); /* waits for the outer lane, */
+    enter(&inner, &tasks[3]); /* and this one for the inner */
+    enter(&outer, &tasks[4]);
+    assert_int_equal(inner.waiting, 1);
+    assert_int_equal(outer.waiting, 2);
+    assert_true(neo_loop_withdraw(&tasks[2]));
+    assert_int_equal(inner.running, 2);
+    assert_int_equal(inner.waiting, 0);
+    assert_int_equal(outer.waiting, 2);
+    end_lanes(4);
+    assert_true(atomic_load(&narrow.most) <= 2);
+    assert_int_equal(inner.running + inner.waiting + outer.running + outer.waiting, 0);
+}
+
 TEST(free_finishes_what_is_under_way)
 {
     struct sum sum = {.task = {.work = do_nothing, .done = report}, .result = 5};
@@ -455,6 +545,9 @@ int main(void)
         test(can_be_run_again_after_a_stop),
         test(offloaded_work_is_done_elsewhere_and_reported_here),
         test(a_lane_refuses_what_is_too_much_and_runs_no_more_at_once_than_it_is_wide),
+        test(a_task_that_is_taken_back_while_it_waits_is_neither_done_nor_reported),
+        test(a_lane_within_another_runs_no_more_than_both_allow),
+        test(who_is_taken_back_from_the_outer_lane_leaves_its_place_in_the_inner_to_the_next),
         test(more_work_than_threads_is_all_done),
         test(free_finishes_what_is_under_way),
         test(a_signal_is_told_to_the_loop),

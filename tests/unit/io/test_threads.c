@@ -5,6 +5,7 @@
 #include <neo/runtime.h>
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 enum { POSTERS = 4, JOBS = 2000, ROUNDS = 300 };
@@ -135,6 +136,51 @@ TEST(work_that_blocks_does_not_hold_up_other_work)
     (void)pthread_barrier_destroy(&met);
 }
 
+enum { CROWD = NEO_LANE_WIDTH_MAX + 88 /* more than there are threads */ };
+
+static sem_t may_end;
+static unsigned worked, to_come;
+
+static void wait_for_leave(struct neo_job *job)
+{
+    (void)job;
+    while (sem_wait(&may_end) != 0)
+        continue;
+}
+
+static void count_down(struct neo_job *job)
+{
+    (void)job;
+    worked++;
+    if (--to_come == 0)
+        neo_loop_stop(loop);
+}
+
+TEST(a_task_whose_lane_has_room_and_the_pool_no_thread_may_be_taken_back)
+{
+    static struct neo_lane lanes[2] = {{.width = NEO_LANE_WIDTH_MAX},
+                                       {.width = CROWD - NEO_LANE_WIDTH_MAX}};
+    static struct neo_task tasks[CROWD];
+
+    worked = 0;
+    to_come = CROWD - 2;
+    assert_int_equal(sem_init(&may_end, 0, 0), 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        tasks[i] = (struct neo_task){.work = wait_for_leave, .done = count_down};
+        assert_true(neo_loop_offload_in(loop, &lanes[i >= NEO_LANE_WIDTH_MAX], &tasks[i]));
+    }
+    assert_false(neo_loop_withdraw(&tasks[0]));
+    assert_true(neo_loop_withdraw(&tasks[CROWD - 2]));
+    assert_true(neo_loop_withdraw(&tasks[CROWD - 1]));
+    assert_int_equal(lanes[1].running, CROWD - NEO_LANE_WIDTH_MAX - 2);
+    for (unsigned i = 0; i < CROWD - 2; i++)
+        (void)sem_post(&may_end);
+    run();
+    assert_int_equal(worked, CROWD - 2);
+    assert_int_equal(lanes[0].running + lanes[1].running, 0);
+    (void)sem_destroy(&may_end);
+}
+
 static void get_name(void *self)
 {
     assert_int_equal(pthread_getname_np(pthread_self(), self, 16), 0);
@@ -203,6 +249,7 @@ int main(void)
         on_a_loop(another_thread_may_stop_a_loop_that_waits_or_has_not_begun),
         on_a_loop(a_loop_may_be_freed_right_after_its_last_report),
         on_a_loop(work_that_blocks_does_not_hold_up_other_work),
+        on_a_loop(a_task_whose_lane_has_room_and_the_pool_no_thread_may_be_taken_back),
         on_a_loop(workers_have_names),
         on_a_loop(workers_leave_signals_to_the_main_thread_which_keeps_its_own_mask),
         on_a_loop(a_broken_pipe_does_not_end_the_program),

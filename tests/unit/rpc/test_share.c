@@ -25,6 +25,8 @@ static void end(void)
 {
     assert_int_equal(worker.shares.used, 0);
     map_fini(&worker.shares);
+    assert_int_equal(server.shared.identities.used, 0);
+    map_fini(&server.shared.identities);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
