@@ -22,8 +22,8 @@
 
 enum {
     POOL_MAX = 256,
-    FAIL_TEXT_MAX = 1100 /* more than is shown, so that the cut shows */,
-    ENCODED_KEPT = 256 * 1024
+    FAIL_TEXT_MAX = 1100, /* more than is shown, so that the cut shows */
+    ENCODED_KEPT = 256 * 1024,
 };
 
 /* --- life -------------------------------------------------------------------------------- */
@@ -243,7 +243,7 @@ static struct neo_status status_of(const struct neo_call *call, enum neo_reason 
         .message = neo_text(neo_reason_text(reason)),
         .reason = neo_text(neo_reason_name(reason)),
         .decision_id = neo_text(call->decision.text),
-        .processed = call->state == CALL_RUNNING,
+        .processed = call->state == CALL_RUNNING && !call_blocking_found_no_thread(call),
     };
 }
 
@@ -302,8 +302,7 @@ static bool is_stalled(const struct neo_call *call, neo_nsec now)
 {
     bool line_moves = now - call->peer->heard_at < REQUEST_PATIENCE;
 
-    if (call->is_full) /* it waits for its peer to read, and we for nothing: max_stall judges that
-                        */
+    if (call->is_full) /* we give it no credit; whether it reads at all, max_stall judges */
         return false;
     if (!list_is_empty(&call->held))
         return now - call->heard_at >= 2 * REQUEST_PATIENCE;

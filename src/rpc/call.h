@@ -147,7 +147,9 @@ enum neo_code call_answer_status(struct neo_call *call, const struct neo_status 
 /* Pieces of the request body, and its end. */
 void call_take(struct neo_call *call, struct neo_bytes bytes);
 void call_take_end(struct neo_call *call);
-/* There is room for what it sends: what was held for that reason goes on. */
+/* There is room again for what it sends. */
+void call_has_room(struct neo_call *call);
+/* What was held for want of that room goes on, unless it is full anew. */
 void call_take_held(struct neo_call *call);
 /* The connection takes answers again: goes on with a call that was held. */
 void call_resume(struct neo_call *call);
@@ -173,6 +175,8 @@ enum neo_flow call_post_send(struct neo_call *call, const void *response);
 void call_blocking_wake(struct neo_call *call);
 /* The call has ended. */
 void call_blocking_end(struct neo_call *call);
+/* Its handler blocks, was not begun, and never will be. */
+bool call_blocking_found_no_thread(const struct neo_call *call);
 void call_blocking_fini(struct neo_call *call);
 /* The one that this thread may take from: a handler on the pool has its own. */
 struct neo_arena *call_arena_here(const struct neo_call *call);

@@ -21,6 +21,7 @@ struct call_blocking {
     struct neo_task task;
     struct neo_timer patience; /* the worker's: it waits no longer for a thread */
     atomic_bool begun;         /* a thread has it; else it may still be taken back */
+    bool withdrawn;            /* it was; the worker's */
     struct neo_call *call;
     const void *request;
     struct neo_arena
@@ -155,9 +156,15 @@ static bool take_back(struct call_blocking *b)
 {
     if (atomic_load_explicit(&b->begun, memory_order_relaxed) || !neo_loop_withdraw(&b->task))
         return false;
+    b->withdrawn = true;
     neo_loop_disarm(b->call->worker->loop, &b->patience);
     neo_call_unref(b->call);
     return true;
+}
+
+bool call_blocking_found_no_thread(const struct neo_call *call)
+{
+    return call->blocking != NULL && call->blocking->withdrawn;
 }
 
 /* A call that waits for a thread when it ends keeps no room from others until there is one. */

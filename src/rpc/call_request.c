@@ -233,9 +233,15 @@ static void take_held(struct neo_call *call)
         tell_half_closed(call);
 }
 
+void call_has_room(struct neo_call *call)
+{
+    if (call->is_full) /* what it has begun to say stood still for want of our credit */
+        call->heard_at = neo_loop_now(call->worker->loop);
+    call->is_full = false;
+}
+
 void call_take_held(struct neo_call *call)
 {
-    call->heard_at = neo_loop_now(call->worker->loop); /* it stood still for want of our credit */
     if (holds(call) && !call->is_full)
         take_held(call);
 }

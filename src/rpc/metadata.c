@@ -16,9 +16,9 @@ enum {
     FIELDS_MAX = 32,
     TRACE_ID_AT = 3,
     TRACE_ID_LEN = 32,
-    FIELD_OVERHEAD = 32, /* RFC 9113, 6.5.2 */
-    OWN_HEADERS_MOST = 256 /* :status, content-type and what says how messages are compressed */,
-    OWN_TRAILERS_LEAST = 64 /* grpc-status */,
+    FIELD_OVERHEAD = 32,     /* RFC 9113, 6.5.2 */
+    OWN_HEADERS_MOST = 256,  /* :status, content-type and what says how messages are compressed */
+    OWN_TRAILERS_LEAST = 64, /* grpc-status */
 };
 
 static bool is_binary(struct neo_bytes name)

@@ -55,7 +55,7 @@ static void on_writable(struct h2 *h2, struct h2_stream *s)
     (void)h2;
     if (call == NULL || call->state != CALL_RUNNING)
         return;
-    call->is_full = false;
+    call_has_room(call);
     if (call->blocking != NULL)
         call_blocking_wake(call);
     else if (call->events != NULL && call->events->writable != NULL)
