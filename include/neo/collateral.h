@@ -116,6 +116,7 @@ NEO_MUST_CHECK enum neo_code neo_collateral_add_headers(struct neo_collateral *s
 /* Sets the standing of every item by all the others. Until then all are unproven. */
 void neo_collateral_verify(struct neo_collateral *set);
 
+/* How many items it has, and one of them, `i` below that. It lives as long as the set. */
 size_t neo_collateral_count(const struct neo_collateral *set);
 const struct neo_collateral_item *neo_collateral_at(const struct neo_collateral *set, size_t i);
 /* Of several of this name the newest that is not wrong; NULL: none. */

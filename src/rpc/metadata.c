@@ -108,8 +108,8 @@ static bool add(struct neo_call *call, struct call_fields *fields, size_t own, c
     size_t len = binary ? (4 * value.len + 2) / 3 : value.len;
     size_t bytes = fields->bytes + key.len + len + FIELD_OVERHEAD;
 
-    if (call_is_elsewhere(call) || fields->n == FIELDS_MAX || !is_name(key) ||
-        (!binary && !is_text(value)) || !fits(call, own + bytes))
+    if (fields->n == FIELDS_MAX || !is_name(key) || (!binary && !is_text(value)) ||
+        !fits(call, own + bytes))
         return false;
     if (fields->at == NULL)
         fields->at = neo_arena_calloc(call->arena, FIELDS_MAX, sizeof(*fields->at));
@@ -124,13 +124,14 @@ static bool add(struct neo_call *call, struct call_fields *fields, size_t own, c
 
 bool neo_call_add_header(struct neo_call *call, const char *name, struct neo_bytes value)
 {
-    return call->state != CALL_ENDED && !call->headers_sent &&
+    return !call_is_elsewhere(call) && call->state != CALL_ENDED && !call->headers_sent &&
            add(call, &call->headers, OWN_HEADERS_MOST, name, value);
 }
 
 bool neo_call_add_trailer(struct neo_call *call, const char *name, struct neo_bytes value)
 {
-    return call->state != CALL_ENDED && add(call, &call->trailers, OWN_TRAILERS_LEAST, name, value);
+    return !call_is_elsewhere(call) && call->state != CALL_ENDED &&
+           add(call, &call->trailers, OWN_TRAILERS_LEAST, name, value);
 }
 
 static size_t put_compression(const struct neo_call *call, struct h2_header *ret)

@@ -170,7 +170,7 @@ static void handshakes_with_openssl(struct report *r)
     }
     r->through = done == SOME;
     attack_say(r, "plain OpenSSL: all; %d would take %.0f ms", HANDSHAKES,
-               cost / SOME * HANDSHAKES);
+               cost / (double)SOME * (double)HANDSHAKES);
     neo_buffer_fini(&there);
     neo_buffer_fini(&back);
     raw_free(server);

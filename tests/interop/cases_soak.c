@@ -120,7 +120,7 @@ static bool judge(const struct soak *s, int64_t wanted)
 
 static bool soak(struct client *c, bool new_channels)
 {
-    size_t threads = c->soak.threads < 1 ? 1 : (size_t)c->soak.threads;
+    size_t threads = (size_t)c->soak.threads;
     int64_t each = c->soak.iterations / (int64_t)threads;
     struct line *lines = neo_alloc_array(threads, sizeof(*lines));
     struct soak s = {

@@ -18,7 +18,7 @@
 
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 
-enum { METADATA_MAX = 32 };
+enum { METADATA_MAX = 32, SOAK_SIZE_MAX = 15 << 20 /* the channel takes 16 MiB */ };
 
 static struct {
     const char *server_host;
@@ -247,10 +247,40 @@ static int run(case_fn *run_case)
     return passed ? 0 : 1;
 }
 
+/* A soak that makes no call, or other calls than were asked for, has shown nothing. */
+static bool soak_is_right(void)
+{
+    const struct {
+        const char *name;
+        int64_t value, least, most;
+    } bounds[] = {
+        {"soak_iterations", flag.client.soak.iterations, 1, INT32_MAX},
+        {"soak_num_threads", flag.client.soak.threads, 1, flag.client.soak.iterations},
+        {"soak_request_size", flag.client.soak.request_size, 0, SOAK_SIZE_MAX},
+        {"soak_response_size", flag.client.soak.response_size, 0, SOAK_SIZE_MAX},
+        {"soak_max_failures", flag.client.soak.max_failures, 0, INT32_MAX},
+        {"soak_min_time_ms_between_rpcs", flag.client.soak.min_ms_between, 0, INT32_MAX},
+        {"soak_per_iteration_max_acceptable_latency_ms", flag.client.soak.max_latency_ms, 0,
+         INT32_MAX},
+        {"soak_overall_timeout_seconds", flag.client.soak.timeout_s, 0, INT32_MAX},
+    };
+
+    for (size_t i = 0; i < NEO_COUNT(bounds); i++)
+        if (bounds[i].value < bounds[i].least || bounds[i].value > bounds[i].most)
+            return fail("--%s=%lld: a number of %lld to %lld", bounds[i].name,
+                        (long long)bounds[i].value, (long long)bounds[i].least,
+                        (long long)bounds[i].most);
+    if (flag.client.soak.iterations % flag.client.soak.threads != 0)
+        return fail("--soak_iterations=%lld is no multiple of --soak_num_threads=%lld: each thread "
+                    "makes the same number of calls",
+                    (long long)flag.client.soak.iterations, (long long)flag.client.soak.threads);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     if (!flags_read(argc, argv, flags, NEO_COUNT(flags)) ||
-        !read_metadata(&flag.client, flag.additional_metadata))
+        !read_metadata(&flag.client, flag.additional_metadata) || !soak_is_right())
         return 2;
     if (flag.use_tls && flag.use_mtls) {
         (void)fail("--use_tls is the server's certificate alone, --use_mtls both: choose one");

@@ -40,17 +40,21 @@ static bool set(const struct flag *flag, const char *value)
     return false;
 }
 
-/* One argument, and its value when that is the next. Returns how many were used; 0: wrong. */
-static int read_one(int left, char **argv, const struct flag *flags, size_t n)
+/* One argument, and its value when that is the next. Returns how many were used; 0: wrong, and
+   `*ret` is the flag whose value it is that is wrong or missing, or NULL: there is no such flag. */
+static int read_one(int left, char **argv, const struct flag *flags, size_t n,
+                    const struct flag **ret)
 {
     const char *name = argv[0];
     const char *next = left > 1 ? argv[1] : NULL;
 
+    *ret = NULL;
     if (name[0] != '-')
         return 0;
     name += name[1] == '-' ? 2 : 1; /* some of the official programs take one dash, too */
     size_t len = strcspn(name, "=");
     const struct flag *flag = find(flags, n, name, len);
+    *ret = flag;
     if (flag == NULL)
         return 0;
     if (name[len] == '=')
@@ -79,6 +83,15 @@ static void list_flags(FILE *to, const struct flag *flags, size_t n)
         (void)fprintf(to, "  --%s%s\n", flags[i].name, form_of(&flags[i]));
 }
 
+static void explain(const char *program, const char *argument, const struct flag *wrong)
+{
+    static const char *const needs[] = {
+        [FLAG_TEXT] = "a value", [FLAG_NUMBER] = "a number", [FLAG_BOOL] = "true or false"};
+
+    (void)fprintf(stderr, "%s: \"%s\" needs %s: --%s%s\n", program, argument, needs[wrong->kind],
+                  wrong->name, form_of(wrong));
+}
+
 static bool is_help(const char *argument)
 {
     return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
@@ -92,7 +105,12 @@ bool flags_read(int argc, char **argv, const struct flag *flags, size_t n)
         exit(0);
     }
     for (int i = 1; i < argc;) {
-        int used = read_one(argc - i, argv + i, flags, n);
+        const struct flag *wrong;
+        int used = read_one(argc - i, argv + i, flags, n, &wrong);
+        if (used == 0 && wrong != NULL) {
+            explain(argv[0], argv[i], wrong);
+            return false;
+        }
         if (used == 0) {
             (void)fprintf(stderr, "%s: \"%s\" is not understood; it takes\n", argv[0], argv[i]);
             list_flags(stderr, flags, n);
