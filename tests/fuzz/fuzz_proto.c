@@ -44,7 +44,8 @@ static void copy(const struct neo_message_info *info, void *message, struct neo_
     void *two = neo_arena_calloc(&arena, 1, info->size);
     must(neo_proto_copy(info, message, one, &arena, NULL) == NEO_OK);
     must(neo_proto_equal(info, message, one) && neo_proto_equal(info, one, message));
-    memset(borrowed->at, 0xaa, borrowed->len);
+    if (borrowed->len > 0)
+        memset(borrowed->at, 0xaa, borrowed->len);
     neo_arena_fini(lost);
     must(neo_proto_copy(info, one, two, &more, NULL) == NEO_OK);
     must(neo_proto_equal(info, one, two));

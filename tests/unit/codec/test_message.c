@@ -176,6 +176,27 @@ TEST(the_order_of_a_map_does_not_count_few_or_many)
     }
 }
 
+TEST(large_maps_are_compared_without_memory_too)
+{
+    struct neo_test_v1_Maps_IntsEntry up[40];
+    struct neo_test_v1_Maps_IntsEntry down[40];
+    const struct neo_test_v1_Maps a = {.ints = {up, 40}}, b = {.ints = {down, 40}};
+
+    for (int32_t i = 0; i < 40; i++)
+        up[i] = down[39 - i] = (struct neo_test_v1_Maps_IntsEntry){.key = i, .value = i};
+    for (unsigned long n = 1; n < 8; n++) {
+        neo_memory_fail_at(n);
+        bool same = neo_proto_equal(&neo_test_v1_Maps_info, &a, &b);
+        down[7].value++;
+        neo_memory_fail_at(n);
+        bool other = neo_proto_equal(&neo_test_v1_Maps_info, &a, &b);
+        down[7].value--;
+        neo_memory_fail_at(0);
+        assert_true(same);
+        assert_false(other);
+    }
+}
+
 TEST(what_is_not_set_is_not_looked_at)
 {
     const struct neo_test_v1_Optionals a = {.f_int32 = 5, .f_string = {(const uint8_t *)1, 9}};
@@ -449,6 +470,7 @@ int main(void)
         IN_ARENA(floating_point_is_compared_bit_by_bit),
         IN_ARENA(unknown_fields_are_compared_also_in_messages_below),
         IN_ARENA(the_order_of_a_map_does_not_count_few_or_many),
+        IN_ARENA(large_maps_are_compared_without_memory_too),
         IN_ARENA(what_is_not_set_is_not_looked_at),
         IN_ARENA(what_is_nested_too_deep_is_refused_and_equals_nothing),
         IN_ARENA(a_copy_that_the_budget_refuses_leaves_its_target_alone),
