@@ -135,18 +135,19 @@ function(neo_fuzz_target name)
     endif()
 endfunction()
 
-# neo_protos(target [IN_LIBRARY] ROOT dir FILES a/b.proto ...): generates gen/a/b.neo.[hc] with
+# neo_protos(target [IN_LIBRARY] ROOT dir FILES a/b.proto ... [OPTIONS name=a.B=a_C ...]): generates gen/a/b.neo.[hc] with
 # protoc-gen-neo and compiles them to the object library `target`, whose users see the headers as
 # "a/b.neo.h". With IN_LIBRARY the objects become part of libneo. Files may import each other, those of
 # proto/ and google/protobuf/*.proto; what is imported from another call of neo_protos comes with linking
-# that target.
+# that target. OPTIONS are those of the generator, each a --neo_opt: docs/CODEGEN.md.
 find_program(NEO_PROTOC protoc REQUIRED)
 find_path(NEO_PROTOBUF_ROOT google/protobuf/any.proto REQUIRED)
 set(NEO_GEN_DIR ${CMAKE_BINARY_DIR}/gen)
 file(MAKE_DIRECTORY ${NEO_GEN_DIR})
 
 function(neo_protos target)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "IN_LIBRARY" "ROOT" "FILES")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "IN_LIBRARY" "ROOT" "FILES;OPTIONS")
+    list(TRANSFORM arg_OPTIONS PREPEND --neo_opt=)
     set(sources "")
     foreach(file IN LISTS arg_FILES)
         string(REGEX REPLACE "\\.proto$" "" stem ${file})
@@ -155,6 +156,7 @@ function(neo_protos target)
         string(REPLACE "/" "_" depfile ${target}_${stem}.d)
         add_custom_command(OUTPUT ${outputs}
             COMMAND ${NEO_PROTOC} --plugin=protoc-gen-neo=$<TARGET_FILE:protoc-gen-neo>
+                ${arg_OPTIONS}
                 --neo_out=${NEO_GEN_DIR} --dependency_out=${CMAKE_CURRENT_BINARY_DIR}/${depfile}
                 -I${arg_ROOT} -I${PROJECT_SOURCE_DIR}/proto -I${NEO_PROTOBUF_ROOT} ${file}
             DEPENDS protoc-gen-neo ${arg_ROOT}/${file}

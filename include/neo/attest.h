@@ -117,10 +117,9 @@ struct neo_evidence;
 /*
  * The makers' roots are pinned by digest. `collateral` is what is known beforehand, each as it
  * came: PEM or DER certificates (ARK, ASK, VCEK, TCB signing, ...) and revocation lists, and
- * Intel's signed JSON (TCB info, identities of quoting enclaves) or
- * the keys of Arm CCA platforms. `simulated_root` (DER, one for
- * each simulated family, one behind the other; empty: none) needs `development`. Gives `*ret`:
- * _unref().
+ * Intel's signed JSON (TCB info, identities of quoting enclaves) or the keys of Arm CCA platforms.
+ * `simulated_root` (DER, one for each simulated family, one behind the other; empty: none) needs
+ * `development`. Gives `*ret`: _unref().
  */
 struct neo_attest_trust_options {
     const struct neo_bytes *collateral;

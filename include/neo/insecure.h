@@ -20,9 +20,9 @@
  *                      "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"]
  *
  * docs/STANDALONE.md has such a server and its client whole. What goes, besides the
- * proof: attestation,
- * whose evidence is bound to mutual TLS. Identity, trust, attester and attestation
- * policies are refused together with these modes, at the start and in updates.
+ * proof: attestation, whose evidence is bound to mutual TLS. Identity, trust, attester
+ * and attestation policies are refused together with these modes, at the start and in
+ * updates.
  *
  * Threads   Plain values, read once: nothing here is kept after the call it is given to.
  */

@@ -76,7 +76,8 @@
  * neo/cert.h, neo/key.h, neo/digest.h, neo/spiffe.h, neo/policy.h, neo/attest.h, neo/audit.h,
  * neo/audit_file.h, neo/limits.h, neo/metrics.h, neo/span.h, neo/trace.h to run servers and
  * channels without a mesh; neo/admission.h, neo/breaker.h, neo/retry.h, neo/ratelimit.h to protect
- * other things in the same way; neo/proto.h, neo/descriptor.h, neo/json.h, neo/yaml.h,
+ * other things in the same way; neo/message.h and neo/well_known.h to compare and copy messages,
+ * and for Any, Timestamp and Duration; neo/proto.h, neo/descriptor.h, neo/json.h, neo/yaml.h,
  * neo/encoding.h for messages that are not compiled in; neo/insecure.h for other people's tests;
  * neo/store.h, neo/log.h, neo/buffer.h, neo/bytes.h, neo/memory.h, neo/time.h, neo/runtime.h,
  * neo/reason.h and neo/context.h for what they say.

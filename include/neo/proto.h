@@ -14,12 +14,12 @@
  *   explicit presence     bool has_<name>, for proto3 `optional` scalars, strings, bytes and enums
  *   oneof                 an int32_t <oneof>_case that holds the number of the set field (0: none);
  *                         the members are separate fields of the struct
- *   what else came        struct neo_bytes neo_unknown, last: fields and extensions of a newer
- * schema and unknown values of closed enums, as they were on the wire; written back A zeroed struct
- * is the empty message.
+ *   what else came        struct neo_bytes neo_unknown, last: extensions, fields of a newer schema,
+ *                         unknown values of closed enums, as on the wire; written back
  *
- * A decoded message lives in the arena it was decoded into and borrows strings
- * and bytes from the input, which must live as long.
+ * A zeroed struct is the empty message. A decoded one lives in the arena it was decoded into and
+ * borrows strings and bytes from the input, which must live as long, unless it is copied:
+ * neo/message.h.
  *
  * Limits    depth 100; size and memory by the arena's budget. No recursion on
  *           input: nesting is a counter, not the C stack. Unknown fields are

@@ -89,6 +89,20 @@ void *proto_array_extend(struct neo_arena *arena, struct wire_array *array, size
  */
 bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *field, void *message);
 
+/* Maps of more entries than this are looked into through an index. */
+enum { PROTO_MAP_FEW = 16 };
+
+/* The key of a map's entry, as bytes that equal keys have in common. */
+static inline struct neo_bytes proto_map_key(const struct neo_field_info *key, const uint8_t *entry)
+{
+    const uint8_t *slot = proto_slot(key, entry);
+    struct neo_bytes run = {slot, wire_kinds[key->kind].size};
+
+    if (key->kind == NEO_KIND_STRING || key->kind == NEO_KIND_BYTES)
+        memcpy(&run, slot, sizeof(run));
+    return run;
+}
+
 /*
  * Appends a run to a message's unknown fields: borrowed from the input [start, end) while all of
  * them are one run of it, else copied. False when the arena is spent. Only for what this function

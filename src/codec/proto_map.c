@@ -11,7 +11,7 @@
 
 #include "base/map.h"
 
-enum { KEY = 1, VALUE = 2, FEW = 16 };
+enum { KEY = 1, VALUE = 2 };
 
 struct entries {
     uint8_t *at;
@@ -25,12 +25,7 @@ struct entries {
 
 static struct neo_bytes key_of(const struct entries *e, size_t i)
 {
-    const uint8_t *slot = proto_slot(e->key, e->at + i * e->size);
-    struct neo_bytes key = {slot, wire_kinds[e->key->kind].size};
-
-    if (e->key->kind == NEO_KIND_STRING || e->key->kind == NEO_KIND_BYTES)
-        memcpy(&key, slot, sizeof(key));
-    return key;
+    return proto_map_key(e->key, e->at + i * e->size);
 }
 
 static bool was_kept_few(const struct entries *e, struct neo_bytes key)
@@ -99,7 +94,7 @@ static bool is_ascending(const struct entries *e)
 
 static bool make_index(struct neo_arena *arena, struct entries *e)
 {
-    if (e->len <= FEW)
+    if (e->len <= PROTO_MAP_FEW)
         return true;
     if (e->len > UINT32_MAX / 4)
         return false;

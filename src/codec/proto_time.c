@@ -65,6 +65,18 @@ static int64_t days_in_month(int64_t year, int64_t month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
+bool proto_wkt_is_timestamp(int64_t seconds, int32_t nanos)
+{
+    return seconds >= TIMESTAMP_MIN && seconds <= TIMESTAMP_MAX && nanos >= 0 &&
+           nanos < NANOS_PER_SEC;
+}
+
+bool proto_wkt_is_duration(int64_t seconds, int32_t nanos)
+{
+    return seconds >= -DURATION_MAX && seconds <= DURATION_MAX && nanos > -NANOS_PER_SEC &&
+           nanos < NANOS_PER_SEC && !(seconds > 0 && nanos < 0) && !(seconds < 0 && nanos > 0);
+}
+
 /* --- printing --------------------------------------------------------------------------------- */
 
 /* ".5", ".000001", ...: as many groups of three digits as needed. */
@@ -81,7 +93,7 @@ static size_t print_fraction(int32_t nanos, char *at, size_t room)
 
 size_t proto_wkt_print_timestamp(int64_t seconds, int32_t nanos, char ret[static WKT_TEXT_MAX])
 {
-    if (seconds < TIMESTAMP_MIN || seconds > TIMESTAMP_MAX || nanos < 0 || nanos >= NANOS_PER_SEC)
+    if (!proto_wkt_is_timestamp(seconds, nanos))
         return 0;
 
     int64_t days = (seconds - TIMESTAMP_MIN) / SECONDS_PER_DAY + TIMESTAMP_MIN / SECONDS_PER_DAY;
@@ -98,8 +110,7 @@ size_t proto_wkt_print_timestamp(int64_t seconds, int32_t nanos, char ret[static
 
 size_t proto_wkt_print_duration(int64_t seconds, int32_t nanos, char ret[static WKT_TEXT_MAX])
 {
-    if (seconds < -DURATION_MAX || seconds > DURATION_MAX || nanos <= -NANOS_PER_SEC ||
-        nanos >= NANOS_PER_SEC || (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0))
+    if (!proto_wkt_is_duration(seconds, nanos))
         return 0;
 
     const char *sign = seconds < 0 || nanos < 0 ? "-" : "";

@@ -112,14 +112,22 @@ static const struct neo_message_info *find_from(const struct neo_file_info *file
     return found;
 }
 
-const struct neo_message_info *proto_wkt_resolve(const struct neo_file_info *file,
-                                                 struct neo_bytes url)
+bool proto_wkt_type_name(struct neo_bytes url, struct neo_bytes *ret)
 {
     const uint8_t *slash = url.len == 0 ? NULL : memrchr(url.at, '/', url.len);
 
-    if (slash == NULL || file == NULL)
-        return NULL;
-    return find_from(file, neo_bytes_from(url, (size_t)(slash - url.at) + 1));
+    if (slash == NULL)
+        return false;
+    *ret = neo_bytes_from(url, (size_t)(slash - url.at) + 1);
+    return true;
+}
+
+const struct neo_message_info *proto_wkt_resolve(const struct neo_file_info *file,
+                                                 struct neo_bytes url)
+{
+    struct neo_bytes name;
+
+    return file != NULL && proto_wkt_type_name(url, &name) ? find_from(file, name) : NULL;
 }
 
 /* --- paths of a field mask -------------------------------------------------------------------- */

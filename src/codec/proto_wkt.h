@@ -38,11 +38,18 @@ enum {
 /* Whether the field is a google.protobuf.NullValue, whose JSON is null. */
 bool proto_wkt_is_null(const struct neo_field_info *field);
 
+/* The type that a type URL names: what is behind its last '/'. False: there is none. */
+bool proto_wkt_type_name(struct neo_bytes url, struct neo_bytes *ret);
+
 /* The message named by a type URL, of the files that `file` reaches; NULL when there is none. */
 const struct neo_message_info *proto_wkt_resolve(const struct neo_file_info *file,
                                                  struct neo_bytes url);
 
 enum { WKT_TEXT_MAX = 40 };
+
+/* Whether they are one, by the standard. */
+bool proto_wkt_is_timestamp(int64_t seconds, int32_t nanos);
+bool proto_wkt_is_duration(int64_t seconds, int32_t nanos);
 
 /* RFC 3339 and "1.5s"; 0, 3, 6 or 9 digits of a fraction. The length; 0: out of range. */
 size_t proto_wkt_print_timestamp(int64_t seconds, int32_t nanos, char ret[static WKT_TEXT_MAX]);

@@ -5,6 +5,7 @@
 #include <grpc/channelz/v1/channelz.neo.h>
 
 #include <neo/memory.h>
+#include <neo/well_known.h>
 
 #include <arpa/inet.h>
 
@@ -121,27 +122,20 @@ static void add_number(struct listing *l, const char *name, int value)
 static void add_message(struct listing *l, const char *name, const struct neo_message_info *info,
                         const void *message)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct grpc_channelz_v1_SocketOption *o = add_option(l, name);
     struct google_protobuf_Any *any = neo_arena_calloc(l->arena, 1, sizeof(*any));
-    const char *url = neo_arena_printf(l->arena, "type.googleapis.com/%s", info->full_name);
 
-    if (o == NULL || any == NULL || url == NULL ||
-        neo_proto_encode(info, message, &wire, NULL) != NEO_OK)
+    if (o == NULL || any == NULL || neo_any_pack(info, message, any, l->arena, NULL) != NEO_OK)
         return;
-    any->type_url = neo_text(url);
-    any->value = neo_arena_copy(l->arena, neo_buffer_bytes(&wire));
     o->additional = any;
 }
 
 static void add_timeout(struct listing *l, const char *name, neo_nsec timeout)
 {
-    struct google_protobuf_Duration duration = {
-        .seconds = (int64_t)(timeout / NEO_NSEC_PER_SEC),
-        .nanos = (int32_t)(timeout % NEO_NSEC_PER_SEC),
-    };
+    struct google_protobuf_Duration duration;
     const struct grpc_channelz_v1_SocketOptionTimeout message = {.duration = &duration};
 
+    neo_duration_set(&duration, timeout);
     add_message(l, name, &grpc_channelz_v1_SocketOptionTimeout_info, &message);
 }
 

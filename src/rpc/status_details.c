@@ -5,24 +5,13 @@
  */
 #include <neo/details.h>
 
+#include <neo/well_known.h>
+
 #include <google/rpc/error_details.neo.h>
 #include <google/rpc/status.neo.h>
 
-#define TYPE_PREFIX "type.googleapis.com/"
-
 /* In base64 no connection brings more, whatever its peer takes. */
 enum { DETAILS_MOST = 44 * 1024 };
-
-static bool is_of(struct neo_bytes type_url, const struct neo_message_info *info)
-{
-    const uint8_t *at = type_url.at;
-    size_t len = type_url.len;
-
-    for (size_t i = len; i > 0; i--)
-        if (at[i - 1] == '/')
-            return neo_bytes_is(neo_bytes(at + i, len - i), info->full_name);
-    return false;
-}
 
 /* The value of the detail of that type; NULL when there is none. */
 static bool find(struct neo_bytes wire, const struct neo_message_info *info,
@@ -33,7 +22,7 @@ static bool find(struct neo_bytes wire, const struct neo_message_info *info,
     if (wire.len == 0 || google_rpc_Status_decode(wire, &s, arena, NULL) != NEO_OK)
         return false;
     for (size_t i = 0; i < s.details.len; i++)
-        if (is_of(s.details.at[i]->type_url, info)) {
+        if (neo_any_is(s.details.at[i], info)) {
             *ret = s.details.at[i]->value;
             return true;
         }
@@ -83,20 +72,16 @@ static bool append(struct neo_status *status, struct neo_arena *arena,
 bool neo_status_add_detail(struct neo_status *status, struct neo_arena *arena,
                            const struct neo_message_info *info, const void *message)
 {
-    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer value = {0};
-    const char *type = neo_arena_printf(arena, TYPE_PREFIX "%s", info->full_name);
-    struct google_protobuf_Any any = {0};
+    struct google_protobuf_Any any;
     struct google_protobuf_Any *details[] = {&any};
     const struct google_rpc_Status piece = {.details = {.at = details, .len = 1}};
     struct neo_bytes there;
 
-    if (type == NULL || is_our_own(info) || status->details.len > 0 ||
+    if (is_our_own(info) || status->details.len > 0 ||
         find(status->more_details, info, arena, &there) ||
         neo_proto_check_open(info, message, NULL) != NEO_OK || /* whoever calls hears it */
-        neo_proto_encode(info, message, &value, NULL) != NEO_OK)
+        neo_any_pack(info, message, &any, arena, NULL) != NEO_OK)
         return false;
-    any.type_url = neo_text(type);
-    any.value = neo_buffer_bytes(&value);
     return append(status, arena, &piece);
 }
 

@@ -7,6 +7,7 @@
 
 #include "neo/test/v1/all.neo.h"
 #include "neo/test/v1/bench.neo.h"
+#include "neo/test/v1/clash.neo.h"
 #include "neo/test/v1/more.neo.h"
 #include "neo/test/v1/old.neo.h"
 #include "neo/test/v1/secret.neo.h"
@@ -691,6 +692,19 @@ TEST(names_that_collide_may_be_chosen_in_c_alone)
     parameter = "";
 }
 
+/* clash.proto is refused without the OPTIONS of its neo_protos(): that this compiles is the
+ * promise. */
+TEST(neo_protos_gives_its_options_to_the_generator)
+{
+    const struct neo_test_v1_Clash clash = {.has_b = true, .b = 1, .b_is_there = true};
+    const struct neo_test_v1_ClashPart part = {{0}};
+
+    assert_true(clash.b_is_there);
+    assert_int_equal(part.neo_unknown.len, 0);
+    assert_string_equal(neo_test_v1_Clash_info.fields[1].name, "has_b");
+    assert_string_equal(neo_test_v1_ClashPart_info.full_name, "neo.test.v1.Clash_Inner_Part");
+}
+
 TEST(what_has_no_package_keeps_out_of_the_way_of_libneo)
 {
     assert_usable("syntax = \"proto3\"; message neo_bytes { neo_error neo_code = 1; } "
@@ -883,6 +897,7 @@ int main(void)
         P(names_that_would_collide_in_c_are_refused),
         P(a_parameter_that_is_not_known_or_names_nothing_is_refused),
         P(names_that_collide_may_be_chosen_in_c_alone),
+        P(neo_protos_gives_its_options_to_the_generator),
         P(what_has_no_package_keeps_out_of_the_way_of_libneo),
         P(what_is_deprecated_is_so_in_c_and_no_use_of_our_own_is_named),
         P(the_same_file_always_gives_the_same_code),
