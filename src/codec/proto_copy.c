@@ -145,9 +145,9 @@ static bool step(struct copier *c)
 enum neo_code neo_proto_copy(const struct neo_message_info *info, const void *from, void *to,
                              struct neo_arena *arena, struct neo_error *err)
 {
+    /* `to` may be `from`, and is written last. */
+    void *top = neo_arena_calloc(arena, 1, info->size);
     struct copier c;
-    void *top =
-        neo_arena_calloc(arena, 1, info->size); /* `to` may be `from`, and is written last */
 
     c.arena = arena;
     c.err = err;

@@ -122,6 +122,7 @@ static bool soak(struct client *c, bool new_channels)
 {
     size_t threads = (size_t)c->soak.threads;
     int64_t each = c->soak.iterations / (int64_t)threads;
+    size_t one_more = (size_t)(c->soak.iterations % (int64_t)threads);
     struct line *lines = neo_alloc_array(threads, sizeof(*lines));
     struct soak s = {
         .client = c,
@@ -136,8 +137,8 @@ static bool soak(struct client *c, bool new_channels)
     s.request = (struct grpc_testing_SimpleRequest){.response_size = (int32_t)c->soak.response_size,
                                                     .payload = &s.payload};
     for (size_t i = 0; i < threads; i++) {
-        lines[i] =
-            (struct line){.soak = &s, .client = *c, .next = {.expired = begin}, .left = each};
+        lines[i] = (struct line){
+            .soak = &s, .client = *c, .next = {.expired = begin}, .left = each + (i < one_more)};
         neo_loop_arm(c->loop, &lines[i].next, neo_loop_now(c->loop));
     }
     bool ok = true;
@@ -148,7 +149,7 @@ static bool soak(struct client *c, bool new_channels)
         finish_call(&lines[i]);
     }
     neo_free(lines);
-    return judge(&s, each * (int64_t)threads) && ok;
+    return judge(&s, c->soak.iterations) && ok;
 }
 
 bool case_rpc_soak(struct client *c)

@@ -371,13 +371,15 @@ TEST(what_is_packed_is_unpacked_whatever_host_the_url_has)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+struct refusal {
+    int64_t seconds;
+    int32_t nanos;
+    enum neo_code code;
+};
+
 TEST(what_is_no_timestamp_or_beyond_64_bits_is_refused)
 {
-    static const struct {
-        int64_t seconds;
-        int32_t nanos;
-        enum neo_code code;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {0, -1, NEO_INVALID_ARGUMENT},
         {0, 1000000000, NEO_INVALID_ARGUMENT},
         {-62135596801, 0, NEO_INVALID_ARGUMENT},
@@ -400,11 +402,7 @@ TEST(what_is_no_timestamp_or_beyond_64_bits_is_refused)
 
 TEST(what_is_no_duration_or_beyond_64_bits_is_refused)
 {
-    static const struct {
-        int64_t seconds;
-        int32_t nanos;
-        enum neo_code code;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {1, -1, NEO_INVALID_ARGUMENT},
         {-1, 1, NEO_INVALID_ARGUMENT},
         {0, 1000000000, NEO_INVALID_ARGUMENT},

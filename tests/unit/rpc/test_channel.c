@@ -117,7 +117,7 @@ TEST(headers_larger_than_the_server_takes_fail_the_call_at_once)
 /* Such a call has ended before its deadline is set; the next one gets its memory. */
 TEST(a_request_that_is_too_large_leaves_nothing_behind)
 {
-    const struct neo_call_options options = {.timeout = 300 * MSEC};
+    const struct neo_call_options options = {.timeout = 30 * MSEC};
     static const uint8_t zeros[5 << 20];
     const struct neo_test_v1_Words large = {.text = {zeros, sizeof(zeros)}};
     struct neo_arena arena;
@@ -128,7 +128,7 @@ TEST(a_request_that_is_too_large_leaves_nothing_behind)
     for (int i = 0; i < 3; i++)
         assert_int_equal(say(o.channel, &options, large, NULL, &arena), NEO_RESOURCE_EXHAUSTED);
     assert_int_equal(say(o.channel, NULL, (struct neo_test_v1_Words){0}, NULL, &arena), NEO_OK);
-    (void)usleep(310000);
+    (void)usleep(40000);
     assert_int_equal(say(o.channel, NULL, (struct neo_test_v1_Words){0}, NULL, &arena), NEO_OK);
     assert_int_equal(o.world.handled, 2);
     neo_arena_fini(&arena);
@@ -171,8 +171,8 @@ TEST(a_deadline_ends_the_call_on_both_sides)
     assert_int_equal(
         say(o.channel, &options, (struct neo_test_v1_Words){.delay_ms = 5000}, &status, &arena),
         NEO_DEADLINE_EXCEEDED);
-    assert_true(neo_mono_nsec() - before < 4000 * MSEC); /* the handler would take 5 s */
-    for (int i = 0; i < 300 && o.world.ended == 0; i++)
+    assert_true(neo_mono_nsec() - before < 1000 * MSEC);
+    for (int i = 0; i < 100 && o.world.ended == 0; i++)
         usleep(10000);
     assert_int_equal(o.world.ended, 1);
     neo_arena_fini(&arena);
