@@ -5,6 +5,34 @@
 
 #include <stdlib.h>
 
+/* What the name of a file holds that a line of C cannot carry; NULL: nothing. */
+static const char *unfit(struct neo_bytes name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        struct neo_bytes rest = neo_bytes_from(name, i);
+
+        if (rest.at[0] == '"' || rest.at[0] == '\\')
+            return rest.at[0] == '"' ? "a quotation mark" : "a backslash";
+        if (rest.at[0] < ' ' || rest.at[0] == 0x7f || names_direction(rest) != 0)
+            return "a control character";
+        if (neo_bytes_starts(rest, NEO_LIT("??")))
+            return "two question marks";
+    }
+    return NULL;
+}
+
+enum neo_code check_file_name(struct neo_bytes name, struct neo_error *err)
+{
+    const char *what = unfit(name);
+
+    if (what == NULL)
+        return NEO_OK;
+    return neo_fail(err, NEO_INVALID_ARGUMENT,
+                    "%.*s: %s in the name of a file or folder has no place in an #include of C; "
+                    "rename it",
+                    NEO_FMT(name), what);
+}
+
 enum neo_code check_field(const struct model_type *type, const struct neo_descriptor_field *field,
                           struct neo_error *err)
 {
@@ -108,6 +136,19 @@ enum neo_code check_members(const struct model *m, const struct model_type *type
     add(m->arena, &names, "neo_unknown", "what every message keeps of fields it does not know");
     const struct name *twin = find_twin(&names);
     return twin == NULL ? NEO_OK : refuse(twin, "'s struct", err);
+}
+
+enum neo_code check_files(const struct model *m, struct neo_error *err)
+{
+    struct list names = {0};
+
+    for (size_t i = 0; i < m->n_files; i++)
+        add(m->arena, &names, neo_arena_printf(m->arena, "%s_file", m->files[i].symbol),
+            neo_arena_printf(m->arena, "file %s", m->files[i].name));
+    const struct name *twin = find_twin(&names);
+    if (neo_arena_failed(m->arena))
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+    return twin == NULL ? NEO_OK : refuse(twin, "", err);
 }
 
 /*

@@ -7,6 +7,10 @@
 
 #include "model.h"
 
+/* What is in the file's name can stand in an #include and in a comment. */
+NEO_MUST_CHECK enum neo_code check_file_name(struct neo_bytes name, struct neo_error *err);
+/* No two files have the same name in C: a program may hold what is made of both. */
+NEO_MUST_CHECK enum neo_code check_files(const struct model *m, struct neo_error *err);
 NEO_MUST_CHECK enum neo_code check_field(const struct model_type *type,
                                          const struct neo_descriptor_field *field,
                                          struct neo_error *err);

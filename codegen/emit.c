@@ -41,17 +41,42 @@ static struct neo_bytes trim(struct neo_bytes text)
     return text;
 }
 
-/* What would end the comment, or begin another, is taken apart. */
+/* Whether byte `i` must not stand beside what is before it: the ends of comments, and the trigraph
+ * of a backslash. */
+static bool is_apart(struct neo_bytes text, size_t i)
+{
+    char c = (char)text.at[i];
+    char before = i == 0 ? '\0' : (char)text.at[i - 1];
+
+    return (before == '*' && c == '/') || (before == '/' && c == '*') ||
+           (c == '/' && i > 1 && before == '?' && text.at[i - 2] == '?');
+}
+
+/*
+ * What turns the direction of text around is named in place of being there: a reader would see
+ * other code than the compiler does.
+ */
 static void put_comment_text(const struct emit *e, struct neo_bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
-        char before = i == 0 ? '\0' : (char)text.at[i - 1];
-        char c = (char)text.at[i];
+        unsigned direction = names_direction(neo_bytes_from(text, i));
 
-        if ((before == '*' && c == '/') || (before == '/' && c == '*'))
+        if (direction != 0) {
+            emit(e, "<U+%04X>", direction);
+            i += 2;
+            continue;
+        }
+        if (is_apart(text, i))
             (void)neo_buffer_append_byte(e->out, ' ');
-        (void)neo_buffer_append_byte(e->out, (uint8_t)c);
+        (void)neo_buffer_append_byte(e->out, text.at[i]);
     }
+}
+
+void emit_origin(const struct emit *e)
+{
+    emit(e, "/* Made by protoc-gen-neo from ");
+    put_comment_text(e, neo_text(e->file->name));
+    emit(e, ". Do not edit. */\n");
 }
 
 static struct neo_bytes next_line(struct neo_bytes *text)

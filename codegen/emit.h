@@ -29,6 +29,8 @@ void emit_service_header(const struct emit *e, size_t index);
 void emit_service_source(const struct emit *e, size_t index);
 
 NEO_PRINTF(2, 3) void emit(const struct emit *e, const char *format, ...);
+/* The first line of an output: what it was made of. */
+void emit_origin(const struct emit *e);
 /* A comment of the .proto before the element it is about; nothing when there is none. */
 void emit_comment(const struct emit *e, const char *indent, struct neo_bytes text);
 /* A comment behind its element, on the same line when it fits there; ends the line. */

@@ -197,17 +197,9 @@ static void put_includes(const struct emit *e)
         emit(e, "\n");
 }
 
-static const char *guard(const struct emit *e)
+static void put_guard(const struct emit *e, const char *directive)
 {
-    char *text = neo_arena_printf(e->model->arena, "%s_NEO_H", e->file->symbol);
-
-    if (text == NULL)
-        return "";
-    for (char *c = text; *c != '\0'; c++) {
-        if (*c >= 'a' && *c <= 'z')
-            *c = (char)(*c - 'a' + 'A');
-    }
-    return text;
+    emit(e, "#%s %s\n", directive, names_guard(e->model->arena, e->file->stem));
 }
 
 static void put_types(const struct emit *e)
@@ -243,8 +235,10 @@ static void put_types(const struct emit *e)
 
 void emit_header(const struct emit *e)
 {
-    emit(e, "/* Made by protoc-gen-neo from %s. Do not edit. */\n", e->file->name);
-    emit(e, "#ifndef %s\n#define %s\n\n", guard(e), guard(e));
+    emit_origin(e);
+    put_guard(e, "ifndef");
+    put_guard(e, "define");
+    emit(e, "\n");
     put_includes(e);
     emit(e,
          "#if NEO_PROTO_TABLES != %d\n"

@@ -45,11 +45,12 @@ static const char *const sensitivities[] = {
 };
 /* clang-format on */
 
+/* A question mark might begin a trigraph. */
 static void put_quoted(const struct emit *e, const char *text)
 {
     emit(e, "\"");
     for (const char *c = text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\' || *c < ' ')
+        if (*c == '"' || *c == '\\' || *c == '?' || *c < ' ' || *c > '~')
             emit(e, "\\%03o", (unsigned)(unsigned char)*c);
         else
             emit(e, "%c", *c);
@@ -319,12 +320,16 @@ static void put_file(const struct emit *e)
     size_t n_extensions = put_extensions(e);
     emit(e,
          "const struct neo_file_info %s_file = {\n"
-         "    .name = \"%s\",\n"
+         "    .name = ",
+         s);
+    put_quoted(e, e->file->name);
+    emit(e,
+         ",\n"
          "    .descriptor = {%s_descriptor, sizeof(%s_descriptor)},\n"
          "    .imports = %s_imports,\n"
          "    .messages = %s_messages,\n"
          "    .services = %s_services,\n",
-         s, e->file->name, s, s, s, s, s);
+         s, s, s, s, s);
     if (n_extensions > 0)
         emit(e, "    .extensions = %s_extensions,\n    .n_extensions = %zu,\n", s, n_extensions);
     emit(e, "    .tables = &neo_proto_tables_2,\n};\n");
@@ -343,7 +348,7 @@ static bool has_deprecated(const struct emit *e)
 
 void emit_source(const struct emit *e)
 {
-    emit(e, "/* Made by protoc-gen-neo from %s. Do not edit. */\n", e->file->name);
+    emit_origin(e);
     emit(e, "#include \"%s.neo.h\"\n\n#include <stddef.h>\n\n", e->file->stem);
     if (has_deprecated(e))
         emit(e, "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\" /* tables have all "

@@ -102,8 +102,8 @@ static const char *apart(const struct model *m, const struct model_file *file, c
 {
     bool is_near = file->prefix[0] == '\0' || strcmp(file->prefix, "neo_") == 0;
 
-    if (!is_near || strncasecmp(symbol, "neo_", 4) != 0)
-        return symbol;
+    if (!is_near || strncasecmp(symbol, "neo_", 4) != 0 || names_is_reserved(symbol))
+        return symbol; /* what is reserved has an underscore already */
     symbol = neo_arena_printf(m->arena, "%s_", symbol);
     return symbol != NULL ? symbol : "";
 }
@@ -129,7 +129,11 @@ const char *model_service(const struct model *m, const struct model_file *file, 
 
     if (renamed != NULL || symbol == NULL)
         return renamed != NULL ? renamed : "";
-    return apart(m, file, symbol);
+    /* With its methods' names behind it: __SIZEOF and INT__, neo and text. */
+    if (!names_is_reserved(symbol) && strcmp(symbol, "neo") != 0 && strcmp(symbol, "NEO") != 0)
+        return apart(m, file, symbol);
+    symbol = neo_arena_printf(m->arena, "%s_", symbol);
+    return symbol != NULL ? symbol : "";
 }
 
 const char *model_method(const struct model *m, const struct model_file *file, size_t service,
@@ -473,6 +477,7 @@ static enum neo_code read_file(struct model *m, struct neo_bytes wire, struct mo
     if (d == NULL)
         return out_of_memory(err);
     NEO_TRY(neo_proto_decode(&neo_descriptor_file_info, wire, d, m->arena, err));
+    NEO_TRY(check_file_name(d->name, err));
 
     struct neo_bytes stem = d->name;
     if (stem.len > 6 && neo_bytes_is(neo_bytes_from(stem, stem.len - 6), ".proto"))
@@ -482,10 +487,12 @@ static enum neo_code read_file(struct model *m, struct neo_bytes wire, struct mo
         .wire = wire,
         .name = neo_arena_string(m->arena, d->name),
         .stem = neo_arena_string(m->arena, stem),
-        .symbol = names_symbol(m->arena, stem),
     };
     if (file->name == NULL || file->stem == NULL)
         return out_of_memory(err);
+    file->symbol = rename_find(&m->renames, file->name);
+    if (file->symbol == NULL)
+        file->symbol = names_symbol(m->arena, stem);
     return add_types(m, file, err);
 }
 
@@ -522,6 +529,7 @@ enum neo_code model_build(const struct plugin_request *request, struct neo_arena
         return out_of_memory(err);
     for (; m.n_files < request->proto_file.len; m.n_files++)
         NEO_TRY(read_file(&m, request->proto_file.at[m.n_files], &m.files[m.n_files], err));
+    NEO_TRY(check_files(&m, err));
     NEO_TRY(index_types(&m, err));
     for (size_t i = 0; i < m.n_files; i++)
         NEO_TRY(link_file(&m, &m.files[i], err));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "names.h"
 
+#include <stdio.h>
+
 /* Keywords of C and C++, and macros of compilers and C's headers; the latter's long tail is in
  * names_macros.c. */
 /* clang-format off */
@@ -63,18 +65,76 @@ const char *names_symbol(struct neo_arena *arena, struct neo_bytes name)
     return symbol;
 }
 
+static const char *or_none(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
 const char *names_member(struct neo_arena *arena, struct neo_bytes name)
 {
     const char *member = names_symbol(arena, name);
 
-    return is_taken(member) || is_used(member) ? neo_arena_printf(arena, "%s_", member) : member;
+    if (!is_taken(member) && !is_used(member) && !names_is_reserved(member))
+        return member;
+    return or_none(neo_arena_printf(arena, "%s_", member));
 }
 
 const char *names_global(struct neo_arena *arena, struct neo_bytes name)
 {
     const char *symbol = names_member(arena, name);
 
-    return names_is_declared(symbol) ? neo_arena_printf(arena, "%s_", symbol) : symbol;
+    return names_is_declared(symbol) ? or_none(neo_arena_printf(arena, "%s_", symbol)) : symbol;
+}
+
+/*
+ * Letters become large, '/' an underscore, and every other byte x and its number: with a small x,
+ * which is then nowhere else, so that the name can be read back. X_Y is x/y, and Xx5fY is x_y.
+ */
+const char *names_guard(struct neo_arena *arena, const char *stem)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t cap = strlen(stem) * 3 + sizeof("__NEO_H");
+    char *guard = neo_arena_alloc(arena, cap);
+    size_t len = 0;
+
+    if (guard == NULL)
+        return "";
+    if (stem[0] >= '0' && stem[0] <= '9')
+        guard[len++] = '_';
+    for (const char *c = stem; *c != '\0'; c++) {
+        if (*c >= 'a' && *c <= 'z') {
+            guard[len++] = (char)(*c - 'a' + 'A');
+        } else if (*c == '/' || (*c >= '0' && *c <= '9')) {
+            guard[len++] = *c == '/' ? '_' : *c;
+        } else {
+            guard[len++] = 'x';
+            guard[len++] = hex[(uint8_t)*c >> 4];
+            guard[len++] = hex[(uint8_t)*c & 15];
+        }
+    }
+    (void)snprintf(guard + len, cap - len, "_NEO_H");
+    return guard;
+}
+
+bool names_is_reserved(const char *name)
+{
+    size_t len = strlen(name);
+
+    if (name[0] == '_' && (name[1] == '_' || (name[1] >= 'A' && name[1] <= 'Z')))
+        return true;
+    if (len >= strlen("_NEO_H") && strcmp(name + len - strlen("_NEO_H"), "_NEO_H") == 0)
+        return true;
+    return strncmp(name, "NEO_", strlen("NEO_")) == 0;
+}
+
+unsigned names_direction(struct neo_bytes text)
+{
+    if (text.len < 3 || text.at[0] != 0xe2 || (text.at[1] & 0xc0) != 0x80)
+        return 0;
+    unsigned c = 0x2000u | (unsigned)(text.at[1] & 0x3f) << 6 | (text.at[2] & 0x3fu);
+    bool turns =
+        c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return turns ? c : 0;
 }
 
 const char *names_method(struct neo_arena *arena, const char *service, struct neo_bytes name)

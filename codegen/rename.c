@@ -79,8 +79,8 @@ enum neo_code rename_check(const struct renames *renames, struct neo_error *err)
     for (size_t i = 0; i < renames->len; i++) {
         if (!renames->at[i].is_used)
             return neo_fail(err, NEO_INVALID_ARGUMENT,
-                            "name=%.*s=%s: these files have no message, enum, value, field, "
-                            "service or method of that name",
+                            "name=%.*s=%s: there is no message, enum, value, field, service, "
+                            "method or file of that name",
                             NEO_FMT(renames->at[i].element), renames->at[i].name);
     }
     return NEO_OK;

@@ -20,6 +20,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -513,6 +514,40 @@ TEST(macros_of_the_headers_of_c_are_no_names_of_members)
     neo_free(header);
 }
 
+TEST(macros_of_libneo_and_of_compilers_are_no_names)
+{
+    assert_usable("syntax = \"proto3\"; package p; message A { int32 NEO_DEPRECATED = 1; "
+                  "bool NEO_MUST_CHECK = 2 [deprecated = true]; A NEO_PROTO_TABLES = 3; "
+                  "optional int32 NEO_LIT = 4; oneof NEO_FMT { int32 NEO_COUNT = 5; } "
+                  "repeated A __LINE__ = 6; string __GNUC__ = 7; A __x86_64__ = 8; "
+                  "int32 __cplusplus = 9; map<int32, A> _GNU_SOURCE = 10; bool T_NEO_H = 11; "
+                  "bool _plain = 12; bool neo_plain = 13; } "
+                  "service S { rpc NEO_MUST_CHECK(A) returns (A); rpc __FILE__(A) returns (A); }");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, " NEO_DEPRECATED_;"));
+    assert_non_null(strstr(header, " __LINE___;"));
+    assert_non_null(strstr(header, " _GNU_SOURCE_;"));
+    assert_non_null(strstr(header, " _plain;"));
+    assert_non_null(strstr(header, " neo_plain;"));
+    assert_non_null(strstr(header, "(*__FILE___)(struct neo_call *call"));
+    neo_free(header);
+    assert_usable("syntax = \"proto3\"; message __GNUC__ { int32 a = 1; } message _GNU_SOURCE {} "
+                  "enum E { __LINE__ = 0; NEO_COUNT = 1; T_NEO_H = 2; } message NEO_LIT {} "
+                  "service __SIZEOF { rpc INT__(E2) returns (E2); } message E2 {} "
+                  "service neo { rpc text(E2) returns (E2); } "
+                  "service NEO { rpc LIT(E2) returns (E2); }");
+    header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, "    NEO_COUNT_ = 1,"));
+    assert_non_null(strstr(header, "struct NEO_LIT_ {"));
+    neo_free(header);
+    assert_usable("syntax = \"proto3\"; package NEO.PROTO; enum E { TABLES = 0; } message M {}");
+    parameter = "name=p.A=NEO_COUNT";
+    assert_refused("syntax = \"proto3\"; package p; message A {}", "C's own words");
+    parameter = "name=p.A=__A";
+    assert_refused("syntax = \"proto3\"; package p; message A {}", "C's own words");
+    parameter = "";
+}
+
 /* In a file without a package: as C and C++, behind the headers and before them. */
 TEST(what_the_headers_of_c_declare_is_no_name_of_a_type_or_value)
 {
@@ -656,7 +691,7 @@ TEST(a_parameter_that_is_not_known_or_names_nothing_is_refused)
         {"name=p.A=b-c", "write name=ELEMENT=NAME_IN_C"},
         {"name=p.A=int", "C's own words"},
         {"name=p.A=EAGAIN", "what its headers declare"},
-        {"name=p.B=p_Bee", "name=p.B=p_Bee: these files have no message"},
+        {"name=p.B=p_Bee", "name=p.B=p_Bee: there is no message"},
     };
 
     for (size_t i = 0; i < NEO_COUNT(rows); i++) {
@@ -785,6 +820,154 @@ TEST(comments_are_carried_over_and_cannot_escape)
     neo_free(header);
 }
 
+/* As gcc's -Wbidi-chars says: such code looks other than it is. */
+TEST(what_turns_text_around_is_named_in_a_comment)
+{
+    assert_usable("syntax = \"proto3\"; package p;\n"
+                  "// a\xe2\x80\xae b \xe2\x81\xa6 c \xe2\x80\x8f, \xe2\x82\xac and ?/ ?\?/\n"
+                  "// more\nmessage A { int32 a = 1; // \xe2\x80\xaa d\n}");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(
+        strstr(header, " * a<U+202E> b <U+2066> c <U+200F>, \xe2\x82\xac and ?/ ?? /\n"));
+    assert_non_null(strstr(header, "int32_t a; /* <U+202A> d */\n"));
+    neo_free(header);
+}
+
+/* --- names of files ----------------------------------------------------------------------------
+ */
+
+static void make_folder(const char *name)
+{
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+/* A file of package p with one message. */
+static void write_message(const char *name, const char *message)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof(text),
+                   "syntax = \"proto3\"; package p; message %s { int32 a = 1; }", message);
+    write_file(name, text);
+}
+
+static void generate(const char *name)
+{
+    if (run_protoc(directory, name) != 0)
+        fail_msg("%s", said);
+}
+
+static void assert_file_compiles(const char *name)
+{
+    char file[200];
+
+    (void)snprintf(file, sizeof(file), "%s/%s", directory, name);
+    if (compile("cc", "c", "c17", file) != 0)
+        fail_msg("%s does not compile; NEO_SHOW=1 shows why", name);
+}
+
+TEST(files_that_would_have_one_name_in_c_are_refused_or_named_by_the_user)
+{
+    make_folder("x");
+    write_message("x/y.proto", "A");
+    write_message("x_y.proto", "B");
+    write_message("x-y.proto", "C");
+    generate("x/y.proto");
+    assert_refused("syntax = \"proto3\"; import \"x/y.proto\"; import \"x_y.proto\";",
+                   "file x/y.proto and file x_y.proto would both have x_y_file in C; rename one, "
+                   "or --neo_opt=name=ELEMENT=NAME_IN_C");
+    assert_refused("syntax = \"proto3\"; import \"x_y.proto\"; import \"x-y.proto\";",
+                   "file x-y.proto and file x_y.proto would both have x_y_file in C;");
+    parameter = "name=x_y.proto=x_under_y";
+    generate("x_y.proto");
+    assert_usable("syntax = \"proto3\"; package q; import \"x/y.proto\"; import \"x_y.proto\"; "
+                  "message M { p.A a = 1; p.B b = 2; }");
+    parameter = "";
+    char *source = read_file(directory, "t.neo.c");
+    assert_non_null(strstr(source, "    &x_y_file,\n    &x_under_y_file,\n"));
+    neo_free(source);
+    source = read_file(directory, "x_y.neo.c");
+    assert_non_null(strstr(source, "const struct neo_file_info x_under_y_file = {\n"
+                                   "    .name = \"x_y.proto\",\n"));
+    neo_free(source);
+}
+
+TEST(headers_of_files_that_are_named_alike_can_be_included_together)
+{
+    static const char *const stems[] = {"x/y", "x_y",   "x-y", "x.y", "X/y",
+                                        "X_y", "xx5fy", "1",   "_1"};
+    struct neo_buffer all = {0};
+
+    make_folder("x");
+    make_folder("X");
+    for (size_t i = 0; i < NEO_COUNT(stems); i++) {
+        char name[40];
+        char message[40];
+
+        (void)snprintf(name, sizeof(name), "%s.proto", stems[i]);
+        (void)snprintf(message, sizeof(message), "M%zu", i);
+        write_message(name, message);
+        generate(name);
+        (void)neo_buffer_printf(&all, "#include \"%s.neo.h\"\n", stems[i]);
+    }
+    for (size_t i = 0; i < NEO_COUNT(stems); i++)
+        (void)neo_buffer_printf(&all, "struct p_M%zu m%zu;\n", i, i);
+    (void)neo_buffer_append_byte(&all, '\0');
+    write_file("use.c", (const char *)all.at);
+    assert_file_compiles("use.c");
+    neo_buffer_fini(&all);
+    char *header = read_file(directory, "x/y.neo.h");
+    assert_non_null(strstr(header, "#ifndef X_Y_NEO_H\n#define X_Y_NEO_H\n"));
+    neo_free(header);
+}
+
+TEST(names_of_files_that_a_line_of_c_cannot_carry_are_refused)
+{
+    static const struct {
+        const char *name;
+        const char *says;
+    } rows[] = {
+        {"a\"b.proto", "a\"b.proto: a quotation mark in the name of a file or folder"},
+        {"a\\b.proto", "a\\b.proto: a backslash in the name of a file or folder"},
+        {"a\nb.proto", "a control character in the name of a file or folder"},
+        {"a\x7f.proto", "a control character in"},
+        {"a\xe2\x80\xae.proto", "a control character in"},
+        {"a?\?/.proto", "two question marks in"},
+    };
+
+    make_folder("a??");
+    for (size_t i = 0; i < NEO_COUNT(rows); i++) {
+        write_message(rows[i].name, "A");
+        assert_int_not_equal(run_protoc(directory, rows[i].name), 0);
+        if (strstr(said, rows[i].says) == NULL)
+            fail_msg("expected: %s\n  got:      %s", rows[i].says, said);
+    }
+}
+
+TEST(other_names_of_files_cannot_escape_from_a_comment)
+{
+    static const char *const stems[] = {"star*/b", "a/*c",     "it's", "sp ace",
+                                        "50%s",    "\xc3\xbc", "why?"};
+    char name[40];
+
+    make_folder("star*");
+    make_folder("a");
+    for (size_t i = 0; i < NEO_COUNT(stems); i++) {
+        (void)snprintf(name, sizeof(name), "%s.proto", stems[i]);
+        write_message(name, "A");
+        generate(name);
+        (void)snprintf(name, sizeof(name), "%s.neo.c", stems[i]);
+        assert_file_compiles(name);
+    }
+    char *header = read_file(directory, "star*/b.neo.h");
+    assert_non_null(
+        strstr(header, "/* Made by protoc-gen-neo from star* /b.proto. Do not edit. */"));
+    neo_free(header);
+}
+
 TEST(a_file_without_a_package_has_plain_names)
 {
     char *header;
@@ -890,6 +1073,7 @@ int main(void)
         P(generated_code_compiles_without_a_warning_as_c_and_as_cpp),
         P(words_of_c_are_no_names_of_types_and_values_either),
         P(macros_of_the_headers_of_c_are_no_names_of_members),
+        P(macros_of_libneo_and_of_compilers_are_no_names),
         P(what_the_headers_of_c_declare_is_no_name_of_a_type_or_value),
         P(methods_may_be_named_as_what_a_service_has_itself_or_as_messages),
         P(names_of_any_length_are_kept_whole),
@@ -902,6 +1086,11 @@ int main(void)
         P(what_is_deprecated_is_so_in_c_and_no_use_of_our_own_is_named),
         P(the_same_file_always_gives_the_same_code),
         P(comments_are_carried_over_and_cannot_escape),
+        P(what_turns_text_around_is_named_in_a_comment),
+        P(files_that_would_have_one_name_in_c_are_refused_or_named_by_the_user),
+        P(headers_of_files_that_are_named_alike_can_be_included_together),
+        P(names_of_files_that_a_line_of_c_cannot_carry_are_refused),
+        P(other_names_of_files_cannot_escape_from_a_comment),
         P(a_file_without_a_package_has_plain_names),
         T(no_message_of_our_protocols_can_nest_without_end),
     };
