@@ -80,8 +80,11 @@ struct neo_cert;
  * the handler's work. Begin with "nobody":
  *
  *     const struct neo_cert *cert = neo_call_foreign_certificate(call);
- *     if (cert == NULL || !is_our_partner(neo_cert_uri(cert, 0)))
+ *     const char *uri = cert == NULL ? NULL : neo_cert_uri(cert, 0);
+ *     if (uri == NULL || !is_partner(uri)) {
  *         neo_call_fail(call, NEO_PERMISSION_DENIED, "not for you");
+ *         return;
+ *     }
  *
  * neo/cert.h reads it: neo_cert_facts() has the DER, of which neo_sha256() makes the fingerprint,
  * the DNS names and the subject, whose common name nobody should decide by; neo_cert_uri() the
