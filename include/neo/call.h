@@ -23,9 +23,9 @@
  *           (`max_blocking` in neo/server.h; others wait for their turn, 5 s at most).
  *           It may only reply, send, fail and finish (the library moves these to the
  *           worker; a send waits there while the peer takes nothing), read the context
- *           and metadata, ask for neo_call_peer(), and take from neo_call_arena(), which
- *           is there one of its own. It adds no headers or trailers: those functions say
- *           false.
+ *           and metadata, ask for neo_call_peer() and neo_call_foreign_certificate(),
+ *           and take from neo_call_arena(), which is there one of its own. It adds no
+ *           headers or trailers: those functions say false.
  */
 #ifndef NEO_CALL_H
 #define NEO_CALL_H

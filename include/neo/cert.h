@@ -54,6 +54,8 @@ struct neo_cert_facts {
     const char *const *dns_name;
 };
 const struct neo_cert_facts *neo_cert_facts(const struct neo_cert *cert);
+/* One URI of several, which our own profile does not allow; NULL behind the last. Borrowed. */
+const char *neo_cert_uri(const struct neo_cert *cert, size_t i);
 
 /* Leaf profile check, apart from time and chain. The message names the rule that is broken. */
 NEO_MUST_CHECK enum neo_code neo_cert_check_leaf(const struct neo_cert *cert,

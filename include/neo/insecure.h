@@ -24,7 +24,8 @@
  * and attestation policies are refused together with these modes, at the start and in
  * updates.
  *
- * Threads   Plain values, read once: nothing here is kept after the call it is given to.
+ * Threads   The structs are plain values, read once: nothing of them is kept after the call that
+ *           they are given to. neo_call_foreign_certificate() is as all of neo/call.h.
  */
 #ifndef NEO_INSECURE_H
 #define NEO_INSECURE_H
@@ -68,6 +69,37 @@ struct neo_insecure_channel {
     struct neo_bytes certificate_pem;
     struct neo_bytes key_pem;
 };
+
+struct neo_call;
+struct neo_cert;
+
+/*
+ * For handlers and interceptors: the certificate that the caller has shown under `caller_root_pem`,
+ * with proof that it holds the key. It is of somebody else's CA and makes nobody known to Neo: the
+ * caller stays `anonymous`, no policy, limit or record sees it, and to let in only whom it names is
+ * the handler's work. Begin with "nobody":
+ *
+ *     const struct neo_cert *cert = neo_call_foreign_certificate(call);
+ *     const char *uri = cert == NULL ? NULL : neo_cert_uri(cert, 0);
+ *     if (uri == NULL || !is_partner(uri)) {
+ *         neo_call_fail(call, NEO_PERMISSION_DENIED, "not for you");
+ *         return;
+ *     }
+ *
+ * neo/cert.h reads it: neo_cert_facts() has the DER, of which neo_sha256() makes the fingerprint,
+ * the DNS names and the subject, whose common name nobody should decide by; neo_cert_uri() the
+ * URIs. Names are visible ASCII, and are not compared or completed: "*.example.com" is these 13
+ * characters. A certificate with a NUL or another such byte in a name of text, with more than 64
+ * names, of more than 16 KiB, or not in strict DER is withheld whole, and the log says why
+ * (`connection.foreign_certificate`).
+ *
+ * NULL, too, without `caller_root_pem`, in cleartext and with mutual TLS, whose identity
+ * neo_call_context() has; when its time is over; and when the connection has gone and nobody had
+ * asked before. Its CA is not asked whether it was revoked. Borrowed for as long as the call lives;
+ * neo_cert_ref() keeps it longer. It is read once for a connection, when first asked for; for a
+ * handler that blocks, before that begins.
+ */
+const struct neo_cert *neo_call_foreign_certificate(struct neo_call *call);
 
 #ifdef __cplusplus
 }

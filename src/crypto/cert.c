@@ -139,8 +139,10 @@ static enum neo_code read_name(struct neo_cert *cert, const GENERAL_NAME *name,
     if (is_text && !is_visible(string_bytes(string)))
         return malformed(what, "alternative name: a NUL or another unprintable byte", err);
     if (type == GEN_URI) {
-        cert->uris++;
-        f->uri = neo_arena_copy(&cert->arena, string_bytes(string));
+        const char *uri = neo_arena_string(&cert->arena, string_bytes(string));
+        *(cert->names_end - ++cert->uris) = uri;
+        if (uri != NULL)
+            f->uri = neo_text(uri);
     } else if (type == GEN_DNS) {
         dns_names[f->dns_names++] = neo_arena_string(&cert->arena, string_bytes(string));
     } else {
@@ -160,6 +162,7 @@ static enum neo_code read_names(struct neo_cert *cert, const GENERAL_NAMES *name
     if (neo_arena_failed(&cert->arena))
         return out_of_memory(what, err);
     cert->facts.dns_name = dns_names;
+    cert->names_end = dns_names + n;
     for (int i = 0; i < n; i++)
         NEO_TRY(read_name(cert, sk_GENERAL_NAME_value(names, i), dns_names, what, err));
     if (cert->uris != 1)
@@ -347,6 +350,11 @@ void neo_cert_unrefp(struct neo_cert **cert)
 const struct neo_cert_facts *neo_cert_facts(const struct neo_cert *cert)
 {
     return &cert->facts;
+}
+
+const char *neo_cert_uri(const struct neo_cert *cert, size_t i)
+{
+    return i < cert->uris ? *(cert->names_end - 1 - i) : NULL;
 }
 
 bool neo_cert_to_pem(const struct neo_cert *cert, struct neo_buffer *out)

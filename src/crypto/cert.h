@@ -30,6 +30,8 @@ struct neo_cert {
     _Alignas(16) uint8_t first[CERT_USUAL];
     /* Set once, by the verification that accepted this certificate. */
     struct neo_cert *issued_by;
+    /* Behind the last of all alternative names: URIs are kept from here downwards. */
+    const char **names_end;
 };
 
 /* As neo_cert_from_der(), for what a peer shows: read with crypto/lean.h. */

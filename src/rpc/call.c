@@ -79,6 +79,7 @@ static void recycle(struct neo_call *call)
 
     if (call->blocking != NULL)
         call_blocking_fini(call);
+    neo_cert_unref(call->foreign);
     frame_reader_fini(&call->reader);
     neo_buffer_fini(&call->body);
     h2_kept_free(call->kept);

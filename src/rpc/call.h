@@ -86,6 +86,7 @@ struct neo_call {
     struct call_blocking *blocking;
     void **intercept_states;         /* one for each interceptor; NULL: there are none */
     const char *peer_address;        /* for neo_call_peer(); NULL: not asked yet */
+    struct neo_cert *foreign;        /* for neo_call_foreign_certificate(); referenced */
     const struct call_value *values; /* neo_call_set_value() */
     struct neo_job release;
 

@@ -11,6 +11,7 @@
 #include "rpc/record.h"
 #include "rpc/share.h"
 
+#include <neo/insecure.h>
 #include <neo/memory.h>
 
 #include <assert.h>
@@ -213,6 +214,7 @@ enum neo_reason call_run_blocking(struct neo_call *call, const void *request)
     (void)pthread_mutex_init(&b->shared.lock, NULL);
     (void)pthread_cond_init(&b->shared.changed, NULL);
     (void)neo_call_peer(call); /* while the connection is there */
+    (void)neo_call_foreign_certificate(call);
     call->blocking = b;
     b->patience.expired = patience_ended;
     if (server->options.max_blocking_wait != NEO_FOREVER)

@@ -10,6 +10,8 @@
 #include "rpc/intercept.h"
 #include "rpc/record.h"
 
+#include <neo/insecure.h>
+
 enum { TRICKLE = 1024 /* bytes that are no progress */ };
 
 /* --- messages ---------------------------------------------------------------------------- */
@@ -343,4 +345,21 @@ const char *neo_call_peer(struct neo_call *call)
     memcpy(copy, address, size);
     call->peer_address = copy;
     return copy;
+}
+
+const struct neo_cert *neo_call_foreign_certificate(struct neo_call *call)
+{
+    struct neo_error err;
+
+    if (call->foreign != NULL)
+        return call->foreign;
+    if (call_is_elsewhere(call) || call->peer->conn == NULL)
+        return NULL;
+
+    struct neo_cert *cert = tls_foreign(conn_tls(call->peer->conn), &err);
+    if (err.code != NEO_OK)
+        record_unread(call->peer, &err);
+    if (cert != NULL)
+        call->foreign = neo_cert_ref(cert);
+    return call->foreign;
 }

@@ -321,6 +321,12 @@ void record_malformed(struct peer *p, struct neo_bytes name)
                  NEO_STR("peer", conn_peer_address(p->conn)));
 }
 
+void record_unread(const struct peer *p, const struct neo_error *err)
+{
+    neo_log_warn(p->worker->server->options.log, "connection.foreign_certificate",
+                 NEO_STR("error", err->message), NEO_STR("peer", conn_peer_address(p->conn)));
+}
+
 void record_silent(const struct peer *p)
 {
     count(p->worker->server->metrics.connections, NEO_LIT("silent"));

@@ -40,6 +40,10 @@ struct tls {
     SSL *ssl;
     enum tls_state state;
     bool failed;
+    bool judged_by_name;  /* TLS_SERVER_PROVEN: the server has that name; the caller, a root of ours
+                           */
+    bool refused;         /* by a peer that had proven itself: it does not take our certificate */
+    bool foreign_is_read; /* so `foreign` is all that will ever be */
     int64_t wall;
     char *expect; /* client: the SPIFFE id the server must prove; NULL: any that the pin allows */
 
@@ -52,11 +56,9 @@ struct tls {
     uint64_t plain_bytes;
     uint64_t post_handshake;
 
-    struct neo_cert *leaf; /* judged; NULL: anonymous or not yet */
-    bool judged_by_name; /* TLS_SERVER_PROVEN: the server has that name; the caller, a root of ours
-                          */
+    struct neo_cert *leaf;    /* judged; NULL: anonymous or not yet */
+    struct neo_cert *foreign; /* tls_foreign() */
     struct neo_error verdict; /* why we ended it; OK: we did not */
-    bool refused; /* by a peer that had proven itself: it does not take our certificate */
     struct tls_peer peer;
 };
 

@@ -6,8 +6,9 @@
  * client has in a file, and carries the DNS name that the client calls (RFC 6125:
  * subject alternative names only, a wildcard for one whole label). Its keys may be
  * RSA. The client shows nothing, or a certificate under a root that the server has
- * in a file; what it says is not read, the caller stays anonymous. What is switched
- * off for all stays off: TLS below 1.3, resumption, other protocols than h2.
+ * in a file; the caller stays anonymous whatever it says, which is read for handlers
+ * that ask, and by nobody else. What is switched off for all stays off: TLS below
+ * 1.3, resumption, other protocols than h2.
  *
  * TLS_CLEARTEXT has the shape of an engine so that a connection need not know.
  */
@@ -177,6 +178,35 @@ bool insecure_expect(struct tls *tls)
                       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return SSL_set1_host(tls->ssl, tls->expect) == 1 &&
            SSL_set_tlsext_host_name(tls->ssl, OPENSSL_TEXT(tls->expect)) == 1;
+}
+
+/* --- what a handler may ask for ------------------------------------------------------------- */
+
+static enum neo_code read_foreign(struct tls *tls, struct neo_error *err)
+{
+    NEO_CLEANUP(openssl_freep) uint8_t *der = NULL;
+    int len = i2d_X509(SSL_get0_peer_certificate(tls->ssl), &der);
+
+    if (len <= 0)
+        return openssl_fail(err, NEO_RESOURCE_EXHAUSTED, "the caller's certificate: no memory");
+    return neo_cert_from_der(neo_bytes(der, (size_t)len), "the caller's certificate", &tls->foreign,
+                             err);
+}
+
+struct neo_cert *tls_foreign(struct tls *tls, struct neo_error *err)
+{
+    err->code = NEO_OK;
+    if (tls->context->role != TLS_SERVER || tls->context->mode != TLS_SERVER_PROVEN ||
+        tls->state == TLS_HANDSHAKE || tls->failed || !tls->judged_by_name)
+        return NULL;
+    if (!tls->foreign_is_read) {
+        /* For want of memory it is tried again. */
+        tls->foreign_is_read = read_foreign(tls, err) != NEO_RESOURCE_EXHAUSTED;
+        ERR_clear_error();
+    }
+    if (tls->foreign == NULL || cert_check_time(tls->foreign, tls->wall, NULL) != NEO_OK)
+        return NULL;
+    return tls->foreign;
 }
 
 /* --- cleartext ------------------------------------------------------------------------------ */

@@ -100,6 +100,7 @@ void tls_free(struct tls *tls)
         return;
     SSL_free(tls->ssl);
     neo_cert_unref(tls->leaf);
+    neo_cert_unref(tls->foreign);
     neo_free(tls->expect);
     tls_context_unref(tls->context);
     neo_free(tls);

@@ -119,6 +119,15 @@ struct tls_peer {
 /* NULL before TLS_OPEN. */
 const struct tls_peer *tls_peer(const struct tls *tls);
 
+/*
+ * TLS_SERVER_PROVEN, the server's end: the certificate under `pem_roots` that the caller has proven
+ * to hold the key of, which makes it no less anonymous. Read when it is first asked for, then kept:
+ * who is never asked costs nothing. NULL in all other modes, before TLS_OPEN, once its time is over
+ * (by the clock of the last tls_feed()), and when it is not in a form that neo_cert_from_der()
+ * takes; only the first time `err` says why then, else its code is OK. Borrowed until tls_free().
+ */
+struct neo_cert *tls_foreign(struct tls *tls, struct neo_error *err);
+
 /* Our own, as it was shown; NULL: none. Borrowed. */
 const struct neo_cert *tls_own_leaf(const struct tls *tls);
 /* SHA-256 over our own leaf's SubjectPublicKeyInfo; zeros when we have no certificate. */

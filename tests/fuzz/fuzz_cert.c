@@ -33,6 +33,15 @@ static void check_facts(const struct neo_cert_facts *f, struct neo_bytes der)
         must(f->dns_name[i][0] != '\0');
 }
 
+static void check_uris(const struct neo_cert *cert)
+{
+    size_t n = 0;
+
+    while (neo_cert_uri(cert, n) != NULL)
+        must(neo_cert_uri(cert, n++)[0] != '\0');
+    must(n <= 64 && (neo_cert_facts(cert)->uri.len > 0) == (n == 1));
+}
+
 static void check_leaf(const struct neo_cert_facts *f)
 {
     struct neo_spiffe_id id;
@@ -87,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_facts(neo_cert_facts(cert), der);
         if (neo_cert_check_leaf(cert, NULL) == NEO_OK)
             check_leaf(neo_cert_facts(cert));
+        check_uris(cert);
         check_pem(cert);
     }
     check_roots(der);

@@ -204,6 +204,23 @@ TEST(two_uris_are_refused_in_either_order)
                    "exactly one URI");
 }
 
+TEST(each_of_several_uris_can_be_read)
+{
+    struct neo_cert *cert =
+        parse(make(&(struct pki_options){.san = "URI:urn:a,DNS:b,URI:urn:c,DNS:d"}));
+    struct neo_cert *none = parse(make(&(struct pki_options){.san = ""}));
+
+    assert_string_equal(neo_cert_uri(cert, 0), "urn:a");
+    assert_string_equal(neo_cert_uri(cert, 1), "urn:c");
+    assert_null(neo_cert_uri(cert, 2));
+    assert_null(neo_cert_uri(cert, SIZE_MAX));
+    assert_null(neo_cert_uri(none, 0));
+    assert_int_equal(neo_cert_facts(cert)->uri.len, 0);
+    assert_string_equal(neo_cert_facts(cert)->dns_name[1], "d");
+    neo_cert_unref(none);
+    neo_cert_unref(cert);
+}
+
 /* X04, X05: refused, never normalised. */
 TEST(odd_uris_are_refused)
 {
@@ -536,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_common_name_is_no_substitute_for_a_uri),
         cmocka_unit_test(a_uri_in_another_name_type_is_refused),
         cmocka_unit_test(two_uris_are_refused_in_either_order),
+        cmocka_unit_test(each_of_several_uris_can_be_read),
         cmocka_unit_test(odd_uris_are_refused),
         cmocka_unit_test(bytes_beyond_ascii_in_a_uri_are_no_certificate),
         cmocka_unit_test(wildcard_dns_names_are_refused),

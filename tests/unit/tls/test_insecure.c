@@ -259,6 +259,27 @@ TEST(a_server_is_judged_at_the_time_the_client_is_told)
 
 static struct neo_error told; /* what the client of call_with() makes of it */
 
+/* The caller's certificate is there if it was let in, for as long as it is valid; the server's is
+   nobody's caller. */
+static void look_at_foreign(struct tls_link *link, bool is_open)
+{
+    struct neo_error err;
+    const struct neo_cert *cert = tls_foreign(link->server.tls, &err);
+
+    assert_int_equal(err.code, NEO_OK);
+    assert_int_equal(cert != NULL, is_open);
+    assert_null(tls_foreign(link->client.tls, &err));
+    if (!is_open)
+        return;
+    assert_ptr_equal(tls_foreign(link->server.tls, &err), cert); /* read once */
+    assert_null(tls_peer(link->server.tls)->leaf);
+    assert_int_equal(tls_feed(link->server.tls, (struct neo_bytes){0}, PKI_UNTIL + 1,
+                              &link->server.plain, &link->server.out, NULL),
+                     NEO_OK);
+    assert_null(tls_foreign(link->server.tls, &err));
+    assert_int_equal(err.code, NEO_OK);
+}
+
 /* The server wants a certificate under `roots`; the client shows one of these, or none (NULL). */
 static struct neo_error call_with(const struct pki *roots, struct pki *of,
                                   const struct pki_options *shown, int64_t wall)
@@ -301,6 +322,7 @@ static struct neo_error call_with(const struct pki *roots, struct pki *of,
     assert_int_equal(tls_state(link.server.tls) == TLS_OPEN, err.code == NEO_OK);
     if (err.code == NEO_OK)
         assert_true(neo_bytes_is(tls_peer(link.server.tls)->service, "anonymous"));
+    look_at_foreign(&link, err.code == NEO_OK);
     tls_link_fini(&link);
     tls_context_unref(client);
     tls_context_unref(server);
@@ -308,6 +330,14 @@ static struct neo_error call_with(const struct pki *roots, struct pki *of,
     for (size_t i = 0; i < NEO_COUNT(all); i++)
         neo_buffer_fini(all[i]);
     return err;
+}
+
+TEST(a_callers_certificate_is_there_when_it_was_verified_and_until_it_ends)
+{
+    const struct pki_options plain = {.san = ""};
+
+    assert_int_equal(call_with(other, pki, &plain, PKI_NOW).code, NEO_UNAUTHENTICATED);
+    assert_int_equal(call_with(other, other, &plain, PKI_NOW).code, NEO_OK);
 }
 
 TEST(a_caller_must_show_a_certificate_under_the_roots_when_there_are_any)
@@ -397,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_common_name_proves_nothing),
         cmocka_unit_test(a_server_under_another_root_is_refused),
         cmocka_unit_test(a_server_is_judged_at_the_time_the_client_is_told),
+        cmocka_unit_test(a_callers_certificate_is_there_when_it_was_verified_and_until_it_ends),
         cmocka_unit_test(a_caller_must_show_a_certificate_under_the_roots_when_there_are_any),
         cmocka_unit_test(an_rsa_server_is_accepted_here),
         cmocka_unit_test(cleartext_passes_bytes_and_proves_nobody),
