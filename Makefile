@@ -100,10 +100,23 @@ portability: setup
 	@tools/setup lint
 	@tools/portability $(COMBINATIONS)
 
+.PHONY: pgo test-pgo
+pgo: setup
+	@tools/pgo $(JOBS)
+
+test-pgo: pgo
+	@ninja -C build/pgo -j $(JOBS)
+	@cd build/pgo && $(CTEST) -j $(JOBS); status=$$?; ../../tools/say-skipped .; exit $$status
+
+ifdef PGO
+install: pgo
+	@cmake --install build/pgo --prefix $(or $(PREFIX),/usr/local)
+else
 install: setup
 	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@ninja -C build/release -j $(JOBS) neo_installed
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+endif
 
 clean:
 	rm -rf build
@@ -131,4 +144,6 @@ help:
 	@echo "make conformance  the protobuf conformance suite (npm) on our codec"
 	@echo "make test-debian13  build and test on Debian 13, in a chroot (root only)"
 	@echo "make portability    gcc and clang, -O0, -O2, LTO: builds and unit tests (COMBINATIONS=clang-O2 ...)"
-	@echo "make install  into PREFIX (/usr/local)"
+	@echo "make pgo      builds build/pgo by what a run of it has shown (gcc): a tenth less CPU a call, twice the time to build"
+	@echo "make test-pgo  all tests of that build"
+	@echo "make install  into PREFIX (/usr/local); with PGO=1 what make pgo builds"

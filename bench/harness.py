@@ -22,6 +22,8 @@ OURS = [
     ("grpc-c++", os.path.join(BIN, "bench_grpc_cpp")),
     ("neo", os.path.join(BIN, "bench_neo_server")),
 ]
+# What `make pgo` builds, where it was made: measured beside the usual build where calls are.
+TRAINED = [("neo-pgo", os.path.join(ROOT, "build", "pgo", "bin", "bench_neo_server"))]
 OTHERS = [
     ("grpc-go", os.path.join(PEERS, "bench_grpc_go")),
     ("tonic", os.path.join(PEERS, "bench_tonic")),
@@ -236,6 +238,10 @@ def there(programs, only=None):
         else:
             print(f"skipped: {name} (there is no {os.path.relpath(path, ROOT)})", flush=True)
     return found
+
+
+def trained(only):
+    return [(name, path) for name, path in TRAINED if os.access(path, os.X_OK) and (not only or name in only)]
 
 
 def programs(peers, only):

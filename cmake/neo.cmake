@@ -56,6 +56,21 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
     list(APPEND NEO_LTO_FLAGS -mmemset-strategy=unrolled_loop:64:noalign,libcall:-1:noalign)
 endif()
 
+# tools/pgo builds the same tree twice: first to be watched, then by what was seen. What was not seen is
+# optimised as ever. A profile is of the very sources and the compiler that made it: none is kept.
+set(NEO_PGO "" CACHE STRING "train: write a profile; use: optimise by it; see tools/pgo")
+set(NEO_PROFILE ${CMAKE_BINARY_DIR}/profile)
+if(NEO_PGO AND NOT NEO_LTO)
+    message(FATAL_ERROR "NEO_PGO needs NEO_LTO")
+elseif(NEO_PGO STREQUAL train)
+    list(APPEND NEO_LTO_FLAGS -fprofile-generate -fprofile-update=atomic -fprofile-dir=${NEO_PROFILE})
+    target_link_options(neo_flags INTERFACE -fprofile-generate)
+elseif(NEO_PGO STREQUAL use)
+    list(APPEND NEO_LTO_FLAGS -fprofile-use=${NEO_PROFILE} -fprofile-partial-training -Wno-missing-profile)
+elseif(NEO_PGO)
+    message(FATAL_ERROR "NEO_PGO is \"${NEO_PGO}\"; it may be train or use")
+endif()
+
 # neo_layer(name sources...): called from src/<name>/CMakeLists.txt.
 function(neo_layer name)
     add_library(neo_${name} OBJECT ${ARGN})

@@ -66,7 +66,8 @@ const char *neo_collateral_store_problem(const struct neo_collateral_store *stor
 const struct neo_bytes *neo_collateral_store_bytes(const struct neo_collateral_store *store,
                                                    size_t *ret_n);
 
-/* Changes whenever a file of the folder does; all zero when there is no folder. */
+/* Changes whenever a file of the folder does; all zero when there is no folder, and else
+   its first byte is not zero. */
 void neo_collateral_fingerprint(const char *dir, uint8_t ret[NEO_AT_LEAST(32)]);
 
 /* --- putting ---------------------------------------------------------------------------------- */

@@ -351,7 +351,6 @@ void neo_collateral_fingerprint(const char *dir, uint8_t ret[static 32])
     memset(ret, 0, 32);
     if (d == NULL)
         return;
-    sum[0] = 1; /* an empty folder is not none */
     for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
         char text[512];
         uint8_t one[NEO_SHA256_LEN];
@@ -366,6 +365,7 @@ void neo_collateral_fingerprint(const char *dir, uint8_t ret[static 32])
             sum[i] ^= one[i];
     }
     (void)closedir(d);
+    sum[0] = 1; /* whatever the sum is, there is a folder */
     memcpy(ret, sum, 32);
 }
 

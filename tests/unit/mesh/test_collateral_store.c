@@ -354,6 +354,20 @@ TEST(the_fingerprint_changes_with_every_file)
     neo_collateral_store_close(store);
 }
 
+TEST(no_fingerprint_of_a_folder_looks_like_that_of_none)
+{
+    struct neo_collateral_store *store = opened("s");
+    uint8_t print[32];
+
+    (void)put(store);
+    for (off_t size = 1; size <= 2000; size++) {
+        assert_int_equal(truncate(scratch("s/" TCB), size), 0);
+        neo_collateral_fingerprint(scratch("s"), print);
+        assert_int_not_equal(print[0], 0);
+    }
+    neo_collateral_store_close(store);
+}
+
 /* --- asking ----------------------------------------------------------------------------------- */
 
 struct plan {
@@ -545,6 +559,7 @@ int main(void)
         scratch_test(kill_9_leaves_whole_files),
         scratch_test(two_processes_may_write_at_once),
         scratch_test(the_fingerprint_changes_with_every_file),
+        scratch_test(no_fingerprint_of_a_folder_looks_like_that_of_none),
         scratch_test(what_is_missing_is_due_at_once_and_what_is_there_later),
         scratch_test(a_fetcher_that_fails_changes_nothing),
         scratch_test(what_a_fetcher_leaves_behind_ends_with_it),
