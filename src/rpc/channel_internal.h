@@ -243,7 +243,7 @@ struct neo_channel {
     struct {
         struct neo_family *calls;
         struct neo_family *retries;
-        struct neo_counter *waiting, *turned_away;
+        struct neo_counter *waiting, *turned_away, *withheld;
     } metrics;
 };
 

@@ -73,6 +73,13 @@ static void make_metrics(struct neo_channel *channel, const char *name, struct n
                                        "Calls that ended because too many waited already.",
                                        NEO_COUNTER, target_labels),
                     &target);
+    channel->metrics.withheld =
+        neo_counter(neo_metrics_family(
+                        metrics, "neo_client_retries_withheld_total",
+                        "Attempts that were due, and retryThrottling or the share of retries did "
+                        "not allow.",
+                        NEO_COUNTER, target_labels),
+                    &target);
 }
 
 static void channel_destroy(struct neo_channel *channel)

@@ -54,7 +54,11 @@ static bool deadline_leaves(const struct neo_client_call *call, neo_nsec wait)
 
 static bool ask_budget(struct neo_client_call *call)
 {
-    return neo_retry_budget_take(&call->channel->budget, neo_loop_now(call->channel->loop));
+    bool allowed = neo_retry_budget_take(&call->channel->budget, neo_loop_now(call->channel->loop));
+
+    if (!allowed && call->channel->metrics.withheld != NULL)
+        neo_counter_add(call->channel->metrics.withheld, 1);
+    return allowed;
 }
 
 static void count_retry(const struct neo_client_call *call)

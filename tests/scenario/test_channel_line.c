@@ -206,6 +206,40 @@ TEST(metrics_tell_who_waits_and_who_was_turned_away)
     neo_metrics_free(metrics);
 }
 
+static void be_unavailable(struct script_call *call, void *self)
+{
+    (void)self;
+    script_finish(call, NEO_UNAVAILABLE, NULL, NULL);
+}
+
+TEST(metrics_tell_what_the_throttle_withheld)
+{
+    static const char target[] = "ipv4:10.0.0.1:7000";
+    static const char config[] =
+        "{\"retryThrottling\": {\"maxTokens\": 4, \"tokenRatio\": 0.1}, \"methodConfig\": "
+        "[{\"name\": [{}], \"retryPolicy\": {\"maxAttempts\": 4, \"initialBackoff\": \"1s\", "
+        "\"maxBackoff\": \"10s\", \"backoffMultiplier\": 2, \"retryableStatusCodes\": "
+        "[\"UNAVAILABLE\"]}}]}";
+    struct neo_metrics *metrics = neo_metrics_new();
+    struct heard h;
+    struct stage s;
+
+    begin_stage(&s, 1, be_unavailable, NULL);
+    const struct neo_channel_options options = {.loop = s.loop,
+                                                .epoch = {.identity = s.caller, .trust = s.trust},
+                                                .service = "echo-service",
+                                                .trust_domain = "neo.test",
+                                                .metrics = metrics,
+                                                .service_config = config};
+    assert_int_equal(neo_channel_open(target, &options, &s.channel, NULL), NEO_OK);
+    assert_int_equal(value_of(metrics, "neo_client_retries_withheld_total", target), 0);
+    start(&s, &h, 60 * SEC);
+    assert_int_equal(wait_for_end(&h, 60 * SEC), NEO_UNAVAILABLE);
+    assert_int_equal(value_of(metrics, "neo_client_retries_withheld_total", target), 1);
+    end_stage(&s);
+    neo_metrics_free(metrics);
+}
+
 /* --- further connections ---------------------------------------------------------------------- */
 
 TEST(no_more_connections_are_made_than_may_be)
@@ -330,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_waits_may_not_outgrow_the_line),
         cmocka_unit_test(who_was_under_way_is_not_turned_away_after_a_goodbye),
         cmocka_unit_test(metrics_tell_who_waits_and_who_was_turned_away),
+        cmocka_unit_test(metrics_tell_what_the_throttle_withheld),
         cmocka_unit_test(no_more_connections_are_made_than_may_be),
         cmocka_unit_test(while_there_is_room_one_connection_is_enough),
         cmocka_unit_test(a_further_connection_that_fails_costs_no_call_and_is_not_stormed_for),
