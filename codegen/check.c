@@ -152,9 +152,9 @@ enum neo_code check_files(const struct model *m, struct neo_error *err)
 }
 
 /*
- * What a header declares. Names of structs and enums have a space of their own in C, and so a
- * method may be named as a message is (S.M, and a message S_M); that a type is named as a table is
- * would be allowed, too, and is refused all the same.
+ * What a header declares, and the tables behind it. Names of structs and enums have a space of
+ * their own in C, and so a method may be named as a message is (S.M, and a message S_M); that a
+ * type is named as a table is would be allowed, too, and is refused all the same.
  */
 struct declared {
     struct list types_and_tables;
@@ -168,6 +168,13 @@ static void declare(const struct model *m, struct declared *d, const char *symbo
 
     add(m->arena, &d->types_and_tables, name, of);
     add(m->arena, &d->ordinary, name, of);
+}
+
+/* A table that only the .c file sees, which sees all that the header declares. */
+static void declare_inside(const struct model *m, struct declared *d, const char *symbol,
+                           const char *end, const char *of)
+{
+    add(m->arena, &d->ordinary, neo_arena_printf(m->arena, "%s%s", symbol, end), of);
 }
 
 static void declare_field(const struct model *m, struct declared *d, const struct model_type *type,
@@ -203,14 +210,28 @@ static void declare_type(const struct model *m, struct declared *d, const struct
     add(m->arena, &d->types_and_tables, type->symbol, of);
     declare(m, d, type->symbol, "_info", of);
     if (type->message == NULL) {
+        declare_inside(m, d, type->symbol, "_values", of);
+        declare_inside(m, d, type->symbol, "_closed", of);
         for (size_t i = 0; i < type->enumeration->value.len; i++)
             declare_value(m, d, type, i);
         return;
     }
     declare(m, d, type->symbol, type->extendee.len > 0 ? "_get" : "_decode", of);
     declare(m, d, type->symbol, type->extendee.len > 0 ? "_add" : "_encode", of);
+    declare_inside(m, d, type->symbol, "_fields", of);
     for (size_t i = 0; i < type->n_fields; i++)
         declare_field(m, d, type, &type->fields[i]);
+}
+
+static void declare_file(const struct model *m, struct declared *d, const struct model_file *file)
+{
+    static const char *const inside[] = {"_descriptor", "_imports", "_messages", "_services",
+                                         "_extensions"};
+    const char *of = neo_arena_printf(m->arena, "the file %s", file->name);
+
+    declare(m, d, file->symbol, "_file", of);
+    for (size_t i = 0; i < NEO_COUNT(inside); i++)
+        declare_inside(m, d, file->symbol, inside[i], of);
 }
 
 static void declare_method(const struct model *m, struct declared *d, const struct model_file *file,
@@ -264,7 +285,7 @@ enum neo_code check_symbols(const struct model *m, const struct model_file *file
 {
     struct declared d = {.ordinary = {0}};
 
-    declare(m, &d, file->symbol, "_file", neo_arena_printf(m->arena, "the file %s", file->name));
+    declare_file(m, &d, file);
     for (size_t i = 0; i < file->n_types; i++)
         declare_type(m, &d, &file->types[i]);
     for (size_t i = 0; i < file->descriptor->service.len; i++)

@@ -672,6 +672,15 @@ TEST(names_that_would_collide_in_c_are_refused)
                    "(A);\nrpc Foo_start(A) returns (A); }",
                    "rpc p.S.Foo (t.proto:2) and rpc p.S.Foo_start (t.proto:3) would both have "
                    "p_S_Foo_start in C;");
+    assert_refused("syntax = \"proto3\"; package t; enum E { descriptor = 0; }",
+                   "the file t.proto and value t.descriptor (t.proto:1) would both have "
+                   "t_descriptor in C;");
+    assert_refused(
+        "syntax = \"proto3\"; package p; message A { int32 x = 1; } enum E { A_fields = 0; }",
+        "message p.A (t.proto:1) and value p.A_fields (t.proto:1) would both have "
+        "p_A_fields in C;");
+    assert_usable("syntax = \"proto3\"; package t; message messages { int32 fields = 1; } "
+                  "message messages_fields {}");
     assert_refused("syntax = \"proto3\"; package p; message A { bool neo_unknown = 1; }",
                    "field p.A.neo_unknown (t.proto:1) and what every message keeps of fields it "
                    "does not know would both have neo_unknown in C's struct");
