@@ -430,6 +430,37 @@ TEST(done_never_comes_from_inside_a_callback_that_ends_the_call)
     }
 }
 
+/* Larger than a chunk, so that it lies in memory of the call's own. */
+static void cancel_and_read(struct neo_client_call *call, const void *response, void *self)
+{
+    const struct neo_test_v1_Echo *message = response;
+    struct watched *w = self;
+
+    neo_client_call_cancel(call);
+    w->inside = message->body.len == BIG && memcmp(message->body.at, blob, BIG) == 0;
+}
+
+static void start_to_cancel(void *self)
+{
+    static const struct neo_client_events events = {.message = cancel_and_read,
+                                                    .done = watched_done};
+    const struct neo_test_v1_Echo request = {.size = BIG};
+    struct watched *w = self;
+
+    assert_int_equal(
+        neo_test_v1_Echoes_Say_start(channel, NULL, &request, &events, w, &w->call, NULL), NEO_OK);
+}
+
+TEST(a_message_stays_whole_until_its_callback_returns_even_when_that_cancels_the_call)
+{
+    memset(&watched, 0, sizeof(watched));
+    memset(blob, 'b', BIG);
+    neo_runtime_call(world.runtime, 0, start_to_cancel, &watched);
+    wait_until(&watched.done);
+    assert_true(watched.inside);
+    assert_int_equal(watched.code, NEO_CANCELLED);
+}
+
 static void start_unheard(void *self)
 {
     static const struct neo_client_events none = {0}, end = {.done = watched_done};
@@ -711,6 +742,7 @@ int main(void)
         STREAMED(a_response_larger_than_the_arena_is_told_from_a_broken_one),
         STREAMED(a_deadline_that_passes_before_anything_is_sent_leaves_the_call_unprocessed),
         STREAMED(done_never_comes_from_inside_a_callback_that_ends_the_call),
+        STREAMED(a_message_stays_whole_until_its_callback_returns_even_when_that_cancels_the_call),
         STREAMED(who_wants_to_hear_nothing_of_a_call_hears_nothing),
         STREAMED(a_start_refuses_what_it_cannot_do),
         STREAMED(a_call_used_off_its_loop_says_what_to_use),
