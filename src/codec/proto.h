@@ -89,6 +89,10 @@ void *proto_array_extend(struct neo_arena *arena, struct wire_array *array, size
  */
 bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *field, void *message);
 
+/* Before that: a value that did not come is an empty message, and so one without what is required.
+ */
+bool proto_map_lacks_required(const struct neo_field_info *field, const void *message);
+
 /* Maps of more entries than this are looked into through an index. */
 enum { PROTO_MAP_FEW = 16 };
 
