@@ -24,10 +24,8 @@ struct frame {
     bool is_rejected; /* a closed enum was given another value */
 };
 
-/*
- * A map that got an entry. It becomes one when everything is read: not when its message ends, which
- * may come again and again, with an entry more each time.
- */
+/* A map that got an entry. It becomes one when everything is read: not when its message ends, which
+ * may come again and again, with an entry more each time. */
 struct open_map {
     struct open_map *next;
     const struct neo_message_info *info;
@@ -39,9 +37,10 @@ struct decoder {
     const uint8_t *start;
     struct neo_arena *arena;
     struct neo_error *err;
-    enum neo_code code;    /* of the failure */
-    struct open_map *maps; /* each once, the last begun first */
-    const uint8_t *shrunk; /* the array that an element was taken back from last: it has room */
+    enum neo_code code;      /* of the failure */
+    struct open_map *maps;   /* each once, the last begun first */
+    struct open_map *unused; /* taken from them again, with its only entry; or NULL */
+    const uint8_t *shrunk;   /* the array that an element was taken back from last: it has room */
     unsigned depth;
     struct frame frames[NEO_PROTO_DEPTH_MAX + 1];
 };
@@ -244,14 +243,12 @@ static void *new_element(struct decoder *d, const struct neo_field_info *field, 
 {
     struct wire_array array = proto_array(field, message);
     size_t size = proto_element_size(field);
-    void *slot;
+    bool has_room = array.at != NULL && array.at == d->shrunk && more == 1;
+    void *slot =
+        has_room ? array.at + array.len++ * size : proto_array_extend(d->arena, &array, more, size);
 
-    if (array.at != NULL && array.at == d->shrunk && more == 1) {
-        slot = array.at + array.len++ * size;
+    if (has_room)
         d->shrunk = NULL;
-    } else {
-        slot = proto_array_extend(d->arena, &array, more, size);
-    }
     if (slot != NULL)
         memcpy((uint8_t *)message + field->offset, &array, sizeof(array));
     return slot;
@@ -397,15 +394,17 @@ static void *new_entry(struct decoder *d, const struct neo_field_info *field)
 {
     const struct frame *f = &d->frames[d->depth];
     void *entry = new_element(d, field, f->message, 1);
+    struct open_map *map;
 
     if (entry == NULL)
         return NULL;
     if (proto_array(field, f->message).len == 1) {
-        struct open_map *map = neo_arena_alloc(d->arena, sizeof(*map));
+        map = d->unused != NULL ? d->unused : neo_arena_alloc(d->arena, sizeof(*map));
         if (map == NULL)
             return NULL;
         *map = (struct open_map){d->maps, f->info, field, f->message};
         d->maps = map;
+        d->unused = NULL;
     }
     return memset(entry, 0, field->message->size);
 }
@@ -509,8 +508,10 @@ static const uint8_t *close_message(struct decoder *d, const uint8_t *at)
     array.len--;
     memcpy(f->message + field->offset, &array, sizeof(array));
     d->shrunk = array.at;
-    if (array.len == 0)
-        d->maps = d->maps->next; /* begun by this entry, in which nothing else can be begun */
+    if (array.len == 0) { /* begun by this entry, in which nothing else can be begun */
+        d->unused = d->maps;
+        d->maps = d->maps->next;
+    }
     size_t n = (size_t)(wire_put_varint(tag, (uint64_t)field->number << 3 | WIRE_LEN) - tag);
     if (!keep_unknown(d, neo_bytes(tag, n), entry->begin) ||
         !keep_unknown(d, neo_bytes(entry->begin, (size_t)(at - entry->begin)), entry->begin))
@@ -543,7 +544,6 @@ static const uint8_t *read_field(struct decoder *d, const struct neo_field_info 
     return read_scalar(d, field, at, f->end, f->message + field->offset);
 }
 
-/* NULL on failure. */
 static const uint8_t *read_fields(struct decoder *d, const uint8_t *at)
 {
     const struct frame *f = &d->frames[d->depth];
@@ -580,7 +580,7 @@ enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_b
     d.arena = arena;
     d.err = err;
     d.code = NEO_INTERNAL; /* until a failure says which */
-    d.maps = NULL;
+    d.maps = d.unused = NULL;
     d.shrunk = NULL;
     d.depth = 0;
     d.frames[0] = (struct frame){.info = info, .message = message, .end = wire.at + wire.len};

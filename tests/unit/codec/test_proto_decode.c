@@ -626,26 +626,33 @@ TEST(unknown_values_beyond_the_budget_are_told_by_their_place_in_the_input)
     }
 }
 
-/* A newer schema's values, in a map that is as large as its room. */
-TEST(entries_that_are_unknown_cost_their_bytes_and_not_the_map_again)
+/* A newer schema's values, behind `n` that are known. */
+static void assert_cheap_entries(uint32_t n, size_t budget)
 {
-    enum { N = 1024, AGAIN = 3000 };
+    enum { AGAIN = 3000 };
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
     struct neo_test_v1_Legacy m = {0};
     struct neo_arena small;
 
-    for (uint32_t i = 0; i < N + AGAIN; i++) {
-        uint8_t entry[] = {
-            0x22, 6, 0x0a, 2, (uint8_t)(i >> 7 & 0x7f), (uint8_t)(i & 0x7f), 0x10, i < N ? 1 : 9};
+    for (uint32_t i = 0; i < n + AGAIN; i++) {
+        uint8_t entry[] = {0x22, 6, 0x0a, 2, (uint8_t)(i >> 7 & 0x7f), (uint8_t)(i & 0x7f),
+                           0x10, 9};
+        entry[7] = i < n ? 1 : 9;
         (void)neo_buffer_append(&wire, neo_bytes(entry, sizeof(entry)));
     }
-    neo_arena_init(&small, 1 << 20);
+    neo_arena_init(&small, budget);
     assert_int_equal(
         neo_proto_decode(&neo_test_v1_Legacy_info, neo_buffer_bytes(&wire), &m, &small, &err),
         NEO_OK);
-    assert_int_equal(m.by_name.len, N);
+    assert_int_equal(m.by_name.len, n);
     assert_int_equal(m.neo_unknown.len, AGAIN * 8);
     neo_arena_fini(&small);
+}
+
+TEST(entries_that_are_unknown_cost_their_bytes_and_not_the_map_again)
+{
+    assert_cheap_entries(1024, 256 << 10); /* in a map that is as large as its room */
+    assert_cheap_entries(0, 96 << 10);
 }
 
 TEST(unknown_fields_are_kept_in_their_order_wherever_they_stand)
