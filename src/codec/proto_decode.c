@@ -243,12 +243,9 @@ static void *new_element(struct decoder *d, const struct neo_field_info *field, 
 {
     struct wire_array array = proto_array(field, message);
     size_t size = proto_element_size(field);
-    bool has_room = array.at != NULL && array.at == d->shrunk && more == 1;
-    void *slot =
-        has_room ? array.at + array.len++ * size : proto_array_extend(d->arena, &array, more, size);
+    void *slot = more == 1 ? proto_array_push(d->arena, &array, size, &d->shrunk)
+                           : proto_array_extend(d->arena, &array, more, size);
 
-    if (has_room)
-        d->shrunk = NULL;
     if (slot != NULL)
         memcpy((uint8_t *)message + field->offset, &array, sizeof(array));
     return slot;
@@ -505,9 +502,8 @@ static const uint8_t *close_message(struct decoder *d, const uint8_t *at)
     if (!entry->is_rejected || !(field->flags & NEO_FIELD_MAP))
         return at;
     struct wire_array array = proto_array(field, f->message);
-    array.len--;
+    proto_array_pop(&array, &d->shrunk);
     memcpy(f->message + field->offset, &array, sizeof(array));
-    d->shrunk = array.at;
     if (array.len == 0) { /* begun by this entry, in which nothing else can be begun */
         d->unused = d->maps;
         d->maps = d->maps->next;
