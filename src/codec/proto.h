@@ -84,10 +84,33 @@ void *proto_array_extend(struct neo_arena *arena, struct wire_array *array, size
                          size_t element);
 
 /*
+ * One more element, as above, and the same taken back. What an array has room for is told by its
+ * length, and one that is taken back may make it look full: *shrunk remembers that it is not.
+ */
+static inline void *proto_array_push(struct neo_arena *arena, struct wire_array *array,
+                                     size_t element, const uint8_t **shrunk)
+{
+    if (array->at == NULL || array->at != *shrunk)
+        return proto_array_extend(arena, array, 1, element);
+    *shrunk = NULL;
+    return array->at + array->len++ * element;
+}
+
+static inline void proto_array_pop(struct wire_array *array, const uint8_t **shrunk)
+{
+    array->len--;
+    *shrunk = array->at;
+}
+
+/*
  * Makes a map of an array of entries: of equal keys the last stays, and a value that is a message
  * is never NULL. False when the arena is spent.
  */
 bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *field, void *message);
+
+/* Before that: a value that did not come is an empty message, and so one without what is required.
+ */
+bool proto_map_lacks_required(const struct neo_field_info *field, const void *message);
 
 /* Maps of more entries than this are looked into through an index. */
 enum { PROTO_MAP_FEW = 16 };

@@ -20,15 +20,27 @@ struct frame {
     const uint8_t *begin;               /* behind the tag */
     const struct neo_field_info *field; /* of the message around; NULL: there is none */
     uint32_t group;   /* whose number an end tag must have; 0: not an open group */
-    bool has_maps;    /* some map got an entry: proto_map_finish() at the end */
+    bool is_merged;   /* the message was there before, and complete */
     bool is_rejected; /* a closed enum was given another value */
+};
+
+/* A map that got an entry. It becomes one when everything is read: not when its message ends, which
+ * may come again and again, with an entry more each time. */
+struct open_map {
+    struct open_map *next;
+    const struct neo_message_info *info;
+    const struct neo_field_info *field;
+    uint8_t *message;
 };
 
 struct decoder {
     const uint8_t *start;
     struct neo_arena *arena;
     struct neo_error *err;
-    enum neo_code code; /* of the failure */
+    enum neo_code code;      /* of the failure */
+    struct open_map *maps;   /* each once, the last begun first */
+    struct open_map *unused; /* taken from them again, with its only entry; or NULL */
+    const uint8_t *shrunk;   /* the array that an element was taken back from last: it has room */
     unsigned depth;
     struct frame frames[NEO_PROTO_DEPTH_MAX + 1];
 };
@@ -67,22 +79,23 @@ static const uint8_t *skip_fixed(const uint8_t *at, const uint8_t *end, ptrdiff_
     return end - at < len ? NULL : at + len;
 }
 
-/* What is kept must lie in one run: it is borrowed while it does, and copied when there is a gap.
+/*
+ * What is kept must lie in one run: it is borrowed while it does, and copied when there is a gap.
+ * False: out of memory, at `place` of the input, in which the run need not be.
  */
-static const uint8_t *keep_unknown(struct decoder *d, const uint8_t *from, const uint8_t *at)
+static bool keep_unknown(struct decoder *d, struct neo_bytes run, const uint8_t *place)
 {
     const struct frame *f = &d->frames[d->depth];
     struct neo_bytes kept;
 
     if (!(f->info->traits & NEO_MESSAGE_UNKNOWN))
-        return at;
+        return true;
     uint8_t *slot = f->message + f->info->unknown;
     memcpy(&kept, slot, sizeof(kept));
-    if (!proto_unknown_add(d->arena, &kept, neo_bytes(from, (size_t)(at - from)), d->start,
-                           d->frames[0].end))
-        return exhausted(d, from, "neo_unknown");
+    if (!proto_unknown_add(d->arena, &kept, run, d->start, d->frames[0].end))
+        return exhausted(d, place, "neo_unknown") != NULL;
     memcpy(slot, &kept, sizeof(kept));
-    return at;
+    return true;
 }
 
 /* One value that is not a group; NULL when it is not all there. */
@@ -153,7 +166,9 @@ static const uint8_t *skip_field(struct decoder *d, const uint8_t *start, const 
         return at;
     }
     at = skip_unknown(d, at, tag);
-    return at == NULL ? NULL : keep_unknown(d, start, at);
+    if (at == NULL || !keep_unknown(d, neo_bytes(start, (size_t)(at - start)), start))
+        return NULL;
+    return at;
 }
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -227,7 +242,9 @@ static void *new_element(struct decoder *d, const struct neo_field_info *field, 
                          size_t more)
 {
     struct wire_array array = proto_array(field, message);
-    void *slot = proto_array_extend(d->arena, &array, more, proto_element_size(field));
+    size_t size = proto_element_size(field);
+    void *slot = more == 1 ? proto_array_push(d->arena, &array, size, &d->shrunk)
+                           : proto_array_extend(d->arena, &array, more, size);
 
     if (slot != NULL)
         memcpy((uint8_t *)message + field->offset, &array, sizeof(array));
@@ -243,7 +260,8 @@ static bool is_closed(const struct neo_field_info *field)
 }
 
 /* A value that is none of the enum's is an unknown field; in a map, its whole entry is. */
-static bool reject_enum(struct decoder *d, const struct neo_field_info *field, uint64_t value)
+static bool reject_enum(struct decoder *d, const struct neo_field_info *field, uint64_t value,
+                        const uint8_t *place)
 {
     uint8_t run[WIRE_TAG_MAX + WIRE_VARINT_MAX];
     uint8_t *end = wire_put_varint(run, (uint64_t)field->number << 3 | WIRE_VARINT);
@@ -251,7 +269,7 @@ static bool reject_enum(struct decoder *d, const struct neo_field_info *field, u
 
     end = wire_put_varint(end, value);
     f->is_rejected = true;
-    return keep_unknown(d, run, end) != NULL;
+    return keep_unknown(d, neo_bytes(run, (size_t)(end - run)), place);
 }
 
 /* One value, of a singular or repeated field. */
@@ -267,7 +285,7 @@ static const uint8_t *read_closed(struct decoder *d, const struct neo_field_info
         return malformed(d, from, field->name, "cut off or malformed");
     int32_t number = (int32_t)(uint32_t)value;
     if (!proto_enum_has(field->enumeration, number))
-        return reject_enum(d, field, value) ? at : NULL;
+        return reject_enum(d, field, value, from) ? at : NULL;
     void *slot = f->message + field->offset;
     if (field->flags & NEO_FIELD_REPEATED)
         slot = new_element(d, field, f->message, 1);
@@ -368,25 +386,43 @@ static void *new_message(struct decoder *d, const struct neo_field_info *field, 
     return message;
 }
 
-/* Where a submessage goes: a new element, a new entry, or the one that is there already. */
-static void *place_message(struct decoder *d, const struct neo_field_info *field)
+/* A new entry of a map, cleared. */
+static void *new_entry(struct decoder *d, const struct neo_field_info *field)
 {
-    struct frame *f = &d->frames[d->depth];
-    void *slot = f->message + field->offset;
+    const struct frame *f = &d->frames[d->depth];
+    void *entry = new_element(d, field, f->message, 1);
+    struct open_map *map;
 
+    if (entry == NULL)
+        return NULL;
+    if (proto_array(field, f->message).len == 1) {
+        map = d->unused != NULL ? d->unused : neo_arena_alloc(d->arena, sizeof(*map));
+        if (map == NULL)
+            return NULL;
+        *map = (struct open_map){d->maps, f->info, field, f->message};
+        d->maps = map;
+        d->unused = NULL;
+    }
+    return memset(entry, 0, field->message->size);
+}
+
+/* Where a submessage goes: a new element, a new entry, or the one that is there already. */
+static void *place_message(struct decoder *d, const struct neo_field_info *field, bool *ret_merged)
+{
+    const struct frame *f = &d->frames[d->depth];
+    void *slot = f->message + field->offset;
+    void *present;
+
+    *ret_merged = false;
+    if (field->flags & NEO_FIELD_MAP)
+        return new_entry(d, field);
     if (field->flags & NEO_FIELD_REPEATED) {
         slot = new_element(d, field, f->message, 1);
-        if (slot == NULL)
-            return NULL;
-        if (field->flags & NEO_FIELD_MAP) {
-            f->has_maps = true;
-            return memset(slot, 0, field->message->size);
-        }
-        return new_message(d, field, slot);
+        return slot == NULL ? NULL : new_message(d, field, slot);
     }
     proto_mark(f->info, field, f->message);
-    void *present;
     memcpy(&present, slot, sizeof(present));
+    *ret_merged = present != NULL;
     return present != NULL ? present : new_message(d, field, slot);
 }
 
@@ -396,6 +432,7 @@ static const uint8_t *open_message(struct decoder *d, const struct neo_field_inf
     bool is_group = field->flags & NEO_FIELD_GROUP;
     const uint8_t *end = d->frames[d->depth].end;
     const uint8_t *from = at;
+    bool is_merged;
     size_t len;
 
     if (!is_group) {
@@ -406,7 +443,7 @@ static const uint8_t *open_message(struct decoder *d, const struct neo_field_inf
     }
     if (d->depth == NEO_PROTO_DEPTH_MAX)
         return too_deep(d, from, field->name);
-    void *message = place_message(d, field);
+    void *message = place_message(d, field, &is_merged);
     if (message == NULL)
         return exhausted(d, from, field->name);
     d->frames[++d->depth] = (struct frame){
@@ -416,40 +453,23 @@ static const uint8_t *open_message(struct decoder *d, const struct neo_field_inf
         .field = field,
         .end = end,
         .group = is_group ? field->number : 0,
+        .is_merged = is_merged,
     };
     return at;
 }
 
-/* A value that did not come is an empty message, and so one without its required fields. */
-static bool lacks_required(const struct neo_field_info *map, const void *message)
+/* When all is read. */
+static bool finish_maps(struct decoder *d, const uint8_t *at)
 {
-    const struct neo_field_info *value = proto_field(map->message, 2);
-    struct wire_array array = proto_array(map, message);
+    for (const struct open_map *map = d->maps; map != NULL; map = map->next) {
+        bool lacks = proto_map_lacks_required(map->field, map->message);
 
-    if (value->kind != NEO_KIND_MESSAGE || !(value->message->traits & NEO_MESSAGE_REQUIRED))
-        return false;
-    for (size_t i = 0; i < array.len; i++) {
-        if (proto_pointer(array.at + i * map->message->size + value->offset) == NULL)
-            return true;
-    }
-    return false;
-}
-
-static bool finish_maps(struct decoder *d, const struct frame *f, const uint8_t *at)
-{
-    for (uint32_t i = 0; i < f->info->n_fields; i++) {
-        const struct neo_field_info *field = &f->info->fields[i];
-
-        if (!(field->flags & NEO_FIELD_MAP))
+        if (!lacks && proto_map_finish(d->arena, map->field, map->message))
             continue;
-        if (lacks_required(field, f->message)) {
-            (void)malformed(d, at, field->name, "its message lacks required fields");
-            return false;
-        }
-        if (!proto_map_finish(d->arena, field, f->message)) {
-            (void)exhausted(d, at, field->name);
-            return false;
-        }
+        d->frames[d->depth].info = map->info; /* for the text */
+        (void)(lacks ? malformed(d, at, map->field->name, "its message lacks required fields")
+                     : exhausted(d, at, map->field->name));
+        return false;
     }
     return true;
 }
@@ -457,16 +477,14 @@ static bool finish_maps(struct decoder *d, const struct frame *f, const uint8_t 
 /* What a message must hold when it is complete. */
 static bool finish_message(struct decoder *d, const uint8_t *at)
 {
-    struct frame *f = &d->frames[d->depth];
+    const struct frame *f = &d->frames[d->depth];
 
     if (f->group != 0) {
         (void)malformed(d, at, NULL, "a group is not closed");
         return false;
     }
-    if (f->has_maps && !finish_maps(d, f, at))
-        return false;
-    if (!(f->info->traits & NEO_MESSAGE_REQUIRED))
-        return true;
+    if (f->is_merged || !(f->info->traits & NEO_MESSAGE_REQUIRED))
+        return true; /* of what was complete nothing was taken away */
     const struct neo_field_info *missing = proto_missing(f->info, f->message);
     if (missing != NULL)
         (void)malformed(d, at, missing->name, "the field is required, and missing");
@@ -484,11 +502,17 @@ static const uint8_t *close_message(struct decoder *d, const uint8_t *at)
     if (!entry->is_rejected || !(field->flags & NEO_FIELD_MAP))
         return at;
     struct wire_array array = proto_array(field, f->message);
-    array.len--;
+    proto_array_pop(&array, &d->shrunk);
     memcpy(f->message + field->offset, &array, sizeof(array));
-    const uint8_t *end = wire_put_varint(tag, (uint64_t)field->number << 3 | WIRE_LEN);
-    return keep_unknown(d, tag, end) == NULL || keep_unknown(d, entry->begin, at) == NULL ? NULL
-                                                                                          : at;
+    if (array.len == 0) { /* begun by this entry, in which nothing else can be begun */
+        d->unused = d->maps;
+        d->maps = d->maps->next;
+    }
+    size_t n = (size_t)(wire_put_varint(tag, (uint64_t)field->number << 3 | WIRE_LEN) - tag);
+    if (!keep_unknown(d, neo_bytes(tag, n), entry->begin) ||
+        !keep_unknown(d, neo_bytes(entry->begin, (size_t)(at - entry->begin)), entry->begin))
+        return NULL;
+    return at;
 }
 
 /* Numbers may be packed or not, whichever the .proto says. */
@@ -516,7 +540,6 @@ static const uint8_t *read_field(struct decoder *d, const struct neo_field_info 
     return read_scalar(d, field, at, f->end, f->message + field->offset);
 }
 
-/* NULL on failure. */
 static const uint8_t *read_fields(struct decoder *d, const uint8_t *at)
 {
     const struct frame *f = &d->frames[d->depth];
@@ -553,6 +576,8 @@ enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_b
     d.arena = arena;
     d.err = err;
     d.code = NEO_INTERNAL; /* until a failure says which */
+    d.maps = d.unused = NULL;
+    d.shrunk = NULL;
     d.depth = 0;
     d.frames[0] = (struct frame){.info = info, .message = message, .end = wire.at + wire.len};
     for (;;) {
@@ -562,7 +587,7 @@ enum neo_code neo_proto_decode(const struct neo_message_info *info, struct neo_b
         if (!finish_message(&d, at))
             return d.code;
         if (d.depth == 0)
-            return NEO_OK;
+            return finish_maps(&d, at) ? NEO_OK : d.code;
         at = close_message(&d, at);
         if (at == NULL)
             return d.code;

@@ -38,6 +38,7 @@ struct parser {
     size_t probed; /* bytes the second reader has read */
     unsigned flags;
     const struct neo_file_info *file;
+    const uint8_t *shrunk; /* the array that an element was taken back from last */
     unsigned depth;
     struct frame frames[NEO_PROTO_DEPTH_MAX + 1];
 };
@@ -273,7 +274,7 @@ static bool read_element(struct parser *p, struct frame *f, struct neo_bytes key
     const struct neo_field_info *field = f->field;
     size_t size = proto_element_size(field);
     struct wire_array array = proto_array(field, f->message);
-    uint8_t *slot = proto_array_extend(p->r.arena, &array, 1, size);
+    uint8_t *slot = proto_array_push(p->r.arena, &array, size, &p->shrunk);
 
     if (slot == NULL)
         return out_of_memory(p);
@@ -291,7 +292,7 @@ static bool read_element(struct parser *p, struct frame *f, struct neo_bytes key
     }
     enum proto_json_read result = read_into(p, value, slot);
     if (result == PROTO_JSON_UNKNOWN) {
-        array.len--;
+        proto_array_pop(&array, &p->shrunk);
         memcpy(f->message + field->offset, &array, sizeof(array));
     }
     return result != PROTO_JSON_FAILED;
@@ -528,6 +529,7 @@ enum neo_code neo_proto_from_json(const struct neo_message_info *info, struct ne
     p.probed = 0;
     p.flags = flags;
     p.file = info->file;
+    p.shrunk = NULL;
     p.depth = 0;
 
     bool ok = read_message(&p, info, message);

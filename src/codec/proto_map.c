@@ -145,3 +145,17 @@ bool proto_map_finish(struct neo_arena *arena, const struct neo_field_info *fiel
     }
     return true;
 }
+
+bool proto_map_lacks_required(const struct neo_field_info *field, const void *message)
+{
+    const struct neo_field_info *value = proto_field(field->message, VALUE);
+    struct wire_array array = proto_array(field, message);
+
+    if (value->kind != NEO_KIND_MESSAGE || !(value->message->traits & NEO_MESSAGE_REQUIRED))
+        return false;
+    for (size_t i = 0; i < array.len; i++) {
+        if (proto_pointer(array.at + i * field->message->size + value->offset) == NULL)
+            return true;
+    }
+    return false;
+}

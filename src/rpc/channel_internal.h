@@ -518,6 +518,7 @@ struct neo_client_call {
     const char *needs_attested; /* on the call's arena; NULL: it may go over any connection */
     bool starting;              /* inside neo_channel_start() */
     bool over;
+    struct frame_reader last_read; /* once it is over: where the last message may lie */
     struct neo_status status;
     struct h2_header *response; /* metadata, copied when the attempt's stream goes */
     size_t n_response;

@@ -46,6 +46,23 @@ static void leave_running(struct call_attempt *a)
     }
 }
 
+/*
+ * A call may be ended from a callback that is given a message, which is the callback's until it
+ * returns and may lie in the reader's buffers: these stay as long as the call.
+ */
+static void forget_read(struct call_attempt *a)
+{
+    struct neo_client_call *call = a->call;
+
+    if (call->over && a->got_message) {
+        frame_reader_fini(&call->last_read);
+        call->last_read = a->reader;
+        a->reader = (struct frame_reader){0};
+    } else {
+        frame_reader_fini(&a->reader);
+    }
+}
+
 void client_attempt_finish(struct call_attempt *a, enum neo_code code)
 {
     struct sub_conn *sc = a->sc;
@@ -64,7 +81,7 @@ void client_attempt_finish(struct call_attempt *a, enum neo_code code)
             conn_kick(sc->conn);
         }
     }
-    frame_reader_fini(&a->reader);
+    forget_read(a);
     leave_running(a);
     a->sc = NULL;
     a->stream = NULL;
@@ -197,6 +214,7 @@ void client_call_free(struct neo_client_call *call)
     list_remove(&call->link);
     channel_line_leave(call);
     client_call_forget_sent(call);
+    frame_reader_fini(&call->last_read);
     neo_arena_fini(&call->arena);
     neo_arena_fini(&call->message_arena);
     if (channel->n_idle_calls < IDLE_CALLS_KEPT) {

@@ -406,23 +406,27 @@ void stream_break_locked(struct neo_stream *s, enum neo_code code, const char *t
     s->shared.ended = true;
 }
 
-/* In the queue a message is as small as it came; whoever takes it pays for what it stands for. */
+/*
+ * In the queue a message is as small as it came; whoever takes it pays for what it stands for. The
+ * loop, which has other calls, does not wait for that: the lock is let go meanwhile.
+ */
 static struct queued *inflated(struct neo_stream *s, struct queued *packed)
 {
     NEO_CLEANUP(neo_buffer_fini) struct neo_buffer plain = {0};
     struct neo_error err = {.code = NEO_RESOURCE_EXHAUSTED, .message = "out of memory"};
+
+    (void)pthread_mutex_unlock(&s->shared.lock);
     enum neo_code code =
         frame_inflate(neo_bytes(packed->bytes, packed->len), packed->most, &plain, &err);
     struct queued *q = code == NEO_OK ? neo_alloc(sizeof(*q) + plain.len) : NULL;
-
     neo_free(packed);
-    if (q == NULL) {
-        stream_break_locked(s, err.code, err.message);
-        return NULL;
-    }
-    q->len = plain.len;
-    if (plain.len > 0)
+    if (q != NULL)
+        q->len = plain.len;
+    if (q != NULL && plain.len > 0)
         memcpy(q->bytes, plain.at, plain.len);
+    (void)pthread_mutex_lock(&s->shared.lock);
+    if (q == NULL)
+        stream_break_locked(s, err.code, err.message);
     return q;
 }
 

@@ -98,7 +98,7 @@ NEO_MUST_CHECK enum neo_code stream_begin(const struct stream_options *options,
                                           struct neo_error *err);
 /*
  * The next message, inflated, or NULL; gives back its credit. One that cannot be inflated ends the
- * stream. The lock is held.
+ * stream. The lock is held, but for the time that inflating takes.
  */
 struct queued *stream_pop_locked(struct neo_stream *s);
 /* A message that is none ends it, whatever the server says of it. The lock is held. */

@@ -486,8 +486,11 @@ TEST(proto2_keeps_presence_and_packs_when_told)
 
 TEST(a_message_without_its_required_fields_is_refused)
 {
-    struct neo_test_v1_Old empty = {0};
+    struct neo_test_v1_Old empty = {0}, again = {0};
 
+    /* What is merged into one that was complete may lack them. */
+    assert_int_equal(DECODE(Old, "\x0a\x01x\x32\x03\x0a\x01y\x32\x02\x10\x07", &again), NEO_OK);
+    assert_true(neo_bytes_is(again.inner->name, "y") && again.inner->count == 7);
     assert_refused(Old, "\x10\x01",
                    "cannot decode neo.test.v1.Old.name at byte 2: the field is required, and "
                    "missing");
@@ -599,6 +602,57 @@ TEST(an_entry_whose_value_a_closed_enum_has_not_is_unknown_as_a_whole)
     assert_true(neo_bytes_is(m.by_name.at[0].key, "a") && m.by_name.at[0].value == 1);
     assert_true(neo_bytes_is(m.by_name.at[1].key, "c") && m.by_name.at[1].value == 3);
     assert_true(neo_bytes_equal(m.neo_unknown, neo_bytes(entries + 7, 7)));
+}
+
+/* The text may go to the peer, to whom nothing may be told of where things lie in our memory. */
+TEST(unknown_values_beyond_the_budget_are_told_by_their_place_in_the_input)
+{
+    const struct neo_bytes cases[] = {NEO_LIT("\x08\x01\x10\x02"),
+                                      NEO_LIT("\x08\x01\x22\x05\x10\x09\x0a\x01x")};
+
+    for (size_t i = 0; i < NEO_COUNT(cases); i++) {
+        struct neo_test_v1_Legacy m = {0};
+        struct neo_arena tight;
+        _Alignas(16) uint8_t room[256];
+
+        /* Of the second, room for the map's first entries and for knowing of the map. */
+        neo_arena_init_with(&tight, room, i == 0 ? 0 : 4 * sizeof(*m.by_name.at) + 32, 0);
+        assert_int_equal(neo_proto_decode(&neo_test_v1_Legacy_info, cases[i], &m, &tight, &err),
+                         NEO_RESOURCE_EXHAUSTED);
+        if (strstr(err.message, "Legacy.neo_unknown ") == NULL ||
+            strstr(err.message, " at byte 3: ") == NULL)
+            fail_msg("%s", err.message);
+        neo_arena_fini(&tight);
+    }
+}
+
+/* A newer schema's values, behind `n` that are known. */
+static void assert_cheap_entries(uint32_t n, size_t budget)
+{
+    enum { AGAIN = 3000 };
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer wire = {0};
+    struct neo_test_v1_Legacy m = {0};
+    struct neo_arena small;
+
+    for (uint32_t i = 0; i < n + AGAIN; i++) {
+        uint8_t entry[] = {0x22, 6, 0x0a, 2, (uint8_t)(i >> 7 & 0x7f), (uint8_t)(i & 0x7f),
+                           0x10, 9};
+        entry[7] = i < n ? 1 : 9;
+        (void)neo_buffer_append(&wire, neo_bytes(entry, sizeof(entry)));
+    }
+    neo_arena_init(&small, budget);
+    assert_int_equal(
+        neo_proto_decode(&neo_test_v1_Legacy_info, neo_buffer_bytes(&wire), &m, &small, &err),
+        NEO_OK);
+    assert_int_equal(m.by_name.len, n);
+    assert_int_equal(m.neo_unknown.len, AGAIN * 8);
+    neo_arena_fini(&small);
+}
+
+TEST(entries_that_are_unknown_cost_their_bytes_and_not_the_map_again)
+{
+    assert_cheap_entries(1024, 256 << 10); /* in a map that is as large as its room */
+    assert_cheap_entries(0, 96 << 10);
 }
 
 TEST(unknown_fields_are_kept_in_their_order_wherever_they_stand)
@@ -794,6 +848,50 @@ TEST(a_map_whose_keys_all_collide_in_their_low_bits_costs_no_more)
     neo_buffer_fini(&wire);
 }
 
+/* `n` entries of `strings` with the keys from `first` on, which ascend, as Maps below `tag`. */
+static void put_strings(struct neo_buffer *out, uint8_t tag, uint32_t first, uint32_t n)
+{
+    uint8_t head[6] = {tag};
+    uint32_t len = n * 7;
+
+    for (int i = 0; i < 5; i++, len >>= 7)
+        head[1 + i] = (uint8_t)((len & 0x7f) | (i < 4 ? 0x80 : 0));
+    (void)neo_buffer_append(out, neo_bytes(head, sizeof(head)));
+    for (uint32_t key = first; key < first + n; key++) {
+        uint8_t entry[] = {0x0a,
+                           5,
+                           0x0a,
+                           3,
+                           (uint8_t)(key >> 14 & 0x7f),
+                           (uint8_t)(key >> 7 & 0x7f),
+                           (uint8_t)(key & 0x7f)};
+        (void)neo_buffer_append(out, neo_bytes(entry, sizeof(entry)));
+    }
+}
+
+/* Each time it comes, the message is over, and its maps with it. */
+TEST(a_large_map_in_a_message_that_comes_again_and_again_takes_linear_time)
+{
+    enum { N = 60000, AGAIN = 60000 };
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer value = {0}, wire = {0};
+    struct neo_test_v1_Maps m = {0};
+
+    put_strings(&value, 0x12, 0, N);
+    for (uint32_t i = 0; i < AGAIN; i++)
+        put_strings(&value, 0x12, N + i, 1);
+    uint8_t head[6] = {0x3a};
+    for (size_t i = 0, len = value.len; i < 5; i++, len >>= 7)
+        head[1 + i] = (uint8_t)((len & 0x7f) | (i < 4 ? 0x80 : 0));
+    assert_true(neo_buffer_append(&wire, neo_bytes(head, sizeof(head))) &&
+                neo_buffer_append(&wire, neo_buffer_bytes(&value)));
+    clock_t start = clock();
+    assert_int_equal(
+        neo_proto_decode(&neo_test_v1_Maps_info, neo_buffer_bytes(&wire), &m, &arena, &err),
+        NEO_OK);
+    assert_true((clock() - start) * 1000 / CLOCKS_PER_SEC < 1000);
+    assert_int_equal(m.nested.at[0].value->strings.len, N + AGAIN);
+}
+
 /* --- robustness ------------------------------------------------------------------------------- */
 
 /* Something of every shape there is. */
@@ -899,6 +997,8 @@ int main(void)
         T(groups_count_towards_the_depth),
         T(values_that_a_closed_enum_has_not_are_unknown_fields),
         T(an_entry_whose_value_a_closed_enum_has_not_is_unknown_as_a_whole),
+        T(unknown_values_beyond_the_budget_are_told_by_their_place_in_the_input),
+        T(entries_that_are_unknown_cost_their_bytes_and_not_the_map_again),
         T(unknown_fields_are_kept_in_their_order_wherever_they_stand),
         T(unknown_fields_cost_memory_in_proportion_to_their_bytes),
         T(nothing_is_the_empty_message),
@@ -908,6 +1008,7 @@ int main(void)
         T(a_small_stack_is_enough),
         T(wide_messages_stay_within_the_budget),
         T(a_map_whose_keys_all_collide_in_their_low_bits_costs_no_more),
+        T(a_large_map_in_a_message_that_comes_again_and_again_takes_linear_time),
         T(every_truncation_gives_a_code),
         T(changing_a_byte_never_does_harm),
         T(failing_allocations_are_survived),

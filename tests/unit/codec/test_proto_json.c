@@ -653,6 +653,25 @@ TEST(unknown_keys_and_enum_names_are_ignored_on_demand)
                         "{\"after\":\"x\"}");
 }
 
+/* In an array that is as large as its room. */
+TEST(enum_names_that_are_ignored_do_not_cost_the_array_again)
+{
+    enum { N = 4096, AGAIN = 3000 };
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer json = {0};
+    struct neo_test_v1_Lists m = {0};
+
+    (void)neo_buffer_append(&json, NEO_LIT("{\"fEnum\":[1"));
+    for (int i = 1; i < N; i++)
+        (void)neo_buffer_append(&json, NEO_LIT(",1"));
+    for (int i = 0; i < AGAIN; i++)
+        (void)neo_buffer_append(&json, NEO_LIT(",\"MAUVE\""));
+    (void)neo_buffer_append(&json, NEO_LIT("]}"));
+    assert_int_equal(neo_proto_from_json(&neo_test_v1_Lists_info, neo_buffer_bytes(&json),
+                                         NEO_JSON_IGNORE_UNKNOWN, &m, &arena, &err),
+                     NEO_OK);
+    assert_int_equal(m.f_enum.len, N);
+}
+
 TEST(pretty_json_has_lines)
 {
     const void *m =
@@ -819,6 +838,7 @@ int main(void)
         T(secrets_are_redacted_on_demand),
         T(refusals_do_not_quote_secrets),
         T(unknown_keys_and_enum_names_are_ignored_on_demand),
+        T(enum_names_that_are_ignored_do_not_cost_the_array_again),
         T(pretty_json_has_lines),
         T(depth_is_bounded_both_ways),
         T(anys_within_anys_cost_no_recursion_and_no_quadratic_time),

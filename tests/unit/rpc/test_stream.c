@@ -4,6 +4,7 @@
 
 #include "support/echo.h"
 
+#include <neo/compression.h>
 #include <neo/memory.h>
 #include <neo/queue.h>
 #include <neo/stream.h>
@@ -17,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BIG = 1 << 20 };
+enum { BIG = 1 << 20, HUGE = 32 << 20 };
 
 static struct echo_world world;
 static struct neo_server *server;
@@ -25,6 +26,7 @@ static struct neo_channel *channel;
 static struct neo_arena arena;
 static atomic_uint said;
 static uint8_t *blob; /* of BIG bytes, exactly: who reads on reads foreign memory */
+static const uint8_t zeros[HUGE];
 
 /* --- a server that gives back what came ------------------------------------------------------- */
 
@@ -41,7 +43,9 @@ static void say(struct neo_call *call, const struct neo_test_v1_Echo *request, v
         neo_call_fail(call, (enum neo_code)request->count, "as asked");
         return;
     }
-    const struct neo_test_v1_Echo response = {.text = request->text, .body = {blob, request->size}};
+    const struct neo_test_v1_Echo response = {
+        .text = request->text, .body = {request->size > BIG ? zeros : blob, request->size}};
+    (void)neo_call_compress(call, true); /* for who takes it */
     neo_call_reply(call, &response);
 }
 
@@ -430,6 +434,37 @@ TEST(done_never_comes_from_inside_a_callback_that_ends_the_call)
     }
 }
 
+/* Larger than a chunk, so that it lies in memory of the call's own. */
+static void cancel_and_read(struct neo_client_call *call, const void *response, void *self)
+{
+    const struct neo_test_v1_Echo *message = response;
+    struct watched *w = self;
+
+    neo_client_call_cancel(call);
+    w->inside = message->body.len == BIG && memcmp(message->body.at, blob, BIG) == 0;
+}
+
+static void start_to_cancel(void *self)
+{
+    static const struct neo_client_events events = {.message = cancel_and_read,
+                                                    .done = watched_done};
+    const struct neo_test_v1_Echo request = {.size = BIG};
+    struct watched *w = self;
+
+    assert_int_equal(
+        neo_test_v1_Echoes_Say_start(channel, NULL, &request, &events, w, &w->call, NULL), NEO_OK);
+}
+
+TEST(a_message_stays_whole_until_its_callback_returns_even_when_that_cancels_the_call)
+{
+    memset(&watched, 0, sizeof(watched));
+    memset(blob, 'b', BIG);
+    neo_runtime_call(world.runtime, 0, start_to_cancel, &watched);
+    wait_until(&watched.done);
+    assert_true(watched.inside);
+    assert_int_equal(watched.code, NEO_CANCELLED);
+}
+
 static void start_unheard(void *self)
 {
     static const struct neo_client_events none = {0}, end = {.done = watched_done};
@@ -696,6 +731,88 @@ TEST(a_canceller_may_go_before_the_queue_whose_calls_were_dismissed)
     neo_canceller_free(canceller);
 }
 
+/* --- a message that came small and is large --------------------------------------------------- */
+
+static struct neo_channel *open_for_huge(void)
+{
+    struct neo_identity *identity = pki_identity(world.pki, "caller-service", NULL);
+    struct neo_channel *ret = NULL;
+    struct neo_error err = {0};
+    char target[200];
+    const struct neo_channel_options options = {
+        .loop = neo_runtime_loop(world.runtime, 0),
+        .epoch = {.identity = identity, .trust = world.epoch.trust},
+        .service = "echo-service",
+        .trust_domain = "neo.test",
+        .max_message = HUGE * 2,
+        .accept_gzip = true,
+    };
+
+    echo_target(target, sizeof(target), &server, 1);
+    if (neo_channel_open(target, &options, &ret, &err) != NEO_OK)
+        fail_msg("%s", err.message);
+    neo_identity_unref(identity);
+    return ret;
+}
+
+struct asker {
+    struct neo_canceller *canceller;
+    atomic_bool asks, enough;
+    neo_nsec longest;
+};
+
+/* Each time the call's lock is taken, as its loop does for whatever comes. */
+static void *ask_again_and_again(void *self)
+{
+    struct asker *a = self;
+
+    while (!a->enough) {
+        neo_nsec before = neo_mono_nsec();
+        neo_canceller_cancel(a->canceller);
+        neo_nsec took = neo_mono_nsec() - before;
+        a->longest = took > a->longest ? took : a->longest;
+        a->asks = true;
+    }
+    return NULL;
+}
+
+TEST(while_a_message_is_inflated_nobody_else_waits_for_its_call)
+{
+    const struct neo_method *method =
+        &neo_test_v1_Echoes_info.methods[neo_test_v1_Echoes_Say_INDEX];
+    const struct neo_test_v1_Echo request = {.size = HUGE};
+    struct asker asker = {0};
+    struct neo_queue_call *call;
+    struct neo_queue *queue;
+    struct neo_event event;
+    pthread_t thread;
+    struct neo_channel *wide = open_for_huge();
+
+    assert_int_equal(neo_canceller_new(&asker.canceller, NULL), NEO_OK);
+    const struct neo_call_options options = {.canceller = asker.canceller};
+    assert_int_equal(neo_queue_new(&queue, NULL), NEO_OK);
+    assert_int_equal(neo_queue_start(queue, wide, method, &options, &request, NULL, &call, NULL),
+                     NEO_OK);
+    struct pollfd p = {.fd = neo_queue_fd(queue), .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 60000), 1);
+    assert_int_equal(pthread_create(&thread, NULL, ask_again_and_again, &asker), 0);
+    while (!asker.asks)
+        (void)poll(NULL, 0, 1);
+    neo_nsec before = neo_mono_nsec();
+    assert_true(neo_queue_next(queue, &event));
+    neo_nsec took = neo_mono_nsec() - before;
+    asker.enough = true;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    bool is_whole = event.kind == NEO_EVENT_MESSAGE && event.message.len > HUGE;
+    neo_queue_free(queue);
+    neo_canceller_free(asker.canceller);
+    neo_channel_free(wide);
+    assert_true(is_whole);
+    if (asker.longest >= took / 2)
+        fail_msg("waited %llu us of %llu", (unsigned long long)asker.longest / 1000,
+                 (unsigned long long)took / 1000);
+}
+
 #define STREAMED(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -711,6 +828,7 @@ int main(void)
         STREAMED(a_response_larger_than_the_arena_is_told_from_a_broken_one),
         STREAMED(a_deadline_that_passes_before_anything_is_sent_leaves_the_call_unprocessed),
         STREAMED(done_never_comes_from_inside_a_callback_that_ends_the_call),
+        STREAMED(a_message_stays_whole_until_its_callback_returns_even_when_that_cancels_the_call),
         STREAMED(who_wants_to_hear_nothing_of_a_call_hears_nothing),
         STREAMED(a_start_refuses_what_it_cannot_do),
         STREAMED(a_call_used_off_its_loop_says_what_to_use),
@@ -720,6 +838,7 @@ int main(void)
         STREAMED(another_thread_cancels_a_stream_that_waits),
         STREAMED(a_canceller_ends_all_calls_that_have_it_and_those_that_come_later),
         STREAMED(a_canceller_may_go_before_the_queue_whose_calls_were_dismissed),
+        STREAMED(while_a_message_is_inflated_nobody_else_waits_for_its_call),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
