@@ -416,8 +416,9 @@ static struct neo_status status_of_own_reset(const struct call_attempt *a, struc
 
 static struct neo_status status_of_lost_connection(const struct call_attempt *a)
 {
-    struct neo_status status = neo_status_of(
-        NEO_UNAVAILABLE, a->sc->lost != NULL ? a->sc->lost : "the connection was lost");
+    const char *why = a->sc->lost != NULL ? a->sc->lost : "the connection was lost";
+    const char *text = neo_arena_printf(&a->call->arena, "%.127s: %s", a->sc->sub->address, why);
+    struct neo_status status = neo_status_of(NEO_UNAVAILABLE, text == NULL ? why : text);
 
     status.reason = NEO_LIT("CONNECT_FAILED");
     return status;

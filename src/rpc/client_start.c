@@ -264,7 +264,10 @@ static struct call_attempt *new_attempt(struct neo_client_call *call)
         a = neo_arena_calloc(&call->arena, 1, sizeof(*a));
     if (a != NULL)
         *a = (struct call_attempt){
-            .call = call, .reader = {.max = call->max_response, .packed = call->raw != NULL}};
+            .call = call,
+            .reader = {.max = call->max_response,
+                       .limit = "ours: the channel's max_message, or maxResponseMessageBytes",
+                       .packed = call->raw != NULL}};
     return a;
 }
 
@@ -488,8 +491,13 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
         (void)client_call_send_wire(call, encoded);
         call->send_closed = true;
     }
-    if (call->context.deadline != 0 && !call->over) /* a request that is too large has ended it */
-        neo_loop_arm(channel->loop, &call->deadline, call->context.deadline);
+    /* A request that is too large has ended it. */
+    if (call->context.deadline != 0 && !call->over) {
+        if (call->context.deadline <= neo_loop_now(channel->loop))
+            deadline_expired(&call->deadline); /* before anything of it leaves */
+        else
+            neo_loop_arm(channel->loop, &call->deadline, call->context.deadline);
+    }
     client_call_try(call);
     call->starting = false;
     return NEO_OK;
