@@ -164,13 +164,10 @@ void client_call_fail(struct neo_client_call *call, enum neo_code code, const ch
     client_call_end(call, &status);
 }
 
-void client_call_done(struct neo_client_call *call)
+static void count_end(const struct neo_client_call *call)
 {
     struct neo_channel *channel = call->channel;
 
-    list_remove(&call->waiting);
-    list_remove(&call->link);
-    channel->core->last_call_at = neo_loop_now(channel->loop);
     *(call->status.code == NEO_OK ? &channel->counts.succeeded : &channel->counts.failed) += 1;
     if (channel->metrics.calls != NULL)
         neo_counter_add(
@@ -179,6 +176,17 @@ void client_call_done(struct neo_client_call *call)
                                              neo_text(call->method->name),
                                              neo_text(neo_code_name(call->status.code))}),
             1);
+}
+
+void client_call_done(struct neo_client_call *call)
+{
+    struct neo_channel *channel = call->channel;
+
+    list_remove(&call->waiting);
+    list_remove(&call->link);
+    channel->core->last_call_at = neo_loop_now(channel->loop);
+    if (call->method != &client_ready_method)
+        count_end(call);
     if (call->intercepted > 0)
         client_intercept_end(call, &call->status);
     if (call->events->done != NULL)
