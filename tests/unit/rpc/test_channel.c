@@ -373,6 +373,8 @@ TEST(a_server_of_another_name_is_never_spoken_to)
     neo_arena_init(&arena, 1 << 20);
     assert_int_equal(say(channel, NULL, (struct neo_test_v1_Words){0}, &status, &arena),
                      NEO_UNAVAILABLE);
+    assert_non_null(memmem(status.message.at, status.message.len, "not the service we asked for",
+                           strlen("not the service we asked for")));
     assert_int_equal(neo_channel_wire(channel).request_bytes, 0);
     assert_int_equal(world.handled, 0);
     neo_arena_fini(&arena);
