@@ -2,6 +2,7 @@
 /*
  * Calls for threads that wait; see stream.h.
  */
+#include "rpc/client_ready.h"
 #include "rpc/stream.h"
 
 #include <neo/memory.h>

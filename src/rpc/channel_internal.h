@@ -530,10 +530,6 @@ struct neo_client_call {
 
 /* --- client_start.c --------------------------------------------------------------------------- */
 
-/* Its calls are sent nowhere: they wait in line as all do, end with OK where others would be sent,
-   and are seen by no interceptor and in no count. */
-extern const struct neo_method client_ready_method;
-
 /* Begins an attempt on what is ready, or queues the call, or ends it. */
 void client_call_try(struct neo_client_call *call);
 /* INVALID_ARGUMENT: there is none, and it must be there when the call begins. */

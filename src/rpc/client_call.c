@@ -12,6 +12,7 @@
  */
 #include "rpc/channel_internal.h"
 #include "rpc/client_intercept.h"
+#include "rpc/client_ready.h"
 #include "rpc/compression.h"
 #include "rpc/wire.h"
 

@@ -8,6 +8,7 @@
 #include "h2/names.h"
 #include "rpc/channel_internal.h"
 #include "rpc/client_intercept.h"
+#include "rpc/client_ready.h"
 #include "rpc/compression.h"
 #include "rpc/wire.h"
 
