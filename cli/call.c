@@ -10,13 +10,19 @@
 #include "cli/direct.h"
 #include "cli/reflect.h"
 
+#include <google/rpc/error_details.neo.h>
+#include <google/rpc/status.neo.h>
+
+#include <neo/details.h>
+#include <neo/json.h>
 #include <neo/memory.h>
 #include <neo/store.h>
+#include <neo/well_known.h>
 
 #include <stdio.h>
 #include <unistd.h>
 
-enum { INPUT_MAX = 8 << 20, PAIRS_MAX = ARG_LIST_MAX };
+enum { INPUT_MAX = 8 << 20, PAIRS_MAX = ARG_LIST_MAX, MESSAGES_MAX = 1000 };
 
 struct request {
     const char *service; /* "function-service" */
@@ -76,6 +82,62 @@ static enum neo_code read_headers(const struct arg_list *list, struct neo_pair *
     return NEO_OK;
 }
 
+/* --- the requests ----------------------------------------------------------------------------- */
+
+/* As many as -d holds JSON values, one behind the other. */
+struct messages {
+    void *at[MESSAGES_MAX];
+    size_t n;
+};
+
+static bool is_blank(struct neo_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (strchr(" \t\r\n", text.at[i]) == NULL || text.at[i] == '\0')
+            return false;
+    return true;
+}
+
+/* The first value of `*rest`, which it takes away; all of it where that is no JSON. */
+static struct neo_bytes first_value(struct neo_bytes *rest, struct neo_arena *arena)
+{
+    struct neo_json reader;
+    struct neo_bytes value;
+
+    neo_json_init(&reader, *rest, "json", arena);
+    if (!neo_json_raw(&reader, &value)) {
+        value = *rest;
+        *rest = neo_bytes_from(*rest, rest->len);
+        return value;
+    }
+    *rest = neo_bytes_from(*rest, (size_t)(value.at + value.len - rest->at));
+    return value;
+}
+
+static enum neo_code read_messages(const struct neo_method *method, struct neo_bytes json,
+                                   struct messages *ret, struct neo_arena *arena,
+                                   struct neo_error *err)
+{
+    size_t most = (method->kind & NEO_CLIENT_STREAM) != 0 ? MESSAGES_MAX : 1;
+
+    ret->n = 0;
+    do {
+        if (ret->n == most)
+            return neo_fail(err, NEO_INVALID_ARGUMENT,
+                            most == 1
+                                ? "%s takes one request, and -d holds more JSON behind the first"
+                                : "%s: -d holds too many requests for one call",
+                            method->path);
+        struct neo_bytes value = first_value(&json, arena);
+        void *message = neo_arena_calloc(arena, 1, method->request->size);
+        if (message == NULL)
+            return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory");
+        NEO_TRY(neo_proto_from_json(method->request, value, 0, message, arena, err));
+        ret->at[ret->n++] = message;
+    } while (!is_blank(json));
+    return NEO_OK;
+}
+
 /* --- the answer ------------------------------------------------------------------------------- */
 
 static bool print_message(const struct neo_message_info *info, const void *message, bool reveal)
@@ -99,6 +161,32 @@ static void print_detail(const char *name, struct neo_bytes value)
         (void)fprintf(stderr, "  %-10s %.*s\n", name, NEO_FMT(value));
 }
 
+static const struct neo_message_info *const detail_types[] = {
+    &google_rpc_BadRequest_info,  &google_rpc_PreconditionFailure_info,
+    &google_rpc_Help_info,        &google_rpc_LocalizedMessage_info,
+    &google_rpc_RequestInfo_info, &google_rpc_ResourceInfo_info,
+    &google_rpc_DebugInfo_info,
+};
+
+/* Those of the usual types that have no line of their own. */
+static void print_details(const struct neo_status *s)
+{
+    struct neo_arena arena;
+    struct neo_error err;
+
+    neo_arena_init(&arena, 1 << 20);
+    for (size_t i = 0; i < NEO_COUNT(detail_types); i++) {
+        const struct neo_message_info *info = detail_types[i];
+        NEO_CLEANUP(neo_buffer_fini) struct neo_buffer text = {0};
+        void *message = neo_arena_calloc(&arena, 1, info->size);
+        if (message != NULL && neo_status_detail(s, info, &arena, message) &&
+            neo_proto_to_json(info, message, NEO_JSON_REDACT, &text, &err) == NEO_OK)
+            (void)fprintf(stderr, "  %-10s %s %.*s\n", "detail", info->full_name,
+                          NEO_FMT_ALL(neo_buffer_bytes(&text)));
+    }
+    neo_arena_fini(&arena);
+}
+
 static int print_failure(const struct neo_status *s)
 {
     if (cli.json) {
@@ -115,32 +203,37 @@ static int print_failure(const struct neo_status *s)
     if (s->retry_after > 0)
         (void)fprintf(stderr, "  %-10s %llu ms\n", "retry in",
                       (unsigned long long)(s->retry_after / NEO_NSEC_PER_MSEC));
+    print_details(s);
     print_detail("decision", s->decision_id);
     if (s->decision_id.len > 0)
         (void)fprintf(stderr, "  next       neo why %.*s --audit DIR (the state folder of %.*s)\n",
                       NEO_FMT(s->decision_id), NEO_FMT(s->service));
-    else if (neo_bytes_is(s->reason, "NO_ENDPOINT"))
+    else if (neo_bytes_is(s->reason, "NO_ENDPOINT") &&
+             !neo_bytes_starts(s->message, NEO_LIT("cannot resolve")))
         (void)fprintf(stderr, "  next       neo registry list\n");
     return EXIT_GRPC + (int)s->code;
 }
 
 /* --- the call --------------------------------------------------------------------------------- */
 
-/* One request message, however many answers: enough for every kind of method from a keyboard. */
+/* First all requests, then the answers: enough for every kind of method from a keyboard. */
 static int exchange(struct neo_channel *channel, const struct neo_method *method,
-                    const struct neo_call_options *options, const void *message, bool reveal)
+                    const struct neo_call_options *options, const struct messages *messages,
+                    bool reveal)
 {
     bool client_streams = (method->kind & NEO_CLIENT_STREAM) != 0;
     struct neo_stream *stream;
     struct neo_error err;
 
-    if (neo_channel_stream(channel, method, options, client_streams ? NULL : message, &stream,
-                           &err) != NEO_OK)
+    if (neo_channel_stream(channel, method, options, client_streams ? NULL : messages->at[0],
+                           &stream, &err) != NEO_OK)
         return fail(&err);
-    if (client_streams) {
-        if (neo_stream_send(stream, message) == NEO_OK)
-            neo_stream_close_send(stream);
-    }
+    /* When sending fails, so does reading, and the status says why. */
+    bool sends = client_streams;
+    for (size_t i = 0; sends && i < messages->n; i++)
+        sends = neo_stream_send(stream, messages->at[i]) == NEO_OK;
+    if (sends)
+        neo_stream_close_send(stream);
     for (bool more = true; more;) {
         struct neo_arena arena;
         neo_arena_init(&arena, 64 << 20);
@@ -169,15 +262,17 @@ static int call_method(struct neo_channel *channel, const struct request *r,
     struct neo_error err;
 
     neo_arena_init(&arena, 64 << 20);
-    void *message = neo_arena_calloc(&arena, 1, method->request->size);
-    enum neo_code code = read_headers(&r->headers, pairs, &err);
+    struct messages *messages = neo_arena_calloc(&arena, 1, sizeof(*messages));
+    enum neo_code code =
+        messages == NULL ? neo_fail(&err, NEO_RESOURCE_EXHAUSTED, "out of memory") : NEO_OK;
+    if (code == NEO_OK)
+        code = read_headers(&r->headers, pairs, &err);
     if (code == NEO_OK)
         code = read_data(r->data, &json, &err);
     if (code == NEO_OK)
-        code =
-            neo_proto_from_json(method->request, neo_buffer_bytes(&json), 0, message, &arena, &err);
+        code = read_messages(method, neo_buffer_bytes(&json), messages, &arena, &err);
     int result =
-        code == NEO_OK ? exchange(channel, method, &options, message, r->reveal) : fail(&err);
+        code == NEO_OK ? exchange(channel, method, &options, messages, r->reveal) : fail(&err);
     neo_arena_fini(&arena);
     return result;
 }
@@ -268,7 +363,8 @@ static int run(int argc, char **argv)
 {
     struct request r = {.timeout_ms = 10000};
     const struct arg args[] = {
-        {"-d", ARG_TEXT, &r.data, "JSON|@FILE|-", "the request [{}]"},
+        {"-d", ARG_TEXT, &r.data, "JSON|@FILE|-",
+         "the request [{}]; of a stream of them one behind the other"},
         {"--as", ARG_TEXT, &r.as, "SERVICE", "whose identity [" OPERATOR "]"},
         {"-H", ARG_LIST, &r.headers, "'name: value'", "metadata"},
         {"--timeout-ms", ARG_U32, &r.timeout_ms, "N", "deadline; 0: none [10000]"},
@@ -287,7 +383,9 @@ static int run(int argc, char **argv)
     if (n < 0)
         return status;
     if (n != 2 || strchr(rest[1], '/') == NULL)
-        return fail_usage("say what: neo call <service> <package.Service/Method> [-d JSON]");
+        return fail_usage(n == 2
+                              ? "the method is written package.Service/Method"
+                              : "say what: neo call <service> <package.Service/Method> [-d JSON]");
     status = check_ways(&r);
     if (status >= 0)
         return status;

@@ -7,7 +7,14 @@
 
 #include <stdio.h>
 
-enum { DESCRIPTORS_MAX = 16 << 20, ERROR_RESPONSE = 7, DESCRIPTOR_RESPONSE = 4, BY_SYMBOL = 4 };
+enum {
+    DESCRIPTORS_MAX = 16 << 20,
+    DESCRIPTOR_RESPONSE = 4,
+    SERVICES_RESPONSE = 6,
+    ERROR_RESPONSE = 7,
+    BY_SYMBOL = 4,
+    LIST_SERVICES = 7,
+};
 
 static struct neo_bytes service_of(const char *method)
 {
@@ -22,14 +29,45 @@ enum neo_code reflect_file(const char *path, struct neo_descriptors **ret, struc
     return neo_descriptors_from_set(neo_buffer_bytes(&set), ret, err);
 }
 
-/* The server's whole answer: the files it sent make a pool, or its error is ours. */
-static enum neo_code read_answer(const struct grpc_reflection_v1_ServerReflectionResponse *r,
-                                 struct neo_descriptors **ret, struct neo_error *err)
+static bool ask(struct neo_stream *stream,
+                const struct grpc_reflection_v1_ServerReflectionRequest *request,
+                struct grpc_reflection_v1_ServerReflectionResponse *ret, struct neo_arena *arena)
 {
-    if (r->message_response_case == ERROR_RESPONSE)
+    return grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_send(stream, request) ==
+               NEO_OK &&
+           grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(stream, ret, arena);
+}
+
+/* What it has instead; empty: it does not say. */
+static void name_services(struct neo_stream *stream, struct neo_arena *arena, char *ret, size_t max)
+{
+    const struct grpc_reflection_v1_ServerReflectionRequest request = {
+        .message_request_case = LIST_SERVICES, .list_services = NEO_LIT("*")};
+    struct grpc_reflection_v1_ServerReflectionResponse r = {0};
+    size_t used = 0;
+
+    ret[0] = '\0';
+    if (!ask(stream, &request, &r, arena) || r.message_response_case != SERVICES_RESPONSE)
+        return;
+    for (size_t i = 0; i < r.list_services_response->service.len && used < max; i++)
+        used += (size_t)snprintf(ret + used, max - used, "%s%.*s", i == 0 ? "; it has: " : " ",
+                                 NEO_FMT(r.list_services_response->service.at[i]->name));
+}
+
+/* The server's whole answer: the files it sent make a pool, or its error is ours. */
+static enum neo_code read_answer(struct neo_stream *stream, struct neo_bytes service,
+                                 const struct grpc_reflection_v1_ServerReflectionResponse *r,
+                                 struct neo_arena *arena, struct neo_descriptors **ret,
+                                 struct neo_error *err)
+{
+    char services[160];
+
+    if (r->message_response_case == ERROR_RESPONSE) {
+        name_services(stream, arena, services, sizeof(services));
         return neo_fail(err, (enum neo_code)r->error_response->error_code,
-                        "asked for package.Service, the server says: %.*s; is the name right?",
-                        NEO_FMT(r->error_response->error_message));
+                        "the server does not know '%.*s': %.*s%s", NEO_FMT(service),
+                        NEO_FMT(r->error_response->error_message), services);
+    }
     if (r->message_response_case != DESCRIPTOR_RESPONSE)
         return neo_fail(err, NEO_INTERNAL, "the server answered another question than was asked");
     return neo_descriptors_new(r->file_descriptor_response->file_descriptor_proto.at,
@@ -69,11 +107,9 @@ enum neo_code reflect_service(struct neo_channel *channel, const char *method,
                                                                             &stream, err));
     neo_arena_init(&answer, 4 * DESCRIPTORS_MAX);
     /* When sending fails, so does reading, and the status says why. */
-    enum neo_code code =
-        grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_send(stream, &request);
-    if (code == NEO_OK && grpc_reflection_v1_ServerReflection_ServerReflectionInfo_stream_next(
-                              stream, &response, &answer)) {
-        code = read_answer(&response, ret, err);
+    enum neo_code code;
+    if (ask(stream, &request, &response, &answer)) {
+        code = read_answer(stream, service_of(method), &response, &answer, ret, err);
     } else {
         *ret_status = copy_status(neo_stream_status(stream), arena);
         code = neo_fail(err, ret_status->code == NEO_OK ? NEO_INTERNAL : ret_status->code,

@@ -2,8 +2,9 @@
 /*
  * neo/channel_options.h - how long a channel waits, and how much it keeps.
  *
- * Zero means the default in every field, so `{0}` is a channel as it should be. Times are in
- * nanoseconds. What is about methods and balancing is in the service config: docs/CHANNEL.md.
+ * Zero means the default in every field, so `{0}` is a channel as it should be. What is beyond a
+ * bound counts as the bound. Times are in nanoseconds. What is about methods and balancing is in
+ * the service config: docs/CHANNEL.md.
  *
  *     const struct neo_channel_tuning tuning = {.keepalive = {.time = 10 * NEO_NSEC_PER_SEC}};
  *     struct neo_channel_options options = {.tuning = &tuning, ...};

@@ -117,7 +117,7 @@ struct neo_client_interceptor {
                      const void *message);
 };
 
-/* Borrows `interceptor` until the channel is freed. Before the channel's first call. */
+/* Borrows `interceptor` until the channel is freed. FAILED_PRECONDITION: it has begun a call. */
 NEO_MUST_CHECK enum neo_code neo_channel_intercept(struct neo_channel *channel,
                                                    struct neo_client_interceptor *interceptor,
                                                    struct neo_error *err);

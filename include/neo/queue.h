@@ -44,8 +44,9 @@ int neo_queue_fd(const struct neo_queue *queue);
 
 /*
  * Starts a call of any kind. `request` is encoded at once for unary methods and server streams, and
- * NULL for those whose requests are a stream. `options` may be NULL; both may go afterwards. `tag`
- * comes back with each event. Gives `*ret`, which lives until its NEO_EVENT_DONE has been taken and
+ * NULL for those whose requests are a stream. `options` may be NULL; both may go afterwards. What
+ * keeps the call from leaving (its metadata, an interceptor) comes with NEO_EVENT_DONE. `tag` comes
+ * back with each event. Gives `*ret`, which lives until its NEO_EVENT_DONE has been taken and
  * the next neo_queue_next() was called.
  */
 NEO_MUST_CHECK enum neo_code neo_queue_start(struct neo_queue *queue, struct neo_channel *channel,

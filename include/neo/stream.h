@@ -25,7 +25,9 @@ struct neo_call_options; /* neo/channel.h */
 struct neo_channel;
 
 struct neo_stream;
-/* Gives `*ret`: neo_stream_free(), which cancels what is not over. Any thread but a worker's. */
+/* Gives `*ret`: neo_stream_free(), which cancels what is not over. What keeps the call from leaving
+   (its metadata, an interceptor, a deadline) is the stream's end, not a failure here. Any thread
+   but a worker's. */
 NEO_MUST_CHECK enum neo_code neo_channel_stream(struct neo_channel *channel,
                                                 const struct neo_method *method,
                                                 const struct neo_call_options *options,

@@ -2,6 +2,7 @@
 /*
  * Calls for threads that wait; see stream.h.
  */
+#include "rpc/client_ready.h"
 #include "rpc/stream.h"
 
 #include <neo/memory.h>
@@ -37,6 +38,33 @@ enum neo_code neo_channel_stream(struct neo_channel *channel, const struct neo_m
     return begin(channel, method, options, true, request, ret, err);
 }
 
+static struct queued *take(struct neo_stream *s)
+{
+    (void)pthread_mutex_lock(&s->shared.lock);
+    while (list_is_empty(&s->shared.queue) && !s->shared.ended)
+        (void)pthread_cond_wait(&s->shared.changed, &s->shared.lock);
+    struct queued *q = stream_pop_locked(s);
+    (void)pthread_mutex_unlock(&s->shared.lock);
+    return q;
+}
+
+enum neo_code neo_channel_wait_ready(struct neo_channel *channel, neo_nsec timeout,
+                                     struct neo_error *err)
+{
+    const struct neo_call_options options = {.timeout = timeout, .wait_for_ready = true};
+    struct neo_stream *stream;
+
+    NEO_TRY(begin(channel, &client_ready_method, &options, true, NULL, &stream, err));
+    struct queued *none = take(stream); /* it has no messages: this is its end */
+    const struct neo_status *status = neo_stream_status(stream);
+    enum neo_code code = status->code;
+    neo_free(none);
+    if (code != NEO_OK)
+        code = neo_fail(err, code, "%.*s", NEO_FMT_ALL(status->message));
+    neo_stream_free(stream);
+    return code;
+}
+
 enum neo_code neo_stream_send(struct neo_stream *s, const void *request)
 {
     (void)pthread_mutex_lock(&s->shared.lock);
@@ -61,16 +89,6 @@ void neo_stream_close_send(struct neo_stream *s)
     s->shared.close_send = true;
     stream_poke_locked(s);
     (void)pthread_mutex_unlock(&s->shared.lock);
-}
-
-static struct queued *take(struct neo_stream *s)
-{
-    (void)pthread_mutex_lock(&s->shared.lock);
-    while (list_is_empty(&s->shared.queue) && !s->shared.ended)
-        (void)pthread_cond_wait(&s->shared.changed, &s->shared.lock);
-    struct queued *q = stream_pop_locked(s);
-    (void)pthread_mutex_unlock(&s->shared.lock);
-    return q;
 }
 
 static bool break_off(struct neo_stream *s, const struct neo_error *err)

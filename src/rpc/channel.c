@@ -164,6 +164,7 @@ struct sub_conn *channel_pick(struct channel_core *core, struct neo_breaker_perm
 /* --- why nothing is ready --------------------------------------------------------------------- */
 
 struct census {
+    size_t n;       /* those that are listed */
     size_t hopeful; /* idle, connecting, attesting, or ready but full */
     size_t broken;  /* ready, but the breaker is open, or ejected */
     size_t refused; /* would not prove what they run */
@@ -178,6 +179,7 @@ static struct census take_census(const struct channel_core *core)
         const struct subchannel *sub = neo_owner(node, struct subchannel, link);
         if (!sub->listed)
             continue;
+        c.n++;
         if (sub->state == SUB_READY &&
             (sub->host.outlier.ejected || neo_breaker_state(&sub->breaker) == NEO_BREAKER_OPEN))
             c.broken++;
@@ -191,14 +193,28 @@ static struct census take_census(const struct channel_core *core)
     return c;
 }
 
+static const char all_broken[] = "every instance keeps failing; the circuit is open";
+
 const char *channel_last_error(const struct channel_core *core)
 {
-    const char *error = take_census(core).error;
+    struct census c = take_census(core);
 
-    return error[0] != '\0' ? error : core->resolve_error;
+    if (c.broken > 0 && c.hopeful == 0)
+        return all_broken;
+    return c.error[0] != '\0' ? c.error : core->resolve_error;
 }
 
-bool channel_is_failing(const struct channel_core *core, struct neo_status *status)
+/* Who reads of one instance alone would look no further. */
+static struct neo_bytes explain_failure(struct channel_core *core, const struct census *c)
+{
+    if (c->n < 2)
+        return neo_text(c->error);
+    (void)snprintf(core->failure, sizeof(core->failure), "none of %zu instances is ready; %.239s",
+                   c->n, c->error);
+    return neo_text(core->failure);
+}
+
+bool channel_is_failing(struct channel_core *core, struct neo_status *status)
 {
     struct census c = take_census(core);
 
@@ -207,14 +223,14 @@ bool channel_is_failing(const struct channel_core *core, struct neo_status *stat
     *status = (struct neo_status){.code = NEO_UNAVAILABLE};
     if (c.broken > 0) {
         status->reason = NEO_LIT("CIRCUIT_OPEN");
-        status->message = NEO_LIT("every instance keeps failing; the circuit is open");
+        status->message = neo_text(all_broken);
     } else if (c.refused > 0) {
         status->code = NEO_FAILED_PRECONDITION;
         status->reason = NEO_LIT("ATTESTATION_REFUSED");
         status->message = neo_text(c.error);
     } else if (c.error[0] != '\0') {
         status->reason = NEO_LIT("CONNECT_FAILED");
-        status->message = neo_text(c.error);
+        status->message = explain_failure(core, &c);
     } else {
         status->reason = NEO_LIT("NO_ENDPOINT");
         status->message =

@@ -181,6 +181,7 @@ struct channel_core {
     struct service_config config; /* of it, balancing and health */
     bool resolved, remembered;    /* the resolver has answered; with what it knew before */
     char resolve_error[160];
+    char failure[320]; /* of several instances: that none is ready, and why the first is not */
 
     struct list subchannels;
     size_t n_subchannels;
@@ -325,7 +326,7 @@ bool channel_line_admits(const struct neo_channel *channel, size_t n, size_t byt
                          struct neo_status *status);
 const char *channel_last_error(const struct channel_core *core); /* "": none */
 /* Why nothing is ready, for a call that does not wait. False: something may still come. */
-bool channel_is_failing(const struct channel_core *core, struct neo_status *status);
+bool channel_is_failing(struct channel_core *core, struct neo_status *status);
 /* Must a peer of this channel prove what it runs; do we have to? */
 bool channel_wants_attestation(const struct channel_core *core);
 bool channel_offers_attestation(const struct channel_core *core);

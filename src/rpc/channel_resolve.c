@@ -149,13 +149,22 @@ static void look_up_failed(struct channel_core *core, const char *why)
     channel_changed(core);
 }
 
+static const char *why_not_found(enum neo_code code)
+{
+    if (code == NEO_OK)
+        return "the name has no address";
+    if (code == NEO_NOT_FOUND)
+        return "there is no such name";
+    return code == NEO_UNAVAILABLE ? "no name server answers" : neo_code_name(code);
+}
+
 static void looked_up(void *self, enum neo_code code, const struct net_address *addresses, size_t n)
 {
     struct channel_core *core = self;
 
     core->lookup = NULL;
     if (code != NEO_OK || n == 0) {
-        look_up_failed(core, neo_code_name(code));
+        look_up_failed(core, why_not_found(code));
         return;
     }
     core->lookup_failures = 0;

@@ -12,6 +12,7 @@
  */
 #include "rpc/channel_internal.h"
 #include "rpc/client_intercept.h"
+#include "rpc/client_ready.h"
 #include "rpc/compression.h"
 #include "rpc/wire.h"
 
@@ -181,13 +182,10 @@ void client_call_fail(struct neo_client_call *call, enum neo_code code, const ch
     client_call_end(call, &status);
 }
 
-void client_call_done(struct neo_client_call *call)
+static void count_end(const struct neo_client_call *call)
 {
     struct neo_channel *channel = call->channel;
 
-    list_remove(&call->waiting);
-    list_remove(&call->link);
-    channel->core->last_call_at = neo_loop_now(channel->loop);
     *(call->status.code == NEO_OK ? &channel->counts.succeeded : &channel->counts.failed) += 1;
     if (channel->metrics.calls != NULL)
         neo_counter_add(
@@ -196,6 +194,17 @@ void client_call_done(struct neo_client_call *call)
                                              neo_text(call->method->name),
                                              neo_text(neo_code_name(call->status.code))}),
             1);
+}
+
+void client_call_done(struct neo_client_call *call)
+{
+    struct neo_channel *channel = call->channel;
+
+    list_remove(&call->waiting);
+    list_remove(&call->link);
+    channel->core->last_call_at = neo_loop_now(channel->loop);
+    if (call->method != &client_ready_method)
+        count_end(call);
     if (call->intercepted > 0)
         client_intercept_end(call, &call->status);
     if (call->events->done != NULL)
@@ -434,8 +443,9 @@ static struct neo_status status_of_own_reset(const struct call_attempt *a, struc
 
 static struct neo_status status_of_lost_connection(const struct call_attempt *a)
 {
-    struct neo_status status = neo_status_of(
-        NEO_UNAVAILABLE, a->sc->lost != NULL ? a->sc->lost : "the connection was lost");
+    const char *why = a->sc->lost != NULL ? a->sc->lost : "the connection was lost";
+    const char *text = neo_arena_printf(&a->call->arena, "%.127s: %s", a->sc->sub->address, why);
+    struct neo_status status = neo_status_of(NEO_UNAVAILABLE, text == NULL ? why : text);
 
     status.reason = NEO_LIT("CONNECT_FAILED");
     return status;

@@ -7,6 +7,11 @@ enum neo_code neo_channel_intercept(struct neo_channel *channel,
                                     struct neo_client_interceptor *interceptor,
                                     struct neo_error *err)
 {
+    if (channel->counts.started > 0)
+        return neo_fail(
+            err, NEO_FAILED_PRECONDITION,
+            "the channel to %s has begun calls; interceptors are added before the first",
+            channel->core->target);
     if (channel->n_interceptors == NEO_INTERCEPTORS_MAX)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
                         "the channel to %s has %d interceptors already", channel->core->target,

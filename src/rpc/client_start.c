@@ -8,6 +8,7 @@
 #include "h2/names.h"
 #include "rpc/channel_internal.h"
 #include "rpc/client_intercept.h"
+#include "rpc/client_ready.h"
 #include "rpc/compression.h"
 #include "rpc/wire.h"
 
@@ -264,7 +265,10 @@ static struct call_attempt *new_attempt(struct neo_client_call *call)
         a = neo_arena_calloc(&call->arena, 1, sizeof(*a));
     if (a != NULL)
         *a = (struct call_attempt){
-            .call = call, .reader = {.max = call->max_response, .packed = call->raw != NULL}};
+            .call = call,
+            .reader = {.max = call->max_response,
+                       .limit = "ours: the channel's max_message, or maxResponseMessageBytes",
+                       .packed = call->raw != NULL}};
     return a;
 }
 
@@ -345,6 +349,21 @@ static void begin_attempt(struct neo_client_call *call, struct sub_conn *sc,
     client_retry_begun(call);
 }
 
+const struct neo_method client_ready_method = {
+    .name = "", .path = "/", .service = "", .kind = NEO_CLIENT_STREAM | NEO_SERVER_STREAM};
+
+/* Its turn has come, and it wanted no more. */
+static void end_ready(struct neo_client_call *call, struct sub_conn *sc,
+                      struct neo_breaker_permit permit)
+{
+    const struct neo_status status = neo_status_of(NEO_OK, "");
+
+    neo_breaker_leave(&sc->sub->breaker, permit, NEO_BREAKER_UNKNOWN,
+                      neo_loop_now(call->channel->loop));
+    memcpy(call->peer, sc->sub->address, sizeof(call->peer));
+    client_call_end(call, &status);
+}
+
 void client_call_try(struct neo_client_call *call)
 {
     struct neo_channel *channel = call->channel;
@@ -355,7 +374,10 @@ void client_call_try(struct neo_client_call *call)
         return;
     struct sub_conn *sc = channel_pick(channel->core, &permit);
     if (sc != NULL) {
-        begin_attempt(call, sc, permit);
+        if (call->method == &client_ready_method)
+            end_ready(call, sc, permit);
+        else
+            begin_attempt(call, sc, permit);
         return;
     }
     /* One that waits beside others that run does not end the call. */
@@ -437,7 +459,10 @@ static enum neo_code prepare(struct neo_client_call *call, const struct neo_call
 {
     struct neo_channel *channel = call->channel;
 
-    call->config = service_config_find(&channel->config, call->method);
+    /* What methods are set to does not hold for what is none. */
+    call->config = call->method == &client_ready_method
+                       ? &channel->config.methods[channel->config.n_methods]
+                       : service_config_find(&channel->config, call->method);
     call->gzip = call->compressing = o->gzip;
     call->max_request = limit_of(call->config->max_request, channel->max_message);
     call->max_response = limit_of(call->config->max_response, channel->max_message);
@@ -471,16 +496,19 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
     call->events = events;
     call->raw = raw;
     call->self = self;
+    bool counts = method != &client_ready_method;
     enum neo_code code = prepare(call, options == NULL ? &none : options, err);
-    if (code == NEO_OK && channel->n_interceptors > 0)
+    if (code == NEO_OK && counts && channel->n_interceptors > 0)
         code = client_intercept_begin(call, err);
     if (code != NEO_OK) {
         client_call_free(call);
         return code;
     }
-    neo_retry_budget_call(&channel->budget, neo_loop_now(channel->loop));
-    channel->counts.started++;
-    channel->counts.last_started = neo_loop_now(channel->loop);
+    if (counts) {
+        neo_retry_budget_call(&channel->budget, neo_loop_now(channel->loop));
+        channel->counts.started++;
+        channel->counts.last_started = neo_loop_now(channel->loop);
+    }
     channel_wake(channel->core);
     *ret = call;
     call->starting = true;
@@ -488,8 +516,13 @@ enum neo_code client_call_start(struct neo_channel *channel, const struct neo_me
         (void)client_call_send_wire(call, encoded);
         call->send_closed = true;
     }
-    if (call->context.deadline != 0 && !call->over) /* a request that is too large has ended it */
-        neo_loop_arm(channel->loop, &call->deadline, call->context.deadline);
+    /* A request that is too large has ended it. */
+    if (call->context.deadline != 0 && !call->over) {
+        if (call->context.deadline <= neo_loop_now(channel->loop))
+            deadline_expired(&call->deadline); /* before anything of it leaves */
+        else
+            neo_loop_arm(channel->loop, &call->deadline, call->context.deadline);
+    }
     client_call_try(call);
     call->starting = false;
     return NEO_OK;

@@ -169,6 +169,8 @@ void config_duration(struct config_reader *r, neo_nsec least, neo_nsec *ret)
         return;
     if (!parse_duration(text, &value))
         config_refuse(r, "'%.*s' is not a duration; write seconds like \"0.1s\"", NEO_FMT(text));
+    else if (value == 0 && least == 1)
+        config_refuse(r, "must be more than 0s");
     else if (value < least)
         config_refuse(r, "must be at least %.9gs", (double)least / (double)NEO_NSEC_PER_SEC);
     else

@@ -28,8 +28,8 @@ static enum neo_code check_prefix(const struct frame_reader *r, const uint8_t *p
         return neo_fail(err, NEO_INTERNAL, "a message with the unknown flags 0x%02x", prefix[0]);
     if (message_len(prefix) > r->max)
         return neo_fail(err, NEO_RESOURCE_EXHAUSTED,
-                        "a message of %zu bytes is larger than the limit of %zu (max_message)",
-                        message_len(prefix), r->max);
+                        "a message of %zu bytes is larger than the limit of %zu (%s)",
+                        message_len(prefix), r->max, r->limit == NULL ? "max_message" : r->limit);
     return NEO_OK;
 }
 

@@ -23,7 +23,8 @@ enum frame_encoding {
 
 /* {.max = n} is ready to use. */
 struct frame_reader {
-    size_t max; /* bytes of one message, compressed and not */
+    size_t max;        /* bytes of one message, compressed and not */
+    const char *limit; /* what `max` is called, for people; NULL: "max_message" */
     enum frame_encoding encoding;
     bool packed;     /* compressed messages are handed out as they are */
     bool compressed; /* the message handed out last came so */

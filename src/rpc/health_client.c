@@ -100,7 +100,8 @@ void health_client_stop(struct sub_conn *sc)
 
 static void judge(struct sub_conn *sc, int status)
 {
-    char why[120];
+    const char *service = sc->sub->core->config.health_service;
+    char why[sizeof(sc->sub->last_error)];
 
     sc->health_failures = 0; /* it answers */
     sc->healthy = status == grpc_health_v1_HealthCheckResponse_SERVING;
@@ -108,9 +109,15 @@ static void judge(struct sub_conn *sc, int status)
         sub_conn_health(sc, NULL);
         return;
     }
-    (void)snprintf(why, sizeof(why), "the instance says that it is %s",
-                   status == grpc_health_v1_HealthCheckResponse_NOT_SERVING ? "not serving"
-                                                                            : "of unknown health");
+    if (status == grpc_health_v1_HealthCheckResponse_SERVICE_UNKNOWN)
+        (void)snprintf(why, sizeof(why),
+                       "the instance knows no health of '%.127s' (healthCheckConfig.serviceName)",
+                       service);
+    else
+        (void)snprintf(why, sizeof(why), "the instance says that '%.127s' is %s", service,
+                       status == grpc_health_v1_HealthCheckResponse_NOT_SERVING
+                           ? "not serving"
+                           : "of unknown health");
     sub_conn_health(sc, why);
 }
 

@@ -44,6 +44,14 @@ static void name_key(struct config_reader *r, struct neo_bytes key, void *self)
         config_unknown(r, "service, method");
 }
 
+/* A path would be the name of nothing, and its settings would not be missed. */
+static void check_part(struct config_reader *r, struct neo_bytes part, const char *example)
+{
+    if (part.len > 0 && memchr(part.at, '/', part.len) != NULL)
+        config_refuse(r, "'%.*s' has a '/', and so names nothing; write %s", NEO_FMT(part),
+                      example);
+}
+
 static bool is_same(const struct name *a, struct neo_bytes service, struct neo_bytes method)
 {
     return neo_bytes_equal(a->service, service) && neo_bytes_equal(a->method, method);
@@ -61,6 +69,8 @@ static void name_element(struct config_reader *r, void *self)
     config_object(r, name_key, &name);
     if (name.service.len == 0 && name.method.len > 0)
         config_refuse(r, "a name with a method needs its service");
+    check_part(r, name.service, "{\"service\": \"package.Service\"}");
+    check_part(r, name.method, "{\"service\": \"package.Service\", \"method\": \"Method\"}");
     for (size_t i = 0; i < m->n; i++)
         if (is_same(&m->names[i], name.service, name.method))
             config_refuse(r, "this name was given before");
@@ -155,12 +165,19 @@ static void health_key(struct config_reader *r, struct neo_bytes key, void *self
         config_refuse(r, "the memory budget is spent");
 }
 
+/* The older form is told in capitals, too: ROUND_ROBIN is what the .proto of a config calls it. */
 static void policy_name(struct config_reader *r, struct service_config *config)
 {
     struct neo_bytes name = {0};
+    uint8_t lower[64];
+    size_t len = 0;
 
     config_string(r, &name);
-    const struct balance_policy *policy = balance_find(name);
+    for (; len < name.len && len < sizeof(lower); len++) {
+        uint8_t c = name.at[len];
+        lower[len] = c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+    }
+    const struct balance_policy *policy = balance_find(neo_bytes(lower, len));
     if (policy == NULL)
         config_refuse(r, "'%.*s' is unknown; known are %s", NEO_FMT(name), balance_names);
     else

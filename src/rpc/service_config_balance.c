@@ -140,7 +140,8 @@ static void read_list(struct config_reader *r, struct balance_config *c, config_
 
     config_array(r, list_element, &l);
     if (!l.found)
-        config_refuse(r, "names no policy that is known: %s, outlier_detection", balance_names);
+        config_refuse(r, "names no policy that is known here: %s%s", balance_names,
+                      policy == leaf_policy ? "" : ", outlier_detection");
 }
 
 /* --- outlier detection: a policy around another --------------------------------------------------

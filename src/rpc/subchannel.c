@@ -52,9 +52,12 @@ void subchannel_set_state(struct subchannel *sub, enum subchannel_state state)
     }
     if (state != SUB_BACKOFF)
         neo_loop_disarm(core->loop, &sub->timer);
-    if (sub->state != state)
+    if (sub->state != state) {
+        neo_log_debug(core->log, "channel.state", NEO_STR("target", core->target),
+                      NEO_STR("address", sub->address), NEO_STR("state", state_names[state]));
         channelz_note(&sub->trace, neo_loop_now(core->loop), state == SUB_BACKOFF, 0,
                       state == SUB_BACKOFF ? sub->last_error : state_names[state]);
+    }
     sub->state = state;
     core->stale = true;
     channelz_channel_changed(core);

@@ -15,7 +15,39 @@ static bool strip(const char **text, const char *prefix)
     return true;
 }
 
+static bool parse_port(const char *text, uint16_t *ret)
+{
+    uint32_t port = 0;
+
+    for (; port <= UINT16_MAX && *text != '\0'; text++)
+        port = *text >= '0' && *text <= '9' ? port * 10 + (uint32_t)(*text - '0') : UINT32_MAX;
+    if (port == 0 || port > UINT16_MAX)
+        return false;
+    *ret = (uint16_t)port;
+    return true;
+}
+
 /* --- lists of addresses ----------------------------------------------------------------------- */
+
+/* What is no address is told in terms of targets: a port is needed, a name is for dns:. */
+static enum neo_code explain(const char *text, enum address_family family, const char *example,
+                             const struct neo_error *why, struct neo_error *err)
+{
+    const char *colon = strrchr(text, ':');
+    struct neo_error ignored;
+    char host[256];
+    uint16_t port;
+
+    if (family == ADDRESS_UNIX)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s", why->message);
+    if (colon == NULL || !parse_port(colon + 1, &port))
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "\"%s\" has no port of 1 to 65535; write %s",
+                        text, example);
+    (void)snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
+    if (strchr(host, ':') == NULL && address_check_host(host, &ignored) == NEO_OK)
+        return neo_fail(err, NEO_INVALID_ARGUMENT, "\"%s\" is a name; write dns:///%s", host, text);
+    return neo_fail(err, NEO_INVALID_ARGUMENT, "\"%s\" is not numeric; write %s", text, example);
+}
 
 static enum neo_code add(struct target *t, const char *text, size_t len, enum address_family family,
                          const char *example, struct neo_error *err)
@@ -31,7 +63,7 @@ static enum neo_code add(struct target *t, const char *text, size_t len, enum ad
                         example);
     (void)snprintf(one, sizeof(one), "%.*s", (int)len, text);
     if (address_parse_peer(one, &address, &why) != NEO_OK)
-        return neo_fail(err, NEO_INVALID_ARGUMENT, "%s", why.message);
+        return explain(one, family, example, &why, err);
     if (address.family != family)
         return neo_fail(err, NEO_INVALID_ARGUMENT, "\"%s\" is of another kind; write %s", one,
                         example);
@@ -52,18 +84,6 @@ static enum neo_code parse_list(struct target *t, const char *list, enum address
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
-
-static bool parse_port(const char *text, uint16_t *ret)
-{
-    uint32_t port = 0;
-
-    for (; port <= UINT16_MAX && *text != '\0'; text++)
-        port = *text >= '0' && *text <= '9' ? port * 10 + (uint32_t)(*text - '0') : UINT32_MAX;
-    if (port == 0 || port > UINT16_MAX)
-        return false;
-    *ret = (uint16_t)port;
-    return true;
-}
 
 static enum neo_code parse_dns(struct target *t, const char *name, struct neo_error *err)
 {

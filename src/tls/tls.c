@@ -147,6 +147,10 @@ static enum neo_code explain_alert(struct tls *tls, int alert, struct neo_error 
         return neo_fail(err, NEO_UNAUTHENTICATED,
                         "tls: the peer refused our certificate (alert: %s); see the peer's log",
                         name);
+    if (alert == SSL_AD_UNRECOGNIZED_NAME)
+        return neo_fail(err, NEO_UNAVAILABLE,
+                        "tls: the peer says that it is not the service we asked for (alert: %s)",
+                        name);
     return neo_fail(err, NEO_UNAVAILABLE, "tls: the peer ended the connection (alert: %s)", name);
 }
 

@@ -376,7 +376,7 @@ TEST(an_instance_that_does_not_serve_gets_no_calls)
     assert_int_equal(s.servers[0].requests, 1);
     script_send(c.watch, NEO_LIT("\x08\x02"));
     assert_int_equal(wait_for_end(&h, SEC), NEO_UNAVAILABLE);
-    assert_string_equal(h.message, "the instance says that it is not serving");
+    assert_string_equal(h.message, "the instance says that 'echo' is not serving");
     assert_string_equal(state_of(&s, "10.0.0.1:7000"), "not serving");
     assert_int_equal(s.servers[0].requests, 1);
     end_stage(&s);

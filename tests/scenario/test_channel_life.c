@@ -135,7 +135,7 @@ TEST(a_peer_that_hangs_is_noticed_while_a_call_waits_for_it)
     neo_nsec begun = neo_mono_nsec();
     assert_int_equal(wait_for_end(&h, 60 * SEC), NEO_UNAVAILABLE);
     assert_in_range(h.at - begun, 25 * SEC, 35 * SEC); /* 20 s of silence, 10 s for the answer */
-    assert_string_equal(h.message, "the peer answered no PING");
+    assert_string_equal(h.message, "10.0.0.1:7000: the peer answered no PING");
     end_stage(&s);
 }
 

@@ -164,6 +164,11 @@ def running():
            "has no method 'Nope'", "List")
     expect("JSON that is not", neo("call", "neo-registry", "neo.registry.v1.Registry/List", "-d", "{x}"),
            2, "1:2")
+    expect("two requests for one", neo("call", "neo-registry", "neo.registry.v1.Registry/List", "-d", "{} {}"),
+           2, "takes one request")
+    expect("a service that the server has not", neo("call", "neo-registry", "a.B/C"), 1,
+           "does not know 'a.B'", "neo.registry.v1.Registry")
+    expect("a method without its service", neo("call", "neo-registry", "a.B.C"), 2, "package.Service/Method")
     expect("a service nobody registered", neo("call", "no-such-service", "a.B/C"), 64 + 14, "UNAVAILABLE")
     expect("down", neo("down"), 0, "down")
     expect("down twice", neo("down"), 0, "nothing was up")

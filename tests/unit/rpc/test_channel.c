@@ -4,8 +4,10 @@
 
 #include "support/echo.h"
 
+#include <neo/interceptor.h>
 #include <neo/memory.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -371,6 +373,8 @@ TEST(a_server_of_another_name_is_never_spoken_to)
     neo_arena_init(&arena, 1 << 20);
     assert_int_equal(say(channel, NULL, (struct neo_test_v1_Words){0}, &status, &arena),
                      NEO_UNAVAILABLE);
+    assert_non_null(memmem(status.message.at, status.message.len, "not the service we asked for",
+                           strlen("not the service we asked for")));
     assert_int_equal(neo_channel_wire(channel).request_bytes, 0);
     assert_int_equal(world.handled, 0);
     neo_arena_fini(&arena);
@@ -439,6 +443,106 @@ TEST(a_retry_policy_outside_method_config_is_refused_with_its_place)
     echo_world_fini(&world);
 }
 
+/* --- waiting for an instance ------------------------------------------------------------------ */
+
+TEST(who_waits_for_nobody_is_told_why_when_the_time_is_over)
+{
+    /* A method's own timeout is not meant, and what would be retried is not begun. */
+    static const char config[] = "{\"methodConfig\": [{\"name\": [{}], \"timeout\": \"0.01s\"}]}";
+    struct neo_error err;
+    struct one o;
+
+    setup(&o);
+    struct neo_channel *channel =
+        echo_channel(&o.world, "caller-service", "ipv4:127.0.0.1:1", config);
+    neo_nsec begun = neo_mono_nsec();
+    assert_int_equal(neo_channel_wait_ready(channel, 150 * MSEC, &err), NEO_DEADLINE_EXCEEDED);
+    assert_true(neo_mono_nsec() - begun >= 100 * MSEC);
+    assert_non_null(strstr(err.message, "cannot connect to 127.0.0.1:1"));
+    neo_channel_free(channel);
+    teardown(&o);
+}
+
+struct waiter {
+    struct neo_channel *channel;
+    enum neo_code code;
+};
+
+static void wait_here(void *self)
+{
+    struct waiter *w = self;
+
+    w->code = neo_channel_wait_ready(w->channel, 0, NULL);
+}
+
+TEST(a_loop_does_not_wait_for_itself)
+{
+    struct waiter w;
+    struct one o;
+
+    setup(&o);
+    w.channel = o.channel;
+    neo_runtime_call(o.world.runtime, 0, wait_here, &w);
+    assert_int_equal(w.code, NEO_FAILED_PRECONDITION);
+    teardown(&o);
+}
+
+static void *wait_there(void *self)
+{
+    wait_here(self);
+    return NULL;
+}
+
+TEST(who_waits_hears_of_it_when_the_channel_is_freed)
+{
+    struct neo_channel_peer peer;
+    struct waiter w;
+    pthread_t thread;
+    struct one o;
+
+    setup(&o);
+    w.channel = echo_channel(&o.world, "caller-service", "ipv4:127.0.0.1:1", NULL);
+    assert_int_equal(pthread_create(&thread, NULL, wait_there, &w), 0);
+    do
+        assert_int_equal(neo_channel_peers(w.channel, &peer, 1), 1);
+    while (peer.last_error[0] == '\0'); /* it has begun */
+    neo_channel_free(w.channel);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(w.code, NEO_CANCELLED);
+    teardown(&o);
+}
+
+static enum neo_code must_not_begin(struct neo_client_interceptor *self,
+                                    struct neo_client_call *call, void **state,
+                                    struct neo_error *err)
+{
+    (void)self;
+    (void)call;
+    (void)state;
+    return neo_fail(err, NEO_INTERNAL, "it was seen");
+}
+
+TEST(waiting_connects_and_sends_nothing)
+{
+    static struct neo_client_interceptor watcher = {.name = "watcher", .begin = must_not_begin};
+    struct neo_channel_peer peer;
+    struct neo_error err;
+    struct one o;
+
+    setup(&o);
+    assert_int_equal(neo_channel_intercept(o.channel, &watcher, &err), NEO_OK);
+    assert_int_equal(neo_channel_peers(o.channel, &peer, 1), 1);
+    assert_string_equal(peer.state, "idle");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(neo_channel_wait_ready(o.channel, 20 * NEO_NSEC_PER_SEC, &err), NEO_OK);
+        assert_int_equal(neo_channel_peers(o.channel, &peer, 1), 1);
+        assert_string_equal(peer.state, "ready");
+        assert_int_equal(peer.calls, 0);
+    }
+    assert_int_equal(o.world.handled, 0);
+    teardown(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +563,10 @@ int main(void)
         cmocka_unit_test(a_server_of_another_name_is_never_spoken_to),
         cmocka_unit_test(joining_tells_nothing_to_another_service_of_the_same_root),
         cmocka_unit_test(a_retry_policy_outside_method_config_is_refused_with_its_place),
+        cmocka_unit_test(who_waits_for_nobody_is_told_why_when_the_time_is_over),
+        cmocka_unit_test(a_loop_does_not_wait_for_itself),
+        cmocka_unit_test(who_waits_hears_of_it_when_the_channel_is_freed),
+        cmocka_unit_test(waiting_connects_and_sends_nothing),
     };
     return cmocka_run_group_tests_name("rpc/channel", tests, NULL, NULL);
 }

@@ -133,6 +133,16 @@ TEST(no_ninth_is_taken)
     assert_int_equal(neo_channel_intercept(channel, &second.base, NULL), NEO_RESOURCE_EXHAUSTED);
 }
 
+TEST(none_is_taken_once_a_call_has_begun)
+{
+    struct neo_error err;
+
+    assert_int_equal(say(NULL, 0, NULL), NEO_OK);
+    assert_int_equal(neo_channel_intercept(channel, &second.base, &err), NEO_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.message, "before the first"));
+    assert_int_equal(second.begun, 1);
+}
+
 TEST(what_they_add_arrives_beside_what_the_caller_sent)
 {
     const struct neo_pair own = {NEO_LIT("x-own"), NEO_LIT("mine")};
@@ -255,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_that_refuses_keeps_the_call_from_leaving, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(none_is_taken_once_a_call_has_begun, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_ninth_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_they_add_arrives_beside_what_the_caller_sent, set_up,
                                         tear_down),

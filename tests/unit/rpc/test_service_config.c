@@ -46,7 +46,7 @@ TEST(what_is_unknown_or_misplaced_is_refused_with_its_place)
     refuse(METHOD("\"timeout\": \"5\""), "$.methodConfig[0].timeout", "duration");
     refuse(METHOD("\"timeout\": \"-5s\""), "$.methodConfig[0].timeout", "duration");
     refuse(METHOD("\"timeout\": \"5.s\""), "$.methodConfig[0].timeout", "duration");
-    refuse(METHOD("\"timeout\": \"0s\""), "$.methodConfig[0].timeout", "at least");
+    refuse(METHOD("\"timeout\": \"0s\""), "$.methodConfig[0].timeout", "more than 0s");
     refuse(METHOD("\"waitForReady\": 1"), "$.methodConfig[0].waitForReady", "true or false");
     refuse(METHOD("\"maxRequestMessageBytes\": 0"), "$.methodConfig[0].maxRequestMessageBytes",
            "whole number");
@@ -69,6 +69,16 @@ TEST(names_are_given_once)
            "needs its service");
 }
 
+TEST(a_path_in_place_of_a_name_is_refused)
+{
+    refuse("{\"methodConfig\": [{\"name\": [{\"service\": \"/a.B\"}]}]}",
+           "$.methodConfig[0].name[0]", "names nothing; write {\"service\": \"package.Service\"}");
+    refuse("{\"methodConfig\": [{\"name\": [{\"service\": \"a.B/C\"}]}]}",
+           "$.methodConfig[0].name[0]", "names nothing");
+    refuse("{\"methodConfig\": [{\"name\": [{\"service\": \"a.B\", \"method\": \"/a.B/C\"}]}]}",
+           "$.methodConfig[0].name[0]", "\"method\": \"Method\"");
+}
+
 TEST(policies_for_retries_are_whole)
 {
     refuse(METHOD("\"retryPolicy\": {}"), "$.methodConfig[0].retryPolicy", "needs all of");
@@ -81,7 +91,7 @@ TEST(policies_for_retries_are_whole)
     refuse(METHOD("\"retryPolicy\": {\"retryableStatusCodes\": [17]}"),
            "$.methodConfig[0].retryPolicy.retryableStatusCodes[0]", "1 to 16");
     refuse(METHOD("\"retryPolicy\": {\"initialBackoff\": \"0s\"}"),
-           "$.methodConfig[0].retryPolicy.initialBackoff", "at least");
+           "$.methodConfig[0].retryPolicy.initialBackoff", "more than 0s");
     refuse(METHOD("\"retryPolicy\": {\"perAttemptRecvTimeout\": \"1s\"}"),
            "$.methodConfig[0].retryPolicy.perAttemptRecvTimeout", "unknown key");
     refuse(METHOD("\"hedgingPolicy\": {\"hedgingDelay\": \"1s\"}"),
@@ -106,7 +116,7 @@ TEST(balancers_are_known_and_alone)
            "$.loadBalancingConfig[0].weighted_round_robin.enableOobLoadReport", "true or false");
     refuse("{\"loadBalancingConfig\": [{\"weighted_round_robin\": {\"oobReportingPeriod\": "
            "\"0s\"}}]}",
-           "$.loadBalancingConfig[0].weighted_round_robin.oobReportingPeriod", "at least");
+           "$.loadBalancingConfig[0].weighted_round_robin.oobReportingPeriod", "more than 0s");
     refuse("{\"loadBalancingConfig\": [{\"outlier_detection\": {}}]}",
            "$.loadBalancingConfig[0].outlier_detection", "childPolicy");
     refuse("{\"loadBalancingConfig\": [{\"outlier_detection\": {\"childPolicy\": "
@@ -114,9 +124,22 @@ TEST(balancers_are_known_and_alone)
            "$.loadBalancingConfig[0].outlier_detection", "pick_first");
     refuse("{\"loadBalancingConfig\": [{\"outlier_detection\": {\"childPolicy\": "
            "[{\"outlier_detection\": {}}]}}]}",
-           "$.loadBalancingConfig[0].outlier_detection.childPolicy", "known");
+           "$.loadBalancingConfig[0].outlier_detection.childPolicy", "known here: pick_first");
     refuse("{\"loadBalancingConfig\": [{\"outlier_detection\": {\"maxEjectionPercent\": 101}}]}",
            "$.loadBalancingConfig[0].outlier_detection.maxEjectionPercent", "0 to 100");
+}
+
+TEST(what_a_child_of_outlier_detection_may_be_is_told_without_itself)
+{
+    struct service_config config;
+    struct neo_error err = {0};
+
+    assert_int_equal(service_config_init(&config,
+                                         "{\"loadBalancingConfig\": [{\"outlier_detection\": "
+                                         "{\"childPolicy\": [{\"outlier_detection\": {}}]}}]}",
+                                         &err),
+                     NEO_INVALID_ARGUMENT);
+    assert_null(strstr(err.message, ", outlier_detection"));
 }
 
 static void take(struct service_config *config, const char *json)
@@ -125,6 +148,18 @@ static void take(struct service_config *config, const char *json)
 
     if (service_config_init(config, json, &err) != NEO_OK)
         fail_msg("%s", err.message);
+}
+
+TEST(the_older_name_of_a_balancer_is_taken_in_capitals_too)
+{
+    struct service_config config;
+
+    take(&config, "{\"loadBalancingPolicy\": \"PICK_FIRST\"}");
+    assert_ptr_equal(config.balance.policy, &balance_pick_first);
+    service_config_fini(&config);
+    refuse("{\"loadBalancingPolicy\": \"PICK_FIRST\\u0000\"}", "$.loadBalancingPolicy",
+           "is unknown");
+    refuse("{\"loadBalancingConfig\": [{\"PICK_FIRST\": {}}]}", "$.loadBalancingConfig", "known");
 }
 
 TEST(the_default_is_round_robin_with_careful_retries)
@@ -256,6 +291,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_unknown_or_misplaced_is_refused_with_its_place),
         cmocka_unit_test(names_are_given_once),
+        cmocka_unit_test(a_path_in_place_of_a_name_is_refused),
+        cmocka_unit_test(what_a_child_of_outlier_detection_may_be_is_told_without_itself),
+        cmocka_unit_test(the_older_name_of_a_balancer_is_taken_in_capitals_too),
         cmocka_unit_test(policies_for_retries_are_whole),
         cmocka_unit_test(balancers_are_known_and_alone),
         cmocka_unit_test(the_default_is_round_robin_with_careful_retries),

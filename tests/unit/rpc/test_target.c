@@ -36,12 +36,14 @@ TEST(what_is_no_target_is_refused_with_what_to_write)
     refuse("ipv4:10.0.0.1", "port");
     refuse("ipv4:10.0.0.1:80,", "port");
     refuse("ipv4:10.0.0.1:80,,10.0.0.2:80", "port");
-    refuse("ipv4:10.0.0.1:0", "port 0");
+    refuse("ipv4:10.0.0.1:0", "no port of 1 to 65535; write ipv4:10.0.0.1:8443");
     refuse("ipv4:[::1]:80", "ipv4:10.0.0.1:8443");
-    refuse("ipv4:localhost:80", "numeric");
+    refuse("ipv4:localhost:80", "write dns:///localhost:80");
+    refuse("ipv4:10.0.0.300:80", "not numeric; write ipv4:");
+    refuse("ipv6:[::1]", "no port of 1 to 65535; write ipv6:[fd00::1]:8443");
     refuse("ipv4:unix:/x", "another kind");
     refuse("ipv6:10.0.0.1:80", "ipv6:[fd00::1]");
-    refuse("ipv6:::1:80", "numeric");
+    refuse("ipv6:::1:80", "numeric; write ipv6:[fd00::1]:8443");
     refuse("unix:x.sock", "absolute path");
     refuse("unix://x/y", "absolute path");
     refuse("unix:", "absolute path");
