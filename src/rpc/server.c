@@ -9,6 +9,7 @@
 #include "rpc/builtin.h"
 #include "rpc/record.h"
 #include "rpc/server_attest.h"
+#include "rpc/symbols.h"
 
 #include <neo/insecure.h>
 #include <neo/memory.h>
@@ -303,6 +304,16 @@ static enum neo_code listen_on(struct neo_server *server, unsigned i, const char
     return NEO_OK;
 }
 
+/* From here on nothing is added: what is made of all services can be made. */
+static enum neo_code close_for_services(struct neo_server *server, struct neo_error *err)
+{
+    (void)pthread_mutex_lock(&server->shared.lock);
+    enum neo_code code = builtin_reflection_index(server, err);
+    server->shared.listening = server->shared.listening || code == NEO_OK;
+    (void)pthread_mutex_unlock(&server->shared.lock);
+    return code;
+}
+
 /* The first worker learns the port that the others share. A path has room for one only. */
 enum neo_code neo_server_listen(struct neo_server *server, const char *address,
                                 struct neo_error *err)
@@ -312,9 +323,7 @@ enum neo_code neo_server_listen(struct neo_server *server, const char *address,
     struct net_address bound;
     struct net_address again;
 
-    (void)pthread_mutex_lock(&server->shared.lock);
-    server->shared.listening = true;
-    (void)pthread_mutex_unlock(&server->shared.lock);
+    NEO_TRY(close_for_services(server, err));
     NEO_TRY(listen_on(server, 0, address, n > 1 ? NET_FIRST : NET_ALONE, &bound, err));
     for (unsigned i = 1; i < n; i++)
         NEO_TRY(listen_on(server, i, bound.text, NET_JOIN, &again, err));
@@ -487,6 +496,7 @@ static void free_services(struct neo_server *server)
         neo_free(s);
     }
     map_fini(&server->methods);
+    symbols_free(server->symbols);
 }
 
 void neo_server_free(struct neo_server *server)

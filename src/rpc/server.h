@@ -141,6 +141,7 @@ struct neo_server {
     size_t largest_request; /* of any method */
     int64_t channelz_id;
     struct list services;
+    struct symbols *symbols; /* for reflection; constant once listening, NULL before */
     unsigned n_methods;
     unsigned n_workers;
     struct worker **workers;
