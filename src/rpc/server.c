@@ -198,6 +198,7 @@ enum neo_code neo_server_new(const struct neo_server_options *options, struct ne
         return code;
     }
     server_look_at_certificate(options);
+    server_note(server, false, "created");
     *ret = server;
     return NEO_OK;
 }
@@ -246,6 +247,13 @@ enum neo_code server_add(struct neo_server *server, const struct neo_service_inf
     if (ret != NULL)
         *ret = s;
     return NEO_OK;
+}
+
+void server_note(struct neo_server *server, bool warning, const char *text)
+{
+    (void)pthread_mutex_lock(&server->shared.lock);
+    channelz_note(&server->shared.trace, neo_mono_nsec(), warning, 0, text);
+    (void)pthread_mutex_unlock(&server->shared.lock);
 }
 
 bool server_is_listening(struct neo_server *server)
@@ -322,11 +330,14 @@ enum neo_code neo_server_listen(struct neo_server *server, const char *address,
     unsigned n = is_path ? 1 : server->n_workers;
     struct net_address bound;
     struct net_address again;
+    char note[sizeof(bound.text) + 16];
 
     NEO_TRY(close_for_services(server, err));
     NEO_TRY(listen_on(server, 0, address, n > 1 ? NET_FIRST : NET_ALONE, &bound, err));
     for (unsigned i = 1; i < n; i++)
         NEO_TRY(listen_on(server, i, bound.text, NET_JOIN, &again, err));
+    (void)snprintf(note, sizeof(note), "listens on %s", bound.text);
+    server_note(server, false, note);
     unsigned at = atomic_load(&server->n_addresses);
     if (at == LISTENERS_MAX) /* as many as there were before it was drained */
         return NEO_OK;
@@ -370,9 +381,11 @@ void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch)
             worker_post_update(server->workers[i], next);
     }
     (void)pthread_mutex_unlock(&server->shared.lock);
-    if (code != NEO_OK)
-        neo_log_error(server->options.log, "server.update_refused", NEO_STR("error", err.message),
-                      NEO_STR("kept", "the epoch before"));
+    if (code == NEO_OK)
+        return;
+    server_note(server, true, "refused an update");
+    neo_log_error(server->options.log, "server.update_refused", NEO_STR("error", err.message),
+                  NEO_STR("kept", "the epoch before"));
 }
 
 void neo_server_set_serving(struct neo_server *server, const char *service, bool serving)
@@ -451,6 +464,7 @@ static void cut_there(void *self)
 void neo_server_drain(struct neo_server *server, neo_nsec grace)
 {
     atomic_store(&server->draining, true);
+    server_note(server, false, "drains");
     for (unsigned i = 0; i < server->n_workers; i++) {
         struct drain_request r = {server->workers[i], grace};
         neo_runtime_call(server->options.runtime, i, drain_there, &r);

@@ -39,6 +39,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "rpc/channelz.h"
 #include "rpc/conn.h"
 
 #include <pthread.h>
@@ -159,6 +160,7 @@ struct neo_server {
         struct epoch *epoch;
         struct map identities; /* what each has on all workers; struct identity_count */
         bool listening;
+        struct channelz_trace trace; /* of what happened to it */
     } shared;
 };
 
@@ -166,6 +168,8 @@ struct epoch *server_epoch(struct neo_server *server);
 /* Logs what is wrong with the certificate that a server begins with. */
 void server_look_at_certificate(const struct neo_server_options *options);
 bool server_is_listening(struct neo_server *server);
+/* For channelz. The lock is not held. */
+void server_note(struct neo_server *server, bool warning, const char *text);
 /* Registers a service of the server's own. */
 NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
                                         const struct neo_service_info *info, const void *handlers,
@@ -264,6 +268,7 @@ struct worker {
         atomic_uint_fast64_t denied;
         atomic_uint_fast64_t succeeded; /* these two only where channelz is served */
         atomic_uint_fast64_t failed;
+        atomic_uint_fast64_t last_call; /* when the last one came, monotonic; 0: none yet */
     } stats;
 };
 
