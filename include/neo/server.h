@@ -168,7 +168,8 @@ NEO_MUST_CHECK enum neo_code neo_server_set_blocking(struct neo_server *server, 
                                                      struct neo_error *err);
 
 /* "127.0.0.1:8443", "[::1]:0" or "unix:/run/x.sock": no names; port 0: a free one. On every worker.
-   At most 4 addresses. */
+   At most 4 addresses. Before the first one it is noted what its services' files declare, for
+   reflection: RESOURCE_EXHAUSTED when there is no memory for that. */
 NEO_MUST_CHECK enum neo_code neo_server_listen(struct neo_server *server, const char *address,
                                                struct neo_error *err);
 /* "127.0.0.1:43121": what it really listens on. Valid until the server is freed. */

@@ -16,6 +16,9 @@ NEO_MUST_CHECK enum neo_code builtin_attest_add(struct neo_server *server, struc
 NEO_MUST_CHECK enum neo_code builtin_health_add(struct neo_server *server, struct neo_error *err);
 NEO_MUST_CHECK enum neo_code builtin_reflection_add(struct neo_server *server,
                                                     struct neo_error *err);
+/* Makes what it answers from, of all services; once. Before any worker listens. */
+NEO_MUST_CHECK enum neo_code builtin_reflection_index(struct neo_server *server,
+                                                      struct neo_error *err);
 
 /* Only when asked for, and only to those whom the policy names. */
 NEO_MUST_CHECK enum neo_code builtin_channelz_add(struct neo_server *server, struct neo_error *err);

@@ -117,17 +117,24 @@ static struct grpc_channelz_v1_Server *view_server(struct neo_server *server,
     struct grpc_channelz_v1_Server *s = neo_arena_calloc(arena, 1, sizeof(*s));
     struct grpc_channelz_v1_ServerRef *ref = neo_arena_calloc(arena, 1, sizeof(*ref));
     struct grpc_channelz_v1_ServerData *data = neo_arena_calloc(arena, 1, sizeof(*data));
+    neo_nsec last = 0;
 
     if (s == NULL || ref == NULL || data == NULL)
         return NULL;
     ref->server_id = server->channelz_id;
     ref->name = server->target;
     data->calls_started = (int64_t)neo_server_stats(server).started;
+    (void)pthread_mutex_lock(&server->shared.lock);
+    data->trace = channelz_trace(arena, &server->shared.trace);
+    (void)pthread_mutex_unlock(&server->shared.lock);
     for (unsigned i = 0; i < server->n_workers; i++) {
         const struct worker *w = server->workers[i];
         data->calls_succeeded += (int64_t)atomic_load(&w->stats.succeeded);
         data->calls_failed += (int64_t)atomic_load(&w->stats.failed);
+        neo_nsec at = atomic_load(&w->stats.last_call);
+        last = at > last ? at : last;
     }
+    data->last_call_started_timestamp = channelz_time(arena, last);
     s->ref = ref;
     s->data = data;
     return add_listeners(server, arena, s) ? s : NULL;
@@ -284,7 +291,7 @@ static void get_subchannel(struct neo_call *call,
 }
 
 /* Of a channel: true when it was there, and answered. */
-static bool answer_client_socket(struct neo_call *call, int64_t wanted)
+static bool answer_client_socket(struct neo_call *call, int64_t wanted, bool summary)
 {
     struct grpc_channelz_v1_GetSocketResponse response = {0};
 
@@ -293,6 +300,8 @@ static bool answer_client_socket(struct neo_call *call, int64_t wanted)
         for (size_t i = 0; view != NULL && i < view->n_sockets; i++)
             if (view->sockets[i]->ref->socket_id == wanted)
                 response.socket = view->sockets[i];
+        if (response.socket != NULL && summary)
+            channelz_summarise(response.socket);
         if (response.socket != NULL)
             neo_call_reply(call, &response);
         if (view != NULL)
@@ -318,7 +327,8 @@ static void get_socket(struct neo_call *call,
     response.socket = s.found;
     if (s.found != NULL)
         neo_call_reply(call, &response);
-    else if (request->socket_id <= 0 || !answer_client_socket(call, request->socket_id))
+    else if (request->socket_id <= 0 ||
+             !answer_client_socket(call, request->socket_id, request->summary))
         neo_call_fail(call, NEO_NOT_FOUND, "there is no such socket");
 }
 

@@ -3,8 +3,9 @@
  * grpc.reflection.v1 and v1alpha, from the tables that generated code carries.
  *
  * The two versions are the same messages under two package names, so one handler
- * serves both; the asserts at the end hold it to that. A response lives in the
- * worker's scratch arena beside the request, and both are gone when it was sent.
+ * serves both; the asserts at the end hold it to that. What there is to be asked for is
+ * known before the first question: the server's index, made of all its services when it begins to
+ * listen and unchanged from then on, which all workers read.
  */
 #include "rpc/builtin.h"
 #include "rpc/call.h"
@@ -13,42 +14,31 @@
 #include <grpc/reflection/v1/reflection.neo.h>
 #include <grpc/reflection/v1alpha/reflection.neo.h>
 
-#include <assert.h>
+#include <neo/memory.h>
 
-enum { FILES_MAX = 512, EXTENSIONS_MAX = 4096 };
+#include <assert.h>
 
 #define REQUEST(field)  grpc_reflection_v1_ServerReflectionRequest_##field##_FIELD
 #define RESPONSE(field) grpc_reflection_v1_ServerReflectionResponse_##field##_FIELD
 
-/* Files, each once, in the order they were found. */
-struct files {
-    const struct neo_file_info *at[FILES_MAX];
-    size_t n;
-};
+/* --- the index --------------------------------------------------------------------------- */
 
-static void add_file(struct files *files, const struct neo_file_info *file)
+enum neo_code builtin_reflection_index(struct neo_server *server, struct neo_error *err)
 {
-    for (size_t i = 0; i < files->n; i++)
-        if (files->at[i] == file)
-            return;
-    if (file != NULL && files->n < FILES_MAX)
-        files->at[files->n++] = file;
-}
+    size_t n = 0;
 
-/* What the files import, and what that imports: the list grows while it is walked. */
-static void add_imports(struct files *files)
-{
-    for (size_t i = 0; i < files->n; i++)
-        for (const struct neo_file_info *const *import = files->at[i]->imports; *import != NULL;
-             import++)
-            add_file(files, *import);
-}
-
-static void collect(struct neo_server *server, struct files *files)
-{
+    if (server->symbols != NULL)
+        return NEO_OK;
     list_each (link, &server->services)
-        add_file(files, neo_owner(link, struct service, link)->info->file);
-    add_imports(files);
+        n++;
+    NEO_CLEANUP(neo_freep)
+    const struct neo_file_info **files = neo_alloc_array(n, sizeof(*files));
+    if (files == NULL)
+        return neo_fail(err, NEO_RESOURCE_EXHAUSTED, "out of memory for the index of symbols");
+    n = 0;
+    list_each (link, &server->services)
+        files[n++] = neo_owner(link, struct service, link)->info->file;
+    return symbols_new(files, n, &server->symbols, err);
 }
 
 /* --- answers ----------------------------------------------------------------------------- */
@@ -69,34 +59,17 @@ static void answer_error(struct answer *a, enum neo_code code, const char *messa
     a->response.message_response_case = RESPONSE(error_response);
 }
 
-static void answer_file(struct answer *a, const struct neo_file_info *file, struct neo_arena *arena)
+/* What `file` is of is told when there is none. */
+static void answer_file(struct answer *a, const struct symbols_file *file, const char *what)
 {
-    struct files files = {.n = 0};
-
-    add_file(&files, file);
-    add_imports(&files);
-    struct neo_bytes *at = neo_arena_calloc(arena, files.n, sizeof(*at));
-    for (size_t i = 0; i < files.n && at != NULL; i++)
-        at[i] = files.at[i]->descriptor;
-    a->descriptors.file_descriptor_proto.at = at;
-    a->descriptors.file_descriptor_proto.len = at == NULL ? 0 : files.n;
+    if (file == NULL) {
+        answer_error(a, NEO_NOT_FOUND, what);
+        return;
+    }
+    a->descriptors.file_descriptor_proto.at = file->descriptors;
+    a->descriptors.file_descriptor_proto.len = file->n_descriptors;
     a->response.file_descriptor_response = &a->descriptors;
     a->response.message_response_case = RESPONSE(file_descriptor_response);
-}
-
-static void find_file(struct answer *a, struct neo_server *server, struct neo_bytes name,
-                      bool by_symbol, struct neo_arena *arena)
-{
-    struct files files = {.n = 0};
-
-    collect(server, &files);
-    for (size_t i = 0; i < files.n; i++)
-        if (by_symbol ? symbols_declares(files.at[i], name)
-                      : neo_bytes_is(name, files.at[i]->name)) {
-            answer_file(a, files.at[i], arena);
-            return;
-        }
-    answer_error(a, NEO_NOT_FOUND, by_symbol ? "no such symbol" : "no such file");
 }
 
 static void list_services(struct answer *a, struct neo_server *server, struct neo_arena *arena)
@@ -123,68 +96,51 @@ static void list_services(struct answer *a, struct neo_server *server, struct ne
 }
 
 /* Every extension that the files of this server declare, of one of their messages or of another. */
-static void find_extensions(struct answer *a, struct neo_server *server, struct neo_bytes type,
-                            struct neo_arena *arena)
+static void answer_extensions(struct answer *a, const struct symbols *symbols,
+                              struct neo_bytes type)
 {
-    int32_t *numbers = neo_arena_calloc(arena, EXTENSIONS_MAX, sizeof(*numbers));
-    struct files files = {.n = 0};
-    bool known = false;
-    size_t n = 0;
+    struct symbols_numbers numbers = symbols_extensions(symbols, type);
 
-    collect(server, &files);
-    for (size_t i = 0; i < files.n && numbers != NULL; i++) {
-        known = known || symbols_declares(files.at[i], type);
-        n = symbols_extensions(files.at[i], type, numbers, n, EXTENSIONS_MAX);
-    }
-    if (!known && n == 0) {
+    if (numbers.n == 0 && symbols_file_declaring(symbols, type) == NULL) {
         answer_error(a, NEO_NOT_FOUND, "no such type");
         return;
     }
     a->extensions.base_type_name = type;
-    a->extensions.extension_number.at = numbers;
-    a->extensions.extension_number.len = n;
+    a->extensions.extension_number.at = numbers.at;
+    a->extensions.extension_number.len = numbers.n;
     a->response.all_extension_numbers_response = &a->extensions;
     a->response.message_response_case = RESPONSE(all_extension_numbers_response);
-}
-
-static void find_extension(struct answer *a, struct neo_server *server,
-                           const struct grpc_reflection_v1_ExtensionRequest *wanted,
-                           struct neo_arena *arena)
-{
-    struct files files = {.n = 0};
-
-    collect(server, &files);
-    for (size_t i = 0; i < files.n; i++)
-        if (symbols_extends(files.at[i], wanted->containing_type, wanted->extension_number)) {
-            answer_file(a, files.at[i], arena);
-            return;
-        }
-    answer_error(a, NEO_NOT_FOUND, "no such extension");
 }
 
 static void on_request(struct neo_call *call, const void *message, void *state)
 {
     const struct grpc_reflection_v1_ServerReflectionRequest *request = message;
     struct grpc_reflection_v1_ServerReflectionRequest original = *request;
-    struct neo_arena *arena = &call->worker->scratch;
+    const struct grpc_reflection_v1_ExtensionRequest *extension;
     struct neo_server *server = state;
+    const struct symbols *symbols = server->symbols;
     struct answer a = {.response = {.valid_host = request->host, .original_request = &original}};
 
     switch (request->message_request_case) {
     case REQUEST(file_by_filename):
-        find_file(&a, server, request->file_by_filename, false, arena);
+        answer_file(&a, symbols_file_named(symbols, request->file_by_filename), "no such file");
         break;
     case REQUEST(file_containing_symbol):
-        find_file(&a, server, request->file_containing_symbol, true, arena);
+        answer_file(&a, symbols_file_declaring(symbols, request->file_containing_symbol),
+                    "no such symbol");
         break;
     case REQUEST(file_containing_extension):
-        find_extension(&a, server, request->file_containing_extension, arena);
+        extension = request->file_containing_extension;
+        answer_file(&a,
+                    symbols_file_extending(symbols, extension->containing_type,
+                                           extension->extension_number),
+                    "no such extension");
         break;
     case REQUEST(all_extension_numbers_of_type):
-        find_extensions(&a, server, request->all_extension_numbers_of_type, arena);
+        answer_extensions(&a, symbols, request->all_extension_numbers_of_type);
         break;
     case REQUEST(list_services):
-        list_services(&a, server, arena);
+        list_services(&a, server, &call->worker->scratch);
         break;
     default:
         answer_error(&a, NEO_INVALID_ARGUMENT, "the request asks for nothing");

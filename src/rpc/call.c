@@ -66,6 +66,7 @@ struct neo_call *call_new(struct peer *p, struct h2_stream *s)
     w->n_calls++;
     stat_add(&w->stats.calls, 1);
     stat_add(&w->stats.started, 1);
+    atomic_store_explicit(&w->stats.last_call, call->arrived, memory_order_relaxed);
     p->counts.started++;
     p->counts.last_stream = call->arrived;
     peer_note_busy(p);

@@ -87,6 +87,8 @@ struct channelz_counts {
 struct grpc_channelz_v1_Socket *channelz_socket(struct neo_arena *arena, struct conn *c,
                                                 struct channelz_counts *counts, bool is_server,
                                                 bool summary);
+/* Leaves out what a summary has not. */
+void channelz_summarise(struct grpc_channelz_v1_Socket *socket);
 struct google_protobuf_Timestamp *channelz_time(struct neo_arena *arena, neo_nsec mono);
 /* A socket that listens. */
 struct grpc_channelz_v1_Socket *channelz_listener(struct neo_arena *arena, int64_t id,

@@ -64,12 +64,14 @@ static struct grpc_channelz_v1_Address *local_of(struct neo_arena *arena, const 
 
 /* --- security --------------------------------------------------------------------------------- */
 
+/* A connection in cleartext has none. */
 static struct grpc_channelz_v1_Security *security_of(struct neo_arena *arena, const struct tls *tls)
 {
     struct grpc_channelz_v1_Security *s = neo_arena_calloc(arena, 1, sizeof(*s));
     struct grpc_channelz_v1_Security_Tls *t = neo_arena_calloc(arena, 1, sizeof(*t));
 
-    if (s == NULL || t == NULL || tls == NULL || tls_peer(tls) == NULL)
+    if (s == NULL || t == NULL || tls == NULL || tls_mode(tls) == TLS_CLEARTEXT ||
+        tls_peer(tls) == NULL)
         return NULL;
     t->standard_name = neo_arena_copy(arena, neo_text(tls_cipher_name(tls)));
     t->cipher_suite_case = grpc_channelz_v1_Security_Tls_standard_name_FIELD;
@@ -282,6 +284,13 @@ struct grpc_channelz_v1_Socket *channelz_socket(struct neo_arena *arena, struct 
     if (conn_tls(c) != NULL && tls_peer(conn_tls(c)) != NULL)
         s->remote_name = neo_arena_copy(arena, tls_peer(conn_tls(c))->uri);
     return neo_arena_failed(arena) ? NULL : s;
+}
+
+void channelz_summarise(struct grpc_channelz_v1_Socket *socket)
+{
+    socket->security = NULL;
+    if (socket->data != NULL)
+        socket->data->option.len = 0;
 }
 
 struct grpc_channelz_v1_Socket *channelz_listener(struct neo_arena *arena, int64_t id,

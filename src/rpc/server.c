@@ -9,6 +9,7 @@
 #include "rpc/builtin.h"
 #include "rpc/record.h"
 #include "rpc/server_attest.h"
+#include "rpc/symbols.h"
 
 #include <neo/insecure.h>
 #include <neo/memory.h>
@@ -197,6 +198,7 @@ enum neo_code neo_server_new(const struct neo_server_options *options, struct ne
         return code;
     }
     server_look_at_certificate(options);
+    server_note(server, false, "created");
     *ret = server;
     return NEO_OK;
 }
@@ -245,6 +247,13 @@ enum neo_code server_add(struct neo_server *server, const struct neo_service_inf
     if (ret != NULL)
         *ret = s;
     return NEO_OK;
+}
+
+void server_note(struct neo_server *server, bool warning, const char *text)
+{
+    (void)pthread_mutex_lock(&server->shared.lock);
+    channelz_note(&server->shared.trace, neo_mono_nsec(), warning, 0, text);
+    (void)pthread_mutex_unlock(&server->shared.lock);
 }
 
 bool server_is_listening(struct neo_server *server)
@@ -303,6 +312,16 @@ static enum neo_code listen_on(struct neo_server *server, unsigned i, const char
     return NEO_OK;
 }
 
+/* From here on nothing is added: what is made of all services can be made. */
+static enum neo_code close_for_services(struct neo_server *server, struct neo_error *err)
+{
+    (void)pthread_mutex_lock(&server->shared.lock);
+    enum neo_code code = builtin_reflection_index(server, err);
+    server->shared.listening = server->shared.listening || code == NEO_OK;
+    (void)pthread_mutex_unlock(&server->shared.lock);
+    return code;
+}
+
 /* The first worker learns the port that the others share. A path has room for one only. */
 enum neo_code neo_server_listen(struct neo_server *server, const char *address,
                                 struct neo_error *err)
@@ -311,13 +330,14 @@ enum neo_code neo_server_listen(struct neo_server *server, const char *address,
     unsigned n = is_path ? 1 : server->n_workers;
     struct net_address bound;
     struct net_address again;
+    char note[sizeof(bound.text) + 16];
 
-    (void)pthread_mutex_lock(&server->shared.lock);
-    server->shared.listening = true;
-    (void)pthread_mutex_unlock(&server->shared.lock);
+    NEO_TRY(close_for_services(server, err));
     NEO_TRY(listen_on(server, 0, address, n > 1 ? NET_FIRST : NET_ALONE, &bound, err));
     for (unsigned i = 1; i < n; i++)
         NEO_TRY(listen_on(server, i, bound.text, NET_JOIN, &again, err));
+    (void)snprintf(note, sizeof(note), "listens on %s", bound.text);
+    server_note(server, false, note);
     unsigned at = atomic_load(&server->n_addresses);
     if (at == LISTENERS_MAX) /* as many as there were before it was drained */
         return NEO_OK;
@@ -361,9 +381,11 @@ void neo_server_update(struct neo_server *server, const struct neo_epoch *epoch)
             worker_post_update(server->workers[i], next);
     }
     (void)pthread_mutex_unlock(&server->shared.lock);
-    if (code != NEO_OK)
-        neo_log_error(server->options.log, "server.update_refused", NEO_STR("error", err.message),
-                      NEO_STR("kept", "the epoch before"));
+    if (code == NEO_OK)
+        return;
+    server_note(server, true, "refused an update");
+    neo_log_error(server->options.log, "server.update_refused", NEO_STR("error", err.message),
+                  NEO_STR("kept", "the epoch before"));
 }
 
 void neo_server_set_serving(struct neo_server *server, const char *service, bool serving)
@@ -442,6 +464,7 @@ static void cut_there(void *self)
 void neo_server_drain(struct neo_server *server, neo_nsec grace)
 {
     atomic_store(&server->draining, true);
+    server_note(server, false, "drains");
     for (unsigned i = 0; i < server->n_workers; i++) {
         struct drain_request r = {server->workers[i], grace};
         neo_runtime_call(server->options.runtime, i, drain_there, &r);
@@ -487,6 +510,7 @@ static void free_services(struct neo_server *server)
         neo_free(s);
     }
     map_fini(&server->methods);
+    symbols_free(server->symbols);
 }
 
 void neo_server_free(struct neo_server *server)

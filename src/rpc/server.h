@@ -39,6 +39,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "rpc/channelz.h"
 #include "rpc/conn.h"
 
 #include <pthread.h>
@@ -141,6 +142,7 @@ struct neo_server {
     size_t largest_request; /* of any method */
     int64_t channelz_id;
     struct list services;
+    struct symbols *symbols; /* for reflection; constant once listening, NULL before */
     unsigned n_methods;
     unsigned n_workers;
     struct worker **workers;
@@ -158,6 +160,7 @@ struct neo_server {
         struct epoch *epoch;
         struct map identities; /* what each has on all workers; struct identity_count */
         bool listening;
+        struct channelz_trace trace; /* of what happened to it */
     } shared;
 };
 
@@ -165,6 +168,8 @@ struct epoch *server_epoch(struct neo_server *server);
 /* Logs what is wrong with the certificate that a server begins with. */
 void server_look_at_certificate(const struct neo_server_options *options);
 bool server_is_listening(struct neo_server *server);
+/* For channelz. The lock is not held. */
+void server_note(struct neo_server *server, bool warning, const char *text);
 /* Registers a service of the server's own. */
 NEO_MUST_CHECK enum neo_code server_add(struct neo_server *server,
                                         const struct neo_service_info *info, const void *handlers,
@@ -263,6 +268,7 @@ struct worker {
         atomic_uint_fast64_t denied;
         atomic_uint_fast64_t succeeded; /* these two only where channelz is served */
         atomic_uint_fast64_t failed;
+        atomic_uint_fast64_t last_call; /* when the last one came, monotonic; 0: none yet */
     } stats;
 };
 

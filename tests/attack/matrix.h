@@ -143,6 +143,9 @@ void attack_call_as(const struct raw_options *tls, char *said, size_t room);
 unsigned attack_want_files(unsigned n);
 /* How long a new handshake takes, us: the median and the slowest of some. False: one failed. */
 bool attack_time_handshakes(int *ret_median, int *ret_slowest);
+/* --- reflection.c */
+void ask_in_vain(struct report *r);
+void search_in_vain(struct report *r);
 /* --- policies.c */
 void policy_trees(struct report *r);
 /* --- versions.c */

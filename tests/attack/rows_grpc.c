@@ -711,6 +711,8 @@ const struct row rows_grpc[] = {
     {"G07", "-bin metadata that is no base64", .run = bad_binary, .control = good_call,
      .same_server = true, .handlers = 4},
     {"G11", "20,000 questions to reflection", .run = ask_reflection, .same_server = true},
+    {"G11", "20,000 for what is nowhere, answers read", .run = ask_in_vain,
+     .control = search_in_vain, .same_server = true},
     {"G08", "PING every 10 ms", .run = keepalive},
     {"G09", "1,000 connections, 256 descriptors", .run = descriptors, .files = 256, .share = 5},
 };

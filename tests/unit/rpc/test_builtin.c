@@ -3,6 +3,7 @@
 
 #include <grpc/health/v1/health.neo.h>
 #include <grpc/reflection/v1/reflection.neo.h>
+#include <neo/test/v1/all.neo.h>
 
 static struct rpc_client client;
 static struct neo_arena arena;
@@ -332,6 +333,8 @@ TEST(reflection_gives_what_a_file_imports_too)
 
 TEST(reflection_says_what_it_does_not_know)
 {
+    static struct grpc_reflection_v1_ExtensionRequest extension = {
+        .containing_type = {(const uint8_t *)"neo.test.v1.Echo", 16}, .extension_number = 1};
     static const struct grpc_reflection_v1_ServerReflectionRequest unknown[] = {
         {.message_request_case = FIELD(file_by_filename),
          .file_by_filename = {(const uint8_t *)"x", 1}},
@@ -339,6 +342,8 @@ TEST(reflection_says_what_it_does_not_know)
          .file_containing_symbol = {(const uint8_t *)"x", 1}},
         {.message_request_case = FIELD(all_extension_numbers_of_type),
          .all_extension_numbers_of_type = {(const uint8_t *)"x", 1}},
+        {.message_request_case = FIELD(file_containing_extension),
+         .file_containing_extension = &extension},
         {.message_request_case = 0},
     };
 
@@ -347,7 +352,69 @@ TEST(reflection_says_what_it_does_not_know)
     for (size_t i = 0; i < NEO_COUNT(unknown); i++) {
         struct grpc_reflection_v1_ServerReflectionResponse r = reflect("v1", &unknown[i]);
         assert_int_equal(r.message_response_case, ANSWER(error_response));
-        assert_int_equal(r.error_response->error_code, i == 3 ? 3 : 5);
+        assert_int_equal(r.error_response->error_code, i == 4 ? 3 : 5);
+    }
+}
+
+static void add_everything(void)
+{
+    static const struct neo_test_v1_Everything_handlers none;
+
+    assert_int_equal(neo_test_v1_Everything_add(world.server, &none, NULL, NULL), NEO_OK);
+}
+
+static struct grpc_reflection_v1_ServerReflectionResponse numbers_of(const char *type)
+{
+    return reflect("v1", &(struct grpc_reflection_v1_ServerReflectionRequest){
+                             .message_request_case = FIELD(all_extension_numbers_of_type),
+                             .all_extension_numbers_of_type = neo_text(type),
+                         });
+}
+
+/* Which the last service before listening brought, in a file that it imports. */
+TEST(reflection_knows_extensions)
+{
+    struct grpc_reflection_v1_ExtensionRequest extension = {
+        .containing_type = NEO_LIT("google.protobuf.FieldOptions"), .extension_number = 50800};
+    struct grpc_reflection_v1_ServerReflectionResponse r;
+
+    world.prepare = add_everything;
+    serve();
+    connect_ready(&client, world.caller);
+    r = numbers_of("google.protobuf.FieldOptions");
+    assert_int_equal(r.message_response_case, ANSWER(all_extension_numbers_response));
+    assert_true(neo_bytes_is(r.all_extension_numbers_response->base_type_name,
+                             "google.protobuf.FieldOptions"));
+    assert_int_equal(r.all_extension_numbers_response->extension_number.len, 1);
+    assert_int_equal(r.all_extension_numbers_response->extension_number.at[0], 50800);
+    r = numbers_of("neo.test.v1.Echo"); /* which is there, and extended by nobody */
+    assert_int_equal(r.message_response_case, ANSWER(all_extension_numbers_response));
+    assert_int_equal(r.all_extension_numbers_response->extension_number.len, 0);
+    r = reflect("v1alpha", &(struct grpc_reflection_v1_ServerReflectionRequest){
+                               .message_request_case = FIELD(file_containing_extension),
+                               .file_containing_extension = &extension,
+                           });
+    assert_int_equal(r.message_response_case, ANSWER(file_descriptor_response));
+    assert_true(neo_bytes_starts(r.file_descriptor_response->file_descriptor_proto.at[0],
+                                 NEO_LIT("\x0a\x14neo/v1/options.proto")));
+}
+
+TEST(reflection_finds_the_values_of_an_enum_by_both_of_their_names)
+{
+    static const char *const names[] = {"neo.test.v1.RED", "neo.test.v1.Color.RED"};
+
+    world.prepare = add_everything;
+    serve();
+    connect_ready(&client, world.caller);
+    for (size_t i = 0; i < NEO_COUNT(names); i++) {
+        struct grpc_reflection_v1_ServerReflectionResponse r =
+            reflect("v1", &(struct grpc_reflection_v1_ServerReflectionRequest){
+                              .message_request_case = FIELD(file_containing_symbol),
+                              .file_containing_symbol = neo_text(names[i]),
+                          });
+        assert_int_equal(r.message_response_case, ANSWER(file_descriptor_response));
+        assert_true(neo_bytes_starts(r.file_descriptor_response->file_descriptor_proto.at[0],
+                                     NEO_LIT("\x0a\x15neo/test/v1/all.proto")));
     }
 }
 
@@ -368,6 +435,8 @@ int main(void)
         BUILTIN(reflection_gives_descriptors_that_work),
         BUILTIN(reflection_gives_what_a_file_imports_too),
         BUILTIN(reflection_says_what_it_does_not_know),
+        BUILTIN(reflection_knows_extensions),
+        BUILTIN(reflection_finds_the_values_of_an_enum_by_both_of_their_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,9 @@
 
 #include <grpc/channelz/v1/channelz.neo.h>
 
-#include "rpc/channelz.h"
+#include <neo/insecure.h>
+
+#include "rpc/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,6 +207,20 @@ TEST(a_server_counts_its_calls)
     assert_int_equal(s->data->calls_started - started, 5 + 3 + 1);
     assert_int_equal(s->data->calls_succeeded - succeeded, 5 + 1);
     assert_int_equal(s->data->calls_failed - failed, 3);
+}
+
+/* Each look is a call itself, and the next one comes later. */
+TEST(a_server_tells_when_its_last_call_came)
+{
+    int64_t before = neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC;
+    const struct google_protobuf_Timestamp *first = the_server()->data->last_call_started_timestamp;
+    const struct google_protobuf_Timestamp *last = first;
+
+    assert_non_null(first);
+    assert_in_range(first->seconds, before - 1, neo_wall_nsec() / (int64_t)NEO_NSEC_PER_SEC + 1);
+    for (int i = 0; i < 1000 && last->seconds == first->seconds && last->nanos <= first->nanos; i++)
+        last = the_server()->data->last_call_started_timestamp;
+    assert_true(last->seconds > first->seconds || last->nanos > first->nanos);
 }
 
 TEST(a_connection_is_shown_with_its_caller_and_its_counters)
@@ -448,6 +464,89 @@ static bool tells(const struct grpc_channelz_v1_ChannelTrace *trace, size_t i, c
            neo_bytes_starts(trace->events.at[i]->description, neo_text(of));
 }
 
+/* In place of what is there: a server in cleartext, and two channels to it. */
+static struct neo_policy *go_insecure(void)
+{
+    static const struct neo_insecure_server cleartext = {.mode = NEO_INSECURE_CLEARTEXT};
+    static const struct neo_insecure_channel to_it = {.mode = NEO_INSECURE_CLEARTEXT,
+                                                      .server_name = "localhost"};
+    struct neo_policy *open = compile("service: \"anonymous\"\n"
+                                      "allowed_calls:\n"
+                                      "  - target_service: \"echo-service\"\n"
+                                      "    operations: [\"*\"]\n");
+    const struct neo_server_options options = {.name = "echo-service",
+                                               .runtime = world.runtime,
+                                               .epoch = {.policy = open},
+                                               .insecure = &cleartext,
+                                               .channelz = true};
+    const struct neo_channel_options channel_options = {.loop = neo_runtime_loop(world.runtime, 0),
+                                                        .insecure = &to_it};
+    char target[200];
+
+    neo_channel_free(channel);
+    neo_channel_free(other);
+    neo_server_free(server);
+    server = echo_server_with(&world, &options, "127.0.0.1:0");
+    echo_target(target, sizeof(target), &server, 1);
+    assert_int_equal(neo_channel_open(target, &channel_options, &channel, NULL), NEO_OK);
+    assert_int_equal(neo_channel_open(target, &channel_options, &other, NULL), NEO_OK);
+    return open;
+}
+
+/* Of the server that tells it, and of the channel that asks. */
+TEST(a_connection_in_cleartext_has_no_security)
+{
+    struct neo_policy *open = go_insecure();
+
+    assert_int_equal(say(0), NEO_OK);
+    const struct grpc_channelz_v1_Socket *its = first_socket(false);
+    assert_true(its->data->option.len > 0); /* it is shown whole */
+    assert_null(its->security);
+    const struct grpc_channelz_v1_Socket *ours = wire_of_first();
+    assert_true(ours->data->option.len > 0);
+    assert_null(ours->security);
+    neo_policy_unref(open);
+}
+
+TEST(a_summary_of_a_channels_socket_has_neither_options_nor_certificates)
+{
+    struct grpc_channelz_v1_GetSocketResponse summary;
+
+    assert_int_equal(say(0), NEO_OK);
+    const struct grpc_channelz_v1_Socket *whole = wire_of_first();
+    assert_true(whole->data->option.len > 0);
+    assert_non_null(whole->security);
+    const struct grpc_channelz_v1_GetSocketRequest request = {.socket_id = whole->ref->socket_id,
+                                                              .summary = true};
+    assert_int_equal(ASK(GetSocket, &request, &summary), NEO_OK);
+    assert_int_equal(summary.socket->data->option.len, 0);
+    assert_null(summary.socket->security);
+    assert_true(summary.socket->data->streams_started > 0);
+}
+
+TEST(a_trace_tells_what_happened_to_a_server)
+{
+    const struct grpc_channelz_v1_ChannelTrace *trace = the_server()->data->trace;
+
+    assert_true(tells(trace, 0, "created"));
+    assert_true(tells(trace, 1, "listens on 127.0.0.1:"));
+    assert_non_null(trace->creation_timestamp);
+    assert_int_equal(trace->num_events_logged, 2);
+    neo_server_drain(server, NEO_NSEC_PER_SEC);
+    assert_string_equal(server->shared.trace.events[2].text, "drains");
+}
+
+TEST(a_trace_tells_of_an_update_that_was_refused)
+{
+    struct neo_policy *open = go_insecure();
+
+    neo_server_update(server, &(struct neo_epoch){.identity = world.epoch.identity});
+    const struct grpc_channelz_v1_ChannelTrace *trace = the_server()->data->trace;
+    assert_true(tells(trace, 2, "refused an update"));
+    assert_int_equal(trace->events.at[2]->severity, grpc_channelz_v1_ChannelTraceEvent_CT_WARNING);
+    neo_policy_unref(open);
+}
+
 TEST(a_trace_tells_how_a_channel_and_its_subchannel_came_to_be_ready)
 {
     static const char *const of_channel[] = {"created", "subchannel 127.0.0.1:", "connecting",
@@ -644,10 +743,15 @@ int main(void)
         cmocka_unit_test(a_server_shows_no_other_one_of_the_process),
         SHOWN(what_does_not_exist_is_not_found),
         SHOWN(a_server_counts_its_calls),
+        SHOWN(a_server_tells_when_its_last_call_came),
         SHOWN(a_connection_is_shown_with_its_caller_and_its_counters),
         SHOWN(a_summary_has_neither_options_nor_certificates),
         SHOWN(a_socket_has_its_options_windows_and_both_certificates),
         SHOWN(a_stream_that_was_cancelled_has_failed),
+        SHOWN(a_connection_in_cleartext_has_no_security),
+        SHOWN(a_summary_of_a_channels_socket_has_neither_options_nor_certificates),
+        SHOWN(a_trace_tells_what_happened_to_a_server),
+        SHOWN(a_trace_tells_of_an_update_that_was_refused),
         SHOWN(a_unix_socket_is_shown_by_its_path),
         SHOWN(pages_begin_where_they_are_asked_to_and_say_whether_they_are_the_last),
         SHOWN(channels_are_shown_with_their_subchannels_and_sockets),

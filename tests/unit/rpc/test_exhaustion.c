@@ -95,6 +95,31 @@ TEST(a_server_is_made_whole_or_not_at_all)
     assert_true(n > 10);
 }
 
+/* Its index of symbols: without it no address is open, and a service may still be added. */
+TEST(a_server_without_memory_for_its_index_does_not_listen)
+{
+    struct neo_error err;
+    unsigned long n = 1;
+
+    assert_int_equal(neo_server_new(&world.options, &world.server, NULL), NEO_OK);
+    for (; n < 100; n++) {
+        neo_memory_fail_at(n);
+        enum neo_code code = neo_server_listen(world.server, "127.0.0.1:0", &err);
+        neo_memory_fail_at(0);
+        if (code != NEO_RESOURCE_EXHAUSTED || strstr(err.message, "index of symbols") == NULL)
+            break;
+        assert_null(neo_server_address_at(world.server, 0));
+        if (n == 1)
+            assert_int_equal(neo_test_v1_Echoes_add(world.server, &echo_handlers, NULL, &err),
+                             NEO_OK);
+    }
+    assert_in_range(n, 10, 99);
+    assert_int_equal(neo_server_listen(world.server, "127.0.0.1:0", &err), NEO_OK);
+    connect_ready(&client, world.caller);
+    assert_int_equal(call_once(&client, "Say", &hello), NEO_OK);
+    disconnect(&client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +128,7 @@ int main(void)
         PROMISE(a_later_answer_that_finds_no_memory_harms_no_other),
         PROMISE(a_blocking_call_that_finds_no_memory_harms_no_other),
         PROMISE(a_server_is_made_whole_or_not_at_all),
+        PROMISE(a_server_without_memory_for_its_index_does_not_listen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
