@@ -151,7 +151,7 @@ static void headers(struct neo_bytes text)
     if (text.len <= MESSAGE_SHOWN)
         must(neo_bytes_equal(shown, text));
     else /* "..." stands for the rest */
-        must(shown.len <= MESSAGE_SHOWN && shown.len + 4 > MESSAGE_SHOWN &&
+        must(shown.len <= MESSAGE_SHOWN && shown.len + 4 >= MESSAGE_SHOWN &&
              memcmp(shown.at, text.at, shown.len - 3) == 0);
     (void)wire_message_decode(text, &arena);
     (void)wire_is_reserved(text);
