@@ -80,17 +80,22 @@ static void call_gone(void *self)
 }
 
 /* Nobody will take from it any more, whatever the loop still has to say. */
-static void dismiss(struct neo_queue_call *call)
+static void leave_line(struct neo_queue_call *call)
 {
     struct neo_queue *q = call->queue;
 
-    list_remove(&call->link);
     (void)pthread_mutex_lock(&q->shared.lock);
     call->dismissed = true;
     list_remove(&call->line);
     if (list_is_empty(&q->shared.line))
         wake_clear(q->fd);
     (void)pthread_mutex_unlock(&q->shared.lock);
+}
+
+static void dismiss(struct neo_queue_call *call)
+{
+    list_remove(&call->link);
+    leave_line(call);
     stream_end_later(call->stream);
 }
 
@@ -271,7 +276,9 @@ bool neo_queue_next(struct neo_queue *q, struct neo_event *ret)
         (void)pthread_mutex_lock(&s->shared.lock);
         found = look(call, ret);
         (void)pthread_mutex_unlock(&s->shared.lock);
-        if (found && !call->done)
+        if (found && call->done)
+            leave_line(call); /* the loop may be about to tell what was found already */
+        else if (found)
             stand_in_line(call); /* it may have more */
     }
     return found;

@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MESSAGE_MAX = 1000, BUDGET = 1 << 20, FIELDS = 24 };
+enum { MESSAGE_MAX = 1000, BUDGET = 1 << 20, FIELDS = 24, MESSAGE_SHOWN = 1024 };
 
 static void must(bool promise)
 {
@@ -146,8 +146,13 @@ static void headers(struct neo_bytes text)
     struct neo_bytes encoded = wire_message_encode(text, &arena);
     for (size_t i = 0; i < encoded.len; i++)
         must(encoded.at[i] >= 0x20 && encoded.at[i] < 0x7f);
-    size_t shown = text.len < 1024 ? text.len : 1024;
-    must(neo_bytes_equal(wire_message_decode(encoded, &arena), neo_bytes(text.at, shown)));
+    struct neo_bytes shown = wire_message_shown(text, &arena);
+    must(neo_bytes_equal(wire_message_decode(encoded, &arena), shown));
+    if (text.len <= MESSAGE_SHOWN)
+        must(neo_bytes_equal(shown, text));
+    else /* "..." stands for the rest */
+        must(shown.len <= MESSAGE_SHOWN && shown.len + 4 >= MESSAGE_SHOWN &&
+             memcmp(shown.at, text.at, shown.len - 3) == 0);
     (void)wire_message_decode(text, &arena);
     (void)wire_is_reserved(text);
     neo_arena_fini(&arena);

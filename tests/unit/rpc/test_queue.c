@@ -231,6 +231,25 @@ TEST(a_stream_waits_in_the_queue_until_it_is_taken)
     assert_false(is_readable(0));
 }
 
+static void nothing(void *self)
+{
+    (void)self;
+}
+
+/* The end may be found before the loop gets to tell of it. */
+TEST(an_end_that_was_taken_is_not_told_again)
+{
+    const struct neo_test_v1_Words words = {.count = 20, .size = 10};
+
+    for (unsigned i = 0; i < 200; i++) {
+        start(method(neo_test_v1_Speech_Repeat_INDEX), &words, NULL);
+        while (next().kind != NEO_EVENT_DONE)
+            continue;
+        neo_runtime_call(world.runtime, 0, nothing, NULL); /* now it has told all */
+        assert_false(is_readable(0));
+    }
+}
+
 TEST(a_sender_hears_when_there_is_room_again)
 {
     static uint8_t body[16 * 1024];
@@ -291,6 +310,7 @@ int main(void)
         QUEUED(a_channel_that_goes_first_ends_its_calls),
         QUEUED(many_calls_are_answered_in_one_thread),
         QUEUED(a_stream_waits_in_the_queue_until_it_is_taken),
+        QUEUED(an_end_that_was_taken_is_not_told_again),
         QUEUED(a_sender_hears_when_there_is_room_again),
         QUEUED(a_dialogue_goes_both_ways),
     };
