@@ -426,9 +426,10 @@ const struct symbols_file *symbols_file_declaring(const struct symbols *s, struc
 
 struct symbols_numbers symbols_extensions(const struct symbols *s, struct neo_bytes type)
 {
+    static const struct symbols_numbers none;
     const struct extended *x = map_get(&s->types, type);
 
-    return x == NULL ? (struct symbols_numbers){0} : x->numbers;
+    return x == NULL ? none : x->numbers;
 }
 
 const struct symbols_file *symbols_file_extending(const struct symbols *s, struct neo_bytes type,
