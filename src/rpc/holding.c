@@ -7,7 +7,7 @@ enum {
     OF_CONNECTION = 4, /* messages */
     OF_CALLER = 8,
     DECODED_TIMES = 8,
-    SMALL_TIMES = 16, /* lists of small messages, up to SMALL */
+    SMALL_TIMES = 12, /* lists of small messages, up to SMALL */
     SMALL = 16 * 1024 * 1024,
     LEAST = 512 * 1024,
 };

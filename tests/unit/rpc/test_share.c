@@ -202,7 +202,7 @@ TEST(the_blocks_of_the_arena_count_until_the_handler_has_it)
     end();
 }
 
-TEST(a_message_may_become_eight_times_as_large_a_smaller_one_sixteen_or_half_a_megabyte)
+TEST(a_message_may_become_eight_times_as_large_a_smaller_one_twelve_or_half_a_megabyte)
 {
     struct held call;
     size_t room;
@@ -214,7 +214,7 @@ TEST(a_message_may_become_eight_times_as_large_a_smaller_one_sixteen_or_half_a_m
     assert_true(holding_room(&call.call, 10, &room));
     assert_int_equal(room, LEAST);
     assert_true(holding_room(&call.call, 100 * KIB, &room));
-    assert_int_equal(room, 16 * 100 * KIB);
+    assert_int_equal(room, 12 * 100 * KIB);
     assert_true(holding_room(&call.call, 4096 * KIB, &room)); /* alone: beyond the connection's */
     assert_int_equal(room, 8 * 4096 * KIB);
     assert_true(holding_room(&call.call, SIZE_MAX / 2, &room));
@@ -239,7 +239,7 @@ TEST(beside_others_it_may_become_no_more_than_they_leave)
     assert_int_equal(room, 300 * KIB);
     let_go(&other);
     assert_true(holding_room(&call.call, 100 * KIB, &room));
-    assert_int_equal(room, 1600 * KIB);
+    assert_int_equal(room, 1200 * KIB);
     let_go(&call);
     share_leave(&worker, p.share);
     end();
@@ -258,7 +258,7 @@ int main(void)
         cmocka_unit_test(small_limits_still_let_half_a_megabyte_in),
         cmocka_unit_test(the_blocks_of_the_arena_count_until_the_handler_has_it),
         cmocka_unit_test(
-            a_message_may_become_eight_times_as_large_a_smaller_one_sixteen_or_half_a_megabyte),
+            a_message_may_become_eight_times_as_large_a_smaller_one_twelve_or_half_a_megabyte),
         cmocka_unit_test(beside_others_it_may_become_no_more_than_they_leave),
     };
 
