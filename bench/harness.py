@@ -241,7 +241,18 @@ def there(programs, only=None):
 
 
 def trained(only):
-    return [(name, path) for name, path in TRAINED if os.access(path, os.X_OK) and (not only or name in only)]
+    """What make pgo has built, unless that was before the sources were changed."""
+    newest = max(os.path.getmtime(os.path.join(folder, name)) for part in ("src", "include", "bench")
+                 for folder, _, names in os.walk(os.path.join(ROOT, part)) for name in names)
+    found = []
+    for name, path in TRAINED:
+        if not os.access(path, os.X_OK) or (only and name not in only):
+            continue
+        if os.path.getmtime(path) < newest:
+            print(f"skipped: {name} (older than the sources; make pgo)", flush=True)
+        else:
+            found.append((name, path))
+    return found
 
 
 def programs(peers, only):

@@ -63,9 +63,11 @@ static enum neo_code read_answer(struct neo_stream *stream, struct neo_bytes ser
     char services[160];
 
     if (r->message_response_case == ERROR_RESPONSE) {
+        int32_t said = r->error_response->error_code;
+        enum neo_code code =
+            said > NEO_OK && said <= NEO_UNAUTHENTICATED ? (enum neo_code)said : NEO_INTERNAL;
         name_services(stream, arena, services, sizeof(services));
-        return neo_fail(err, (enum neo_code)r->error_response->error_code,
-                        "the server does not know '%.*s': %.*s%s", NEO_FMT(service),
+        return neo_fail(err, code, "the server does not know '%.*s': %.*s%s", NEO_FMT(service),
                         NEO_FMT(r->error_response->error_message), services);
     }
     if (r->message_response_case != DESCRIPTOR_RESPONSE)

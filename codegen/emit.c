@@ -68,7 +68,9 @@ static void put_comment_text(const struct emit *e, struct neo_bytes text)
         }
         if (is_apart(text, i))
             (void)neo_buffer_append_byte(e->out, ' ');
-        (void)neo_buffer_append_byte(e->out, text.at[i]);
+        /* To some compilers a CR alone is the end of a line, which a backslash takes away. */
+        bool is_control = (text.at[i] < ' ' && text.at[i] != '\t') || text.at[i] == 0x7f;
+        (void)neo_buffer_append_byte(e->out, is_control ? ' ' : text.at[i]);
     }
 }
 

@@ -198,7 +198,8 @@ const char *neo_client_call_peer(const struct neo_client_call *call);
  * Blocks until an instance would take a call, connecting as for one, so that the first call has not
  * to wait for TLS and attestation. Nothing is sent, and whoever calls next may still find it gone.
  * DEADLINE_EXCEEDED: not within `timeout` (0: however long it takes), with the last error in the
- * text. Any thread but a worker's; FAILED_PRECONDITION on the channel's loop.
+ * text; RESOURCE_EXHAUSTED: too many wait; CANCELLED: the channel was freed. Any thread but a
+ * worker's; FAILED_PRECONDITION on the channel's loop.
  */
 NEO_MUST_CHECK enum neo_code neo_channel_wait_ready(struct neo_channel *channel, neo_nsec timeout,
                                                     struct neo_error *err);

@@ -44,7 +44,8 @@ NEO_MUST_CHECK enum neo_code neo_stream_send(struct neo_stream *stream, const vo
 const char *neo_stream_refusal(const struct neo_stream *stream);
 /* No more will be sent; neo_stream_next() goes on. */
 void neo_stream_close_send(struct neo_stream *stream);
-/* The next message, decoded on `arena`; false: over, see neo_stream_status(). */
+/* The next message, decoded on `arena`; *response is cleared first. False: over, see
+   neo_stream_status(). */
 bool neo_stream_next(struct neo_stream *stream, void *response, struct neo_arena *arena);
 /* How it ended, until neo_stream_free(); only after neo_stream_next() was false or a send failed.
  */

@@ -395,6 +395,7 @@ static void *new_entry(struct decoder *d, const struct neo_field_info *field)
 
     if (entry == NULL)
         return NULL;
+    memset(entry, 0, field->message->size);
     if (proto_array(field, f->message).len == 1) {
         map = d->unused != NULL ? d->unused : neo_arena_alloc(d->arena, sizeof(*map));
         if (map == NULL)
@@ -403,7 +404,7 @@ static void *new_entry(struct decoder *d, const struct neo_field_info *field)
         d->maps = map;
         d->unused = NULL;
     }
-    return memset(entry, 0, field->message->size);
+    return entry;
 }
 
 /* Where a submessage goes: a new element, a new entry, or the one that is there already. */

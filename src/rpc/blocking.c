@@ -136,6 +136,7 @@ bool neo_stream_next(struct neo_stream *s, void *response, struct neo_arena *are
     struct queued *q = take(s);
     if (q == NULL)
         return false;
+    memset(response, 0, s->method->response->size);
     enum neo_code code = decode(s, q, response, arena, &err);
     neo_free(q);
     return code == NEO_OK || break_off(s, &err);

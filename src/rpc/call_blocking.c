@@ -106,7 +106,10 @@ static enum neo_flow send_as_told(struct neo_call *call, const struct order *ord
 {
     if (call_withholds(call, neo_buffer_bytes(&order->secret)) || call->state == CALL_ENDED)
         return NEO_FLOW_GONE;
-    intercept_wire(call, neo_buffer_bytes(&order->bytes));
+    if (!intercept_wire(call, neo_buffer_bytes(&order->bytes))) {
+        call_end(call, NEO_REASON_OUT_OF_MEMORY); /* what none could see does not leave */
+        return NEO_FLOW_GONE;
+    }
     return call_send_raw(call, neo_buffer_bytes(&order->bytes));
 }
 

@@ -319,6 +319,26 @@ void client_call_headers(struct call_attempt *a, struct h2_stream *s, bool end_s
         call->events->headers(call, call->self);
 }
 
+/* A message that somebody else decodes is shown for what it stands for. False: that ended the call.
+ */
+static bool show_raw(struct call_attempt *a, struct neo_bytes wire)
+{
+    NEO_CLEANUP(neo_buffer_fini) struct neo_buffer plain = {0};
+    struct neo_error err = {.message = "out of memory"};
+
+    if (!client_intercept_sees(a->call))
+        return true;
+    if (a->reader.compressed) {
+        enum neo_code code = frame_inflate(wire, a->call->max_response, &plain, &err);
+        if (code != NEO_OK) {
+            client_call_fail(a->call, code, err.message);
+            return false;
+        }
+        wire = neo_buffer_bytes(&plain);
+    }
+    return client_intercept_wire(a->call, false, wire);
+}
+
 /* False: the reader holds back the `used` bytes this message took from the window. */
 static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
 {
@@ -333,11 +353,8 @@ static bool deliver(struct call_attempt *a, struct neo_bytes wire, size_t used)
     if (!a->got_message)
         client_outcome_heard(a);
     a->got_message = true;
-    if (call->raw != NULL && client_intercept_sees(call) &&
-        !client_intercept_wire(call, false, wire))
-        return false;
     if (call->raw != NULL)
-        return call->raw(call, wire, used, call->self);
+        return show_raw(a, wire) && call->raw(call, wire, used, call->self);
 
     neo_arena_reset(arena);
     void *message = neo_arena_calloc(arena, 1, call->method->response->size);

@@ -104,9 +104,13 @@ bool client_intercept_wire(struct neo_client_call *call, bool is_request, struct
 
     neo_arena_init(&arena, wire.len * 16 + (1 << 20));
     void *message = neo_arena_calloc(&arena, 1, info->size);
-    if (message == NULL || neo_proto_decode(info, wire, message, &arena, NULL) != NEO_OK)
+    if (message != NULL && neo_proto_decode(info, wire, message, &arena, NULL) == NEO_OK)
+        return client_intercept_message(call, is_request, message);
+    if (!neo_arena_failed(&arena))
         return true; /* whoever reads it will say so */
-    return client_intercept_message(call, is_request, message);
+    client_call_fail(call, NEO_RESOURCE_EXHAUSTED,
+                     "a message takes more memory than is given to show it to the interceptors");
+    return false;
 }
 
 enum neo_code neo_client_call_add_metadata(struct neo_client_call *call, struct neo_bytes key,

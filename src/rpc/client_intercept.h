@@ -19,7 +19,8 @@ static inline bool client_intercept_sees(const struct neo_client_call *call)
 }
 /* Shows a request, or a response. False: one of them has cancelled the call. */
 bool client_intercept_message(struct neo_client_call *call, bool is_request, const void *message);
-/* The same for one that is encoded. */
+/* The same for one that is encoded, and not compressed. Malformed: nobody sees it, for nobody can
+   read it. False also: there was no memory to show it in, and the call has ended for that. */
 bool client_intercept_wire(struct neo_client_call *call, bool is_request, struct neo_bytes wire);
 void client_intercept_end(struct neo_client_call *call, const struct neo_status *status);
 

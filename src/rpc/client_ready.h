@@ -3,7 +3,7 @@
  * rpc/client_ready.h - the method of calls that are sent nowhere.
  *
  * They wait in line as all do, end with OK where others would be sent, and are seen by no
- * interceptor and in no count: what neo_channel_wait_ready() waits for.
+ * interceptor and in no count but those of who waits: what neo_channel_wait_ready() waits for.
  */
 #ifndef NEO_RPC_CLIENT_READY_H
 #define NEO_RPC_CLIENT_READY_H

@@ -90,17 +90,19 @@ void intercept_message(struct neo_call *call, bool is_request, const void *messa
     }
 }
 
-void intercept_wire(struct neo_call *call, struct neo_bytes wire)
+bool intercept_wire(struct neo_call *call, struct neo_bytes wire)
 {
     const struct neo_message_info *info = call->method->info->response;
     NEO_CLEANUP(neo_arena_fini) struct neo_arena arena = {0};
 
     if (!intercept_sees(call))
-        return;
+        return true;
     neo_arena_init(&arena, wire.len * 16 + (1 << 20));
     void *message = neo_arena_calloc(&arena, 1, info->size);
-    if (message != NULL && neo_proto_decode(info, wire, message, &arena, NULL) == NEO_OK)
-        intercept_message(call, false, message);
+    if (message == NULL || neo_proto_decode(info, wire, message, &arena, NULL) != NEO_OK)
+        return false;
+    intercept_message(call, false, message);
+    return true;
 }
 
 bool neo_call_set_value(struct neo_call *call, const void *key, void *value)

@@ -19,7 +19,7 @@ static inline bool intercept_sees(const struct neo_call *call)
 /* Shows a request, or a response. */
 void intercept_message(struct neo_call *call, bool is_request, const void *message);
 /* The same for a response that was encoded elsewhere. */
-void intercept_wire(struct neo_call *call, struct neo_bytes wire);
+NEO_MUST_CHECK bool intercept_wire(struct neo_call *call, struct neo_bytes wire);
 /* The other way round, those that began. */
 void intercept_end(struct neo_call *call, const struct neo_status *status);
 

@@ -43,7 +43,8 @@ __attribute__((cold)) void record_cut(struct neo_call *call, const char *what);
 __attribute__((cold)) void record_stalled(const struct peer *p);
 /* A request was reset for its field of that name. */
 void record_malformed(struct peer *p, struct neo_bytes name);
-/* A handler asked for the caller's foreign certificate, and `err` keeps it from it. */
+/* A handler asked for the caller's foreign certificate, or may from its thread, and `err` keeps it
+   from it. */
 __attribute__((cold)) void record_unread(const struct peer *p, const struct neo_error *err);
 /* It did not answer our PING. */
 void record_silent(const struct peer *p);

@@ -842,6 +842,17 @@ TEST(what_turns_text_around_is_named_in_a_comment)
     neo_free(header);
 }
 
+/* A lone CR ends a line for clang, and a backslash before it takes the line away. */
+TEST(control_characters_do_not_get_out_of_a_comment)
+{
+    assert_usable("syntax = \"proto3\"; package p;\n"
+                  "// x *\\\r/ int evil; /*\\\r* y\x7f\tz\nmessage A { int32 a = 1; }");
+    char *header = read_file(directory, "t.neo.h");
+    assert_non_null(strstr(header, "x *\\ / int evil; / *\\ * y \tz"));
+    assert_null(strchr(header, '\r'));
+    neo_free(header);
+}
+
 /* --- names of files ----------------------------------------------------------------------------
  */
 
@@ -1096,6 +1107,7 @@ int main(void)
         P(the_same_file_always_gives_the_same_code),
         P(comments_are_carried_over_and_cannot_escape),
         P(what_turns_text_around_is_named_in_a_comment),
+        P(control_characters_do_not_get_out_of_a_comment),
         P(files_that_would_have_one_name_in_c_are_refused_or_named_by_the_user),
         P(headers_of_files_that_are_named_alike_can_be_included_together),
         P(names_of_files_that_a_line_of_c_cannot_carry_are_refused),

@@ -13,7 +13,9 @@
 #include <neo/channel_options.h>
 #include <neo/compression.h>
 #include <neo/insecure.h>
+#include <neo/interceptor.h>
 #include <neo/runtime.h>
+#include <neo/test/v1/echo.neo.h>
 #include <neo/test/v1/words.neo.h>
 
 #include <assert.h>
@@ -585,6 +587,90 @@ TEST(a_response_that_inflates_beyond_the_limit_is_resource_exhausted)
     neo_buffer_fini(&bomb);
 }
 
+/* --- what interceptors see of a call that is decoded elsewhere ---------------------------------
+ */
+
+struct watcher {
+    struct neo_client_interceptor base;
+    unsigned seen;
+    bool was_hi;
+};
+
+static void watch(struct neo_client_interceptor *self, struct neo_client_call *call, void *state,
+                  const void *message)
+{
+    struct watcher *w = neo_owner(self, struct watcher, base);
+
+    (void)state;
+    w->seen++;
+    w->was_hi = neo_client_call_method(call)->response == &neo_test_v1_Words_info &&
+                neo_bytes_is(((const struct neo_test_v1_Words *)message)->text, "hi");
+}
+
+/* A blocking call of Say, whose answer is of type `info`. */
+static enum neo_code call_watched(const struct raw_answer *answer, struct watcher *w,
+                                  const struct neo_message_info *info, void *response)
+{
+    struct raw_server *server = raw_server_new(answer);
+    struct neo_channel *channel = open_channel(server, true);
+    struct neo_method method = neo_test_v1_Speech_methods[neo_test_v1_Speech_Say_INDEX];
+    const struct neo_test_v1_Words request = {.text = NEO_LIT("hello")};
+    struct neo_arena arena = NEO_ARENA(64 << 20);
+
+    method.response = info;
+    *w = (struct watcher){.base = {.name = "watcher", .response = watch}};
+    assert_int_equal(neo_channel_intercept(channel, &w->base, NULL), NEO_OK);
+    enum neo_code code = neo_channel_call(channel, &method, NULL, &request, response, &arena, NULL);
+    neo_arena_fini(&arena);
+    neo_channel_free(channel);
+    raw_server_free(server);
+    return code;
+}
+
+TEST(a_response_that_came_compressed_is_seen_as_what_it_stands_for)
+{
+    struct neo_buffer hi = framed_gzip(NEO_LIT("\x0a\2hi"));
+    const struct raw_answer answer = {.headers = gzip_headers,
+                                      .n_headers = 2,
+                                      .body = neo_buffer_bytes(&hi),
+                                      .trailers = ok_trailers,
+                                      .n_trailers = 1};
+    struct neo_test_v1_Words words = {0};
+    struct watcher w;
+
+    assert_int_equal(call_watched(&answer, &w, &neo_test_v1_Words_info, &words), NEO_OK);
+    assert_int_equal(w.seen, 1);
+    assert_true(w.was_hi);
+    neo_buffer_fini(&hi);
+}
+
+TEST(a_response_too_large_to_be_seen_does_not_reach_the_caller)
+{
+    enum { CHILDREN = 31000 };
+    static uint8_t body[5 + 2 * CHILDREN] = {0, 0, 0, 2 * CHILDREN >> 8, 2 * CHILDREN & 255};
+    const struct raw_answer answer = {.headers = grpc,
+                                      .n_headers = 1,
+                                      .body = {body, sizeof(body)},
+                                      .trailers = ok_trailers,
+                                      .n_trailers = 1};
+    struct neo_test_v1_Bush bush = {0};
+    struct watcher w;
+
+    for (size_t i = 5; i < sizeof(body); i += 2)
+        body[i] = 0x0a; /* a child without anything */
+    assert_int_equal(call_watched(&answer, &w, &neo_test_v1_Bush_info, &bush),
+                     NEO_RESOURCE_EXHAUSTED);
+    assert_int_equal(w.seen, 0);
+    body[3] = body[4] = 0; /* none */
+    const struct raw_answer empty = {.headers = grpc,
+                                     .n_headers = 1,
+                                     .body = {body, 5},
+                                     .trailers = ok_trailers,
+                                     .n_trailers = 1};
+    assert_int_equal(call_watched(&empty, &w, &neo_test_v1_Bush_info, &bush), NEO_OK);
+    assert_int_equal(w.seen, 1);
+}
+
 /* --- what we say ------------------------------------------------------------------------------ */
 
 static void assert_seen(struct raw_server *server, const char *name, const char *value)
@@ -656,6 +742,8 @@ int main(void)
         cmocka_unit_test(
             a_compressed_response_is_internal_unless_it_was_asked_for_and_is_what_it_says),
         cmocka_unit_test(a_response_that_inflates_beyond_the_limit_is_resource_exhausted),
+        cmocka_unit_test(a_response_that_came_compressed_is_seen_as_what_it_stands_for),
+        cmocka_unit_test(a_response_too_large_to_be_seen_does_not_reach_the_caller),
         cmocka_unit_test(a_request_says_of_compression_what_was_asked_for_and_no_more),
     };
     return cmocka_run_group_tests_name("rpc/responses", tests, set_up, tear_down);

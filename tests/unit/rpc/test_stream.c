@@ -465,6 +465,19 @@ TEST(a_message_stays_whole_until_its_callback_returns_even_when_that_cancels_the
     assert_int_equal(watched.code, NEO_CANCELLED);
 }
 
+TEST(the_next_message_holds_nothing_of_the_one_before)
+{
+    const struct neo_test_v1_Echo request = {.text = NEO_LIT("x")};
+    struct neo_test_v1_Echo reply = {.count = 7, .body = NEO_LIT("of another")};
+    struct neo_stream *stream = open_chat();
+
+    assert_int_equal(neo_stream_send(stream, &request), NEO_OK);
+    assert_true(neo_stream_next(stream, &reply, &arena));
+    assert_true(neo_bytes_is(reply.text, "x"));
+    assert_true(reply.count == 0 && reply.body.len == 0);
+    neo_stream_free(stream);
+}
+
 static void start_unheard(void *self)
 {
     static const struct neo_client_events none = {0}, end = {.done = watched_done};
@@ -829,6 +842,7 @@ int main(void)
         STREAMED(a_deadline_that_passes_before_anything_is_sent_leaves_the_call_unprocessed),
         STREAMED(done_never_comes_from_inside_a_callback_that_ends_the_call),
         STREAMED(a_message_stays_whole_until_its_callback_returns_even_when_that_cancels_the_call),
+        STREAMED(the_next_message_holds_nothing_of_the_one_before),
         STREAMED(who_wants_to_hear_nothing_of_a_call_hears_nothing),
         STREAMED(a_start_refuses_what_it_cannot_do),
         STREAMED(a_call_used_off_its_loop_says_what_to_use),
