@@ -109,7 +109,8 @@ struct neo_client_interceptor {
      * Each message, decoded: a request once, however often it is sent; a response before the caller
      * has it. To be looked at, until it returns; the call may be cancelled from here. Either may be
      * NULL; where all are, no message is looked at. Otherwise requests, and what the blocking
-     * functions receive, are decoded once more for this.
+     * functions receive, are inflated and decoded once more for this, on the channel's loop; one
+     * that becomes more than 16 times as large, and 1 MiB, ends the call with RESOURCE_EXHAUSTED.
      */
     void (*request)(struct neo_client_interceptor *self, struct neo_client_call *call, void *state,
                     const void *message);

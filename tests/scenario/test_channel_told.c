@@ -61,45 +61,42 @@ TEST(a_call_that_is_late_when_it_begins_is_not_sent)
 
 /* --- why nothing is ready --------------------------------------------------------------------- */
 
-TEST(of_several_instances_the_end_says_that_none_is_ready)
+/* How a call to `target`, where nobody is, ends within so long. */
+static void call_nobody(const char *target, neo_nsec patience, struct heard *h)
 {
-    struct heard h;
     struct stage s;
 
     begin_stage(&s, 1, answer_at_once, NULL);
-    open_target(&s, "ipv4:10.0.0.1:7001,10.0.0.1:7002", NULL, NULL);
-    start(&s, &h, 60 * SEC);
-    assert_int_equal(wait_for_end(&h, 60 * SEC), NEO_UNAVAILABLE);
+    sim_name("echo.test", NULL);
+    open_target(&s, target, NULL, NULL);
+    start(&s, h, 60 * SEC);
+    assert_int_equal(wait_for_end(h, patience), NEO_UNAVAILABLE);
+    end_stage(&s);
+}
+
+TEST(of_several_instances_the_end_says_that_none_is_ready)
+{
+    struct heard h;
+
+    call_nobody("ipv4:10.0.0.1:7001,10.0.0.1:7002", 60 * SEC, &h);
     assert_string_equal(h.reason, "CONNECT_FAILED");
     expect_said(&h, "none of 2 instances is ready; cannot connect to 10.0.0.1:7001: ");
-    end_stage(&s);
 }
 
 TEST(of_one_instance_the_end_says_what_it_lacks)
 {
     struct heard h;
-    struct stage s;
 
-    begin_stage(&s, 1, answer_at_once, NULL);
-    open_target(&s, "ipv4:10.0.0.1:7001", NULL, NULL);
-    start(&s, &h, 60 * SEC);
-    assert_int_equal(wait_for_end(&h, 60 * SEC), NEO_UNAVAILABLE);
+    call_nobody("ipv4:10.0.0.1:7001", 60 * SEC, &h);
     assert_ptr_equal(strstr(h.message, "cannot connect to 10.0.0.1:7001: "), h.message);
-    end_stage(&s);
 }
 
 TEST(a_name_that_is_not_known_is_told_in_words)
 {
     struct heard h;
-    struct stage s;
 
-    begin_stage(&s, 1, answer_at_once, NULL);
-    sim_name("echo.test", NULL);
-    open_target(&s, "dns:///echo.test:7000", NULL, NULL);
-    start(&s, &h, 60 * SEC);
-    assert_int_equal(wait_for_end(&h, 2 * SEC), NEO_UNAVAILABLE);
+    call_nobody("dns:///echo.test:7000", 2 * SEC, &h);
     expect_said(&h, "cannot resolve dns:///echo.test:7000: there is no such name");
-    end_stage(&s);
 }
 
 static void answer_unavailable(struct script_call *call, void *self)
